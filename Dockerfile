@@ -1,6 +1,7 @@
 # Atelier in a container. Build arguments:
-#   TORCH_INDEX  index that torch is taken from; empty: PyPI, whose Linux build for x86-64 runs on NVIDIA cards. See docs/hosting.md.
+#   TORCH_INDEX  index that torch is taken from; empty: PyPI, whose Linux build for x86-64 runs on NVIDIA cards. See docs/host/install.md.
 #   PYTHON       version of Python, 3.11 or newer
+# The image holds PyAV, whose wheels contain x264 and x265 (GPL): read THIRD_PARTY.md before you hand it on.
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim AS build
 ARG TORCH_INDEX=""

@@ -30,7 +30,11 @@ CORE = ("tests/core", "tests/storage", "tests/jobs", "tests/studio", "tests/host
 def core(session: nox.Session) -> None:
     """Install all but the worker's libraries, and run what needs none of them."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["test"],
+        *project["optional-dependencies"]["train"],
+    ]
     session.install(*(line for line in wanted if not line.startswith(WORKER)))
     session.install("--no-deps", "--editable", ".")
     session.run("python", "-W", "error", "-m", "compileall", "-q", *project_packages())

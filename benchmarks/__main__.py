@@ -1,5 +1,5 @@
 """``python -m benchmarks [ROW …]``: measures, prints the table, and merges what it found into
-docs/benchmarks/."""
+docs/evidence/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from core.settings import ROOT
 
 HEADING = """# Benchmarks
 
-`make bench` measures every row again in about a quarter of an hour and writes this page; `python -m \
-benchmarks ROW …` only those rows. Ratios
-come from pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's \
-threads, which other work on the machine hardly
-changes (so such rows run two at a time), *wall* is the clock on the wall. Rows that fall short stand \
-beside those that don't. Medians are of as
-many repeats as `n` says."""
+What the studio's parts cost, and what they save compared with simpler ways to do the same. Read a row as: \
+this figure, its median, and how far the repeats lie apart.
+
+`make bench` measures every row in about a quarter of an hour and writes this page; \
+`python -m benchmarks ROW` measures one. Ratios come from pairs that ran interleaved on one machine. *CPU* \
+is the time of the process's threads, which other work on the machine hardly changes; *wall* is the clock on \
+the wall. Each goal was set before the measurement, and goals that were missed stay in the table. All \
+repeats are in [results.json](benchmarks/results.json)."""
 
 BROKEN, PROCESSES = 2, 2
 
@@ -58,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     rows = report.load(path)
     if arguments.save:
         report.draw(rows, arguments.out)
-        (arguments.out / "README.md").write_text(report.page(rows, HEADING), encoding="utf-8")
+        page = report.page(rows, HEADING, arguments.out.name)
+        arguments.out.with_suffix(".md").write_text(page, encoding="utf-8")
     print(report.table({name: rows[name] for name in (rows if arguments.draw else shown)}))
     return max(statuses.values(), default=0)
 
@@ -73,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
         "--scale", type=float, default=1.0, help="share of the usual work, to try a row quickly"
     )
     parser.add_argument(
-        "--out", type=Path, default=report.FOLDER, help="folder of results.json, page and charts"
+        "--out",
+        type=Path,
+        default=report.FOLDER,
+        help="folder of results.json and charts; the page is written beside it",
     )
     parser.add_argument(
         "--draw",

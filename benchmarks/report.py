@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.measure import Goal, Result
 from core.settings import ROOT
 
-FOLDER = ROOT / "docs" / "benchmarks"
+FOLDER = ROOT / "docs" / "evidence" / "benchmarks"
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "pillow", "isal", "discord.py")
 
 
@@ -97,8 +97,8 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def page(rows: Mapping[str, Mapping[str, Any]], heading: str) -> str:
-    """The whole page: table, then each row with its chart, checks and notes."""
+def page(rows: Mapping[str, Mapping[str, Any]], heading: str, charts: str) -> str:
+    """The whole page: table, then each row with its chart, checks and notes. charts: folder of the charts."""
     parts = [heading, table(rows)]
     for name, row in rows.items():
         where = row["environment"]
@@ -117,7 +117,7 @@ def page(rows: Mapping[str, Mapping[str, Any]], heading: str) -> str:
                 f"Against {row['against']}. {row['measured']}, {row['seconds']:.0f} s, {row['repeats']}"
                 f" repeats; {machine}."
             ),
-            f"![{row['title']}]({name}.svg)",
+            f"![{row['title']}]({charts}/{name}.svg)",
             "\n".join([*checks, *(f"- {note}" for note in row["notes"])]),
         ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -134,7 +134,7 @@ def short(value: float) -> str:
 
 
 def draw(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
-    """One chart for each row, as PNG and SVG."""
+    """Write one chart for each row, as SVG."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -151,7 +151,6 @@ def draw(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         )
         (_lines if chart["x"] else _bars)(axes, chart)
         figure.suptitle(textwrap.fill(row["title"], 100), x=0.01, ha="left", fontsize=10)
-        figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         pyplot.close(figure)
 

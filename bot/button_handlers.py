@@ -33,9 +33,9 @@ from studio.studio import Studio
 
 VIDEO_WINDOWS = ("vremix", "vblend", "cut")
 STRENGTHS = {  # of a remix → what it is called
-    "mild": "Mild: the same video, other things",
+    "mild": "Mild: the same video, different details",
     "subtle": "Subtle: nearly the same video",
-    "strong": "Strong: little stays",
+    "strong": "Strong: only a little is kept",
 }
 HELD_BACK = "A rule of this server hides what was found in that picture."
 
@@ -127,18 +127,18 @@ class JobButtons:
             clip = await videos.of_job(actor, job, index, actions.RIGHTS[what])
         if what == "edit":
             window = Window("Edit by words", what, job.id, index)
-            window.add_text("What is to change", "prompt", long=True, hint="make the house blue")
+            window.add_text("What to change", "prompt", long=True, hint="make the house blue")
         elif what == "zoom":  # any factor, any shape, other words
             window = Window("Custom Zoom", what, job.id, index)
             window.add_text("Prompt", "prompt", remix_text(job), long=True, required=False)
-            hint = "16:9; nothing: the picture's own"
+            hint = "16:9; empty: the picture's own"
             window.add_text("Aspect", "aspect", hint=hint, required=False, most=11)
             hint = "1 keeps the size and only changes the shape"
             window.add_text("Zoom, 1 to 2", "zoom", "2", hint=hint, most=5)
         elif what == "vremix":
             window = Window("Remix", what, job.id, clip.index)
             window.add_text("What the video shows", "prompt", remix_text(job), long=True)
-            window.add_choice("How far to go", "strength", STRENGTHS)
+            window.add_choice("How much to change", "strength", STRENGTHS)
         elif what == "vblend":
             window = Window("Blend two videos", what, job.id, clip.index)
             hint = "a message link, or a job id and number: abcd2345efgh 2"
@@ -149,7 +149,7 @@ class JobButtons:
             whole = decimal(round(clip.seconds, 2))
             window = Window("Cut", what, job.id, clip.index)
             window.add_text(f"From, seconds of {whole}", "start", "0", most=8)
-            window.add_text("To, seconds", "end", required=False, hint=f"nothing: its end, {whole}", most=8)
+            window.add_text("To, seconds", "end", required=False, hint=f"empty: its end, {whole}", most=8)
         await interaction.response.send_modal(window)
 
     @answers_privately
@@ -157,7 +157,7 @@ class JobButtons:
         """Show the picture with numbered fields to its presser alone."""
         numbered = await self._studio.numbered(actor_of(interaction), job.id, index)
         if numbered.data is None:
-            raise UserError("This picture isn't fit to be shown here, so its fields can't be either.")
+            raise UserError("This picture isn't allowed here, so its fields can't be shown.")
         veil = "SPOILER_" if numbered.visibility is Visibility.SPOILER else ""
         name = f"{veil}fields-{job.id}.webp"
         picture = Picture(numbered.data, name, "the picture with numbered fields")

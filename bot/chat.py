@@ -41,10 +41,10 @@ HAS_ONE = 160004  # Discord's code for a message that has a thread
 HERE = "Mention me here to continue this conversation."
 NOT_HERE = "A thread begins under an answer in a channel of a server. Here, continue with **Ask more**."
 ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
-NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
+NOT_YOU = "You don't have permission to open threads in this channel. Press **Ask more** instead."
 NOT_ME = (
-    "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
-    " *Send Messages in Threads*; until then, press **Ask more**."
+    "I don't have permission to open threads in this channel. A channel manager can give me *Create Public"
+    " Threads* and *Send Messages in Threads*. Until then, press **Ask more**."
 )
 
 
@@ -329,7 +329,7 @@ async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None])
     return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 
 
-TAUGHT = "Noted for later answers in this conversation; `/examples show` has it in your set **{name}**."
+TAUGHT = "Saved for later answers in this conversation. `/examples show` lists it in your set **{name}**."
 
 
 class Teaching:

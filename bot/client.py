@@ -325,7 +325,7 @@ class Atelier(commands.AutoShardedBot):
         if isinstance(cause, UserError):
             await refuse(interaction, cause)
         elif isinstance(cause, app_commands.CheckFailure):
-            await whisper(interaction, "You may not use this command here.")
+            await whisper(interaction, "You don't have permission to use this command here.")
         elif came_too_late(cause):
             log.warning("interaction %s came too late", interaction.id)
         else:

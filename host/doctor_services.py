@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from core import profiles
 from core.errors import AtelierError, BusError, FilesAway, SettingsError, StorageError
 from core.settings import BucketAddress, Settings, files_address
 from storage import identity, privacy
@@ -59,6 +60,11 @@ class Check:
     found: str
     fix: str = ""
 
+    @property
+    def page(self) -> str:
+        """Where the docs say more."""
+        return f"docs/host/troubleshooting.md#doctor-{self.name.lower().replace(' ', '-')}"
+
 
 def check_python() -> Check:
     """Return whether this Python works with everything."""
@@ -85,6 +91,15 @@ def check_packages() -> Check:
     return Check("Packages", not wrong, "; ".join(wrong) or "all there", fix)
 
 
+def check_extras(ocr: str) -> Iterator[Check]:
+    """Say what can't be done here until an extra is installed. ocr: the setting OCR."""
+    lacking = {} if profiles.can_train() else {"train": "custom models can't be trained"}
+    if ocr == "rapid" and not profiles.is_installed("rapidocr"):
+        lacking["ocr"] = "text in pictures can't be read"
+    if lacking:
+        yield Check("Extras", None, "; ".join(lacking.values()), f"make setup EXTRAS={','.join(lacking)}")
+
+
 def check_videos(encoder: str, version: str, today: date) -> Check:
     """Return whether videos can be made as the setting wants, by a library that isn't old."""
     try:
@@ -93,7 +108,10 @@ def check_videos(encoder: str, version: str, today: date) -> Check:
         return Check("Videos", False, f"VIDEO_ENCODER={encoder}: {error}", "set VIDEO_ENCODER=auto")
     text = f"PyAV {version}, {name}"
     if codecs.is_old(version, today):
-        fix = "run `pip install --upgrade av`: it reads strangers' videos, and FFmpeg in it is mended often"
+        fix = (
+            "run `pip install --upgrade av`: it decodes uploaded videos, and its FFmpeg gets security fixes"
+            " often"
+        )
         return Check("Videos", None, f"{text}; it is more than a year old", fix)
     return Check("Videos", True, text)
 
@@ -103,7 +121,7 @@ def check_certificate(certificate: Path, key: Path) -> Check:
     try:
         Credentials(certificate, key)
     except AtelierError as error:
-        fix = "set neither to send pictures with the mark alone; docs/security.md says which keys do"
+        fix = "set neither to send pictures with the mark alone; docs/host/hardening.md says which keys do"
         return Check("C2PA", False, str(error), fix)
     return Check("C2PA", True, f"signs by {certificate.name}")
 
@@ -181,20 +199,20 @@ async def check_database(settings: Settings, disk: Check) -> list[Check]:
             readable = not any(line.ok is False for line in rows)
             return [*rows, *backups, *(await _files(read, settings) if readable else [])]
     except StorageError as error:
-        return [Check("Database", False, str(error), "look at DATABASE_URL")]
+        return [Check("Database", False, str(error), "check DATABASE_URL")]
 
 
 def _none(settings: Settings, path: Path, disk: Check) -> Check:
     """Say that there is no database, and whether there should be."""
     if disk.ok is False:
-        return Check("Database", False, f"there can be none at {path}", disk.fix)
+        return Check("Database", False, f"none can be created at {path}", disk.fix)
     left = [str(one) for one in sqlite.backups(path, settings.backups)[-1:]]
     pictures = settings.data_dir / "pictures"
     left += [str(pictures)] if any(pictures.glob("??")) else []
     if left:
         fix = "correct DATA_DIR or DATABASE_URL, or run `atelier restore`"
         return Check("Database", False, f"there is none at {path}, but {' and '.join(left)}", fix)
-    fix = "the first start makes it; if there should be one, correct DATA_DIR or DATABASE_URL"
+    fix = "the first start creates it; if there should be one, correct DATA_DIR or DATABASE_URL"
     return Check("Database", None, f"there is none at {path} yet", fix)
 
 
@@ -209,17 +227,17 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
     server, now = await read(ask_server), await read(read_schema)
     lines = [Check("Database", True, name)] if server is None else check_server(server, name)
     if now is not None and now > newest_schema():
-        fix = "update Atelier, or put a backup from before that back: `atelier restore NAME`"
+        fix = "update Atelier, or restore an older backup: `atelier restore NAME`"
         told = f"schema {now} is a newer Atelier's; this one knows up to {newest_schema()}"
         lines.append(Check("Database", False, told, fix))
     elif now is not None and now < oldest_schema():
-        fix = f"start once with commit {LAST_BEFORE}, which brings it up, or begin anew in another DATA_DIR"
+        fix = f"start once with commit {LAST_BEFORE}, which upgrades it, or start again in another DATA_DIR"
         told = (
             f"schema {now} is from before release 0.1.0; this Atelier knows schemas from {oldest_schema()} on"
         )
         lines.append(Check("Database", False, told, fix))
     elif now != newest_schema():
-        fix = "the next start brings it up, after a backup"
+        fix = "the next start upgrades it, after a backup"
         fix = "back it up, then run `atelier migrate`" if server else fix
         lines.append(Check("Database", None, f"schema {now}; this Atelier's is {newest_schema()}", fix))
     return lines
@@ -230,8 +248,8 @@ def _backups(settings: Settings, path: Path) -> Check:
     ages = [time.time() - sqlite.made_at(one) for one in sqlite.backups(path, settings.backups)]
     usual = settings.data_dir / "backups"
     if usual != settings.backups and (left := sqlite.backups(path, usual)):
-        fix = "move or delete them: nothing does by itself, and they hold what people delete"
-        return Check("Backups", None, f"{len(left)} lie in {usual} still, beside BACKUP_DIR", fix)
+        fix = "move or delete them yourself: nothing else does, and they hold data that people delete"
+        return Check("Backups", None, f"{len(left)} are still in {usual}, outside BACKUP_DIR", fix)
     if not ages:
         fix = "one is made each day while Atelier runs, and by `atelier backup`"
         return Check("Backups", None, f"there is none in {settings.backups}", fix)
@@ -254,7 +272,7 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
     try:
         await identity.inspect_studio(read, files, settings.data_dir, settings.backups)
     except StorageError as error:
-        return [Check("Studio", False, str(error), "docs/hosting.md, What belongs together")]
+        return [Check("Studio", False, str(error), "docs/host/backup.md, What belongs together")]
     names = await asyncio.to_thread(lambda: list(files.all()))
     known = 0
     for first in range(0, len(names), FILES_AT_ONCE):
@@ -283,7 +301,7 @@ def check_server(server: Server, name: str) -> list[Check]:
             Check("Database", None, "traffic is not encrypted: others can read prompts and the password", fix)
         )
     if abs(server.apart) > DATABASE_MOST_APART:
-        text = f"its clock is {server.apart:+.0f} s from ours"
+        text = f"its clock is {server.apart:+.0f} s from this machine's"
         lines.append(Check("Database", None, text, "set both clocks by NTP: jobs are ordered by their times"))
     return lines
 
@@ -306,7 +324,7 @@ async def check_bus(settings: Settings) -> list[Check]:
         async with connected(settings, "doctor") as bus:
             where = ", ".join(settings.bus_url)
             if not await bus.until_up(PATIENCE):
-                fix = "look at BUS_URL, BUS_CREDS and BUS_CA, and whether nats-server runs there"
+                fix = "check BUS_URL, BUS_CREDS and BUS_CA, and whether nats-server runs there"
                 why = f" ({bus.last_trouble})" if bus.last_trouble else ""
                 return [Check("Bus", False, f"{where} can't be reached{why}", fix)]
             found = [Check("Bus", True, f"{where} answers, as {bus.me}")]
@@ -314,7 +332,10 @@ async def check_bus(settings: Settings) -> list[Check]:
                 text = f"the server takes messages of up to {bus.most / 2**20:.0f} MB"
                 found.append(Check("Bus", None, text, "set max_payload: 8MB in its file"))
             if _in_the_clear(settings.bus_url):
-                fix = "give the server a certificate and write tls://: prompts and pictures cross that line"
+                fix = (
+                    "give the server a certificate and write tls://: prompts and pictures travel over that"
+                    " connection"
+                )
                 found.append(Check("Bus", None, "traffic is not encrypted", fix))
             return [*found, await _rights(bus), *await check_machines(bus)]
     except ModuleNotFoundError:
@@ -349,7 +370,7 @@ async def _rights(bus: Bus) -> Check:
     await asyncio.sleep(0.1)
     if bus.counts.refused > before:
         return Check("Rights on the bus", True, "what must be refused is refused")
-    text = "everybody who reaches the server may say and hear everything"
+    text = "anyone who reaches the server can send and read everything"
     return Check("Rights on the bus", None, text, WRITE_CONFIG)
 
 
@@ -382,10 +403,10 @@ async def check_machines(bus: Bus) -> list[Check]:
     for name, (beat, at) in sorted(heard.items()):
         apart = beat.clock - at
         if abs(apart) > APART:
-            text = f"the clock of {name} is {apart:+.0f} s from ours"
+            text = f"the clock of {name} is {apart:+.0f} s from this machine's"
             found.append(Check("Machines", None, text, "set the clocks by NTP"))
     names = ", ".join(f"{name} ({len(beat.devices)})" for name, (beat, _) in sorted(heard.items()))
-    return [Check("Machines", True, f"heard of, with devices: {names or 'none yet'}"), *found]
+    return [Check("Machines", True, f"responding, with devices: {names or 'none yet'}"), *found]
 
 
 FILES_MOST_APART = 60.0  # seconds between two clocks; S3 refuses requests from 900 on
@@ -413,10 +434,10 @@ def check_sweep(settings: Settings) -> list[Check]:
     if report is None:
         return []
     hours = (time.time() - report.at) / 3600
-    done = "; ".join(report.done) or "nothing had to go"
-    fix = "the log says more; docs/reliability.md, What is deleted by itself"
+    done = "; ".join(report.done) or "nothing had to be deleted"
+    fix = "the log says more"
     problems = [Check("Expired", None, problem, fix) for problem in report.problems]
-    return [Check("Expired", True, f"looked at {hours:,.0f} h ago: {done}"), *problems]
+    return [Check("Expired", True, f"checked {hours:,.0f} h ago: {done}"), *problems]
 
 
 def _folder(folder: Path, data_dir: Path) -> Check:
@@ -438,18 +459,20 @@ async def _bucket(address: BucketAddress, settings: Settings) -> list[Check]:
 
     trial = await try_bucket(bucket)
     if trial.problem:
-        fix = "look at FILES_URL and the keys; nothing is lost meanwhile: jobs wait"
+        fix = "check FILES_URL and the keys; nothing is lost meanwhile: jobs wait"
         return [Check("Files", False, trial.problem, fix)]
     found = [Check("Files", True, f"{address}: can be written to, read and deleted from")]
     if trial.keeps:
         fix = (
-            "switch versioning off, or let a lifecycle rule end old versions within BACKUP_DAYS: people are"
-            " told that what they delete is gone"
+            "switch versioning off, or let a lifecycle rule end old versions within BACKUP_DAYS: members are"
+            " promised that what they delete is gone"
         )
         found.append(Check("Files", None, f"{address} keeps versions of what is deleted", fix))
     if abs(trial.apart) > FILES_MOST_APART:
         fix = "set this machine's clock by NTP: S3 refuses requests from 15 minutes on"
-        found.append(Check("Files", None, f"the server's clock is {trial.apart:+.0f} s from ours", fix))
+        found.append(
+            Check("Files", None, (f"the server's clock is {trial.apart:+.0f} s from this machine's"), fix)
+        )
     return found
 
 
@@ -469,7 +492,9 @@ def move_files(settings: Settings, to: str, since: str | None, *, dry_run: bool)
     try:
         moved = asyncio.run(_move(new, old, settings, dry_run))
     except FilesAway as error:
-        raise StorageError(f"{error}. What was copied stays; the same command goes on from there.") from error
+        raise StorageError(
+            f"{error}. What was copied stays; the same command continues from there."
+        ) from error
     verb = "would be copied" if dry_run else "copied, and read back"
     print(
         f"{moved.found:,} files: {moved.there:,} were there, {moved.copied:,} {verb}"
@@ -491,6 +516,6 @@ async def _move(
         nonlocal told_at
         if time.monotonic() - told_at >= TOLD_EVERY:
             told_at = time.monotonic()
-            print(f"{moved.found:,} looked at, {moved.copied:,} copied …", file=sys.stderr, flush=True)
+            print(f"{moved.found:,} checked, {moved.copied:,} copied …", file=sys.stderr, flush=True)
 
     return await move(open_at(old, settings), open_at(new, settings), dry_run=dry_run, told=tell)

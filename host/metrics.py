@@ -60,7 +60,7 @@ class Metrics:
         self._free: int | None = None  # bytes on the disk, when somebody last asked
         self._lag: float | None = None  # seconds of the bus, the same
         self.registry = CollectorRegistry()
-        told = "Results and notices delivered"
+        told = "Results and notices delivered, by which way"
         self._delivered = Counter("atelier_deliveries", told, ["rung"], registry=self.registry)
         how: dict[str, Any] = {"labelnames": ["kind"], "buckets": SECONDS, "registry": self.registry}
         self._wait = Histogram("atelier_wait_seconds", "From asking to the start of the run", **how)
@@ -93,7 +93,9 @@ class Metrics:
         database, files = self._queue.database, self._queue.files
         yield _histogram("atelier_db_seconds", "Reads, writes and commits of the database", database.timings)
         yield CounterMetricFamily(
-            "atelier_db_unknown_commits", "Commits whose answer was lost", value=database.unknown_commits
+            "atelier_db_unknown_commits",
+            "Commits whose answer was lost",
+            value=database.unknown_commits,
         )
         yield _histogram("atelier_files_seconds", "Work of the store of pictures", files.timings)
         if self._wire is not None:
@@ -108,13 +110,13 @@ class Metrics:
         depth = {lane.value: dispatcher.waitlist.by_lane[lane] for lane in Lane}
         yield labelled(GaugeMetricFamily, "atelier_queue_depth", "Waiting jobs", "lane", depth)
         yield GaugeMetricFamily("atelier_running_jobs", "Running jobs", value=health.running)
-        yield GaugeMetricFamily("atelier_healthy", "1 while work moves", value=int(health.ok))
+        yield GaugeMetricFamily("atelier_healthy", "1 while jobs make progress", value=int(health.ok))
         ends = {end: dispatcher.feeds.ends[end] for end in (event.__name__.lower() for event in TERMINAL)}
-        yield labelled(CounterMetricFamily, "atelier_jobs", "Jobs that ended", "end", ends)
+        yield labelled(CounterMetricFamily, "atelier_jobs", "Jobs that ended, by how", "end", ends)
         yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=dispatcher.steps)
         if health.last_step is not None:
             name, age = "atelier_last_step_age_seconds", health.last_step
-            yield GaugeMetricFamily(name, "Since the last finished step", value=age)
+            yield GaugeMetricFamily(name, "Seconds since the last finished step", value=age)
         if self._free is not None:
             name, free = "atelier_disk_free_bytes", self._free
             yield GaugeMetricFamily(name, "Free space where pictures are written", value=free)
@@ -169,7 +171,7 @@ def of_bus(bus: Bus, lag: float | None, whose: str = "atelier_bus") -> Iterator[
     ):
         yield CounterMetricFamily(f"{whose}_{name}", help, value=count)
     if lag is not None:
-        yield GaugeMetricFamily(f"{whose}_lag_seconds", "To the bus and back, behind what waits", value=lag)
+        yield GaugeMetricFamily(f"{whose}_lag_seconds", "Seconds to the bus and back", value=lag)
 
 
 def _of_wire(wire: Wire) -> Iterator[Metric]:
@@ -213,7 +215,7 @@ async def answering(pages: Mapping[str, Answer], port: int, bind: str) -> AsyncI
         try:
             await web.TCPSite(runner, bind, port).start()
         except OSError as error:
-            raise AtelierError(f"METRICS_PORT={port}: can't be had on {bind}: {error.strerror}.") from error
+            raise AtelierError(f"METRICS_PORT={port}: can't be used on {bind}: {error.strerror}.") from error
         yield
     finally:
         await runner.cleanup()

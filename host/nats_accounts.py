@@ -21,7 +21,7 @@ write_deadline: "10s"
 ping_interval: "10s"
 ping_max: 2
 
-# Anybody who can read the line reads prompts and pictures: give it a certificate, and use tls:// in BUS_URL.
+# Anyone on the network can read prompts and pictures: add a certificate, and use tls:// in BUS_URL.
 # tls {
 #   cert_file: "/etc/nats/cert.pem"
 #   key_file: "/etc/nats/key.pem"
@@ -66,7 +66,7 @@ def _key() -> tuple[str, str]:
     try:
         import nkeys
     except ModuleNotFoundError as error:
-        raise SettingsError(["keys take the package nkeys: make setup EXTRAS=nkeys."]) from error
+        raise SettingsError(["keys need the package nkeys: make setup EXTRAS=nkeys."]) from error
     seed: bytes = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
     public: bytes = nkeys.from_seed(bytearray(seed)).public_key
     return public.decode(), seed.decode()

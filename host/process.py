@@ -209,7 +209,7 @@ def refuse_taken(setting: str, host: str, port: int) -> None:
             listening.bind((host, port))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise AtelierError(f"{setting}={port}: can't be had on {host}: {error.strerror}.") from error
+            raise AtelierError(f"{setting}={port}: can't be used on {host}: {error.strerror}.") from error
         holder = ""
         with suppress(psutil.Error, OSError):  # of other people's processes it needs rights
             open_ones = psutil.net_connections("tcp")
@@ -283,5 +283,5 @@ def _log_file(folder: Path, name: str) -> logging.Handler:
         )
     except OSError as error:
         raise StorageError(
-            f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to."
+            f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you can write to."
         ) from error

@@ -249,7 +249,7 @@ def launch(settings: Settings, asked: argparse.Namespace, command: Sequence[str]
     asked.max = asked.min if asked.max is None else asked.max
     problems = [NO_BUS] if not settings.bus_url else []
     if not 0 <= asked.min <= asked.max:
-        problems.append(f"--min {asked.min} --max {asked.max}: 0 ≤ min ≤ max is what is taken.")
+        problems.append(f"--min {asked.min} --max {asked.max}: it must be 0 ≤ min ≤ max.")
     if asked.waiting_per_worker < 1 or asked.idle_seconds < 0:
         problems.append("--waiting-per-worker takes 1 or more, --idle-seconds 0 or more.")
     if problems:
@@ -272,7 +272,7 @@ def launch(settings: Settings, asked: argparse.Namespace, command: Sequence[str]
 
 async def _keep(settings: Settings, launcher: Launcher, asked: argparse.Namespace) -> int:
     stopping, problem, load = asyncio.Event(), "nobody was asked yet", None
-    stop_on_signals(stopping, "The workers go on; `atelier workers ray --stop` drains them.")
+    stop_on_signals(stopping, "The workers keep running; `atelier workers ray --stop` stops them.")
     health = lambda: Health(not problem, None, len(launcher.reports), 0, problem)  # noqa: E731
     async with connected(settings, "launcher") as bus, ServiceManager(os.environ).serving(health, stopping):
         if not asked.stop:

@@ -88,7 +88,7 @@ async def serve_worker_metrics(agent: RemoteWorker, bus: Bus, port: int, bind: s
 
 
 log = logging.getLogger(__name__)
-NO_BUS = "BUS_URL: names the bus by which the bot is heard, such as tls://bus.example.org:4222."
+NO_BUS = "BUS_URL: must be the address of the NATS server, such as tls://bus.example.org:4222."
 NO_DEVICES = "DEVICES=none: a worker needs devices."
 
 

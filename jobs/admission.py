@@ -109,7 +109,7 @@ def no_room(request: Request, free: int) -> LimitError:
     advice = "A shorter or smaller one may fit; please" if what == "video" else "Please"
     return LimitError(
         f"The studio's disk has no room for this {what}: it needs about {bytes_of(request) / 10**6:,.0f} MB,"
-        f" and {max(0, free) / 10**6:,.0f} MB are free. {advice} tell the host."
+        f" and {max(0, free) / 10**6:,.0f} MB are free. {advice} tell the operator."
     )
 
 
@@ -192,10 +192,7 @@ def check_limits(
         names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
         raise NotAllowedError(f"Only members with these roles can use Atelier here: {names}.")
     if not allowed.user_running:
-        raise LimitError(
-            "Your roles may have 0 jobs running here, so none would ever start; the server's managers set"
-            " that."
-        )
+        raise LimitError("Your roles allow 0 running jobs here, so none would start. Ask a server manager.")
     if user_waiting >= allowed.user_waiting:
         raise LimitError(
             f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or"
@@ -298,8 +295,8 @@ class Admission:
             return no_room(request, free - self.limits.disk_floor)
         if free < self.limits.disk_floor:
             return LimitError(
-                f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free). "
-                "Please tell the host; nothing was queued."
+                f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free)."
+                " Please tell the operator; nothing was queued."
             )
         self._disk_had_room = now
         return None
@@ -323,8 +320,7 @@ class Admission:
             return Admitted(same)
         if self.draining:
             raise LimitError(
-                "The studio takes no new jobs at the moment; what is waiting will be finished. Try again"
-                " later."
+                "The studio accepts no new jobs right now; waiting jobs will be finished. Try again later."
             )
         if problem is not None:
             raise problem

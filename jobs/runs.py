@@ -201,21 +201,23 @@ class Saving:
         return True
 
 
-GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
+GAVE_UP = (
+    "This job crashed the worker three times, so it was stopped. Other words or a smaller size may work."
+)
 CUT_OFF = (
-    "The studio itself ended ten times while it worked on this job, so it was given up. Please tell the host"
-    " before you try again."
+    "The studio crashed ten times during this job, so it was stopped. Please tell the operator before you"
+    " try again."
 )
 NOT_BEGUN = (
-    "No worker could begin this job, though several tries were made. Please tell the host, whose log says"
-    " why, and try again later."
+    "No worker could start this job after several tries. Please tell the operator, and try again later. The"
+    " log has the reason."
 )
-NOT_SAVED = "The picture is ready but could not be saved. Please tell the host, whose log says why."
+NOT_SAVED = "The picture is ready but couldn't be saved. Please tell the operator. The log has the reason."
 LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 FETCH_PAUSES = (15.0, 30.0, 60.0, 120.0, 300.0)  # s until files are asked for again that couldn't be had
 MOST_UNFETCHED = 40  # times in a row: three hours
-NOT_FETCHED = "A model that this needs can't be fetched right now; the host finds why in the studio's log."
-FETCH_LOST = "The worker ended while the model was being fetched; what had come is kept."
+NOT_FETCHED = "A model that this needs can't be downloaded right now. The studio's log has the reason."
+FETCH_LOST = "The worker stopped while it downloaded the model. The part that has arrived is kept."
 
 
 class Outcomes:

@@ -82,7 +82,8 @@ def walk(browser: Any, sandbox: Sandbox, stack: ExitStack, shots: Path) -> int:
     again = r"It is tried again in \d+ (s|min); the job keeps its place\."
     use = FirstUse(browser, sandbox, shots)
     use.read(
-        "no network", r"\S+ can't be fetched: .+? The host needs to look at this machine's network\. " + again
+        "no network",
+        (r"\S+ can't be downloaded: .+? The operator needs to check this machine's network\. ") + again,
     )
     hub = stack.enter_context(open_hub(DEMO / "stable-diffusion", PORT))
     hub.refuses = "GatedRepo"
@@ -95,14 +96,15 @@ def walk(browser: Any, sandbox: Sandbox, stack: ExitStack, shots: Path) -> int:
     use.read("full disk", r"\S+ can't be stored: the disk is full\. .+? " + again)
     part.unlink()
     hub.slow, hub.rate = hub.largest(), SLOW
-    told = r"The model \S+ is being fetched, \d+ %, about \d+ (min|h|s)( \d+ min)?"
+    told = r"The model \S+ is being downloaded, \d+ %, about \d+ (min|h|s)( \d+ min)?"
     use.read("slow", told)
     workers = [one for one in psutil.Process().children(recursive=True) if "spawn_main" in str(one.cmdline())]
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     come = part.stat().st_size
     use.read(
-        "killed", r"The worker ended while the model was being fetched; what had come is kept\. " + again
+        "killed",
+        r"The worker stopped while it downloaded the model\. The part that has arrived is kept\. " + again,
     )
     hub.rate = 0.0
     end = time.monotonic() + 3 * PATIENCE
@@ -116,7 +118,11 @@ def walk(browser: Any, sandbox: Sandbox, stack: ExitStack, shots: Path) -> int:
     use.wrong += last < come or not ended <= {"rendered", "delivered"}
     use.discord.shoot(shots / "first-use-drawn-discord.png")
     print("\nThe host's log:")
-    told = [line for line in sandbox.log if re.search(r"fetch|stored|licence|waits on|being fetched", line)]
+    told = [
+        line
+        for line in sandbox.log
+        if re.search((r"fetch|stored|licence|waits on|being (fetched|downloaded)"), line)
+    ]
     print(*(f"  {line.rstrip()}" for line in told), sep="\n")
     sandbox.interrupt()
     return use.wrong

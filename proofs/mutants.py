@@ -51,7 +51,7 @@ def _diff(name: str) -> str:
 
 
 def _report(tried: dict[str, list[str]], everything: dict[str, dict[str, int | None]]) -> float:
-    """Print a row of docs/mutants.md for each module, and what survived; return the share killed."""
+    """Print a row of docs/evidence/mutants.md for each module, and what survived; return the share killed."""
     killed = survivors = 0
     alive: list[str] = []
     print("| module | mutants | tried | killed |\n|---|---|---|---|")

@@ -106,7 +106,8 @@ async def _begin(target: Database, name: str, *, restart: bool) -> dict[str, lis
         await target.write(empty)
     elif note["source"] != name:
         raise StorageError(
-            f"The target holds a part of {note['source']}. Go on with that, or give --restart to forget it."
+            f"The target holds a part of {note['source']}. Continue with that, or give --restart to discard"
+            " it."
         )
     else:
         found: dict[str, list[Any]] = note["done"]

@@ -35,12 +35,12 @@ TURN = "turn"  # setting: what was put behind the name in the files' mark when t
 ADOPTED = "adopted"  # setting: rows elsewhere may name files of before then, in seconds since 1970
 SAMPLE = 20  # of the newest files that rows name, of each kind
 ADOPT = (
-    " If it is meant so, `atelier run --adopt` makes them one studio from now on; files that are there now"
-    " and named by no row stay for good."
+    " If this is intended, `atelier run --adopt` joins them into one studio. Files that no row names are"
+    " then kept for good."
 )
 OTHER_ROWS = (
     "{folder} (DATA_DIR) belongs to studio {marked}, the database is {ours}. No picture is touched. Correct"
-    " DATABASE_URL or DATA_DIR, or put a backup back (`atelier restore`)."
+    " DATABASE_URL or DATA_DIR, or restore a backup (`atelier restore`)."
 )
 OTHER_FILES = (
     "{files} belongs to studio {owner}, the database is {ours}. No picture is touched. Correct"
@@ -49,7 +49,7 @@ OTHER_FILES = (
 )
 BESIDE = (
     "The database is new, and there are {what} of a studio already. No picture is touched. Correct"
-    " DATABASE_URL, DATA_DIR or FILES_URL, or put a backup back (`atelier restore`)."
+    " DATABASE_URL, DATA_DIR or FILES_URL, or restore a backup (`atelier restore`)."
 )
 NOT_THERE = (
     "The database names pictures, and none of them is in {files}. No picture is touched. Is its disk"
@@ -268,6 +268,6 @@ async def refuse_half_moved(database: Database) -> None:
     """Raise StorageError when a move into the database isn't finished."""
     if await database.read(note_of) is not None:
         raise StorageError(
-            "A move into this database isn't finished. Run `atelier move-database` again, which goes on with"
+            "A move into this database isn't finished. Run `atelier move-database` again, which continues"
             " it, or set DATABASE_URL back to where the rows came from."
         )

@@ -70,7 +70,7 @@ def check_age(current: str | None, what: str) -> None:
     if current is not None and current < oldest_schema():
         raise StorageError(
             f"{what} has schema {current}, from before release 0.1.0, and this Atelier knows schemas from"
-            f" {oldest_schema()} on: start once with commit {LAST_BEFORE}, which brings it up, or begin anew"
+            f" {oldest_schema()} on. Start once with commit {LAST_BEFORE}, which upgrades it, or start again"
             " with another DATA_DIR or DATABASE_URL. Nothing was changed."
         )
 
@@ -106,7 +106,7 @@ def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | No
     else:
         raise StorageError(
             f"The database has schema {current}, written by a newer Atelier; this one knows schemas up to"
-            f" {head}. Update Atelier, or go back to a backup in {backup_dir}."
+            f" {head}. Update Atelier, or restore a backup in {backup_dir}."
         )
     log.info("database schema brought from %s to %s", current or "nothing", head)
 

@@ -216,7 +216,7 @@ class Own:
         await self._rights.check(actor, Action.ASK)
         link = await self._web.new(actor.user_id, actor.name)
         if link is None:
-            raise UserError("The studio on the web isn't open here. The host opens it with `WEB_PORT`.")
+            raise UserError("The web studio is off here. The operator turns it on with `WEB_PORT`.")
         return link
 
     async def web_session(self, actor: Actor, label: str, *, members_only: bool) -> str:

@@ -213,7 +213,7 @@ class Server:
         if not rule or len(rule) > MAX_RULE:
             raise UserError(f"A rule is a sentence of 1 to {MAX_RULE} characters; this has {len(rule)}.")
         if len(settings.rules) >= MAX_RULES:
-            raise UserError(f"There are {MAX_RULES} rules, and no more fit. Remove one first.")
+            raise UserError(f"There are {MAX_RULES} rules, which is the limit. Remove one first.")
         rules = tuple(dict.fromkeys((*settings.rules, rule)))
         return (await self.set_moderation(actor, rules=rules)).rules
 
@@ -264,7 +264,7 @@ def _pattern(word: str) -> str:
 
 
 MOST_PICTURES = 4  # pictures of one message
-SERVER_ASKED = "questions go to a server here, which isn't asked about rules"
+SERVER_ASKED = "questions go to another server here, which doesn't check rules"
 NOTHING = "That message has neither words nor a picture to check."
 
 

@@ -305,13 +305,13 @@ class Row:
     barred: bool = False
     project: bool = False
     right: frozenset[str] = frozenset()
-    reason: str = "This job belongs to somebody else, who keeps it private."
+    reason: str = "This job is private and belongs to somebody else."
 
 
 _OWN_OR_SHOWN = Row(
     Role.AUTHOR | Role.MEMBER,
     Role.AUTHOR,
-    reason="This picture belongs to somebody else, who keeps it private.",
+    reason="This picture is private and belongs to somebody else.",
 )
 _STOPS = Role.AUTHOR | Role.MANAGER | Role.HOST
 _ANYONE = Row(Role.ANYONE, job=False, reason="You can't use Atelier here: an admin has blocked you.")
@@ -321,7 +321,7 @@ _MANAGES = Row(Role.MANAGER | Role.HOST, job=False, reason="This needs the permi
 
 def _project(*rights: str, what: str) -> Row:
     holders = Role.AUTHOR | Role.MANAGER | Role.GRANTED
-    reason = f"You may not {what} this project. Its owner and the server's managers can let a role of yours."
+    reason = f"You don't have permission to {what} this project. Ask its owner or a server manager."
     return Row(holders, Role.AUTHOR, job=False, project=True, right=frozenset(rights), reason=reason)
 
 
@@ -342,7 +342,7 @@ TABLE: dict[Action, Row] = {
     Action.ASK_MORE: Row(
         Role.AUTHOR | Role.MEMBER,
         Role.AUTHOR,
-        reason="This conversation belongs to somebody else, who keeps it private.",
+        reason="This conversation is private and belongs to somebody else.",
     ),
     Action.USE: _OWN_OR_SHOWN,
     Action.ANIMATE: _OWN_OR_SHOWN,
@@ -375,12 +375,12 @@ TABLE: dict[Action, Row] = {
         Role.MANAGER | Role.HOST,
         reason="This needs the permission Manage Server in the job's server.",
     ),
-    Action.SEE_PROJECT: _project(*RIGHTS, what="look at"),
+    Action.SEE_PROJECT: _project(*RIGHTS, what="view"),
     Action.ADD_TO: _project("add", what="add pictures to"),
     Action.LABEL: _project("label", what="label pictures of"),
     Action.TRAIN: _project("train", what="train the model of"),
-    Action.JUDGE: _project("use", what="ask the model of"),
-    Action.EXPORT: _project("export", what="take away what is in"),
+    Action.JUDGE: _project("use", what="use the model of"),
+    Action.EXPORT: _project("export", what="export from"),
     Action.MANAGE_PROJECT: Row(
         Role.AUTHOR | Role.MANAGER,
         Role.AUTHOR,
@@ -407,7 +407,7 @@ TABLE: dict[Action, Row] = {
     Action.OPERATE: Row(
         Role.OPERATOR | Role.HOST,
         job=False,
-        reason="The whole queue is in the hands of the bot's owner, since it serves more than this server.",
+        reason="Only the bot's owner can change the whole queue, since it serves more than this server.",
     ),
 }
 

@@ -38,8 +38,8 @@ from vision.protocol import Turn
 
 LONGEST_CHAIN = 200  # turns back to the first question of a conversation
 GONE = "That set of examples is gone, or isn't shared here any more."
-FORBIDDEN = "A rule of this place doesn't allow a label of that set."
-NOT_SEEN = "Examples from jobs that you can't look at here were left out."
+FORBIDDEN = "A rule here doesn't allow a label of that set."
+NOT_SEEN = "Examples from jobs that you can't see here were left out."
 
 
 class Lessons:
@@ -163,8 +163,8 @@ def _turns(examples: Sequence[Example]) -> list[Turn]:
 _TAUGHT = re.compile(rf"taught [a-z2-9]{{{ID_LENGTH}}}")
 _LAST = "last_set"  # flag of a person
 NOT_YOURS = "Only the owner of that set can do this."
-RULE = "A rule of this place doesn't allow {what}. Nothing was {done}."
-MIXED = "That set has {has}; {gets} go into a set of their own."
+RULE = "A rule here doesn't allow {what}. Nothing was {done}."
+MIXED = "That set has {has}; {gets} need a set of their own."
 HAS = ("labelled pictures", "questions with their answers")
 
 
@@ -232,7 +232,7 @@ class Sets:
         if not found:
             raise UserError("There is no such set. `/examples new` makes one, and the list offers yours.")
         if len(found) > 1:
-            raise UserError("Several shared sets are called so. Choose yours from the list.")
+            raise UserError("Several shared sets have that name. Choose yours from the list.")
         await self._rights.check_to(actor, action, _belonging(found[0]), NOT_YOURS)
         return found[0]
 
@@ -266,7 +266,7 @@ class Sets:
             found = await self.find(actor, name, Action.ORGANISE)
         label, question = checked_label(label, long=bool(question.strip())), question.strip()
         if not pictures:
-            raise ImageError("There is no picture. Attach one to five, or name one of ours by a link.")
+            raise ImageError("There is no picture. Attach one to five, or link to one made here.")
         await self._check_words(actor, [label, question], "added")
         sources = [await self._sources.meant(actor, picture) for picture in pictures]
         named = {source.sha256: source.job.id if source.job else None for source in sources}
@@ -314,7 +314,7 @@ class Sets:
         result = await self._rights.result(actor, job_id, Action.ASK_MORE)
         request = result.job.request
         if not isinstance(request, AskRequest):
-            raise ImageError(f"Job `{job_id}` is no answer: it is “{job_name(request)}”.")
+            raise ImageError(f"Job `{job_id}` isn't an answer; it is “{job_name(request)}”.")
         label = checked_label(answer, long=True)
         await self._check_words(actor, [label], "taught")
         chain = await self._lessons.chain(actor, result.job)
@@ -353,9 +353,11 @@ class Sets:
         if not contents.examples:
             raise UserError("That set is empty. `/examples add` puts pictures into it.")
         if not contents.answers and len(contents.labels) < 2:
-            raise UserError("That set has one label; it takes at least two to choose from.")
+            raise UserError("That set has one label; a set needs at least two.")
         if contents.answers and not self._asks:
-            raise UserError("That set has questions, and nobody answers any here: the host sets ASK_MODEL.")
+            raise UserError(
+                "That set has questions, but no model here answers them. The operator can set ASK_MODEL."
+            )
         source = await self._sources.meant(actor, picture)
         request: AskRequest | TryRequest
         if contents.answers:
@@ -374,7 +376,7 @@ class Sets:
         """
         found = await self.find(actor, name, Action.SHARE)
         if shared and actor.guild_id is None:
-            raise UserError("A set is shared with a server; say it there.")
+            raise UserError("A set is shared with a server. Use the command there.")
         if shared:
             seen = await self._lessons.seen(found, actor)
             named_by_us = _TAUGHT.fullmatch(found.name) is not None  # letters of an id make words by chance
@@ -517,7 +519,7 @@ class Copies:
             raise ImageError("That set has no such picture.")
         [sha256, _] = seen[0].pictures[0]
         if await self._moderator.unfit((sha256,), actor.place) is not None:
-            raise ImageError("A rule of this place hides that picture.")
+            raise ImageError("A rule here hides that picture.")
         return await self._showing.small(sha256)
 
     async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:

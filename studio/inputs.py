@@ -99,7 +99,7 @@ class Sources:
         await self._queue.check_room()
         if wait := self._uploads.take(actor.user_id):
             raise LimitError(
-                f"You have sent {UPLOADS} pictures in a short time. Send the next in {duration(wait)}."
+                f"You have sent {UPLOADS} pictures in a short time. Send the next one in {duration(wait)}."
             )
 
     async def job_of(self, name: str) -> tuple[Job, int | None]:
@@ -126,7 +126,7 @@ class Sources:
         """
         await self._rights.check(actor, action, job)
         if job.request.answer is not Answer.PICTURES:
-            raise ImageError(f"Job `{job.id}` made no picture: it is “{job_name(job.request)}”.")
+            raise ImageError(f"Job `{job.id}` made no picture; it is “{job_name(job.request)}”.")
         result = await self._rights.made(actor, job)
         if result is None or not result.pictures:
             raise ImageError(f"Job `{job.id}` has no picture (it is {job.status}).")

@@ -106,7 +106,7 @@ class Janitor:
             await self.removal.identity.check()
             others = await self._look_for_others(now)
         except StorageError as error:
-            seen, doubt, others = 0.0, f"Nothing is deleted by itself: {error}", ""
+            seen, doubt, others = 0.0, f"Nothing is deleted automatically: {error}", ""
         by_age: list[Step] = [
             partial(self._drop_jobs, rows.old_jobs, retention.jobs, now),
             partial(self._drop_jobs, rows.old_videos, retention.videos, now),
@@ -168,9 +168,8 @@ class Janitor:
         days, sweeps = abs(away) / DAY, 86_400.0 / SWEEP_EVERY
         return seen, (
             f"Nothing is deleted by age: the clock is {days:,.0f} days"
-            f" {'ahead of' if away > DAY else 'behind'}"
-            " the time that the database has seen last. If the clock is right, that ends by itself within"
-            f" {days / sweeps + 1:,.0f} days."
+            f" {'ahead of' if away > DAY else 'behind'} the latest time in the database. If the clock is"
+            f" right, deletion resumes within {days / sweeps + 1:,.0f} days."
         )
 
     async def _look_for_others(self, now: datetime) -> str:
@@ -185,9 +184,8 @@ class Janitor:
 
         await self._database.write(work)
         return (
-            "Another database has looked after these files since this one did, so those that no row names"
-            " stay. If it was only replaced, that is over in a week. If it is in use, give each its own"
-            " FILES_URL."
+            "Another database has used these files since, so files that no row names are kept. If it was"
+            " replaced, this ends in a week. If it is in use, give each its own FILES_URL."
         )
 
     # By age

@@ -356,10 +356,10 @@ WITH_FILES = {  # table → the column that names a file
 }
 JSON_BYTES = 2 * 2**20  # of the rows in one file, so that one always fits and little is in memory
 AROUND = 300  # bytes of a ZIP file around each file in it
-TOO_LARGE = "These videos are larger than what can be sent here. Get them from the web, or ask the host:"
-HELD_BACK = "These pictures are shown nowhere by the rule about minors, and aren't in this copy:"
+TOO_LARGE = "These videos are too large to be sent here. Get them from the web, or ask the operator:"
+HELD_BACK = "These pictures aren't in this copy because of the rule about minors:"
 AT_ONCE = 200  # pictures that the rules are asked about
-ANOTHER = "One copy of your data at a time: wait until the other one is there."
+ANOTHER = "Only one copy of your data at a time. Wait until the other one is finished."
 
 
 @dataclass(frozen=True)

@@ -154,14 +154,16 @@ def days_of(name: str, value: str, zone: tzinfo) -> tuple[datetime, datetime]:
 
 COMPARED, COMPARED_FOR = 4, 120.0  # lists of places that are kept; seconds for each
 NAMED = 10  # folders that a refusal names
-NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures were put into."
+NO_FOLDER = "`folder:` takes one of your folders; you have none with pictures."
 MOST = 300  # pictures that one search shows
-WORDS_ONLY = "Only prompts are searched now: no model here can say what is in a picture at the moment."
-NONE_SHOWS = "Nothing shows this; these are nearest."
+WORDS_ONLY = "Only prompts were searched: no model here can look at pictures right now."
+NONE_SHOWS = "Nothing matches; these are the closest."
 BY_LOOKS = "No prompt has these words. This looks a little like it:"
-WORDS_FIRST = "Only prompts were searched: what looks at pictures is busy. Search again in a minute."
-NOT_LIKE_NOW = "Pictures can't be compared while what looks at them is busy. Search again in a minute."
-NOT_LIKE = "Pictures can't be compared now: no model here can say what is in a picture at the moment."
+WORDS_FIRST = (
+    "Only prompts were searched: the model that looks at pictures is busy. Search again in a minute."
+)
+NOT_LIKE_NOW = "Pictures can't be compared: the model that looks at them is busy. Search again in a minute."
+NOT_LIKE = "Pictures can't be compared: no model here can look at pictures right now."
 log = logging.getLogger(__name__)
 
 

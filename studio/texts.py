@@ -267,7 +267,7 @@ def differs(prompt: Prompt, request: GenerateRequest) -> bool:
 SUBTLE, STRONG = 0.45, 0.65  # strengths of a remix up to which, and from which on, it is called so
 _OPERATIONS = {"extend": "Extended", "extend_back": "Extended back", "blend": "Blend of 2", "loop": "Loop"}
 _TASKS = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style", CLASSIFY: "own labels"}
-_ASKED = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
+_ASKED = {ANOMALY: "Inspection", DETECT: "Detection"}
 
 
 def job_name(request: Request) -> str:
@@ -296,7 +296,7 @@ def job_name(request: Request) -> str:
         case VideoRequest(operation=operation):
             return _OPERATIONS.get(operation, request.called)
         case InspectRequest(task=task):
-            return _ASKED.get(task, "Own labels asked")
+            return _ASKED.get(task, "Classification")
         case ProjectRequest(task=task):
             return f"{request.called} of {_TASKS[task]}"
     return request.called

@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import tomllib
+from importlib.metadata import metadata
 from unittest import mock
 
 import pytest
@@ -11,6 +13,7 @@ from packaging.requirements import Requirement
 
 from core.settings import ROOT
 from proofs.security import dependencies
+from vision.weights import packaged
 
 
 def test_no_version_with_known_holes_is_admitted_and_the_processors_build_is() -> None:
@@ -22,6 +25,24 @@ def test_a_floor_that_falls_is_noticed() -> None:
     declared = {**dependencies.declared(), "pillow": Requirement("pillow>=12")}
     with mock.patch.object(dependencies, "declared", lambda: declared):
         assert dependencies.problems() == ["pyproject.toml admits pillow 12.2.0"]
+
+
+def test_the_notices_name_what_asks_for_more_than_its_name() -> None:
+    notices = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    shared = {}
+    for name in dependencies.closure():
+        about = metadata(name)
+        said = [
+            about.get("License-Expression"),
+            (about.get("License") or "")[:80],
+            *about.get_all("Classifier", []),
+        ]
+        if re.search(r"\b(L|A)?GPL|\bMPL|Mozilla", " ".join(filter(None, said))):
+            shared[name] = re.search(rf"\b{re.escape(name)}\b", notices) is not None
+    assert {"certifi", "num2words", "tqdm"} <= shared.keys() and all(shared.values()), shared
+    for licence in (ROOT / "web" / "static").rglob("LICENSE"):
+        assert licence.parent.relative_to(ROOT).as_posix() in notices
+    assert all(model.package in notices for model in packaged.MODELS.values())
 
 
 @pytest.mark.parametrize(

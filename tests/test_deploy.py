@@ -92,6 +92,65 @@ def test_setup_takes_tested_versions_and_smaller_weights_where_there_is_a_card(
     assert all(("-c constraints.txt" in line) is (locked != "") for line in installs)
 
 
+def _installed(folder: Path, target: str, *given: str) -> list[str]:
+    """Return what `make target` would have pip install, in a virtual environment that is pretended."""
+    (folder / "bin").mkdir(exist_ok=True)
+    python, log = folder / "bin" / "python", folder / "log"
+    python.write_text(PRETENDED.format(log=log, status=1))
+    python.chmod(0o755)
+    log.write_text("")
+    environment = {name: value for name, value in os.environ.items() if name not in ("UV", "MAKEFLAGS")}
+    command = [_tool("make"), target, f"PYTHON={sys.executable}", f"VENV={folder}", "UV=", *given]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    return [line.partition("install ")[2] for line in log.read_text().splitlines() if "pip install" in line]
+
+
+def test_the_program_is_installed_alone_and_what_tests_need_beside_it_once(tmp_path) -> None:
+    [program] = _installed(tmp_path, "setup", "TORCH_INDEX=")
+    assert "--no-compile" in program and program.endswith("--editable .[photo]")
+    [tools] = _installed(tmp_path, "test-setup", "TORCH_INDEX=")
+    assert tools.endswith("--editable .[test,ocr,train]")
+    assert _installed(tmp_path, "test-setup") == []
+
+
+def test_extras_that_were_asked_for_once_stay(tmp_path) -> None:
+    assert _installed(tmp_path, "setup", "EXTRAS=s3", "TORCH_INDEX=")[-1].endswith(".[photo,s3]")
+    assert _installed(tmp_path, "setup", "EXTRAS=otel,train", "TORCH_INDEX=")[-1].endswith(
+        ".[photo,otel,s3,train]"
+    )
+    (tmp_path / ".installed").unlink()  # as pyproject.toml changes
+    assert _installed(tmp_path, "setup", "TORCH_INDEX=")[-1].endswith(".[photo,otel,s3,train]")
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux" or os.uname().machine != "x86_64", reason="torch's builds")
+def test_torch_is_the_processors_build_where_no_card_is(tmp_path) -> None:
+    torch, _ = _installed(tmp_path, "setup", "CARD=")
+    assert "--no-deps --index-url https://download.pytorch.org/whl/cpu torch>=" in torch
+    for given in (["CARD=/dev/nvidiactl"], ["CARD=", "TORCH_INDEX="]):
+        (tmp_path / ".installed").unlink()
+        assert len(_installed(tmp_path, "setup", *given)) == 1
+    (tmp_path / ".installed").unlink()
+    chosen = _installed(tmp_path, "setup", "CARD=/dev/nvidiactl", "TORCH_INDEX=https://example.org/cu126")
+    assert "--index-url https://example.org/cu126 torch>=" in chosen[0] and "--no-deps" not in chosen[0]
+
+
+def test_a_bug_is_reported_with_what_the_doctor_says_and_a_hole_by_a_way_that_exists() -> None:
+    folder = ROOT / ".github" / "ISSUE_TEMPLATE"
+    forms = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in folder.glob("*.yml")}
+    asked = {one["attributes"]["label"]: one for one in forms["bug"]["body"] if "id" in one}
+    assert asked["Output of `atelier doctor`"]["validations"]["required"]
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert "Report a vulnerability" in policy and "profile" not in policy
+    checker = pytest.importorskip("check_jsonschema", reason=EXTRA)
+    vendor = Path(checker.__file__).parent / "builtin_schemas" / "vendor"
+    for name, form in forms.items():
+        kind = "github-issue-config" if name == "config" else "github-issue-forms"
+        schema = json.loads((vendor / f"{kind}.json").read_text(encoding="utf-8"))
+        jsonschema.validators.validator_for(schema)(schema).validate(form)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validators.validator_for(schema)(schema).validate({"blank_issues_enabled": "perhaps"})
+
+
 def test_the_dockerfile_passes_its_linter() -> None:
     assert _run(_tool("hadolint"), "Dockerfile").strip() == ""
 
@@ -116,7 +175,7 @@ def test_every_extra_that_a_message_names_exists_and_the_container_has_it() -> N
         for names in re.findall(r"EXTRAS=(\w+(?:,\w+)*)", text)
         for extra in names.split(",")
     }
-    named |= {extra for text in texts for extra in re.findall(r"needs the extra `?(\w+)", text)}
+    named |= {extra for text in texts for extra in re.findall(r"[Nn]eeds the extra `?(\w+)", text)}
     [brought] = re.findall(
         r"--editable \"\.\[([\w,]+)\]\"", (ROOT / "Dockerfile").read_text(encoding="utf-8")
     )

@@ -7,15 +7,9 @@ import pytest
 
 from core.profiles import PROFILES
 from core.settings import load_settings
-from docs import profiles
-from tools import page_tables
+from tools.docs import profiles
 
 CARDS = [name for name in PROFILES if name != "demo"]
-
-
-def test_the_page_has_the_table_that_follows_from_the_models() -> None:
-    shown = page_tables.read_table(profiles.TABLE)
-    assert shown == profiles.table() + "\n", "python -m docs.profiles"
 
 
 def test_a_card_has_all_that_the_demo_has_or_says_why_not() -> None:

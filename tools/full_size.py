@@ -55,6 +55,12 @@ CHAT_TEMPLATE = (
 )
 
 
+def write_rows(file: Path, rows: Mapping[str, Any]) -> None:
+    """Write an object as JSON, one of its entries a line."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+    file.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
 def read_architectures() -> dict[str, Any]:
     """Return what is known of each model, by the name that the command takes."""
     known: dict[str, Any] = json.loads(ARCHITECTURES.read_text(encoding="utf-8"))

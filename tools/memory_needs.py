@@ -6,7 +6,7 @@ size.
 Each model is written hollow, loaded and drawn with by the program's own code on a card that isn't there.
 Prints JSON of bytes; --write puts it into ``vision/weights/needs.json``, which plans are made by. --plans
 draws once more for each way to hold a model and prints, as a table, what the plan asks beside what was taken;
-with --write that goes into docs/models.md.
+with --write that goes into ``memory_taken.json``, and from there into docs/reference/image-models.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.requests.images import EditRequest, ImagineRequest, VariationRequest
 from core.requests.video import VideoRequest
-from tools import full_size, page_tables
+from tools import full_size
 from tools.hollow_card import HollowCard
 from vision import families, loader
 from vision.capabilities import edit, imagine, variation
@@ -46,7 +46,7 @@ from vision.weights import memory
 from vision.worker.main import quiet_libraries
 
 DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
-TABLE = "memory taken"  # its marks in the page
+TAKEN = Path(__file__).with_name("memory_taken.json")  # model → way → GiB that are asked, and taken
 PICTURE = " from a picture"  # ends the names of ways in which a picture is begun at
 WAYS = {  # column → how a model is held
     "on the card": memory.Plan("off", "none"),
@@ -235,27 +235,12 @@ def plans(family: str, folder: Path) -> Iterator[tuple[str, float, float]]:
 
 
 def published() -> Shares:
-    """Return what the page has."""
-    found: Shares = {}
-    for line in page_tables.read_table(TABLE).splitlines()[2:]:
-        family, *cells = line.strip("| ").split(" | ")
-        pairs = (cell.partition(" / ") for cell in cells)
-        found[family] = {
-            way: (float(plan), float(taken))
-            for way, (plan, slash, taken) in zip(WAYS, pairs, strict=True)
-            if slash
-        }
-    return found
-
-
-def table(shares: Shares) -> str:
-    """Return the page's table, with a dash for what wasn't taken."""
-    lines = [f"| model | {' | '.join(WAYS)} |", "|---" * (1 + len(WAYS)) + "|"]
-    for family in (name for name in DRAWING if name in shares):
-        found = shares[family]
-        cells = ("{:.2f} / {:.2f}".format(*found[way]) if way in found else "–" for way in WAYS)
-        lines.append(f"| {family} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    """Return what was taken the last time that each was measured."""
+    known = json.loads(TAKEN.read_text(encoding="utf-8"))
+    return {
+        family: {way: (asked, taken) for way, (asked, taken) in ways.items()}
+        for family, ways in known.items()
+    }
 
 
 def main() -> None:
@@ -278,7 +263,7 @@ def main() -> None:
                     found[way] = pair[0], pair[1]
                     print("{}, {}: {:.2f} / {:.2f} GiB".format(family, way, *pair), flush=True)
                 if given.write:
-                    page_tables.write_table(TABLE, table({**published(), family: found}))
+                    full_size.write_rows(TAKEN, {**published(), family: found})
                 continue
             known = full_size.read_architectures()[family]
             named = {"repository": known["repository"], "pipeline": known["pipeline"]}

@@ -1,6 +1,5 @@
 """Compares how the program calls each pipeline of images with the pipeline's own example, argument by
-argument, and its defaults for each model with the model's card: ``python -m tools.model_calls`` writes the
-tables of docs/models.md.
+argument, and its defaults for each model with the model's card; docs/reference/image-models.md shows both.
 
 The examples are those in the docstrings of the installed diffusers, so that a new one that draws otherwise is
 noticed. Nothing is loaded: pipelines are made without their parts.
@@ -20,14 +19,12 @@ import diffusers
 import torch
 from PIL import Image
 
-from tools import page_tables
 from vision.diffusion.model import arguments
 from vision.diffusion.parameters import Generation
 from vision.diffusion.pipeline import call_arguments
 from vision.families import EDITORS, FAMILIES, Family, Mode
 from vision.weights.card import make_card
 
-TABLES = "model calls"  # their marks
 READ = "30 November 2026"  # when public copies of the model cards were read
 Configs = Mapping[str, Mapping[str, Any]]  # folder or stem of a configuration file → what of it counts
 OWN = frozenset(  # each job's own: never the same as in an example
@@ -227,32 +224,6 @@ def _written(argument: str, call: Mapping[str, Any], default: Any) -> str:
     return f"`{call[argument]!r}`" if argument in call else f"– (`{default!r}`)"
 
 
-def tables() -> str:
-    """Return the tables of docs/models.md."""
-    lines = ["| pipeline | argument | its example | here | why |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{one.pipeline}` | `{one.argument}` | {one.example} | {one.ours} | {one.reason} |"
-        for one in differences()
-    ]
-    lines += ["", f"| model | steps | guidance | its card (public copies, {READ}) |", "|---|---|---|---|"]
-    for one in CARDS:
-        here = make_card(family_of(one.family), one.configs, {})
-        steps, guidance = here.num_inference_steps, here.guidance_scale
-        lines.append(
-            f"| {one.model} | {steps} | {guidance:g} | {one.num_inference_steps}, {one.guidance_scale:g} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def family_of(name: str) -> Family:
     """Return the family called ``name``."""
     return next(family for family in (*FAMILIES, *EDITORS) if family.name == name)
-
-
-def main() -> None:
-    """Write the tables into the page."""
-    page_tables.write_table(TABLES, tables())
-
-
-if __name__ == "__main__":
-    main()

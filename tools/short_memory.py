@@ -2,15 +2,17 @@
 
     python -m tools.short_memory [FAMILY …] [--write]
 
-Each family at full size and native size, without weights, through the program's own loader, plan, engine and
-decoder, on a card that isn't there (``hollow_card``). Prints a line for each family and card: how the plan
-held the model, in which smaller ways the pictures were drawn after all, or what the member reads, and whether
-the weights lie where they did before. --write puts the cards and ways into docs/models.md.
+Each family at full size and native size, without weights, through the program's own loader, plan, engine
+and decoder, on a card that isn't there (``hollow_card``). Prints a line for each family and card: how the
+plan held the model, in which smaller ways the pictures were drawn after all, or what the member reads,
+and whether the weights lie where they did before. --write puts the cards and ways into
+``short_memory.json``, and from there they go into docs/reference/image-models.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -21,7 +23,7 @@ from typing import Any
 from core.errors import OutOfMemory
 from core.events import Output
 from core.requests.images import ImagineRequest
-from tools import full_size, memory_needs, page_tables
+from tools import full_size, memory_needs
 from tools.memory_needs import hollow_card
 from vision import families
 from vision.capabilities import capability
@@ -37,7 +39,7 @@ FAMILIES = tuple(  # all whose whole folder can be written, and that the program
     if known.get("tokenizers") and any(known["pipeline"] == family.text for family in families.FAMILIES)
 )
 PICTURES = 2
-TABLE = "short memory"  # its marks in the page
+OUTCOMES = Path(__file__).with_name("short_memory.json")  # family → title of a card → cell
 LOGGED = {  # what the program's log says of each smaller way
     "decoding in tiles": "tiles",
     "rows; at most": "fewer rows",
@@ -153,26 +155,16 @@ def cell(card: Card, found: Outcome) -> str:
 
 
 def published() -> dict[str, dict[str, str]]:
-    """Return what the page has: family → title of a card → cell."""
-    head, _, *rows = (line.strip("| ").split(" | ") for line in page_tables.read_table(TABLE).splitlines())
-    return {family: dict(zip(head[1:], cells, strict=True)) for family, *cells in rows}
-
-
-def table(found: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the page's table of these cells."""
-    titles = list(next(iter(found.values())))
-    lines = [f"| model | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
-    lines += [
-        f"| {family} | {' | '.join(found[family].values())} |" for family in FAMILIES if family in found
-    ]
-    return "\n".join(lines) + "\n"
+    """Return what became of each the last time: family → title of a card → cell."""
+    found: dict[str, dict[str, str]] = json.loads(OUTCOMES.read_text(encoding="utf-8"))
+    return found
 
 
 def main() -> None:
     """Print a line for each family that the command line names and each card."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("families", nargs="*", default=FAMILIES)
-    parser.add_argument("--write", action="store_true", help="put them into docs/models.md")
+    parser.add_argument("--write", action="store_true", help=f"put them into {OUTCOMES.name}")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         for family in given.families:
@@ -185,7 +177,7 @@ def main() -> None:
                     flush=True,
                 )
             if given.write:
-                page_tables.write_table(TABLE, table({**published(), family: cells}))
+                full_size.write_rows(OUTCOMES, {**published(), family: cells})
 
 
 if __name__ == "__main__":

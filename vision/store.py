@@ -146,7 +146,7 @@ class Models:
         usual = self.config.models[role]
         wanted = {**more, **{model: model for model in (usual, *more.values())}}.get(spec or usual)
         if wanted is None:
-            raise UserError(f"`model` is {spec!r}; the host hasn't set that one up.")
+            raise UserError(f"`model` is {spec!r}; the operator hasn't set that one up.")
         return self._get(role, wanted, reporter)
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
@@ -278,10 +278,10 @@ class Models:
         free, _ = devices.memory(self.device)
         found = self.loader.plan(found, free + sum(held.found.held for held in self.held.values()))
         if reporter.is_guest and not self._fits(found):
-            raise ModelError(f"{found.name} has no room beside the models that are loaded.")
+            raise ModelError(f"{found.name} doesn't fit into memory with the loaded models.")
         if not self.make_room(found):
             if reporter.fiber is None:
-                raise ModelError(f"{found.name} doesn't fit into memory beside the models in use.")
+                raise ModelError(f"{found.name} doesn't fit into memory with the models in use.")
             self.room_is_wanted = True
             reporter.fiber.wait_until(lambda: self.make_room(found))
         return found if self._fits(found) else self.loader.plan(found, devices.memory(self.device)[0])

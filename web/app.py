@@ -245,7 +245,7 @@ async def _unknown(context: Context, request: web.Request) -> web.StreamResponse
     takes = ", ".join(sorted({method for _, methods in found for method in methods}))
     if not takes:
         return refusal(context, request, Gone())
-    said = f"Nothing here is asked for by {request.method}; this address takes {takes}."
+    said = f"This address doesn't accept {request.method}; use {takes}."
     response = refusal(context, request, Refused(HTTPStatus.METHOD_NOT_ALLOWED, said))
     response.headers["Allow"] = takes
     return response

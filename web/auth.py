@@ -116,7 +116,7 @@ LIVES = 600.0  # seconds from leaving to coming back
 MOST = 2000  # people on Discord's page at once; the oldest begins again
 PATIENCE = 10.0  # seconds for each of Discord's answers
 LONGEST = 64 * 1024  # bytes of one
-BEGIN_AGAIN = "This sign-in was begun in another browser, or too long ago. Begin it again here."
+BEGIN_AGAIN = "This sign-in was started in another browser, or too long ago. Start it again here."
 SILENT = "Discord doesn't answer right now. Try again in a minute, or type `/web` in Discord."
 log = logging.getLogger(__name__)
 

@@ -227,7 +227,7 @@ class Gone(Refused):
     """What a call names isn't there, or isn't the person's to see."""
 
     def __init__(self) -> None:
-        super().__init__(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")
+        super().__init__(HTTPStatus.NOT_FOUND, "There is nothing here, or you don't have access to it.")
 
 
 def there(found: T | None) -> T:

@@ -142,7 +142,7 @@ class Slots:
                     await held.enter_async_context(own)
                     await held.enter_async_context(self._all)
             except TimeoutError as error:
-                detail = "Other files are still on their way. Try again soon."
+                detail = "Other files are still uploading. Try again soon."
                 raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, 10.0) from error
             yield
 
@@ -202,12 +202,12 @@ def _on_disk() -> Iterator[None]:
         yield
     except OSError as error:
         log.error("a file that somebody sends can't be written: %s", error)
-        detail = "The studio's disk takes no more files. Tell its host."
+        detail = "The studio's disk is full. Tell the operator."
         raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, detail) from error
 
 
 def _too_large(limit: int) -> Refused:
-    detail = f"That is too much: up to {limit:,} bytes fit."
+    detail = f"That is too large; the limit is {limit:,} bytes."
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
@@ -466,7 +466,7 @@ def _refusal(error: Exception) -> Refused:
         return error
     if isinstance(error, StorageError):
         log.error("the database can't answer: %s", error)
-        return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy with itself. Try again soon.", 5.0)
+        return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy. Try again soon.", 5.0)
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
     return Refused(status, str(error))
 

@@ -285,7 +285,7 @@ def _answers(route: Route) -> dict[str, Any]:
     wrong = {"schema": {"type": "string"} if route.is_page else {"$ref": _SCHEMA.format(name="Problem")}}
     return {
         "2XX": {"description": "It is done."},
-        "3XX": {"description": "The page to go on with."},
+        "3XX": {"description": "The page to continue with."},
         "4XX": {"description": "It isn't done; the answer says why.", "content": {kind: wrong}},
     }
 

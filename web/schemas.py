@@ -174,8 +174,8 @@ class NewShare(Struct, frozen=True):
 
 
 class Edit(Struct, frozen=True):
-    """A document of the editor, as docs/editor.md has it. painted: SHA-256 of its mask's pixels, a byte each.
-    key: the same wish is queued once."""
+    """A document of the editor, see docs/reference/editor-document.md. painted: SHA-256 of its mask's pixels,
+    a byte each. key: the same wish is queued once."""
 
     document: dict[str, Any]
     painted: Annotated[str, Meta(pattern=rf"^$(?!\n)|{_SHA256}", extra={"takes": "a SHA-256 in hex"})] = ""

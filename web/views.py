@@ -50,7 +50,7 @@ class Label:
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
-VIDEO_GROUPS = ("Continue", "Change", "Take from it", "Keep")
+VIDEO_GROUPS = ("Continue", "Change", "Extract", "Keep")
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle", first="Upscale"),
     "up2c": Label("2× creative"),

@@ -88,7 +88,7 @@ class Info(AtelierCog):
             f"**<@{interaction.user.id}>** · {speed} · {modes}",
             f"**This month** {counted(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of drawing"
             f" time, {counted(month.pictures, 'picture')}",
-            f"**In all** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
+            f"**In total** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
             f" {counted(ever.favourites, 'favourite')}",
             f"**Limits** {running} at once, {waiting} waiting; your roles may change them",
         ]
@@ -125,7 +125,7 @@ class Settings(AtelierCog):
         names = self.bot.settings.image_models
         models = [("default", "The studio's default model"), *((f"model {name}", name) for name in names)]
         models += [
-            (f"version {name}", f"Midjourney's version {name}: the host's {model}")
+            (f"version {name}", f"Midjourney's version {name}: the operator's {model}")
             for name in (*VERSIONS[::-1], "niji")
             if (model := model_of_version(name, names)) is not None
         ]
@@ -216,7 +216,7 @@ class Prefer(
         if text:
             await whisper(interaction, f"`--{name}` stands for {code(text, 1500)}.")
         else:
-            await whisper(interaction, f"`--{name}` {'is taken away' if there else 'was not there'}.")
+            await whisper(interaction, f"`--{name}` {'is removed' if there else 'did not exist'}.")
 
     @option.command(name="list", description="Show your own options")
     @answers_privately
@@ -290,7 +290,7 @@ class Show(AtelierCog):
 
 SAID = {
     Lane.FAST: "Your new jobs go into the normal queue.",
-    Lane.RELAX: "Your new jobs run when nobody else is waiting, so that they hold up nobody.",
+    Lane.RELAX: "Your new jobs run only when nobody else is waiting.",
     Lane.TURBO: "Your new jobs go before other people's.",
 }
 
@@ -372,11 +372,11 @@ class Privacy(
     async def show(self, interaction: discord.Interaction) -> None:
         own = self.bot.studio.own
         held, periods = await own.holdings(actor_of(interaction)), own.retention
-        sent = "Nothing is sent to anybody else: pictures are made on the host's own machine."
+        sent = "Nothing is sent to anyone else: pictures are made on the operator's own machine."
         if server := self.bot.studio.talking.server:
             sent = (
-                f"Questions of `/ask`, with their pictures and the conversation before, are sent to"
-                f" `{server}`, which answers them; nothing else is sent to anybody."
+                "Questions of `/ask`, with their pictures and the conversation before, are sent to"
+                f" `{server}`, which answers them. Nothing else is sent to anyone."
             )
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
         videos = f"; those with videos: {periods.videos} days" if periods.videos else ""
@@ -384,11 +384,10 @@ class Privacy(
             (
                 f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
                 f" {counted(held.pictures, 'picture')} and {counted(held.videos, 'video')}"
-                f" ({held.bytes / 1e6:.1f} MB),"
-                f" {counted(held.uploads, 'uploaded picture')}, {counted(held.examples, 'example')} in your"
-                f" sets, {counted(held.items, 'picture')} in projects of own models,"
-                f" {counted(held.feedback, 'answer')} that you found right or wrong, and the ids of my"
-                f" {counted(held.messages, 'message')} that show them"
+                f" ({held.bytes / 1e6:.1f} MB), {counted(held.uploads, 'uploaded picture')},"
+                f" {counted(held.examples, 'example')} in your sets, {counted(held.items, 'picture')} in"
+                f" projects of own models, {counted(held.feedback, 'answer')} that you rated right or wrong,"
+                f" and the ids of my {counted(held.messages, 'message')} that show them"
             ),
             (
                 f"**How long** jobs and pictures: {kept}{videos}; uploads that no job uses:"
@@ -411,7 +410,10 @@ class Privacy(
         limit = file_limit(interaction) - 100_000
         parts = self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures)
         text = f"Your data as JSON{', with your pictures' if pictures else ''}."
-        rest = ". Get everything as one file on the web (`/web`), under Settings, Your data; or ask the host."
+        rest = (
+            ". Get everything as one file on the web (`/web`), under Settings, Your data; or ask the"
+            " operator."
+        )
         await answer_with_files(interaction, parts, "atelier", text, rest)
 
     @app_commands.command(description="Permanently delete everything Atelier stores about you")

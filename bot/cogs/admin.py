@@ -31,6 +31,7 @@ class StudioCog(
     description="Who may use Atelier in this server (Manage Server)",
 ):
     @app_commands.command(description="Ban a member from Atelier here and cancel their waiting jobs")
+    @app_commands.describe(user="The member to ban")
     @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
         dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
@@ -38,6 +39,7 @@ class StudioCog(
         await whisper(interaction, f"<@{user.id}> {said}")
 
     @app_commands.command(description="Lift a ban")
+    @app_commands.describe(user="The member who may use Atelier again")
     @answers_privately
     async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
         lifted = await self.bot.studio.server.unban(actor_of(interaction), user.id)
@@ -47,6 +49,7 @@ class StudioCog(
     @app_commands.command(
         description="Allow Atelier only in listed channels or for listed roles, and add one to the list"
     )
+    @app_commands.describe(channel="A channel to add to the list", role="Or a role to add")
     @answers_privately
     async def allow(
         self,
@@ -59,6 +62,7 @@ class StudioCog(
         await whisper(interaction, f"{target.mention} is on the list of allowed {kind}s.")
 
     @app_commands.command(description="Remove a channel or a role from the list; an empty list allows all")
+    @app_commands.describe(channel="A channel to remove from the list", role="Or a role to remove")
     @answers_privately
     async def disallow(
         self,
@@ -75,6 +79,7 @@ class StudioCog(
         description="Set how many jobs members with a role can have; their highest role limit applies"
     )
     @app_commands.describe(
+        role="The role that has the limit",
         running="Jobs running at once, 0 to 100; leave out both numbers to remove the limit",
         waiting="Jobs waiting, 0 to 10000",
     )
@@ -100,7 +105,10 @@ class StudioCog(
     @app_commands.command(
         description="Set how many tokens a day members with a role can use in questions; the most applies"
     )
-    @app_commands.describe(per_day="0 = as many as they like; leave it out to remove the role's number")
+    @app_commands.describe(
+        role="The role that has the limit",
+        per_day="0 = no limit; leave it out to remove the role's limit",
+    )
     @answers_privately
     async def tokens(
         self,
@@ -111,7 +119,7 @@ class StudioCog(
         server, actor = self.bot.studio.server, actor_of(interaction)
         if per_day is None:
             gone = await server.remove_role_tokens(actor, role.id)
-            said = f"has no number of tokens of its own {'any more' if gone else 'here'}."
+            said = f"has no token limit of its own {'any more' if gone else 'here'}."
         else:
             await server.set_role_tokens(actor, RoleTokens(role.id, per_day))
             said = f"has {_tokens(per_day)} tokens a day."
@@ -209,6 +217,7 @@ class Moderation(
             "Allow sexual content: off (anywhere), standard (in age-restricted channels), strict (nowhere)"
         )
     )
+    @app_commands.describe(level="How strict it is; default: as the host has set it")
     @answers_privately
     async def level(
         self, interaction: discord.Interaction, level: Literal["off", "standard", "strict", "default"]
@@ -218,6 +227,7 @@ class Moderation(
         await whisper(interaction, f"The level here is {rules.level}.")
 
     @app_commands.command(description="Hide or block pictures that the classifier flags, at level standard")
+    @app_commands.describe(treatment="What to do with them; default: as the host has set it")
     @answers_privately
     async def pictures(
         self, interaction: discord.Interaction, treatment: Literal["spoiler", "block", "default"]
@@ -227,7 +237,12 @@ class Moderation(
         await whisper(interaction, f"Such pictures: {rules.pictures}.")
 
     @app_commands.command(
-        description=("Give a time-out after this many strikes within this many hours; 0 strikes turns it off")
+        description="Give a time-out after this many strikes within this many hours; 0 strikes turns it off"
+    )
+    @app_commands.describe(
+        strikes="How many strikes, 0 to 100",
+        hours="Within how many hours, 1 to 720",
+        minutes="How long the time-out is",
     )
     @answers_privately
     async def limits(
@@ -246,12 +261,14 @@ class Moderation(
     @app_commands.command(
         description="Block a word, a phrase, or a pattern such as knif*, look-alike spellings included"
     )
+    @app_commands.describe(word="The word, phrase or pattern")
     @answers_privately
     async def add(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern = await self.bot.studio.server.add_word(actor_of(interaction), word)
         await whisper(interaction, f"{code(pattern)} is now on the list.")
 
     @app_commands.command(description="Remove a word from the list")
+    @app_commands.describe(word="The word as it is on the list")
     @answers_privately
     async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
@@ -267,6 +284,7 @@ class Moderation(
     @app_commands.command(
         description="Show, add or remove this server's own rules in sentences; only Check compares with them"
     )
+    @app_commands.describe(add="A rule to add, in a sentence", remove="The number of a rule to remove")
     @answers_privately
     async def rules(
         self,
@@ -286,6 +304,7 @@ class Moderation(
     @app_commands.command(
         description="Check which rule would block a text here, without queuing it or giving a strike"
     )
+    @app_commands.describe(text="The text to check")
     @answers_privately
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
         plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
@@ -293,6 +312,7 @@ class Moderation(
         await whisper(interaction, said)
 
     @app_commands.command(description="Show a member's strikes of the last 90 days")
+    @app_commands.describe(user="The member")
     @answers_privately
     async def strikes(self, interaction: discord.Interaction, user: discord.User) -> None:
         found, until = await self.bot.studio.server.strikes(actor_of(interaction), user.id)
@@ -301,12 +321,14 @@ class Moderation(
         await whisper_all(interaction, [f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines])
 
     @app_commands.command(description="Delete a member's strikes here and end their time-out")
+    @app_commands.describe(user="The member")
     @answers_privately
     async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
         count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
-        await whisper(interaction, f"<@{user.id}> may use Atelier. Forgotten: {counted(count, 'strike')}.")
+        await whisper(interaction, f"<@{user.id}> may use Atelier. Deleted: {counted(count, 'strike')}.")
 
     @app_commands.command(description="Stop a member from using Atelier here for some minutes")
+    @app_commands.describe(user="The member", minutes="How long, in minutes; 40320 is four weeks")
     @answers_privately
     async def timeout(
         self,

@@ -17,7 +17,12 @@ SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourn
 class Blend(AtelierCog):
     @app_commands.command(description="Mix two to five pictures into four new ones")
     @app_commands.describe(
-        image1="A picture", image2="Another one", dimensions="The shape; square if you leave it out"
+        image1="A picture",
+        image2="Another one",
+        image3="Another one",
+        image4="Another one",
+        image5="Another one",
+        dimensions="The shape; square if you leave it out",
     )
     async def blend(
         self,

@@ -9,9 +9,9 @@ from studio.requests import actions
 
 
 class Edit(AtelierCog):
-    @app_commands.command(description="Change a picture as your words say; the rest stays as it is")
+    @app_commands.command(description="Change a picture by words and keep the rest")
     @app_commands.describe(
-        prompt="What is to change, for example: make the house blue",
+        prompt="What to change, for example: make the house blue",
         image="The picture to change",
         source="Or a message link, or a job id with a number; leave it out to use your last picture",
     )

@@ -32,21 +32,21 @@ LINK = "Or a link to a Discord attachment or to one of my messages, or a job id 
 
 
 class Examples(
-    AtelierCog, commands.GroupCog, name="examples", description="Teach me by a few examples of your own"
+    AtelierCog, commands.GroupCog, name="examples", description="Teach me with a few examples of your own"
 ):
     @app_commands.command(description="Make an empty set of examples")
-    @app_commands.describe(name="What it is called, for example mushrooms")
+    @app_commands.describe(name="Its name, for example mushrooms")
     @answers_privately
     async def new(self, interaction: discord.Interaction, name: str) -> None:
         made = await self.bot.studio.examples.create(actor_of(interaction), name)
         limits = f"It takes {MAX_SET_LABELS} labels with {MAX_SHOTS} pictures each."
         await whisper(
             interaction,
-            f"**{messages.quote(made.name, 80)}** is there, for you alone. Put pictures into it with"
-            f" `/examples add`, or by *Add as example* in a message's menu. {limits}",
+            f"**{messages.quote(made.name, 80)}** is ready, visible only to you. Add pictures with"
+            f" `/examples add`, or with *Add as example* in a message's menu. {limits}",
         )
 
-    @app_commands.command(description="Put pictures under a label, or a question with its right answer")
+    @app_commands.command(description="Add pictures with a label, or a question with its right answer")
     @app_commands.describe(
         name="The set",
         label="What the pictures show; with a question, its right answer",
@@ -77,8 +77,8 @@ class Examples(
             text = chat.added_text(contents.set.name, kept, contents.labels.get(kept, 0))
         await whisper(interaction, text)
 
-    @app_commands.command(description="Show what is in a set, or which sets there are")
-    @app_commands.describe(name="The set; none lists them all", page="Of its pictures")
+    @app_commands.command(description="Show a set, or list your sets")
+    @app_commands.describe(name="The set; leave it out to list all", page="Of its pictures")
     @answers_privately
     async def show(
         self, interaction: discord.Interaction, name: str = "", page: app_commands.Range[int, 1, 60] = 1
@@ -148,9 +148,9 @@ class Examples(
         text = f"{whole}{counted(gone, 'example')}{'' if whole else ' deleted'}."
         await whisper(interaction, text)
 
-    @app_commands.command(description="Let members of this server use a set, or nobody but you")
+    @app_commands.command(description="Share a set with this server, or make it private again")
     @app_commands.describe(
-        name="The set", who="server: members may look at it and try it here; private: you alone"
+        name="The set", who="server: members can view it and try it here; private: only you"
     )
     @answers_privately
     async def share(
@@ -158,8 +158,8 @@ class Examples(
     ) -> None:
         shared = who == "server"
         found = await self.bot.studio.examples.share(actor_of(interaction), name, shared=shared)
-        said = "Members of this server may look at it and try it here"
-        said = said if shared else "It is yours alone again"
+        said = "Members of this server can view it and try it here"
+        said = said if shared else "It is private to you again"
         await whisper(interaction, f"**{messages.quote(found.name, 80)}**: {said}.")
 
     @app_commands.command(description="Get the labels and pictures of a set as a ZIP file")
@@ -168,7 +168,7 @@ class Examples(
     async def export(self, interaction: discord.Interaction, name: str) -> None:
         parts = self.bot.studio.copies.pack(actor_of(interaction), name, file_limit(interaction) - 100_000)
         text = f"**{messages.quote(name, 80)}**: its labels and pictures."
-        rest = "; forget some labels, or ask the host."
+        rest = "; forget some labels, or ask the operator."
         await answer_with_files(interaction, parts, "examples", text, rest)
 
     @add.autocomplete("name")

@@ -23,20 +23,22 @@ Finds = Literal["find defects", "sort by label", "find objects"]
 FINDS = dict(zip(get_args(Finds), (ANOMALY, CLASSIFY, DETECT), strict=True))
 Move = Literal["stricter", "looser", "usual", "fewest errors"]
 Alike = Literal[
-    "find out by itself", "always in the same place", "same place, but turned", "anyhow, like a surface"
+    "detect automatically", "always in the same place", "same place, but rotated", "anywhere, like a surface"
 ]
 ALIKE = dict(zip(get_args(Alike), ("auto", "fixture", "turns", "free"), strict=True))  # as a row has it
-Form = Literal["a model that runs elsewhere (ONNX)", "labels as CSV", "labels as COCO", "labels as YOLO"]
+Form = Literal["a model to run elsewhere (ONNX)", "labels as CSV", "labels as COCO", "labels as YOLO"]
 
 
-class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a model of your own pictures"):
+class Inspect(
+    AtelierCog, commands.GroupCog, name="inspect", description="Train a model on your own pictures"
+):
     @property
     def _cards(self) -> Cards:
         return self.bot.projects.cards
 
-    @app_commands.command(description="Begin a project; buttons lead you through it")
+    @app_commands.command(description="Start a project; buttons guide you")
     @app_commands.describe(
-        name="What it is called, for example boards",
+        name="Its name, for example boards",
         finds="What to learn: find defects (default), sort by label, or find objects",
         only_me="Private to you. If off, it belongs to this server",
     )
@@ -53,8 +55,8 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         )
         await self._cards.show(interaction, made.id)
 
-    @app_commands.command(description="Show a project with what to do next, or which there are")
-    @app_commands.describe(name="The project; none lists them all")
+    @app_commands.command(description="Show a project and its next step, or list all projects")
+    @app_commands.describe(name="The project; leave it out to list all")
     @answers_privately
     async def show(self, interaction: discord.Interaction, name: str = "") -> None:
         if name.strip():
@@ -62,11 +64,11 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         else:
             await self._cards.show_all(interaction, TASKS)
 
-    @app_commands.command(description="Put pictures into a project, also as a ZIP file")
+    @app_commands.command(description="Add pictures to a project, as files or in a ZIP file")
     @app_commands.describe(
         name="The project",
         label="Label for all these pictures, such as good or scratch (optional)",
-        archive="A ZIP file of pictures, whose folders are labels",
+        archive="A ZIP file of pictures; its folders are the labels",
         link=LINK,
         together="All pictures show the same object",
     )
@@ -87,7 +89,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         given = await self._cards.given(actor_of(interaction), link)
         await self._cards.add(interaction, name, files, label, given, together=together)
 
-    @app_commands.command(description="Say what pictures show, one after the other")
+    @app_commands.command(description="Label pictures one after the other")
     @app_commands.describe(name="The project")
     @answers_privately
     async def label(self, interaction: discord.Interaction, name: str) -> None:
@@ -96,7 +98,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     @app_commands.command(description="Show the labels of a project, or change them")
     @app_commands.describe(
         name="The project",
-        add="A label to add, or whose meaning to change",
+        add="A label to add, or to give a new meaning",
         meaning="When to use it, in a sentence",
         drop="A label to remove",
         instead="New label for its pictures (empty: no label)",
@@ -142,7 +144,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     ) -> None:
         await self.bot.projects.versions.report(interaction, name, version)
 
-    @app_commands.command(description="See what a stricter or looser limit would change, and keep it")
+    @app_commands.command(description="Preview a stricter or looser limit, and keep it")
     @app_commands.describe(name="The project", move="Which way", version="Its number, if not the one in use")
     @answers_privately
     async def threshold(
@@ -164,7 +166,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         elif await acknowledge(interaction, ephemeral=True):
             await self.bot.projects.versions.list(interaction, name)
 
-    @app_commands.command(description="Say which of two versions is better on the same pictures")
+    @app_commands.command(description="Compare two versions on the same pictures")
     @app_commands.describe(name="The project", first="Number of a version", second="Number of another")
     @answers_privately
     async def compare(
@@ -176,7 +178,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
     ) -> None:
         await self.bot.projects.versions.compare(interaction, name, first, second)
 
-    @app_commands.command(description="Say what others may do with a project of this server")
+    @app_commands.command(description="Set what others may do with a project of this server")
     @app_commands.describe(
         name="The project",
         role="Role to change (empty: all members)",
@@ -184,7 +186,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         add="They may add pictures",
         label="They may label",
         train="They may train",
-        export="They may take labels and models away",
+        export="They may export labels and models",
     )
     @answers_privately
     async def share(
@@ -204,7 +206,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         changed = await self.bot.studio.projects.share(actor_of(interaction), name, role_id, rights)
         await whisper(interaction, views.shared(changed))
 
-    @app_commands.command(description="Take a model away to run it elsewhere, or the labels")
+    @app_commands.command(description="Export a model to run it elsewhere, or the labels")
     @app_commands.describe(
         name="The project",
         what="What you get, as a ZIP file",
@@ -214,7 +216,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         self,
         interaction: discord.Interaction,
         name: str,
-        what: Form = "a model that runs elsewhere (ONNX)",
+        what: Form = "a model to run elsewhere (ONNX)",
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
         if what.startswith("a model"):
@@ -222,20 +224,22 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
         elif await acknowledge(interaction, ephemeral=True):
             await self._cards.export(interaction, name, what.rpartition(" ")[2].lower())
 
-    @app_commands.command(name="import", description="Take labels from another program: CSV, COCO or YOLO")
-    @app_commands.describe(name="The project", file="A .csv or .json, or a ZIP file as export makes it")
+    @app_commands.command(name="import", description="Import labels from another program: CSV, COCO or YOLO")
+    @app_commands.describe(name="The project", file="A .csv or .json file, or a ZIP file made by export")
     @answers_privately
     async def import_labels(
         self, interaction: discord.Interaction, name: str, file: discord.Attachment
     ) -> None:
         await self._cards.import_(interaction, name, file)
 
-    @app_commands.command(description="Rename a project, or say how parts lie or who has to agree on labels")
+    @app_commands.command(
+        description="Rename a project, or set how parts lie and how many votes a label needs"
+    )
     @app_commands.describe(
         name="The project",
-        new_name="What it is to be called",
+        new_name="Its new name",
         parts="How parts lie",
-        votes="How many people have to give a label before it counts",
+        votes="How many people must give the same label before it counts",
     )
     @answers_privately
     async def change(
@@ -256,7 +260,7 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
             await projects.set_voices(actor, found.id, votes)
         if new_name:
             await projects.rename(actor, found.id, new_name)
-        await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")
+        await self._cards.show(interaction, found.id, "Saved. It applies from the next version on.")
 
     @app_commands.command(description="Delete a project with its pictures and models, for good")
     @app_commands.describe(name="The project")
@@ -297,10 +301,10 @@ class Inspect(AtelierCog, commands.GroupCog, name="inspect", description="Make a
 
 
 class Style(AtelierCog, commands.GroupCog, name="style", description="Train a style from 5 to 40 pictures"):
-    @app_commands.command(description="Begin a style; buttons lead you through it")
+    @app_commands.command(description="Start a style; buttons guide you")
     @app_commands.describe(
-        name="What it is called, and what you write behind --lora",
-        words="Words that call it, which go with every picture (empty: its name)",
+        name="Its name, which you write after --lora",
+        words="Words that trigger it, added to every picture (empty: its name)",
         only_me="Private to you. If off, it belongs to this server",
     )
     @answers_privately
@@ -311,8 +315,8 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
         made = await projects.new(actor_of(interaction), name, STYLE, shared=shared, words=words)
         await self.bot.projects.cards.show(interaction, made.id)
 
-    @app_commands.command(description="Show a style with what to do next, or which there are")
-    @app_commands.describe(name="The style; none lists them all")
+    @app_commands.command(description="Show a style and its next step, or list all styles")
+    @app_commands.describe(name="The style; leave it out to list all")
     @answers_privately
     async def show(self, interaction: discord.Interaction, name: str = "") -> None:
         if name.strip():
@@ -320,7 +324,7 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
         else:
             await self.bot.projects.cards.show_all(interaction, (STYLE,))
 
-    @app_commands.command(description="Put pictures into a style, also as a ZIP file")
+    @app_commands.command(description="Add pictures to a style, as files or in a ZIP file")
     @app_commands.describe(name="The style", link=LINK)
     @answers_privately
     @takes_images(10, "A picture, or a ZIP file of many")
@@ -334,12 +338,12 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
         given = await self.bot.projects.cards.given(actor_of(interaction), link)
         await self.bot.projects.cards.add(interaction, name, images, "", given)
 
-    @app_commands.command(description="Train a style; it is used as --lora afterwards")
+    @app_commands.command(description="Train a style; then use it with --lora")
     @app_commands.describe(name="The style")
     async def train(self, interaction: discord.Interaction, name: str) -> None:
         await self.bot.projects.jobs.train(interaction, name)
 
-    @app_commands.command(description="Show the pictures that were drawn while a style was trained")
+    @app_commands.command(description="Show the samples drawn during training")
     @app_commands.describe(name="The style", version="Its number, if not the one in use")
     @answers_privately
     async def samples(
@@ -353,14 +357,14 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
     async def versions(self, interaction: discord.Interaction, name: str) -> None:
         await self.bot.projects.versions.list(interaction, name)
 
-    @app_commands.command(description="Say what others may do with a style of this server")
+    @app_commands.command(description="Set what others may do with a style of this server")
     @app_commands.describe(
         name="The style",
         role="Role to change (empty: all members)",
         use="They may draw with it",
         add="They may add pictures",
         train="They may train it",
-        export="They may take it away",
+        export="They may export it",
     )
     @answers_privately
     async def share(
@@ -379,7 +383,7 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
         changed = await self.bot.studio.projects.share(actor_of(interaction), name, role_id, rights)
         await whisper(interaction, views.shared(changed))
 
-    @app_commands.command(description="Take a style away as a LoRA file")
+    @app_commands.command(description="Export a style as a LoRA file")
     @app_commands.describe(name="The style", version="Its number, if not the one in use")
     async def export(
         self, interaction: discord.Interaction, name: str, version: app_commands.Range[int, 1] | None = None

@@ -43,7 +43,7 @@ MAX_PICTURES = 10  # of one message; Discord's own limit
 MANY = 20  # files of a message, forwarded ones included
 A_VIDEO = "Send the video again with a question beside it, such as “What happens?”, or use `/ask`."
 HEAD = "**Check** by the rules of this server (level {level}). Nothing was done, and nothing is kept."
-FOOT = "-# Scores and yes or no are a model's guesses. What to do is yours to decide."
+FOOT = "-# Scores and yes or no are a model's guesses. You decide what to do."
 log = logging.getLogger(__name__)
 
 
@@ -317,7 +317,7 @@ def lines_of(report: Report) -> Iterator[str]:
     for number, picture in enumerate(report.pictures, 1):
         yield f"**Picture {number}** {_judged(picture, report)}"
     if report.left_out:
-        yield f"-# {counted(report.left_out, 'more picture')} not looked at."
+        yield f"-# {counted(report.left_out, 'more picture')} not checked."
     if report.has_text:
         yield f"**Words of the message** (word rules) {_rule(report.words)}"
     if report.pictures:

@@ -32,11 +32,11 @@ class Video(AtelierCog):
         do="What to do; guessed from what you give",
         shape="wide 16:9, vertical 9:16, square 1:1",
         resolution="px of the shorter side",
-        seconds="How long it is, or what is put behind or before it",
-        motion="How much moves",
-        loop="Its end leads to its start",
-        number="How many to choose from",
-        model="Another model that the host has set up",
+        seconds="Its length, or how much to add at its end or start",
+        motion="How much motion",
+        loop="Make a loop: the end leads back to the start",
+        number="How many videos to choose from",
+        model="Another model that the operator has set up",
         part="With cut: from and to, in seconds, such as 1.5-4",
     )
     @app_commands.choices(

@@ -46,9 +46,9 @@ class DiscordFile:
         try:
             return await self.fetch()
         except discord.HTTPException as error:
-            raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it again.") from error
+            raise ImageError(f"Discord didn't deliver {short} ({error.status}). Send it again.") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ImageError(f"Discord didn't hand over {short}. Send it again.") from error
+            raise ImageError(f"Discord didn't deliver {short}. Send it again.") from error
 
 
 async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
@@ -59,14 +59,14 @@ async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int)
             raise ImageError(EXPIRED)
         if response.status != 200:
             raise ImageError(
-                f"Discord didn't hand the linked picture over ({response.status}). Attach the picture itself."
+                f"Discord didn't deliver the linked picture ({response.status}). Attach the picture itself."
             )
         data = bytearray()
         async for piece in response.content.iter_chunked(1 << 16):
             data += piece
             if len(data) > max_bytes:
                 raise ImageError(
-                    f"The linked file is larger than {max_bytes / 2**20:.0f} MB; that is what is taken."
+                    f"The linked file is larger than {max_bytes / 2**20:.0f} MB, which is the limit."
                 )
         return bytes(data)
 
@@ -122,14 +122,14 @@ class Links:
             return text
         guild, message_id, number = link[1], int(link[3]), link[4]
         if message_id > MAX_ID:
-            raise ImageError("That is no link to a message: its number is too large.")
+            raise ImageError("That isn't a valid message link: its number is too large.")
         if guild != "@me" and int(guild) != actor.guild_id:
             raise UserError(
                 "That link leads to another server. Pictures are only taken from this one, or by job id."
             )
         found = await self._studio.job_of_message(actor, message_id, Action.USE)
         if found is None:
-            raise ImageError("Atelier made no picture in that message.")
+            raise ImageError("That message has no picture made by Atelier.")
         job, index = found
         shown = number or (None if index is None else str(index + 1))
         return f"{job.id} {shown}" if shown else job.id

@@ -31,7 +31,7 @@ from studio.texts import counted
 
 ZIPPED = ("application/zip", "application/x-zip-compressed")
 UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
-TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
+TOO_LARGE = "That file has {size:.1f} MB, which is too large for a message here.{where}"
 
 
 class Cards:
@@ -100,7 +100,10 @@ class Cards:
         """Open the window that brings pictures. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.card(actor_of(interaction), project)
         if "add" not in found.may:
-            raise UserError("You may not add pictures to this project. Its owner can let a role of yours.")
+            raise UserError(
+                "You don't have permission to add pictures to this project. Ask its owner or a server"
+                " manager."
+            )
         await interaction.response.send_modal(views.add_window(found))
 
     @answers_privately
@@ -164,10 +167,10 @@ class Cards:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
         data = await self._studio.labelling.export(actor_of(interaction), name, form)
         if len(data) > file_limit(interaction):
-            where = " The project's page on the web has it: `/web` opens it." if self._web else ""
+            where = " Get it from the project's page on the web (`/web`)." if self._web else ""
             raise ImageError(TOO_LARGE.format(size=len(data) / 2**20, where=where))
         file = discord.File(io.BytesIO(data), f"labels-{form}.zip")
-        content = f"The labels, as {form.upper()}. Pictures are called by their SHA-256, and aren't in it."
+        content = f"The labels, as {form.upper()}. Pictures are named by their SHA-256 and aren't included."
         await interaction.edit_original_response(content=content, attachments=[file], allowed_mentions=SILENT)
 
     async def import_(self, interaction: discord.Interaction, name: str, file: discord.Attachment) -> None:
@@ -191,7 +194,7 @@ class Cards:
             raise NotAllowedError("Only the project's owner, or somebody with Manage Server, can delete it.")
         versions = await self._studio.training.versions(actor, name)
         there = f"{counted(found.counts.total, 'picture')} and {counted(len(versions), 'version')}"
-        content = f"Delete {views.name(found.project)} with {there}? That can't be undone."
+        content = f"Delete {views.name(found.project)} with {there}? This can't be undone."
         await Post(content, view=view_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
 
     @answers_privately
@@ -209,7 +212,7 @@ def _is_zip(file: discord.Attachment) -> bool:
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown
-BOXES = "Objects are marked by boxes, which are drawn on the web or come with a file, not in a message."
+BOXES = "Objects are marked by boxes. Draw them on the web or import a file; a message can't hold them."
 CHANGED = "That label isn't in the label list any more. Press Skip, and the next picture has the new ones."
 
 
@@ -271,7 +274,7 @@ class LabellingQueue:
             if doubted is None:
                 await self._end(interaction, actor, project)
                 return
-            said = f"version {doubted.version} takes it for **{quote(doubted.rather, 80)}**. Look again:"
+            said = f"version {doubted.version} labels it **{quote(doubted.rather, 80)}**. Check it again:"
             item = doubted.item
             await self._picture(interaction, actor, project, item.sha256, item.label, sha256, doubt=said)
             return
@@ -304,11 +307,11 @@ class LabellingQueue:
         lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
         if disputed:
             marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
-            people = [f"<@{one.user_id}>" if one.user_id else "somebody who is gone" for one in marks]
+            people = [f"<@{one.user_id}>" if one.user_id else "a former member" for one in marks]
             said = [f"{quote(one.label, 40)} by {who}" for one, who in zip(marks, people, strict=True)]
             lines.append(f"People disagree: {', '.join(said)}. What is it?")
         elif label:
-            called = f"It is called **{quote(label, 80)}**"
+            called = f"Its label is **{quote(label, 80)}**"
             lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
         else:
             lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")

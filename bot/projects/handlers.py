@@ -75,7 +75,7 @@ class ProjectJobs:
         """Open the window for pictures to try. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.card(actor_of(interaction), project)
         if found.project.task == STYLE:
-            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+            raise UserError("A style can't judge pictures. Use it with `--lora` to draw.")
         if found.version is None and number is None:
             raise UserError(f"{found.project.name} has no model yet. Press Train first.")
         await interaction.response.send_modal(views.try_window(found, number))
@@ -142,7 +142,7 @@ class Verdicts:
             raise UserError(NO_VERDICT)
         for judged in said:
             noted = await trying.answer(actor, job.id, judged.position, right=True)
-        text = noted if len(said) == 1 else f"{counted(len(said), 'verdict')} found right."
+        text = noted if len(said) == 1 else f"{counted(len(said), 'verdict')} rated right."
         await whisper(interaction, text)
 
     async def _open_wrong(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -164,7 +164,7 @@ class Verdicts:
         actor, trying = actor_of(interaction), self._studio.inference
         number = sent.text("number") or "1"
         if not number.isdecimal() or not int(number):
-            raise UserError(f"{number[:10]!r} is no number of a picture; the first one is 1.")
+            raise UserError(f"{number[:10]!r} isn't a picture number; the first picture is 1.")
         job = await self._studio.rights.job(actor, sent.job_id, Action.SHOW)
         if isinstance(job.request, ProjectRequest) and job.request.task == DETECT:
             await self._draw_anew(interaction, job.id, int(number) - 1)
@@ -201,13 +201,13 @@ class Verdicts:
 
     async def _project(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         if not isinstance(job.request, ProjectRequest):
-            raise UserError("That job belongs to no project.")
+            raise UserError("That job doesn't belong to a project.")
         if await acknowledge(interaction, ephemeral=True):
             await self._cards.show(interaction, job.request.project)
 
 
 LABELLING = ("skip", "back", "leave", "newlabel", "done")
-NOOBJECT_YET = "There is no project that you may use here yet. `/inspect new` makes one."
+NOOBJECT_YET = "There is no project you can use here yet. `/inspect new` makes one."
 JUDGING = (ANOMALY, CLASSIFY, DETECT)
 
 

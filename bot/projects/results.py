@@ -131,7 +131,7 @@ class Versions:
         found = await self._studio.projects.card(actor, name)
         used = number or (found.version.number if found.version else 0)
         if keep:
-            content = f"Kept: version {used} judges by the new limit from now on. {moved.sentence}"
+            content = f"Saved: version {used} uses the new limit from now on. {moved.sentence}"
             await Post(content, view=_moves(found.project.id, used, "")).answer(interaction)
             return
         content = f"{_called(move)}: {moved.sentence}\nNothing has changed yet."
@@ -207,7 +207,7 @@ class OwnPosts:
         elif in_use:
             after = "It is in use. Press **Try** and give it a picture."
         else:
-            after = "Press **Try**, or **Use it** to let it take over from the version in use."
+            after = "Press **Try**, or **Use it** to replace the version in use."
         lines.append(f"➡️ {after}")
         content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         work = partial(versions.charts, project_id=project.id, number=version.number)
@@ -237,7 +237,7 @@ class OwnPosts:
         small = [one for one in found if one.size <= limit]
         version = f"{views.name(project)} version {getattr(job.request, 'version', 0)}"
         said = (
-            f"{version}: a LoRA file with a card that says how it is loaded."
+            f"{version}: a LoRA file with a card that explains how to load it."
             if project.task == STYLE
             else f"{version}, to run elsewhere without this studio: unzip it, and"
             " `python predict.py pictures/` judges a folder. README and model card are in it."
@@ -246,9 +246,11 @@ class OwnPosts:
         for one in found:
             if one not in small:
                 page = f"{self._web}/projects/{project.id}"
-                where = f" The project's page on the web has it: {page}" if self._web else ""
+                where = f" Get it from the project's page on the web: {page}" if self._web else ""
                 size = f"{one.size / 2**20:.1f} MB"
-                lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
+                lines.append(
+                    f"{quote(one.name, 80)} has {size}, which is too large for a message here.{where}"
+                )
         more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
         content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         return Post(fit_message(content), view=view_of(JobButton(job.id, "delete")), more=more)

@@ -38,13 +38,13 @@ DRAW = (
     "they are drawn on the project's page on the web, or come from a file by `/inspect import`: COCO, YOLO or"
     " CSV."
 )
-STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
+STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it learned from were deleted"}
 RIGHTS = {
     "use": "ask its model",
     "add": "add pictures",
     "label": "label",
     "train": "train",
-    "export": "take labels and models away",
+    "export": "export labels and models",
 }
 
 
@@ -73,22 +73,22 @@ def card(found: Card) -> str:
     tally = found.tally
     if tally.verdicts:
         strange = f", {tally.strange} not like the good ones" if project.task == ANOMALY else ""
-        wrong = f", {tally.wrong} found wrong" if tally.wrong else ""
+        wrong = f", {tally.wrong} rated wrong" if tally.wrong else ""
         lines.append(f"-# {counted(tally.verdicts, 'verdict')} of this version{strange}{wrong}")
     return fit_message("\n".join([*lines, f"➡️ {next_step(found)}"]))
 
 
 def _whose(project: Project) -> str:
-    return "yours alone" if project.guild_id is None else "this server's"
+    return "private to you" if project.guild_id is None else "this server's"
 
 
 def _pictures(found: Card) -> str:
-    counts, states = found.counts, {NEW: "without a label", DISPUTED: "disputed", LEFT_OUT: "left out"}
+    counts, states = found.counts, {NEW: "without a label", DISPUTED: "disputed", LEFT_OUT: "excluded"}
     voted = f" ({counts.voiced} wait for more votes)" if counts.voiced else ""
     if found.project.task == DETECT:
         boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
         parts = [f"{counts.states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
-        states, voted = {NEW: "without", LEFT_OUT: "left out"}, ""
+        states, voted = {NEW: "without", LEFT_OUT: "excluded"}, ""
     else:
         order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
         parts = [f"{count} {quote(label, 40)}" for label, count in order]
@@ -228,8 +228,8 @@ def shared(project: Project) -> str:
         f"{'Every member' if role == EVERYBODY else f'<@&{role}>'}: {', '.join(rights)}"
         for role, rights in by_role.items()
     ]
-    head = f"{name(project)}: its owner and whoever has Manage Server may do everything."
-    return fit_message("\n".join([head, *(lines or ["Nobody else may do anything with it."])]))
+    head = f"{name(project)}: its owner and anyone with Manage Server can do everything."
+    return fit_message("\n".join([head, *(lines or ["Nobody else can do anything with it."])]))
 
 
 Style = discord.ButtonStyle
@@ -252,10 +252,10 @@ LOOKS: dict[str, ButtonStyle] = {
     "forget": ButtonStyle("Delete it for good", "🗑️", Style.danger),
     "skip": ButtonStyle("Skip", "⏭️"),
     "back": ButtonStyle("Back", "⏮️"),
-    "leave": ButtonStyle("Leave out", "🚫"),
+    "leave": ButtonStyle("Exclude", "🚫"),
     "newlabel": ButtonStyle("New label", "✏️"),
     "done": ButtonStyle("Done", "🏁"),
-    "look": ButtonStyle("Let the model look first", "🤖"),
+    "look": ButtonStyle("Scan with the model first", "🤖"),
 }
 MARK = "mark"  # of a label, by its hash: its place in the list may be another's by the time it is pressed
 
@@ -345,13 +345,15 @@ def add_window(found: Card) -> Window:
     if project.task == STYLE:
         return window
     if project.task == DETECT:
-        return window.add_tick("Pictures of the same object", "together", "Trained on or tested on as one")
+        return window.add_tick(
+            "Pictures of the same object", "together", "Kept together in training or testing"
+        )
     labels = [one.name for one in found.book]
     chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
-    options = _options(labels, "I'll say so later, picture by picture")
+    options = _options(labels, "Label them later, one by one")
     window.add_choice("They show", "label", options, chosen=chosen if chosen in options else UNLABELLED)
     window.add_text("Or a new label", "new", required=False, hint=_hint(project), most=MAX_LABEL)
-    return window.add_tick("Pictures of the same object", "together", "Trained on or tested on as one")
+    return window.add_tick("Pictures of the same object", "together", "Kept together in training or testing")
 
 
 def try_window(found: Card, number: int | None) -> Window:

@@ -23,9 +23,9 @@ your usage and jobs · `/queue mine`, `/queue cancel`
 them, and a trash for what you don't want (`/help topic:folders`, `shares`, `trash`)
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
-Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it (❤️ in `/favourites` lets it \
-go); under an answer ✅ and ❌ say whether it is right. A message's menu (Apps) has Describe, Ask, Add to \
-project, Inspect, Vary and more.
+Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it (❤️ in `/favourites` \
+removes it); under an answer ✅ and ❌ say whether it is right. A message's menu (Apps) has Describe, Ask, \
+Add to project, Inspect, Vary and more.
 Send me a picture in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut out. \
 `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
@@ -79,7 +79,7 @@ COMMANDS: dict[str, str] = {
         " `add a red ball`, `remove the star`, `at night`, `as pixel art`. Also the button **Edit by words**."
     ),
     "cutout": (
-        "`/cutout [image | source]`: removes the background of a picture; it becomes transparent. Also the"
+        "`/cutout [image | source]`: removes the background of a picture and makes it transparent. Also the"
         " button **Cut out**."
     ),
     "region": (
@@ -100,13 +100,13 @@ COMMANDS: dict[str, str] = {
         " under an answer of `/ask` keeps the right one."
     ),
     "inspect": (
-        "`/inspect new name:boards`: a custom model, and buttons that guide you: **Add pictures** (20 good "
-        "parts are fine, a ZIP too), **Train**, **Try**. It finds defects, and where they are; with `finds: "
-        "sort by label` it sorts pictures by your labels, with `finds: find objects` it draws boxes around "
-        "objects. *Wrong?* under a verdict improves the next version; *Stricter* and *Looser* move the "
-        "limit. `label` goes through pictures one by one, `report` says how good it is, `share` who may use "
-        "it, `export` takes it away. A message's menu has *Add to project* and *Inspect*; `/classify "
-        "labels:@trees` asks your own labels, too."
+        "`/inspect new name:boards`: a custom model, and buttons that guide you: **Add pictures** (20 good"
+        " parts are fine, a ZIP too), **Train**, **Try**. It finds defects, and where they are; with `finds:"
+        " sort by label` it sorts pictures by your labels, with `finds: find objects` it draws boxes around"
+        " objects. *Wrong?* under a verdict improves the next version; *Stricter* and *Looser* move the"
+        " limit. `label` goes through pictures one by one, `report` says how good it is, `share` sets who"
+        " may use it, `export` downloads it. A message's menu has *Add to project* and *Inspect*; `/classify"
+        " labels:@trees` asks your own labels, too."
     ),
     "style": (
         "`/style new name:woodcut`: trains a style from 5 to 40 pictures: **Add pictures**, **Train**,"
@@ -174,16 +174,17 @@ COMMANDS: dict[str, str] = {
 
 IN_THE_BROWSER: dict[str, str] = {
     "folders": (
-        "**Folders** are in the studio in your browser (`/web`): select pictures there and put them into one."
-        ' A smart folder keeps a search, and fills itself. `/search folder:"its name"` looks into one.'
+        "**Folders** are in the studio in your browser (`/web`): select pictures there and put them into"
+        ' one. A smart folder saves a search and fills automatically. `/search folder:"its name"` looks'
+        " into one."
     ),
     "shares": (
-        "**Shares** are links to a picture, all pictures of a job, or a folder, for people who needn't sign"
-        " in. You make them in the studio in your browser (`/web`), and can take each back there at any time."
+        "**Shares** are links to a picture, all pictures of a job, or a folder, that open without sign-in."
+        " You make them in the studio in your browser (`/web`), and can revoke each there at any time."
     ),
     "trash": (
         "**Trash** is in the studio in your browser (`/web`): what you move there is hidden at once and"
-        " deleted for good after the days that its page shows; until then you can restore it."
+        " deleted for good after the days that its page shows. Until then you can restore it."
     ),
 }
 

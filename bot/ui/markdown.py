@@ -147,7 +147,7 @@ def answered(
     room = min(MAX_ANSWER, MAX_CONTENT - length(head) - length(foot) - 80)
     shown, whole = beginning(answer.text, room) if body is None else (body, True)
     if not shown.strip():
-        shown = "*The model had no words for this.*"
+        shown = "*The model gave an empty answer.*"
     more = "" if whole else f"\n-# The whole answer is in {FILE}"
     return fit_message(f"{head}\n{shown}{more}\n{foot}"), whole
 
@@ -220,7 +220,7 @@ def _labels(found: Contents) -> list[str]:
     lines = [f"{quote(label, 80)}: {count}" for label, count in found.labels.items()]
     few = [quote(label, 40) for label, count in found.labels.items() if count < FEW]
     if len(found.labels) < 2:
-        lines.append("-# It takes at least two labels to choose from.")
+        lines.append("-# A set needs at least two labels.")
     elif few:
         lines.append(f"-# Add at least {FEW} pictures per label; {', '.join(few[:5])} has fewer.")
     return lines
@@ -253,7 +253,7 @@ def _way(way: Mapping[str, Any], place: int) -> str:
     if place > 0:
         said = f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
     if way["accuracy"] is None:
-        return f"{said}; not tested, since that takes two examples of a label"
+        return f"{said}; not tested: that needs two examples per label"
     counts = f"{way['right']} of {way['tested']} test examples right"
     estimated = abs(way["accuracy"] * way["tested"] - way["right"]) > ROUNDED
     about = f", about {way['accuracy']:.0%} of new pictures" if estimated else ""

@@ -27,8 +27,11 @@ from studio.texts import (
     unsupported_notes,
 )
 
-NO_FILES = "Discord refused the files as too large, even small ones. `/show` brings them where they fit."
-WITHHELD = "*a rule of this place hides the words*"
+NO_FILES = (
+    "Discord refused the files as too large, even at a smaller size. Use `/show` where larger files are"
+    " allowed."
+)
+WITHHELD = "*a rule here hides the words*"
 FORGOTTEN = "I was restarted before I could save this. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
@@ -122,7 +125,7 @@ def loading(job: Job, event: Loading) -> str:
     if event.fetching:
         percent = f", {math.floor(share * 100)} %" if share is not None else ""
         about = f", about {duration(event.left)}" if event.left is not None else ""
-        return fit_message(f"{title(job)} (The model {model} is being fetched{percent}{about})")
+        return fit_message(f"{title(job)} (The model {model} is being downloaded{percent}{about})")
     percent = f" {share:.0%}" if share is not None else ""
     return fit_message(f"{title(job)} (Loading {model}{percent}, once after a start)")
 
@@ -139,7 +142,9 @@ def progress_text(job: Job, percent: int | None, detail: str = "") -> str:
 
 def paused(job: Job) -> str:
     """Return the text while the program restarts."""
-    return fit_message(f"{title(job)} (Paused while the studio restarts; this job then continues by itself)")
+    return fit_message(
+        f"{title(job)} (Paused while the studio restarts; this job then continues automatically)"
+    )
 
 
 def failed(job: Job, reason: str) -> str:
@@ -159,8 +164,8 @@ def kept(job: Job, address: str = "") -> str:
 def held_back(job: Job) -> str:
     """Return the text of a result that may not be shown; it has nothing of the prompt."""
     return (
-        f"{job_name(job.request)} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and"
-        f" was held back.\n-# job {job.id}"
+        f"{job_name(job.request)} by <@{job.origin.user_id}>\n🚫 The result isn't allowed here and was held"
+        f" back.\n-# job {job.id}"
     )
 
 

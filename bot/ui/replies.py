@@ -28,10 +28,8 @@ from studio.texts import job_name, plain, visible
 log = logging.getLogger(__name__)
 _TYPED = ("prompt", "question")  # fields with words that would have to be typed again
 SILENT = discord.AllowedMentions.none()
-UNEXPECTED = (
-    "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
-)
-UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for continues."
+UNEXPECTED = "Something went wrong; the log has the details. Nothing was queued. Try again in a moment."
+UNEXPECTED_BESIDE = "Something went wrong; the log has the details. What you asked for continues."
 MOST_PARTS = 20  # files of an answer
 _JOB = "belongs to a job"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])

@@ -301,7 +301,7 @@ class Parameters:
         (),
         Flag(
             "lora",
-            "a LoRA that the host has set up, with a weight from -2 to 2",
+            "a LoRA that the operator has set up, with a weight from -2 to 2",
             "a red house --lora ink:0.8",
             Loras(),
         ),
@@ -309,21 +309,21 @@ class Parameters:
     )
     model: str | None = param(
         None,
-        Flag("model", "a model that the host has set up", "a red house --model v6", Name()),
+        Flag("model", "a model that the operator has set up", "a red house --model v6", Name()),
         moderated=False,
     )
     version: str | None = param(  # "7" or "niji 6": the model of Midjourney's that was asked for
         None,
         Flag(
             "v",
-            "a version of Midjourney, if the host has given a model that name",
+            "a version of Midjourney, if the operator has given a model that name",
             "a red house --v 6",
             Version(VERSIONS),
             ("version",),
         ),
         Flag(
             "niji",
-            "the anime model, if the host has given a model that name",
+            "the anime model, if the operator has given a model that name",
             "a red house --niji 6",
             Version(NIJI, prefix="niji "),
         ),

@@ -229,7 +229,7 @@ VIDEOS_HAVE = frozenset(  # fields of ``Parameters`` that act on videos, besides
     "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
     " strength unsupported".split()
 )
-_WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
+WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
     "style": "a style of Midjourney's own models; use `--sref` with a number or a picture instead",
     "profile": "Midjourney's own codes are not available here. `--p` alone uses the style of your favourites;"
     " `/style` teaches a style, and `--lora` draws in it",
@@ -239,7 +239,7 @@ _WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of t
     Reach.FIRST: "not available here: it works only on new pictures",
     Reach.GRID: "not available here: it works only on new pictures",
 }
-_OTHER_NAMES = {
+OTHER_NAMES = {
     "width": "size",
     "height": "size",
     "h": "size",
@@ -264,11 +264,11 @@ def why_unsupported(typed: str, *, video: bool = False) -> str:
     if flag.field in REFERENCES and "http" in typed.lower():
         return _NO_PICTURE
     if video and flag.field not in VIDEO_ONLY:
-        return _WITHOUT_EFFECT.get(flag.name, _NO_VIDEO)
+        return WITHOUT_EFFECT.get(flag.name, _NO_VIDEO)
     if not video and flag.field in (*VIDEO_ONLY, "video"):
         return _ONLY_VIDEOS
     reach = parameters(Prompt)[flag.field].reach
-    return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
+    return WITHOUT_EFFECT.get(flag.name) or WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
 
 
 def unknown_flags(names: Sequence[str]) -> str:
@@ -286,8 +286,8 @@ def suggest_flag(name: str) -> str:
         return f" Did you mean `--{joined[1]} {values.short(joined[2])}`, with a space?"
     if name == "zoom":
         return " Custom Zoom under a picture takes it, and so does `/outpaint`."
-    if name in _OTHER_NAMES:
-        return f" Did you mean `--{_OTHER_NAMES[name]}`?"
+    if name in OTHER_NAMES:
+        return f" Did you mean `--{OTHER_NAMES[name]}`?"
     return values.hint(name, BY_NAME, "--")
 
 

@@ -355,7 +355,7 @@ class Name(Value):
     def read(self, flag: str, text: str) -> str:
         if not _NAME.fullmatch(text):
             raise PromptError(
-                f"`--{flag}` is `{short(text)}`; it takes the name of a model that the host has set up."
+                f"`--{flag}` is `{short(text)}`; it takes the name of a model that the operator has set up."
             )
         return text
 

@@ -17,7 +17,7 @@ from core.requests.base import Answer, Request, check_length
 
 SIDE = values.Whole(limits.MIN_SIDE, limits.MAX_SIDE, " px")
 COUNT = values.Whole(1, 4)
-SAY_WHAT = "Say what is to change, for example `make the house blue`."
+SAY_WHAT = "Say what to change, for example `make the house blue`."
 
 
 @dataclass(frozen=True, kw_only=True)

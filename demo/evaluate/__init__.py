@@ -1,13 +1,13 @@
 """What `python -m demo.evaluate` asks the pack, and its report: rows that are kept as JSON, printed, and
-written into the model card."""
+written into a page of docs/evidence."""
 
 import json
 import math
 from pathlib import Path
 
-REPORT = Path("docs/demo-evaluation.json")
-ASK_REPORT = Path("docs/demo-ask-evaluation.json")
-CARD = Path("docs/demo-models.md")
+REPORT = Path("demo/evaluate/pack.json")
+ASK_REPORT = Path("demo/evaluate/ask.json")
+USUAL = 500  # samples of a row; any other number is written beside it
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
@@ -18,10 +18,10 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 
 
 class Report:
-    """The rows so far; printed as a table, kept as JSON. `mark` names the place of the table in the card."""
+    """The rows so far; printed as a table, kept as JSON. `mark` names the place of the table in `page`."""
 
     about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
-    mark = "figures"
+    mark, page = "figures", Path("docs/evidence/demo-models.md")
 
     def __init__(self, path: Path | None = None):
         self.path = path or REPORT
@@ -64,44 +64,45 @@ class Report:
         )
 
     def markdown(self) -> str:
-        """The table of docs/demo-models.md."""
-        lines = ["| what | reached | 95 % interval | n | asked |", "|---|---|---|---|---|"]
+        """The table of the page."""
+        lines = ["| what | measured (95 % interval) | goal |", "|---|---|---|"]
         for name, row in self.rows.items():
-            missed = "" if row["reached"] in (True, None) else " (missed)"
-            if "interval" in row:
-                asked = "" if row["bar"] is None else f"{row['bar']:.0%}{missed}"
-                low, high = row["interval"]
-                lines.append(
-                    f"| {name} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']} | {asked} |"
-                )
-            else:
-                most = "at least" if row.get("at_least") else "at most"
-                asked = "" if row["bar"] is None else f"{most} {row['bar']}{missed}"
-                lines.append(f"| {name} | {row['value']:.2f} | | | {asked} |")
+            most = "" if "interval" in row else "at least " if row.get("at_least") else "at most "
+            measured = _share(row) if "interval" in row else f"{row['value']:.2f}"
+            lines.append(f"| {name} | {measured} | {_goal(row, most)} |")
         return "\n".join(lines)
 
     def publish(self):
-        """Writes the table into the model card, between its two marks."""
+        """Writes the table into its page, between its two marks."""
         start, end = f"<!-- {self.mark} -->", f"<!-- /{self.mark} -->"
-        before, rest = CARD.read_text().split(start)
-        CARD.write_text(f"{before}{start}\n{self.markdown()}\n{end}{rest.split(end)[1]}")
+        before, rest = self.page.read_text().split(start)
+        self.page.write_text(f"{before}{start}\n{self.markdown()}\n{end}{rest.split(end)[1]}")
+
+
+def _share(row: dict) -> str:
+    low, high = row["interval"]
+    count = "" if row["n"] == USUAL else f", n = {row['n']}"
+    return f"{row['value']:.1%} ({100 * low:.1f}–{high:.1%}{count})"
+
+
+def _goal(row: dict, most: str = "") -> str:
+    if row["bar"] is None:
+        return ""
+    goal = f"{row['bar']:.0%}" if "interval" in row else f"{most}{row['bar']}"
+    return goal if row["reached"] else f"{goal} (missed)"
 
 
 class AskReport(Report):
     """The rows about the chat model, each beside what the best constant answer would get."""
 
     about = "95 % Wilson intervals; seeds fixed; held-out compositions; chance: the best constant answer"
-    mark = "ask"
+    mark, page = "ask", Path("docs/evidence/questions.md")
 
     def __init__(self):
         super().__init__(ASK_REPORT)
 
     def markdown(self) -> str:
-        lines = ["| question | chance | reached | 95 % interval | n | asked |", "|---|---|---|---|---|---|"]
+        lines = ["| question | chance | measured (95 % interval) | goal |", "|---|---|---|---|"]
         for name, row in self.rows.items():
-            low, high = row["interval"]
-            missed = "" if row["reached"] in (True, None) else " (missed)"
-            asked = "" if row["bar"] is None else f"{row['bar']:.0%}{missed}"
-            told = f"{row['chance']:.0%} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']}"
-            lines.append(f"| {name} | {told} | {asked} |")
+            lines.append(f"| {name} | {row['chance']:.0%} | {_share(row)} | {_goal(row)} |")
         return "\n".join(lines)

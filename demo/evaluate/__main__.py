@@ -2,8 +2,8 @@
 seen; `python -m demo.evaluate ask`: the same of its chat model.
 
 Pictures are judged by `demo.judge`, a network that took no part in making the pack; its own accuracy comes
-first. Each row is written to docs/demo-evaluation.json as soon as it is known, with its sample count and its
-95 % interval; at the end the table goes into the model card, docs/demo-models.md.
+first. Each row is written to demo/evaluate/pack.json as soon as it is known, with its sample count and its
+95 % interval; at the end the table goes into docs/evidence/demo-models.md.
 """
 
 import argparse

@@ -165,8 +165,8 @@ def edit_rows(pack: Pack, report: Report, n: int):
     for kind in KINDS:
         of_kind = [i for i, (edit, *_) in enumerate(edits) if edit.kind == kind]
         some = [is_done(edits[i][0], verdicts[i], told=edits[i][2]) for i in of_kind]
-        report.share(f"edit, {kind}: done", some, None)
-    name = "mean change outside the thing's box, of 255"
+        report.share(f"edit, {'object' if kind == 'thing' else kind}: done", some, None)
+    name = "mean change outside the object's box, of 255"
     things = [edit for edit, *_ in edits if edit.group >= 0]
     drawn = [edit.pictures()[0] for edit in things]
     pairs = zip(things, drawn, pack.decoded(drawn), strict=True)

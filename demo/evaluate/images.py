@@ -395,7 +395,7 @@ def form_rows(pack: Pack, report: Report, n: int):
 
 def edge_rows(pack: Pack, report: Report, n: int):
     """Width of edges at the product's size: of drawings of that size, and of the pack's pictures enlarged;
-    of the steepest steps, as docs/meaning.md measures them, and along Canny's edges."""
+    of the steepest steps, and along Canny's edges."""
     scale, model = pack.settings["output_scale"], pack.models.image(None)
     scenes, _, pictures = pack.singles(n)
     side = (SIZE * scale, SIZE * scale)
@@ -445,7 +445,7 @@ def memory_rows(pack: Pack, report: Report, n: int):
     )
 
 
-SHEET = Path("docs/demo-contact-sheet.png")
+SHEET = Path("docs/evidence/demo-contact-sheet.png")
 KINDS = {"large": 0.3, "single": 0.35, "several": 0.1, "pair": 0.25}
 COLUMNS, COUNT = 8, 64
 SIDE, TEXT, GAP = 192, 46, 8  # px

@@ -156,7 +156,7 @@ def why_rows(pack: Pack, report: Report, n: int):
             reason = explain(image, scene.groups[0].object)
             times.append(time.process_time() - begun)
             hits.append(_is_on(reason, owner >= 0))
-        report.share(f"why: {name}, brightest place on the thing", hits, 0.97)
+        report.share(f"why: {name}, brightest place on the object", hits, 0.97)
         report.row(f"CPU seconds for a map, {name}, median", round(statistics.median(times), 3), None)
         both = []
         for scene, rng in two_objects(n, "why two"):
@@ -169,7 +169,7 @@ def why_rows(pack: Pack, report: Report, n: int):
                     for at, group in enumerate(scene.groups)
                 )
             )
-        report.share(f"why: {name}, of two things each label on its own", both, 0.85)
+        report.share(f"why: {name}, of two objects each label on its own", both, 0.85)
 
 
 def _is_on(reason: attribution.Reason, thing: np.ndarray) -> bool:
@@ -197,12 +197,12 @@ def single_rows(pack: Pack, report: Report, n: int):
             begun = time.process_time()
             ious.append(overlap(pack, picture, owner == 0, words(scene, 0)))
             times.append(time.process_time() - begun)
-        report.share(f"select: a thing by words, {style}", [iou >= ENOUGH for iou in ious], None)
+        report.share(f"select: an object by words, {style}", [iou >= ENOUGH for iou in ious], None)
         found += ious
-    report.share("select: a thing by words", [iou >= ENOUGH for iou in found], 0.95)
+    report.share("select: an object by words", [iou >= ENOUGH for iou in found], 0.95)
     report.row("select: median IoU", round(statistics.median(found), 3), None)
     report.row(
-        "CPU seconds for a selected thing, p95", round(float(np.percentile(times, 95)), 2), 0.3, at_most=True
+        "CPU seconds for a selected object, p95", round(float(np.percentile(times, 95)), 2), 0.3, at_most=True
     )
 
 
@@ -215,7 +215,7 @@ def pair_rows(pack: Pack, report: Report, n: int):
         hits.append(
             overlap(pack, picture, np.isin(owner, np.flatnonzero(groups == asked)), words(scene, asked))
         )
-    report.share("select: one of two things by words", [iou >= ENOUGH for iou in hits], 0.95)
+    report.share("select: one of two objects by words", [iou >= ENOUGH for iou in hits], 0.95)
 
 
 def coded_rows(pack: Pack, report: Report, n: int):
@@ -228,7 +228,7 @@ def coded_rows(pack: Pack, report: Report, n: int):
                 picture.size, Image.BICUBIC
             )
             ious.append(overlap(pack, coded, owner == 0, words(scene, 0)))
-    report.share("select: a thing by words, through the autoencoder", [iou >= ENOUGH for iou in ious], None)
+    report.share("select: an object by words, through the autoencoder", [iou >= ENOUGH for iou in ious], None)
 
 
 def styled(style: str | None, kinds: dict[str, float], count: int) -> list[tuple[Scene, random.Random]]:
@@ -326,7 +326,7 @@ def cutout_rows(pack: Pack, report: Report, n: int):
             alpha = np.asarray(Image.open(_file(made)).getchannel("A"))
             ious.append(_iou(alpha > 127, owner == 0))
             others.append(_iou(np.asarray(cutter.alpha(picture)) > 127, owner == 0))
-    report.row("cut out: mean IoU of 200 drawn things", round(float(np.mean(ious)), 3), 0.93)
+    report.row("cut out: mean IoU of 200 drawn objects", round(float(np.mean(ious)), 3), 0.93)
     report.row("cut out: the same by u2netp alone", round(float(np.mean(others)), 3), None)
 
 

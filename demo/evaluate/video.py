@@ -433,7 +433,7 @@ def extend_rows(pack: Pack, report: Report, n: int):
     found = _judged(pack, "video extended", n, judged, Extended)
     right = [(video.kind, video.right) for video in found]
     report.share(
-        "video extended four times: thing and colour at its end",
+        "video extended four times: object and colour at its end",
         [hit for _, hit in right],
         0.85,
         kinds=by_kind(("left", "right", "up", "down"), right),
@@ -508,13 +508,13 @@ def _tell(
     whole = [(video.kind, all(video.hits)) for video in videos]
     told = [(video.kind, video.moved) for video in videos if video.moved is not None]
     for what, some, bar in (
-        ("thing and colour in all frames", whole, bars[0]),
+        ("object and colour in all frames", whole, bars[0]),
         ("motion as asked", told, bars[1]),
     ):
         report.share(f"{name}: {what}", [hit for _, hit in some], bar, kinds=by_kind(MOTIONS, some))
     report.share(f"{name}: background in all frames", [video.on_ground for video in videos], bars[2])
     for what, values, digits in (
-        ("thing and colour, share of frames", [np.mean(video.hits) for video in videos], 3),
+        ("object and colour, share of frames", [np.mean(video.hits) for video in videos], 3),
         ("flicker of the background", [video.flicker for video in videos if video.flicker is not None], 2),
         ("second difference of the path", [video.unsteadiness for video in videos], 4),
     ):

@@ -42,8 +42,8 @@ async def outcome_of(final: protocol.Final, run: Run, receiving: FileReceiver) -
     try:
         output = await asyncio.to_thread(protocol.put_together, final.done, final.sent, read, take)
     except (WireError, OSError) as error:
-        log.error("job %s: what it made can't be had: %s", run.job_id, error)
-        return Lost(run.job_id, "what it made can't be had")
+        log.error("job %s: what it made can't be loaded: %s", run.job_id, error)
+        return Lost(run.job_id, "what it made can't be loaded")
     return Done(run.job_id, output)
 
 
@@ -52,7 +52,7 @@ REST = 0.5  # seconds before a host that has refused a run is asked again
 ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
 SELF_PATIENCE = 0.7  # seconds for the bus to answer when hosts are silent
 FIRST_BEATS = 5.0  # seconds that a host has to say that it still has a run of an earlier bot
-ANEW = "its agent has started anew"
+ANEW = "its worker process has restarted"
 TOO_LARGE = "This job is too large to be sent to a worker on another machine."
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class BusExecutor(Executor):
         name, _, own = device.partition(SEPARATOR)
         host = self.hosts.get(name)
         if host is None or host.is_down or self._stopping:
-            return Lost(run.job_id, f"{name} isn't heard of", untouched=True)
+            return Lost(run.job_id, f"{name} doesn't respond", untouched=True)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         handed = RunInFlight(run, name, own, report, outcome)
         self.runs.add(handed)
@@ -241,7 +241,7 @@ class BusExecutor(Executor):
             return await self._comparer.ask(question)
         ready = [host for host in self.hosts if any(one.state == "ready" for one in host.devices({}))]
         if not ready or not self.bus.is_up:
-            return Declined(question.question_id, "no host is ready")
+            return Declined(question.question_id, "no machine is ready")
         host = min(ready, key=lambda host: len(host.runs))
         try:
             names = await protocol.hash_files(protocol.paths_of(question))
@@ -337,8 +337,8 @@ class BusExecutor(Executor):
                 self.hosts.wait_longer(0.0, monotonic())
                 continue
             for host in self.hosts.fallen_silent(monotonic()):
-                log.warning("%s isn't heard of any more", host.name)
-                self.lose(host.name, "it isn't heard of any more")
+                log.warning("%s doesn't respond any more", host.name)
+                self.lose(host.name, "it doesn't respond any more")
                 self.changed()
 
     def lose(self, name: str, why: str, *, taken_only: bool = False) -> None:

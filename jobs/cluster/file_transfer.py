@@ -194,7 +194,7 @@ class FileFetcher:
                     asked = [at for at in starts if size is None or at < size]
                     for piece in await asyncio.gather(*(self._piece(token, sha256, at) for at in asked)):
                         if size not in (None, piece.size) or (piece.size > offset and not piece.data):
-                            raise StorageError(f"file {sha256[:12]}… has changed while it was fetched")
+                            raise StorageError(f"file {sha256[:12]}… has changed during the transfer")
                         size = piece.size
                         digest.update(piece.data)
                         await asyncio.to_thread(file.write, piece.data)

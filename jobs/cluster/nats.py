@@ -34,8 +34,8 @@ CREDENTIALS_FORMS = (
     " file with one"
 )
 NEEDS_NKEYS = (
-    "BUS_CREDS holds {what}, which takes the package nkeys: make setup EXTRAS=nkeys. Without it"
-    " BUS_CREDS takes user:password."
+    "BUS_CREDS holds {what}, which needs the package nkeys: make setup EXTRAS=nkeys. Without it BUS_CREDS"
+    " takes user:password."
 )
 
 
@@ -281,7 +281,8 @@ class Bus:
         """Wait until the server has taken what was sent. Raises BusAway."""
         try:
             async with asyncio.timeout(patience):
-                while self._client.pending_data_size:  # the client's ping would overtake what isn't written yet
+                # The client's ping would overtake what isn't written yet
+                while self._client.pending_data_size:  # noqa: ASYNC110 - the client has no event for it
                     await asyncio.sleep(0.001)
                 await self._client.flush(timeout=patience)
         except Exception as error:

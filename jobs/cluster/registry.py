@@ -64,7 +64,7 @@ class Host:
             if self.shares_name:
                 problem = SAME_NAME
             if self.is_down:
-                problem = "isn't heard of"
+                problem = "doesn't respond"
             running = len(self.busy(one.name) | set(ours.get(one.name, ())))
             yield replace(one, name=self.device(one.name), state=state, running=running, problem=problem)
 
@@ -106,7 +106,7 @@ class Hosts:
             self._noted(name)
         seen, host.problem = (host.problem, host.is_down), None
         if self._models and beat.models != self._models:
-            host.problem = "draws with other models than this bot's settings name"
+            host.problem = "uses other models than this bot's settings name"
             if host.problem not in host.told:
                 log.error("%s gets no jobs: it %s", name, host.problem)
             host.told.add(host.problem)

@@ -88,7 +88,7 @@ class RunInHand:
             return self._stopped()
         except (AtelierError, OSError) as error:
             log.warning("job %s can't be begun: %s", order.job_id, error)
-            return Lost(order.job_id, f"its files can't be had: {type(error).__name__}", untouched=True)
+            return Lost(order.job_id, f"its files can't be loaded: {type(error).__name__}", untouched=True)
         if isinstance(outcome, Stopped) and not self._cancelled:  # an earlier run was meant
             self.why = self.why or "its worker stopped it"
         given_up = isinstance(outcome, Lost) and self.why is not None
@@ -99,7 +99,7 @@ class RunInHand:
     ) -> dict[str, Path]:
         """Return the files that it needs, once older runs of the same job have ended."""
         for work in older:
-            work.give_up("the same job is ordered anew")
+            work.give_up("the same job is ordered again")
             await work.ended.wait()
         of_folder = self.order.folder or {}
         wanted = {**self.order.files, **{sha256: "json" for sha256 in of_folder.values()}}
@@ -326,7 +326,7 @@ class RemoteWorker:
         """Take nothing more; what runs may end within ``grace`` seconds, the rest goes back to the queue."""
         await self.drain(grace)
         for work in self.runs:
-            work.why = work.why or "its host stops"
+            work.why = work.why or "its machine stops"
         await self._executor.stop()  # which ends the rest
         tellings = [work.task for work in self.runs]
         if tellings and self.bus.is_up:
@@ -369,7 +369,7 @@ class RemoteWorker:
     def _refusal(self, order: protocol.Order) -> str | None:
         """Return why an order can't be done here now, None where it can."""
         if self._draining:
-            return "this host takes no more"
+            return "this machine takes no more jobs"
         device = next((one for one in self._executor.devices if one.name == order.device), None)
         if device is None or device.state != "ready":
             return f"{order.device} isn't ready"
@@ -429,7 +429,7 @@ class RemoteWorker:
         except TimeoutError:
             return protocol.Reply(declined="it takes too long")
         except (AtelierError, OSError) as error:
-            return protocol.Reply(declined=f"its pictures can't be had: {type(error).__name__}")
+            return protocol.Reply(declined=f"its pictures can't be loaded: {type(error).__name__}")
 
     # What it says
 

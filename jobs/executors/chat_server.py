@@ -136,7 +136,7 @@ MOST = 1 << 22  # bytes of one answer with all that is sent around its words
 FOR_USAGE = 2.0  # seconds after an answer's end in which a server may tell what it cost
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # HTTP statuses that may be better in a moment
 EMPTY = "The chat server gave an empty answer."
-STARVED = "The chat server thought for too long and gave no answer. Ask for less."
+STARVED = "The chat server took too long and gave no answer. Ask for less."
 CUT_OFF = "The server cut this answer off."
 log = logging.getLogger(__name__)
 
@@ -454,25 +454,25 @@ def sentence(error: Exception) -> str:
         case TimeoutError():
             return f"{where} took longer than {WHOLE / 60:.0f} minutes. Ask again, or for less."
         case api.Silent():
-            return f"{where} said nothing for too long. Ask again in a minute."
+            return f"{where} didn't answer for too long. Ask again in a minute."
         case api.Unreachable():
-            return f"{where} can't be reached. Ask again in a minute; if that lasts, tell the host."
+            return f"{where} can't be reached. Ask again in a minute; if that lasts, tell the operator."
         case api.Garbled():
-            return f"{where} doesn't answer as a chat server does. The host has to look at VLM_URL."
+            return f"{where} doesn't answer like a chat server. The operator needs to check VLM_URL."
         case api.ServerError(said=said):
             return f"{where} failed{f': {said}' if said else ''}. Ask again in a minute."
         case api.Refused(status=401 | 403):
-            return f"{where} refuses the key. The host has to look at VLM_KEY."
+            return f"{where} refuses the key. The operator needs to check VLM_KEY."
         case api.Refused(status=404):
-            return f"{where} knows no such address or model. The host has to look at VLM_URL and VLM_MODEL."
+            return f"{where} has no such address or model. The operator needs to check VLM_URL and VLM_MODEL."
         case api.Refused(status=429):
-            return f"{where} has too much to do. Ask again in a minute."
+            return f"{where} is overloaded. Ask again in a minute."
         case api.Refused(status=413):
-            return f"{where} finds this too large. Ask with fewer or smaller pictures."
+            return f"{where} refused this as too large. Ask with fewer or smaller pictures."
         case api.Refused(status=status, said=said) if 400 <= status < 500:
             return f"{where} refused this question ({status}){f': {said}' if said else '.'}"
         case api.Refused(status=status):
-            return f"{where} failed ({status}). Ask again in a minute; if that lasts, tell the host."
+            return f"{where} failed ({status}). Ask again in a minute; if that lasts, tell the operator."
     return f"{where} failed. Ask again in a minute."
 
 

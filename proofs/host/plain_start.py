@@ -1,4 +1,4 @@
-"""What a bot that uses nothing of docs/scale.md pays for it: ``python -m proofs.host.plain_start``.
+"""What a bot that uses nothing of docs/evidence/scale.md pays for it: ``python -m proofs.host.plain_start``.
 
 The bot's own process is started again and again, against a Discord on loopback and without a worker: as it
 is, with the packages of scale out of reach, and, ``--against FOLDER``, from a checkout of another commit, in

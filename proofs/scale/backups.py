@@ -1,4 +1,4 @@
-"""Backups of a PostgreSQL server, by the commands of docs/operating.md as they stand there: ``python -m
+"""Backups of a PostgreSQL server, by the commands of docs/host/postgresql.md as they stand there: ``python -m
 proofs.scale.backups``.
 
 A studio's rows are backed up, people ask and are deleted afterwards, the server is lost, and what comes back
@@ -28,7 +28,7 @@ from studio.services import Services
 from tests.jobs.hand_executor import HandExecutor
 from tests.support import postgres
 
-PAGE = ROOT / "docs" / "operating.md"
+PAGE = ROOT / "docs" / "host" / "postgresql.md"
 ALICE, BOB, CAROL = 1, 2, 3
 
 

@@ -1,6 +1,5 @@
-"""Every proof of docs/security.md, one after the other: ``python -m proofs.security [--short]``. Exit
-status 1
-when one of them fails."""
+"""Every proof of docs/evidence/security.md, one after the other: ``python -m proofs.security
+[--short]``. Exit status 1 when one of them fails."""
 
 from __future__ import annotations
 

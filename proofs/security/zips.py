@@ -212,7 +212,7 @@ async def walk(count: int, folder: Path) -> list[str]:
     if peak > max(before, _peak(resource.RUSAGE_SELF), MOST_MEMORY):
         wrong.append(f"a child held {peak / 2**20:.0f} MiB")
     told = f"{taken} pictures taken, slowest {slowest:.1f} s, peak {peak / 2**20:.0f} MiB"
-    print(f"{count} hostile zip files: {told}")
+    print(f"{count} hostile ZIP files: {told}")
     return wrong
 
 
@@ -227,7 +227,7 @@ async def honest(count: int, folder: Path) -> list[str]:
         took, used = time.monotonic() - began, _child_seconds() - used
     size = f"{len(data) / 2**20:.1f} MiB"
     told = f"{took:.1f} s, {used:.1f} s of processor time of the children, peak {_peak() / 2**20:.0f} MiB"
-    print(f"{len(brought.new)} of {count} JPEGs of 640×480 px in one zip file ({size}): {told}")
+    print(f"{len(brought.new)} of {count} JPEGs of 640×480 px in one ZIP file ({size}): {told}")
     return [] if len(brought.new) == count else [brought.sentence]
 
 

@@ -211,7 +211,7 @@ FAULTS: dict[str, tuple[Callable[[], Fault], str]] = {  # → the end that is ri
     "stalls": (lambda: later(_stalls), PART),
     "garbage later": (lambda: later(_garbage), PART),
     "an error later": (lambda: later(_an_error), PART),
-    "silent": (lambda: silent, "said nothing for too long"),
+    "silent": (lambda: silent, "didn't answer for too long"),
     "cut before words": (lambda: cut_for_ever, "can't be reached"),
 }
 

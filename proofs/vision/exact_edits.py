@@ -3,7 +3,7 @@ pixel outside of it changes: ``python -m proofs.vision.exact_edits [--documents 
 
 The way is that of a call: JSON, the process that paints, the request, the worker's own composing and pasting.
 What the model would draw is noise, so that every pixel that can change does. What may change is worked out
-here once more, slowly and from docs/editor.md alone.
+here once more, slowly and from the rules of docs/explanation/editor.md alone.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 HEAD = """# A walk through the sandbox
 
 `make walk` starts the sandbox from an empty folder and does what a newcomer, a member, a guest, an admin and
-a host do in a real browser, with a screenshot and a check for each step; `ARGS="--write docs/walk.md"` writes
-this table. {day}, {browser}, {system}, {seconds:.0f} s in all:
+a host do in a real browser, with a screenshot and a check for each step; `ARGS="--write build/walk.md"`
+writes this table. {day}, {browser}, {system}, {seconds:.0f} s in all:
 **{right} of {all} steps were as expected.**
 
 """

@@ -86,7 +86,7 @@ def _teaching(page: Page, report: Report, boats: str, cat: str) -> None:
 
 def _files(page: Page, report: Report, folder: Path) -> None:
     chart, clip = folder / "chart.png", folder / "clip.gif"
-    _draw_chart(chart)
+    draw_chart(chart)
     _draw_clip(clip)
     with report.step(WHO, "/ask with a chart, for a table", "its numbers, and the chart drawn again") as step:
         since = _ask_about(page, "Give the values as a table.", chart, answer="table")
@@ -130,7 +130,7 @@ def _stopping(page: Page, report: Report, sandbox: Sandbox, address: str) -> Non
         assert "word 3 " in step.seen or "word 3 " in page.message("Tell me all about it.").inner_text()
 
 
-def _draw_chart(path: Path) -> None:
+def draw_chart(path: Path) -> None:
     """A bar chart with an axis, as spreadsheets draw them."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -104,7 +104,7 @@ class _Inspector:
             since = page.run("inspect show", name="plates")
             page.wait_text("Only you can see this.*plates", since=since)
             since = page.press("plates", "Add pictures")
-            page.choose_in_window("I'll say so later")
+            page.choose_in_window("Label them later")
             page.send_window(self._files(range(980, 982)))
             step.saw(page.wait_text("2 taken.*2 without a label.*Press Label", DRAWING, since=since))
         with self._report.step(WHO, "Label", "the first picture, with a button a label") as step:

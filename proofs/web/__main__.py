@@ -1,4 +1,4 @@
-"""Every proof about the web that docs/web.md tells of, one after the other: ``python -m proofs.web
+"""Every proof about the web that docs/evidence/web.md tells of, one after the other: ``python -m proofs.web
 [--short]``. Exit status 1 when one of them fails."""
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ async def links(site: Site) -> tuple[bool, str]:
 
 
 async def pictures(site: Site) -> tuple[bool, str]:
-    """Every attack of docs/security.md with a picture, as an upload of the web."""
+    """Every attack of docs/evidence/security.md with a picture, as an upload of the web."""
     kept, statuses = 0, Counter[int]()
     with (
         mock.patch.object(guard.Buckets, "take", lambda *_: None),

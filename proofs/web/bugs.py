@@ -190,7 +190,7 @@ BUGS = (
         _sent_by_anybody,
         _on("GET /files/uploads/{sha256}", "GET /files/uploads/{sha256}.webp"),
     ),
-    Bug("authority isn't asked for zip files", _replaced(Zips, "_is_shown", _yes), _on("POST /api/zip")),
+    Bug("authority isn't asked for ZIP files", _replaced(Zips, "_is_shown", _yes), _on("POST /api/zip")),
     Bug("a link shows more than it stands for", _replaced(Shares, "_holds", _yes), _on(BY_LINK)),
     Bug("blocked pictures are sent small", _replaced(Gallery, "_visible", _all_shown), _on(SMALL)),
     Bug(

@@ -1,6 +1,6 @@
 """How the pages look, held to their tokens: ``python -m proofs.web.look`` tells what in
 web/static/*.css isn't of the scale, and which colours are too near each other. ``--mend`` writes the nearest
-token instead of a length, ``--page`` the table of contrasts into docs/develop/style-of-the-web.md.
+token instead of a length.
 
 Contrast is that of WCAG 2.2 (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio): 4.5 for text, 3 for the edges
 of controls and for focus rings.
@@ -15,7 +15,6 @@ from typing import NamedTuple
 from core.settings import ROOT
 
 STATIC = ROOT / "web" / "static"
-PAGE = ROOT / "docs" / "develop" / "style-of-the-web.md"
 TEXT, CONTROL = 4.5, 3.0  # ratios that WCAG 2.2 asks for, 1.4.3 and 1.4.11
 INKS = ("ink", "muted", "accent", "bad")  # text, on each of the grounds
 GROUNDS = ("bg", "side-bg", "surface", "raised", "well", "hover", "bad-well")
@@ -177,31 +176,12 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def contrast_table() -> str:
-    """Return a line for each pair of tokens."""
-    lines = ["| on | is | light | dark | at least |", "|---|---|---:|---:|---:|"]
-    lines += [
-        f"| `--{p.ground}` | `--{p.front}` | {p.light:.1f} | {p.dark:.1f} | {p.least:g} |" for p in pairs()
-    ]
-    return "\n".join(lines)
-
-
-def with_table(text: str) -> str:
-    """Return the page with today's table."""
-    begin, end = "<!-- contrast: drawn by proofs/web/look.py -->", "<!-- end of contrast -->"
-    before, _, rest = text.partition(begin)
-    return f"{before}{begin}\n\n{contrast_table()}\n\n{end}{rest.partition(end)[2]}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mend", action="store_true", help="write the nearest token instead of a length")
-    parser.add_argument("--page", action="store_true", help="write the table of contrasts into the page")
     args = parser.parse_args()
     if args.mend:
         print(f"{mend()} declarations mended")
-    if args.page:
-        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     sheets = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.css"))}
     found = [(name, *fault) for name, text in sheets.items() for fault in faults(text)]
     for name, declared, why in found:

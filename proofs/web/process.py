@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import random
 import secrets
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
@@ -21,6 +23,7 @@ from PIL import Image
 
 from core.job import new_job_id
 from core.requests import ImagineRequest, to_json
+from core.settings import ROOT
 from storage.blobs.local import Folder
 from studio.library.rendition import SIZES
 from studio.moderation.moderator import PictureCheck
@@ -143,6 +146,40 @@ async def running(
             studio = Studio(discord, bot, f"http://127.0.0.1:{port}")
             await studio.until_open(http)
             yield studio, http
+
+
+async def _printed_address(process: asyncio.subprocess.Process) -> str:
+    """Where the studio is, as the sandbox prints it."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if b"studio: http" in line:
+            return line.decode().split("studio: ")[1].strip()
+    raise SystemExit("the sandbox ended")
+
+
+@asynccontextmanager
+async def sandbox(folder: Path) -> AsyncIterator[str]:
+    """Run the sandbox with its data in ``folder``; yields the address that signs somebody in."""
+    environment = os.environ | {"DATA_DIR": str(folder), "OPEN_BROWSER": "off", "DISK_FLOOR_MB": "0"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-m", "bot", cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield await _printed_address(process)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def made(page: Any, address: str, prompts: Sequence[str]) -> None:
+    """Sign in and wait for every prompt's pictures."""
+    await page.goto(address)
+    await page.wait_for_selector("#bar-prompt")
+    for number, prompt in enumerate(prompts, 1):
+        await page.locator("#bar-prompt").fill(prompt)
+        await page.locator("#bar-prompt").press("Enter")
+        ready = page.locator(".job:not([aria-busy=true]) .cell a")
+        await ready.nth(number * 4 - 1).wait_for(timeout=240_000)
 
 
 class Browser:

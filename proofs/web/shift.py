@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from proofs.web.portrait import made, sandbox
+from proofs.web.process import made, sandbox
 
 MOST = 0.02
 SIZES = ((1366, 720), (390, 844))

@@ -198,7 +198,7 @@ async def others(walk: Walk, home: str) -> None:
     await walk.click(canvas)
     await walk.press("Space", *["Shift+ArrowRight"] * 4, "Space", "r", "e", "b", "Control+z")
     await walk.click(page.get_by_role("button", name="Zoom in"))
-    await walk.click(page.get_by_role("button", name="Show all of it"))
+    await walk.click(page.get_by_role("button", name="Show the whole canvas"))
     for name, path, ready in (
         ("Explore", "/explore", "main h1"),
         ("Folders", "/folders", "main h1"),

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.executors.base import Outcome, Report
-from proofs.web.portrait import sandbox
+from proofs.web.process import sandbox
 from tests.studio.talker import Talker
 from tests.web.conftest import open_site
 from tests.web.teacher import Teacher
@@ -178,7 +178,7 @@ class Tasks:
 
     async def change(self) -> None:
         await self.hand.press(self.named("button", "Edit"))
-        box, send = self.named("textbox", "What is to change"), self.named("button", "Change it")
+        box, send = self.named("textbox", "What to change"), self.named("button", "Change it")
         await self.hand.write(box, "make the house blue", send)
         await self._comes(re.compile("Edit"))
 
@@ -202,7 +202,7 @@ class Tasks:
     async def ask(self) -> None:
         box = self.named("textbox", "Ask about it")
         await self.hand.write(box, "what is this?", self.named("button", "Ask") if self._touch else None)
-        said = self.page.get_by_role("region", name="What was said of it")
+        said = self.page.get_by_role("region", name="Earlier answers")
         await said.get_by_text("house").first.wait_for(timeout=LONG)
 
     async def find(self) -> None:
@@ -226,7 +226,7 @@ class Tasks:
 
     async def own_model(self) -> None:
         await self.hand.press(self.named("link", "Custom models"))
-        await self.hand.press(self.named("button", "Begin with washers"))
+        await self.hand.press(self.named("button", "Start with washers"))
         await self.hand.press(self.named("button", "Train"))
         await self.page.get_by_text("A version is being trained").wait_for(timeout=LONG)
 

@@ -146,7 +146,7 @@ class Files(Protocol):
 def checked(sha256: str) -> str:
     """Return ``sha256`` if it is one in hex. Raises StorageError."""
     if not _SHA256.fullmatch(sha256):
-        raise StorageError(f"{sha256[:80]!r} is no SHA-256")
+        raise StorageError(f"{sha256[:80]!r} isn't a SHA-256")
     return sha256
 
 

@@ -183,7 +183,7 @@ class Folder(Disk):
                 self._bring(path, target)
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+            raise StorageError(f"the file {path.name} can't be stored: {error.strerror}") from error
         return base.Taken(sha256, size)
 
     @timed("get")

@@ -39,7 +39,7 @@ LONGEST = 3600.0  # s for one request with its retries: a video on a slow line
 PAUSE = 1.0  # s after a failure in which nothing is asked of the server
 _STATUS = re.compile(r"status (?:code:? )?(\d{3})|non-2xx status code: (\d{3})")
 _REFUSES = (
-    " refuses: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which must be allowed to get, put, list"
+    " refuses: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which must be allowed to get, put, list"
     " and delete, and at the clock"
 )
 _ANSWERS = {"": " doesn't answer", "404": ": there is no such bucket", "401": _REFUSES, "403": _REFUSES}
@@ -185,7 +185,7 @@ class Bucket(Disk):
                 await self._send(sha256, extension, path)
                 await asyncio.to_thread(self._adopt, sha256, extension, path)
         except OSError as error:
-            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+            raise StorageError(f"the file {path.name} can't be stored: {error.strerror}") from error
         return base.Taken(sha256, size)
 
     @timed("get")

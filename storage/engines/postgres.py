@@ -72,7 +72,7 @@ class Hold:
         words = row[0].split() if row else []
         since = f"{row[1]:%Y-%m-%d %H:%M} UTC" if row else ""
         whom = f" (process {words[2]} on {words[1]}, since {since})" if len(words) > 3 else ""
-        advice = "This one writes no more." if self._locked else "Stop it first, or set another DATABASE_URL."
+        advice = "This one stops writing." if self._locked else "Stop it first, or set another DATABASE_URL."
         return f"Another Atelier{whom} is using the database {self._database}. {advice}"
 
 

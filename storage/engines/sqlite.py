@@ -186,7 +186,7 @@ def check_database(database: Path, backup_dir: Path | None) -> None:
     if first:
         last = newest_backup(database, backup_dir)
         advice = (
-            f"The last backup is {last}; `atelier restore` puts it back." if last else "There is no backup."
+            f"The last backup is {last}; `atelier restore` restores it." if last else "There is no backup."
         )
         raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
 
@@ -343,15 +343,15 @@ def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
         size, free = candidate.stat().st_size, shutil.disk_usage(database.parent).free
         if free < size + SPARE:
             raise StorageError(
-                f"{candidate.name} can't be restored: it takes {size / 10**6:,.0f} MB beside the database,"
-                f" which stays, and {free / 10**6:,.0f} MB are free in {database.parent}. Free some first."
+                f"{candidate.name} can't be restored: it takes {size / 10**6:,.0f} MB besides the database,"
+                f" and {free / 10**6:,.0f} MB are free in {database.parent}. Free some first."
             )
         try:
             _copy(candidate, _restored(database))
             finish_restore(database)
         except OSError as error:
             raise StorageError(
-                f"{candidate.name} can't be restored: {error}. The same command goes on from here."
+                f"{candidate.name} can't be restored: {error}. The same command continues from here."
             ) from error
         return candidate
     finally:

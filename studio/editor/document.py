@@ -1,7 +1,7 @@
 """What a document of the editor holds, read strictly from JSON.
 
-docs/editor.md says what each field means. What a schema can't tell is checked here too: ids that are unique,
-strokes that stay within bounds, as many radii as points.
+docs/reference/editor-document.md lists the fields. What a schema can't tell is checked here: ids that are
+unique, strokes that stay within bounds, as many radii as points.
 """
 
 import base64
@@ -46,7 +46,8 @@ class _Strict(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Source(_Strict, frozen=True):
-    """A picture: number ``n`` (from 1) of a job, or one that the person has sent, by its SHA-256."""
+    """A picture: one of a job, or one that the person has sent. job: the job's id. n: the picture's number,
+    from 1. upload: the SHA-256 of a picture that was sent."""
 
     job: Annotated[str, Meta(pattern=f"^[a-z2-9]{{12}}{_END}", extra={"takes": "a job's id"})] | UnsetType = (
         UNSET
@@ -65,7 +66,10 @@ Picture = Annotated[Source, EITHER]
 
 
 class Layer(_Strict, frozen=True):
-    """A picture on the canvas. x, y: px of its upper left corner. clip: SHA-256 of a mask of its own size."""
+    """A picture on the canvas. id: unique among the layers. source: its picture. x, y: px of its upper left
+    corner on the canvas. scale: factor of its size. opacity: 0 to 1. visible: false hides it. name: as the
+    list of layers shows it. clip: SHA-256 of a mask of the picture's own size; where that is 0, the layer is
+    cut away."""
 
     id: Annotated[str, Meta(pattern=f"^[a-z0-9]{{1,12}}{_END}", extra={"takes": "1 to 12 of a-z and 0-9"})]
     source: Picture
@@ -90,7 +94,9 @@ class Layer(_Strict, frozen=True):
 
 
 class Lasso(_Strict, frozen=True, tag_field="tool", tag="lasso"):
-    """What lies within a line of at least three points. xy: how far each lies from the one before."""
+    """What lies within a line of at least three points. value: 1 paints, 0 takes away. at: the first
+    point, in ⅛ px. xy: base64 of pairs of little-endian int16, how far each point lies from the one
+    before, in ⅛ px."""
 
     value: Annotated[int, Meta(ge=0, le=1)]
     at: Point
@@ -114,7 +120,9 @@ class Lasso(_Strict, frozen=True, tag_field="tool", tag="lasso"):
 
 
 class Brush(Lasso, frozen=True, tag_field="tool", tag="brush"):
-    """A line as wide as its radii, one for all of its points or one for each."""
+    """A line. value: 1 paints, 0 takes away. at: the first point, in ⅛ px. xy: base64 of pairs of
+    little-endian int16, how far each point lies from the one before, in ⅛ px. r: radii in ⅛ px, one for
+    all points or one for each."""
 
     xy: Deltas
     r: Radii
@@ -125,7 +133,8 @@ class Brush(Lasso, frozen=True, tag_field="tool", tag="brush"):
 
 
 class Rect(_Strict, frozen=True, tag_field="tool", tag="rect"):
-    """A rectangle. box: left, top, right and bottom, px."""
+    """A rectangle. value: 1 paints, 0 takes away. box: left, top, right and bottom, px; right and bottom
+    are not part of it."""
 
     value: Annotated[int, Meta(ge=0, le=1)]
     box: Annotated[tuple[Edge, ...], Meta(min_length=4, max_length=4)]
@@ -136,20 +145,21 @@ class Invert(_Strict, frozen=True, tag_field="tool", tag="invert"):
 
 
 class Grow(_Strict, frozen=True, tag_field="tool", tag="grow"):
-    """What was painted grows by ``px``."""
+    """What was painted grows. px: how far."""
 
     px: Reach
 
 
 class Shrink(Grow, frozen=True, tag_field="tool", tag="shrink"):
-    """What was painted shrinks by ``px``."""
+    """What was painted shrinks. px: how far."""
 
 
 Stroke = Brush | Lasso | Rect | Invert | Grow | Shrink
 
 
 class Mask(_Strict, frozen=True):
-    """What is painted: strokes over ``base``, the SHA-256 of a mask of the canvas' size."""
+    """What is painted. base: the SHA-256 of a mask of the canvas' size; null = nothing. strokes: painted
+    over it, in their order."""
 
     base: Sha256 | None = None
     strokes: Annotated[tuple[Stroke, ...], Meta(max_length=MOST_STROKES)] = ()
@@ -161,7 +171,7 @@ class Mask(_Strict, frozen=True):
 
 
 class Reference(_Strict, frozen=True):
-    """A picture beside the words."""
+    """A picture beside the words. source: the picture. as: what it is a reference for."""
 
     source: Picture
     role: Annotated[
@@ -170,7 +180,12 @@ class Reference(_Strict, frozen=True):
 
 
 class Document(_Strict, frozen=True):
-    """Layers, the lowest first, a mask and words."""
+    """A whole document. v: the version of this format. width, height: of the canvas, px. layers: pictures
+    on the canvas, the lowest first. mask: what is painted, and drawn again. words: a prompt with its
+    parameters; empty = the picture's own. references: pictures beside the words. amount: 0 keeps what is
+    there, 1 ignores it, as ``--strength``; null = the model's own. seed: of the first picture; null =
+    another each time. images: how many pictures. keep_seam: no pixel of a layer changes outside of the
+    mask, not even along an edge that is extended. keep_structure: other looks for the same shapes."""
 
     v: Literal[1]
     width: Side
@@ -203,7 +218,7 @@ def read_document(data: Any) -> Document:
     document = _read(data, Document, "document")
     ids = [layer.id for layer in document.layers]
     if len(set(ids)) < len(ids):
-        raise UserError("`layers`: every layer takes an `id` of its own.")
+        raise UserError("`layers`: every layer needs its own `id`.")
     return document
 
 

@@ -40,8 +40,8 @@ from studio.services import Services
 
 ROLES = {"style": "style_references", "character": "character_references", "thing": "omni_references"}
 NOTHING = (
-    "There is nothing to draw: paint over a part, make the canvas larger than the picture, or say what is to"
-    " be different."
+    "There is nothing to draw: paint over a part, make the canvas larger than the picture, or say what to"
+    " change."
 )
 SEEN = "No picture can be seen on the canvas: show a layer, or make one less transparent."
 REGION, OUTPAINT, VARIATION, RETEXTURE, COMPOSE = "region", "outpaint", "variation", "retexture", "compose"
@@ -208,8 +208,8 @@ class Documents:
         work = partial(rows.add_document, user_id=actor.user_id, name=called, content=content, now=now)
         if (document_id := await self._database.write(partial(work, most=MOST_DOCUMENTS))) is None:
             raise UserError(
-                f"You have {MOST_DOCUMENTS} documents, which is the limit, so this one isn't kept. Delete"
-                " some on the page Documents."
+                f"You have {MOST_DOCUMENTS} documents, which is the limit, so this one isn't saved. Delete"
+                " some under Documents."
             )
         return Kept(document_id, called, 1, now, now, content.summary)
 
@@ -295,9 +295,7 @@ def _name(text: str) -> str:
 
 READY_PATIENCE = 30.0  # seconds; a model may have to be loaded first
 BUSY = "Your last question about a picture isn't answered yet."
-NOBODY = (
-    "Nobody can look at pictures right now: the studio is starting or busy. Use the magic wand meanwhile."
-)
+NOBODY = "Picking is unavailable: the studio is starting or busy. Use the magic wand instead."
 
 
 @dataclass(frozen=True)
@@ -323,10 +321,10 @@ class Selection:
     words: bool
 
 
-NOT_THERE = "A picture of the document is gone, or it isn't yours to see. Take its layer away."
+NOT_THERE = "A picture of the document is gone, or you don't have access to it. Remove its layer."
 DIFFERS = (
-    "What arrived isn't what you painted, so nothing was queued. Reload the page and try again; if it comes"
-    " back, tell the host."
+    "What arrived isn't what you painted, so nothing was queued. Reload the page and try again. If it"
+    " happens again, tell the operator."
 )
 
 

@@ -39,7 +39,7 @@ FOLDER = "clips"  # among those of jobs, which are emptied at the next start
 AT_ONCE, IN_MEMORY = 2, 2  # processes, and clips of people from their first byte on
 PATIENCE = {"take": 240.0, "fit": 900.0, "cut": 480.0, "last": 90.0, "gif": 240.0, "mosaic": 480.0}  # seconds
 KEPT_SECONDS = 20.0  # of a clip that somebody sends
-CLIP_LIMIT = "{has:.0f} MB; clips of up to {most:.0f} MB are taken."
+CLIP_LIMIT = "{has:.0f} MB; the limit for clips is {most:.0f} MB."
 TOO_MUCH = "takes too much time or memory; try a shorter or smaller one."
 
 
@@ -100,7 +100,7 @@ class Clips:
         """Return the file with what somebody sends. Raises ImageError when that is no video, or too large."""
         sent = await fetched_within(file, self._max_bytes, CLIP_LIMIT)
         if kind_of(await asyncio.to_thread(lambda: sent.head)) is None:
-            raise ImageError(f"{short_name(file.name)} can't be read as a video; {READ} are.")
+            raise ImageError(f"{short_name(file.name)} can't be read as a video. Supported: {READ}.")
         path = self._folder / f"sent-{secrets.token_hex(8)}"
         try:
             async for block in sent.blocks():

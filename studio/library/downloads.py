@@ -48,12 +48,12 @@ class Zips:
         if not chosen:
             raise ImageError(NOTHING)
         if len(chosen) > MOST_PICTURES:
-            raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
+            raise UserError(f"A ZIP file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
         if (size := sum((video or picture).size for _, picture, video in chosen)) > MOST_BYTES:
             most = f"{MOST_BYTES / 10**9:.0f} GB"
-            raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
+            raise UserError(f"A ZIP file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
         if actor.user_id in self._busy:
-            raise LimitError("One zip file at a time: wait until the other one is there.")
+            raise LimitError("Only one ZIP file at a time. Wait until the other one is finished.")
         self._busy.add(actor.user_id)
         try:
             archive, missing = Archive(), list[str]()
@@ -76,7 +76,7 @@ class Zips:
                 else:
                     yield await asyncio.to_thread(archive.add, name, data, job.created_at)
             if missing:
-                lines = ["These pictures may not be shown here, or are gone:", *missing, ""]
+                lines = ["These pictures aren't allowed here, or are deleted:", *missing, ""]
                 yield archive.add(LEFT_OUT, "\r\n".join(lines).encode(), datetime.now(UTC))
             yield archive.end()
         finally:

@@ -32,7 +32,7 @@ from studio.moderation.rules import Visibility
 from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
-HIDDEN = "A rule of this place hides what was found in the picture."
+HIDDEN = "A rule here hides what was found in the picture."
 COUNTED = 1000  # people whose days are known
 CHILDREN = 60  # newest jobs that were made from a picture
 ANY = Filter()

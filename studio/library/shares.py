@@ -37,7 +37,7 @@ LONGEST_TITLE = 100  # characters
 PAGE = 60  # pictures of a folder
 PUBLIC = Place(None, 0)  # where whoever has a link looks at it: judged as a direct message is
 KEY = "share.key"  # the file of 32 bytes in DATA_DIR
-OFF = "Sharing is off here. The host turns it on with `SHARE_DAYS`."
+OFF = "Sharing is off here. The operator turns it on with `SHARE_DAYS`."
 Visible = tuple[Job, StoredPicture]
 
 
@@ -103,7 +103,7 @@ class Shares:
         work = partial(collections.add_share, user_id=actor.user_id, what=what, title=title, words=words)
         work = partial(work, now=now, expires=expires, most=MOST_SHARES, key=await self._key())
         if (share := await self._database.write(work)) is None:
-            raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. End some first.")
+            raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. Revoke some first.")
         return share, await self.link(share) or ""
 
     async def link(self, share: Share) -> str | None:

@@ -1,6 +1,6 @@
 """Masks as files, as runs of pixels and out of polygons, without a picture library.
 
-A file is a PNG of one bit a pixel, white = painted, in the one form that docs/editor.md allows: one chunk of
+A file is a PNG of one bit a pixel, white = painted, in the one form that is taken: one chunk of
 pixels, no palette, no text, no filter (https://www.w3.org/TR/png-3/). Runs go column by column and begin
 with pixels that aren't marked, as in COCO's files; they and their packed form are pycocotools'
 (``common/maskApi.c``)."""
@@ -74,7 +74,7 @@ def _parts(data: bytes) -> tuple[int, int, bytes]:
     if len(data) > MAX_BYTES:
         raise ImageError(f"A mask has {len(data):,} bytes; up to {MAX_BYTES:,} fit.")
     if not data.startswith(PNG_SIGNATURE):
-        raise _other("it is no PNG")
+        raise _other("it isn't a PNG")
     chunks = _chunks(data)
     kinds = [kind for kind, _ in chunks]
     if kinds[:1] != [b"IHDR"] or kinds[-1:] != [b"IEND"] or set(kinds[1:-1]) != {b"IDAT"} or chunks[-1][1]:
@@ -84,7 +84,7 @@ def _parts(data: bytes) -> tuple[int, int, bytes]:
         raise _other("it hasn't one bit of grey a pixel")
     width, height, *_ = _HEAD.unpack(head)
     if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
-        raise ImageError(f"A mask has {width}×{height} px; {MIN_SIDE} to {MAX_SIDE} px a side are taken.")
+        raise ImageError(f"A mask has {width}×{height} px; {MIN_SIDE} to {MAX_SIDE} px a side are allowed.")
     return width, height, b"".join(body for _, body in chunks[1:-1])
 
 

@@ -163,7 +163,7 @@ def _open(data: bytes):
         kind = "is a GIF" if data[:4] == b"GIF8" else "can't be read as a picture"
         raise ValueError(f"{kind}; send PNG, JPEG or WebP.") from error
     if (pixels := picture.width * picture.height) > MAX_PIXELS:
-        raise ValueError(f"has {pixels / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are taken.")
+        raise ValueError(f"has {pixels / 1e6:.1f} megapixels; the limit is {MAX_PIXELS / 1e6:.1f}.")
     if min(picture.size) < MIN_SIDE:
         raise ValueError(f"is {picture.width}×{picture.height} px; each side must have at least {MIN_SIDE}.")
     if frames > 1:

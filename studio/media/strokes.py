@@ -1,4 +1,5 @@
-"""The editor's rasteriser: strokes over bytes, 0 or 1 a pixel, to the bit as docs/editor.md defines it.
+"""The editor's rasteriser: strokes over bytes, 0 or 1 a pixel, to the bit as
+tests/studio/editor/reference.py defines it.
 
 Coordinates and radii are whole numbers of 1/8 px. It runs in the painter's process, which alone loads numpy.
 """

@@ -5,7 +5,8 @@ A clip has the same frames at a constant rate, upright, with square pixels, and 
 stranger's file. To fit one into a limit it is encoded anew with more thrown away, and where that would look
 bad, smaller or with fewer frames. What one number gives is not known before it was tried: each try is aimed
 by those before, and one that gets too large is given up at once. x264's own way, two passes, keeps its notes
-in a file, and this process can open none; aiming fills as much of the limit (docs/video.md has figures).
+in a file, and this process can open none; aiming fills as much of the limit
+(docs/evidence/videos.md has figures).
 """
 
 import io
@@ -101,10 +102,10 @@ def take(
     data = source.read()
     kind = kind_of(data)
     if kind is None:
-        raise ValueError(f"can't be read as a video; {READ} are.")
+        raise ValueError(f"can't be read as a video. Supported: {READ}.")
     video = video_decode.video_of(data, kind)
     if video.whole > seconds + SLACK:
-        raise ValueError(f"lasts {video.whole:.0f} s; clips of up to {seconds:.0f} s are taken.")
+        raise ValueError(f"lasts {video.whole:.0f} s; the limit for clips is {seconds:.0f} s.")
     fps = rate(video.times)
     most = max(1, round(min(video.seconds, keep) * fps))
     shown = _at_even_times(video.frames(), fps, most)
@@ -120,7 +121,7 @@ def take(
     for frame in shown:
         if (frame.width, frame.height) != (first.width, first.height):
             writer.abandon()
-            raise ValueError("changes its size on the way; clips of one size are taken.")
+            raise ValueError("changes its frame size; all frames of a clip must have one size.")
         writer.add(_upright(frame, angle, size))
     writer.finish()
     return video_header(writer) | {"whole": round(video.whole, 3)}, poster

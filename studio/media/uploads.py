@@ -29,7 +29,7 @@ TOO_MUCH = "takes too much time or memory to read; try a smaller one."
 MASK_GONE = "That mask is gone; paint it again."
 TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
 PROCESS = "studio.media.media_process"
-PICTURE_LIMIT = "{has:.1f} MB; up to {most:.0f} MB are taken."
+PICTURE_LIMIT = "{has:.1f} MB; the limit is {most:.0f} MB."
 
 
 class Readable(Protocol):
@@ -391,7 +391,7 @@ class Videos:
                 return await self._looked_at(sent, user_id)
         is_picture = head.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))  # told by its own process
         if called and not is_picture:
-            raise ImageError(f"{short_name(file.name)} can't be read as a video; {READ} are.")
+            raise ImageError(f"{short_name(file.name)} can't be read as a video. Supported: {READ}.")
         return sent
 
     async def _looked_at(self, sent: Sent, user_id: int) -> Video:
@@ -407,7 +407,7 @@ class Videos:
     def _limit(self, as_video: bool) -> tuple[int, str]:
         """Return how many bytes are read, and the sentence that says so."""
         most, what = (self._max_bytes, "videos") if as_video else (self._max_picture_bytes, "pictures")
-        return most, f"{{has:.0f}} MB; {what} of up to {{most:.0f}} MB are read."
+        return most, f"{{has:.0f}} MB; the limit for {what} is {{most:.0f}} MB."
 
 
 async def read_frames(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:

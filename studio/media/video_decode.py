@@ -177,7 +177,7 @@ def _checked(stream: Any) -> Any:
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         name = getattr(stream.codec, "canonical_name", "") if context is not None else ""
-        raise ValueError(f"is encoded as {name or 'something unknown'}; {SPOKEN} are read.")
+        raise ValueError(f"is encoded as {name or 'something unknown'}. Supported: {SPOKEN}.")
     check_size(context.width, context.height)
     return context
 
@@ -186,7 +186,7 @@ def check_size(width: int, height: int) -> None:
     """Raise ValueError, which says what is read, for frames that are too large or too small."""
     if width * height > MAX_PIXELS:
         raise ValueError(
-            f"is {width}×{height} px; videos of up to {MAX_PIXELS / 1e6:.1f} megapixels (1920×1088) are read."
+            f"is {width}×{height} px; the limit is {MAX_PIXELS / 1e6:.1f} megapixels (1920×1088)."
         )
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"is {width}×{height} px; each side must have at least {MIN_SIDE}.")

@@ -197,7 +197,7 @@ class Moderator:
         if (verdict := await judged(adult=True)) is not None:
             return verdict, False  # anywhere
         if (adult := await self._directory.adult(place)) is None:
-            raise NotYet(f"whether channel {place.channel_id} is age-restricted can't be told")
+            raise NotYet(f"whether channel {place.channel_id} is age-restricted isn't known")
         return await judged(adult=adult), adult
 
     async def judge_words(
@@ -227,7 +227,7 @@ class Moderator:
         if origin.guild_id is not None and held.roles:
             roles = await self._directory.roles(origin.user_id, origin.guild_id)
             if roles is None:  # those of long ago tell nothing
-                raise NotYet(f"the roles of user {origin.user_id} can't be told")
+                raise NotYet(f"the roles of user {origin.user_id} aren't known")
             if not held.roles & roles:
                 raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
         return standing
@@ -565,7 +565,7 @@ class Starting:
             except Unanswered:
                 roles = None
             if roles is None:
-                raise NotYet(f"the roles of user {user_id} can't be told")
+                raise NotYet(f"the roles of user {user_id} aren't known")
             if member is not None:  # who has left is nothing there
                 roles_now = tuple(sorted(roles))
                 asker = replace(asker, guild_id=guild_id, manages=member.manages, roles=roles_now)

@@ -100,14 +100,14 @@ class Rule(enum.StrEnum):
     SUGGESTIVE = "suggestive content"
     GORE = "cruelty"
     WORDS = "this server's word list"
-    PICTURE = "a picture that isn't fit to be shown here"
+    PICTURE = "a picture that isn't allowed here"
 
 
 class Deed(enum.Enum):
     """What follows when a rule is broken; each member includes those before it."""
 
     REFUSE = "it is refused"
-    STRIKE = "whoever wrote it gets a strike"
+    STRIKE = "its author gets a strike"
     TELL = "the audit has a row"
 
 

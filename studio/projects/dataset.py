@@ -74,11 +74,13 @@ class Bringing:
     def count(self, actor: Actor) -> None:
         """Count one picture of somebody's. Raises LimitError after too many."""
         if wait := self._pace.take(actor.user_id):
-            raise LimitError(f"You have added {AT_ONCE} pictures in a short time. Go on in {duration(wait)}.")
+            raise LimitError(
+                f"You have added {AT_ONCE} pictures in a short time. Continue in {duration(wait)}."
+            )
 
 
 MOST_PIXELS = 300_000_000  # of a zip file's pictures together
-TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
+TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels allowed at once."
 WRITTEN = 50  # pictures in one transaction: every other write waits for it
 PATIENCE = 120.0  # seconds for a zip file
 BOXES_ONLY = (
@@ -86,7 +88,7 @@ BOXES_ONLY = (
     " or import a COCO, YOLO or CSV file."
 )
 NAMED = 3  # refused files that a sentence names
-KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
+KEPT_PRIVATE = "is private, and this project belongs to a server. Add it to a project of your own."
 
 
 @dataclass(frozen=True)
@@ -236,8 +238,8 @@ class Pictures:
             added |= await self._database.write(partial(work, coming=fit[start : start + WRITTEN]))
         if added.over and not added.new:
             raise LimitError(
-                f"A project takes {self._limits.pictures:,} pictures, and {found.name} has as many. Take some"
-                " out first."
+                f"A project takes {self._limits.pictures:,} pictures, and {found.name} is full. Remove some"
+                " first."
             )
         why = f"is more than the {self._limits.pictures:,} pictures that a project takes."
         refused += [("A picture", why)] * len(added.over)
@@ -276,7 +278,7 @@ class Pictures:
         if item is None or (item.job_id, sha256) in away:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
-            raise ImageError("A rule of this place doesn't allow that picture to be shown.")
+            raise ImageError("A rule here doesn't allow that picture to be shown.")
         return await (self._showing.whole(sha256) if whole else self._showing.small(sha256, side))
 
     async def remove(self, actor: Actor, name: str, sha256s: Collection[str]) -> int:
@@ -301,7 +303,7 @@ class Pictures:
         await self._privacy.delete_learned(work)
         if not (count := len(set(taken))):
             raise UserError(
-                "There is no picture of yours among these. Owner and managers can take out others'."
+                "None of these pictures is yours. Only the owner and managers can remove others'."
             )
         return count
 

@@ -49,7 +49,7 @@ from vision.weights import files, hub
 
 SHOWN_TRIES = 10  # newest ones of a person in a project
 TO_MARK = (
-    "Noted. Its picture is in the project: draw its boxes as they should be, and the next version learns it."
+    "Saved. The picture is in the project. Draw its boxes correctly, and the next version learns from it."
 )
 SIDES = ("left", "top", "right", "bottom")  # in 0..1 of the picture's
 COLUMNS = ("picture", "version", "score", "strange", "label", "found")
@@ -90,7 +90,7 @@ class Trying:
         version = await self._judging(found, None)
         work = partial(dataset.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
         if not (images := await self._database.read(work)):
-            raise UserError(f"Version {version.number} has looked at every picture without a label.")
+            raise UserError(f"Version {version.number} has scanned every picture without a label.")
         return NewJob(_question(found, version, images, explain=False), Lane.RELAX, private=own(found))
 
     async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
@@ -133,7 +133,7 @@ class Trying:
         job = await self._rights.job(actor, job_id, Action.RATE)
         request = job.request
         if not isinstance(request, ProjectRequest):
-            raise ImageError(f"Job `{job_id}` has no verdict: it is “{job_name(request)}”.")
+            raise ImageError(f"Job `{job_id}` has no verdict; it is “{job_name(request)}”.")
         found, one = await self._access.find(actor, request.project, Action.JUDGE)
         said = await self._database.read(partial(versions.read_verdicts, job_id=job_id))
         judged = next((each for each in said if each.position == position), None)
@@ -147,11 +147,11 @@ class Trying:
         finds = not right and found.task == custom_models.DETECT
         if not called and not finds:
             await self._database.write(note)
-            return "Noted." if right else "Noted. Say what it is, and the next version learns it."
+            return "Saved." if right else "Saved. Say what it is, and the next version learns from it."
         may_add = await self._access.may(actor, Action.ADD_TO, found)
         if not may_add or not await self._access.may(actor, Action.LABEL, found):
             await self._database.write(note)
-            return "Noted. Someone who may add and label pictures can train it on this one."
+            return "Saved. Someone with permission to add and label pictures can train it on this one."
         if job.origin.private and found.guild_id is not None:
             raise ImageError(f"The picture {KEPT_PRIVATE}")
         if finds:
@@ -175,13 +175,13 @@ class Trying:
             return not added.over
 
         if not await self._database.write(work):
-            return f"Noted. The project has {self._limits.pictures:,} pictures, so this one wasn't added."
+            return f"Saved. The project has {self._limits.pictures:,} pictures, so this one wasn't added."
         version = await self._database.read(partial(versions.read_version, project_id=found.id))
         if version is None:
-            return "Noted."
+            return "Saved."
         newer = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
         new = await self._database.read(newer)
-        return f"Noted; {new} new since version {version.number}."
+        return f"Saved; {new} new since version {version.number}."
 
     async def table(self, actor: Actor, job_id: str) -> bytes:
         """Return the verdicts of a job as CSV. Raises ImageError where there are none,
@@ -232,7 +232,7 @@ class Trying:
         NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
         if found.task != custom_models.STYLE:
-            raise UserError(f"{found.name} is no style.")
+            raise UserError(f"{found.name} isn't a style.")
         return found, await self._usable(found, None)
 
     async def styles(self, actor: Actor) -> list[Project]:
@@ -250,7 +250,7 @@ class Trying:
         """Return a version that can be asked about pictures. Raises UserError."""
         version = await self._usable(found, number)
         if found.task == custom_models.STYLE:
-            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+            raise UserError("A style can't judge pictures. Use it with `--lora` to draw.")
         return version
 
     async def _usable(self, found: Project, number: int | None) -> Version:
@@ -324,7 +324,7 @@ class Styles:
         loras: list[tuple[str, float]] = []
         for name, weight in prompt.loras:
             if any(one.lower() == name.lower() for one in self._settings.loras):
-                loras.append((configured("lora", name, self._settings.loras), weight))
+                loras.append((configured("LoRA", name, self._settings.loras), weight))
                 continue
             stored, found = await self._named(actor, name)
             loras.append((str(stored), weight))
@@ -371,8 +371,8 @@ class Styles:
             except UserError:
                 continue
             return StoredLora(lora_name(found.name), found.id, str(version.artefact)), found
-        configured("lora", name, self._settings.loras)  # which says what there is
-        raise PromptError(f"There is no lora `{name}` here.")
+        configured("LoRA", name, self._settings.loras)  # which says what there is
+        raise PromptError(f"There is no LoRA `{name}` here.")
 
 
 def _with_words(prompt: Prompt, words: str) -> Prompt:
@@ -391,7 +391,7 @@ def configured(kind: str, name: str, known: Mapping[str, str]) -> str:
     for one in known:
         if one.lower() == name.lower():
             return one
-    there = f"It takes {', '.join(known)}." if known else "The host hasn't set up any."
+    there = f"It takes {', '.join(known)}." if known else "The operator hasn't set up any."
     raise PromptError(
         f"There is no {kind} `{name}` here. {there}{hint(name.lower(), [one.lower() for one in known])}"
     )

@@ -371,7 +371,7 @@ def answer_request(data: bytes, command: str) -> tuple[dict[str, object], bytes]
         return {"error": "needs too much memory to read."}, b""
     except Exception as error:  # zipfile, zlib and the like raise whatever they like
         is_ours = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
-        return {"error": str(error) if is_ours else "is damaged, or no zip file."}, b""
+        return {"error": str(error) if is_ours else "is damaged, or isn't a ZIP file."}, b""
 
 
 def unpack_pictures(data: bytes) -> tuple[dict[str, object], bytes]:
@@ -383,7 +383,7 @@ def unpack_pictures(data: bytes) -> tuple[dict[str, object], bytes]:
         entries = [info for info in archive.infolist() if not info.is_dir()]
         entries = [info for info in entries if not _is_rubbish(info.filename)]
         if len(entries) > 4 * MAX_FILES:
-            raise ValueError(f"has {len(entries):,} files; up to {MAX_FILES} pictures are taken.")
+            raise ValueError(f"has {len(entries):,} files; the limit is {MAX_FILES} pictures.")
         room, text_room = MAX_UNPACKED, MAX_LABELS
         for info in entries:
             path = PurePosixPath(info.filename.replace("\\", "/"))
@@ -447,11 +447,11 @@ def _problem(info: zipfile.ZipInfo, suffix: str, taken: int) -> str | None:
     if suffix in ARCHIVES:
         return "is an archive in an archive."
     if suffix not in (*PICTURES, *LABELS):
-        return "is no picture; PNG, JPEG and WebP are taken."
+        return "isn't a supported picture. Use PNG, JPEG or WebP."
     if info.file_size > MAX_RATIO * max(1, info.compress_size) and info.file_size > 2**16:
         return f"unpacks to more than {MAX_RATIO} times its size."
     if suffix in PICTURES and taken >= MAX_FILES:
-        return f"is more than the {MAX_FILES} pictures that are taken at once."
+        return f"is more than the {MAX_FILES} pictures allowed at once."
     return None
 
 
@@ -461,7 +461,7 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: int) -> byt
     with archive.open(info) as file:
         body = file.read(most + 1)
     if len(body) > most:
-        raise ValueError(f"unpacks to too much; up to {MAX_UNPACKED // 2**20} MB are taken.")
+        raise ValueError(f"is too large unpacked; the limit is {MAX_UNPACKED // 2**20} MB.")
     return body
 
 

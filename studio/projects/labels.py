@@ -30,7 +30,7 @@ AT_ONCE = 16  # pictures whose sizes are asked of the store together
 MAX_BOXES = 100  # on a picture
 MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
 EPOCH = datetime(1980, 1, 1)  # of every file: the same labels are the same zip
-OUTSIDE = "A box goes from left to right and from top to bottom, in 0 to 1 of the sides."
+OUTSIDE = "A box is left, top, right, bottom, each from 0 to 1 of the picture's side."
 GONE = "That picture isn't in this project any more."
 
 
@@ -165,7 +165,7 @@ class Labelling:
                 f"The mask has {painted.width}×{painted.height} px; its picture has {width}×{height} px."
             )
         if not painted.painted:
-            raise ImageError("The mask is empty: paint what you mean white.")
+            raise ImageError("The mask is empty. Paint the object white.")
         return mask
 
     async def mask(self, actor: Actor, name: str, sha256: str, mask: str) -> bytes:
@@ -209,8 +209,8 @@ class Labelling:
             size += sum(entry.size for entry in await asyncio.gather(*map(self._files.entry, some)))
         if size > MOST_TAKEN:
             raise UserError(
-                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are exported at once."
-                " Export the labels alone: they name each picture by its SHA-256."
+                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that one export may hold. Export"
+                " the labels alone: they name each picture by its SHA-256."
             )
         archive = Archive()
         written = await asyncio.to_thread(label_formats.write_labels, form, rows)

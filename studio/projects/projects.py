@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import LimitError, UserError
 from core.job import Surface, new_job_id
+from core.profiles import NO_TRAINING, can_train
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
 from core.settings import Settings
 from storage.database import Database
@@ -29,7 +30,7 @@ from studio.texts import counted
 from vision.custom_models import thresholds as limits
 
 NO_PROJECT = "There is no such project here. `/inspect new` makes one, and the list offers yours."
-RULE = "A rule of this place doesn't allow {what}, so nothing was {done}."
+RULE = "A rule here doesn't allow {what}, so nothing was {done}."
 FEW_GOOD = 4  # good pictures from which on an inspection is worth its while
 MAX_LABELS, MAX_MEANING = 25, 300  # as many as a select menu has; characters
 MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100  # of a zip file
@@ -39,7 +40,7 @@ MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100 
 class ProjectLimits:
     """per_server, per_person: projects. pictures: of a project. trainings: that wait or run at once for a
     server, or for somebody's own projects. seconds: of the device for one of them. versions: whose files are
-    kept."""
+    kept. trains: whether the machine that trains has what that takes, as far as it is known here."""
 
     per_server: int = 20
     per_person: int = 5
@@ -47,6 +48,7 @@ class ProjectLimits:
     trainings: int = 2
     seconds: int = 600
     versions: int = 30
+    trains: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> ProjectLimits:
@@ -58,6 +60,7 @@ class ProjectLimits:
             settings.trainings_waiting,
             settings.training_seconds,
             settings.project_versions,
+            trains=bool(settings.bus_url) or can_train(),
         )
 
     def check_labels(self, names: Collection[str]) -> None:
@@ -112,7 +115,7 @@ class Access:
         if not found:
             raise UserError(NO_PROJECT)
         if len(found) > 1:
-            raise UserError("Several projects are called so. Choose yours from the list.")
+            raise UserError("Several projects have that name. Choose yours from the list.")
         return found[0]
 
     async def check_words(self, actor: Actor, words: list[str], done: str) -> None:
@@ -216,7 +219,7 @@ class Shelf:
         shared = actor.guild_id is not None if shared is None else shared
         await self._rights.check(actor, Action.ASK)
         if shared and actor.guild_id is None:
-            raise UserError("A server's project is made in that server. Here it would be yours alone.")
+            raise UserError("Create a server's project in that server. Here it would be private to you.")
         if task not in TASKS:
             raise UserError(f"`task` is {task[:40]!r}; it takes {', '.join(TASKS)}.")
         wanted, words = clean_name(name), " ".join(words.split())
@@ -238,7 +241,7 @@ class Shelf:
             raise UserError(f"There is a project called {wanted} already.") from error
         if written is None:
             whose = "This server has" if shared else "You have"
-            raise LimitError(f"{whose} {most} projects, which is the limit. Forget one first.")
+            raise LimitError(f"{whose} {most} projects, which is the limit. Delete one first.")
         return written
 
     async def all(self, actor: Actor) -> list[Project]:
@@ -264,7 +267,8 @@ class Shelf:
         if found.task == DETECT:
             boxes = await self._database.read(partial(dataset.count_boxes, project_id=found.id))
             card = replace(card, boxes=boxes)
-        return replace(card, advice=advice(card))
+        trains = self._limits.trains or found.task == STYLE
+        return replace(card, advice=advice(card) if trains else NO_TRAINING)
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
         """Call a project something else. Raises UserError for a name that isn't taken, NotAllowedError unless
@@ -290,7 +294,7 @@ class Shelf:
         if not 1 <= voices <= MOST_VOICES:
             raise UserError(f"`voices` is {voices}; it takes 1 to {MOST_VOICES}.")
         if voices > 1 and (found.guild_id is None or found.task == STYLE):
-            raise UserError("Labels are agreed on in a server's project. Here nobody else gives any.")
+            raise UserError("Only a server's project can require several votes. Nobody else labels this one.")
         work = partial(dataset.take_voices, project_id=found.id, voices=voices, now=datetime.now(UTC))
         await self._database.write(work)
         return replace(found, voices=voices)
@@ -308,7 +312,7 @@ class Shelf:
         is its owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         if found.guild_id is None:
-            raise UserError("This project is yours alone. One that others may use is made in a server.")
+            raise UserError("This project is private to you. Create one in a server to share it.")
         if wrong := sorted(set(rights) - set(RIGHTS)):
             raise UserError(f"There is no right {wrong[0][:40]!r}; there are {', '.join(RIGHTS)}.")
         work = partial(projects.grant, project_id=found.id, role_id=role_id, rights=set(rights))
@@ -402,7 +406,7 @@ def advice(card: Card) -> str:
             said = f"{counted(good, 'good picture')}. It can be trained, but"
             better = f"{FEW_GOOD} are better, 20 are good."
             if good == 1:
-                return f"{said} from one nothing can be promised: its limit is a guess. {better}"
+                return f"{said} with one, the limit is only a guess. {better}"
             return f"{said} may stop 1 good part in {good + 1}. {better}"
         if card.version is None:
             return "Train it: there are enough good pictures."

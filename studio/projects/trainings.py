@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, StorageError, UserError
 from core.job import NOBODY, Lane, Origin, Status, Surface
+from core.profiles import NO_TRAINING
 from core.requests import from_json
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
 from core.results import TEST, LearnedFrom
@@ -75,7 +76,7 @@ class Moved:
         if self.told:
             return self.told
         (was_stopped, _), (was_found, _) = self.before
-        parts = ["It promises nothing about good parts."]
+        parts = ["It gives no guarantee about good parts."]
         if self.promise:
             parts = [limits.promise_sentence(self.promise)]
         if self.stopped[1]:
@@ -102,6 +103,8 @@ class Training:
         are too few pictures, NotAllowedError unless the actor may; how many trainings may wait is asked when
         it is queued."""
         found, _ = await self._access.find(actor, name, Action.TRAIN)
+        if not self._limits.trains and found.task != STYLE:
+            raise UserError(NO_TRAINING)
         counts = await self._database.read(partial(dataset.count_items, project_id=found.id))
         check_enough(found, counts)
         labelled = counts.total if found.task == STYLE else counts.states.get(dataset.LABELLED, 0)
@@ -161,7 +164,7 @@ class Training:
         for called, sha256, media_type in there:
             if called == chart:
                 if found.task == STYLE and await self._moderator.unfit((sha256,), one.place) is not None:
-                    raise ImageError("A rule of this place doesn't allow that picture to be shown.")
+                    raise ImageError("A rule here doesn't allow that picture to be shown.")
                 return await self._files.get(sha256), media_type
         raise ImageError(f"Version {number} has no chart {chart[:40]!r}.")
 
@@ -201,7 +204,7 @@ class Training:
         good = limits.strongest(good, groups) if len(groups) == len(good) else good
         if version.threshold is None or not good:
             raise UserError(
-                "Only inspections and detectors have a threshold; this model says what is likeliest."
+                "Only inspections and detectors have a threshold; this model names the most likely label."
             )
         tested = [one.label for one in await self._tested(version)]
         value, promise = _moved(version.threshold, good, bad, move)
@@ -217,7 +220,7 @@ class Training:
             version = await version_of(self._database, found, number)
             tested, said = await self._tested(version), version.metrics.get("test", [])
             if len(tested) != len(said) or not said:
-                raise UserError(f"Version {number} was tested on nothing that can be compared.")
+                raise UserError(f"Version {number} has no test pictures to compare.")
             two.append(version)
             right.append({})
             for one, told in zip(tested, said, strict=True):
@@ -230,7 +233,7 @@ class Training:
             limits_ = (two[0].threshold or 0.0, two[1].threshold or 0.0)
             found_by, wrong = limits.found_by(right[0], right[1], limits_)
             if not found_by[0]:
-                raise UserError("These versions were tested on nothing that is marked as it was.")
+                raise UserError("These versions have no test picture whose marks are unchanged.")
             told = verdict(*found_by, first, second, "marked objects")
             return f"{told} {limits.drawn_wrongly(wrong, first, second)}"
         old, new = ([one[sha256] for sha256 in common] for one in right)
@@ -284,7 +287,7 @@ def verdict(old: list[bool], new: list[bool], first: int, second: int, what: str
     tail = sum(math.comb(either, k) for k in range(min(won, lost) + 1)) / 2**either
     if min(1.0, 2 * tail) >= SURE or won == lost:
         return (
-            f"No difference between versions {first} and {second} that {len(old)} {what} can show: version"
+            f"{len(old)} {what} show no clear difference between versions {first} and {second}. Version"
             f" {second} is right on {won} that {first} is wrong on, and wrong on {lost} that it is right on."
         )
     better, worse, more, fewer = (second, first, won, lost) if won > lost else (first, second, lost, won)
@@ -306,7 +309,7 @@ def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[
     above = sum(score > now * (1 + ROUNDED) for score in good)
     if move == "fewest":
         if len(bad) < 5:
-            raise UserError(f"It learned from {len(bad)} defects; the fewest errors can be found from 5 on.")
+            raise UserError(f"It learned from {len(bad)} defects; “fewest errors” needs at least 5.")
         found = limits.fewest_errors(good, bad)
     elif move == "usual":
         found = limits.from_good(good)

@@ -232,7 +232,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
 # What opens a window while remix is on
 REMIXABLE = ("vary", "subtle", "strong", "again", *ZOOMS, "square", *PANS, *VIDEO_REMIXABLE)
 OTHER_WORDS = 0.8  # temperature of an answer that is asked for once more
-OF_A_PROJECT = "Ask for that in its project: `/inspect show` or `/style show`."
+OF_A_PROJECT = "Do that in its project: `/inspect show` or `/style show`."
 NEWER = "This button belongs to a newer version of the studio."
 _IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
 _IGNORED_BY_OTHERS = (Reach.FIRST, Reach.GRID, Reach.SHAPE)
@@ -307,7 +307,7 @@ def explain_label(result: Result, place: int) -> NewJob:
     """Return the job that shows why the label at ``place`` (from 0) was said. Raises UserError for none."""
     job, request = result.job, result.job.request
     if not isinstance(request, ClassifyRequest) or place >= len(result.scores):
-        raise UserError("Only a label that `/classify` said can be explained.")
+        raise UserError("Only a label that `/classify` gave can be explained.")
     label = result.scores[place][0]
     return _read(WhyRequest(image=request.image, label=label, labels=request.labels), job, 0)
 
@@ -337,7 +337,7 @@ def three_more(job: Job, seed: int) -> NewJob:
     new = repeat_job(job, seed)
     if not isinstance(new.request, VideoRequest) or not is_one_of_several(job):
         raise UserError(
-            "Three more are made of a video that was made alone, from words or a picture or as a remix."
+            "“Three more” works only for a single video made from words, from a picture or as a remix."
         )
     return replace(new, request=replace(new.request, num_images=3))
 

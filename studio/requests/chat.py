@@ -73,8 +73,8 @@ class Material:
 
 
 NO_MODEL = (
-    "Nobody answers questions here yet. The host has to name a chat model in ASK_MODEL, or a server in"
-    " VLM_URL; docs/ask.md says how."
+    "Questions aren't set up here yet. The operator can set ASK_MODEL or VLM_URL;"
+    " docs/host/edit-chat-video-models.md explains how."
 )
 NOT_WHO = (
     "Atelier doesn't say who somebody is by their looks. Ask what they wear or do, or what a caption in the"
@@ -92,7 +92,7 @@ SHOWN_REPLIES = 50
 SHOWN_CONVERSATIONS = 30
 A_THREAD = timedelta(days=7)  # for which a conversation continues by itself in its thread
 _ENDED = "ended_talk"
-HIDDEN = "A rule of this place hides this answer."
+HIDDEN = "A rule here hides this answer."
 
 
 class Talking:
@@ -135,9 +135,9 @@ class Talking:
         the place where the actor is."""
         result = await self._rights.result(actor, job_id, action)
         if result.answer is None:
-            raise ImageError(f"Job `{job_id}` is no answer: it is “{job_name(result.job.request)}”.")
+            raise ImageError(f"Job `{job_id}` isn't an answer; it is “{job_name(result.job.request)}”.")
         if await self._moderator.captions([result.answer.text], actor.place) == [None]:
-            raise ImageError("A rule of this place hides that answer.")
+            raise ImageError("A rule here hides that answer.")
         return result.answer
 
     async def table(self, actor: Actor, job_id: str) -> Table:
@@ -154,7 +154,7 @@ class Talking:
         """
         job = await self._rights.job(actor, job_id, Action.SHOW)
         if not isinstance(job.request, AskRequest):
-            raise ImageError(f"Job `{job.id}` is no question: it is “{job_name(job.request)}”.")
+            raise ImageError(f"Job `{job.id}` isn't a question; it is “{job_name(job.request)}”.")
         chain = await self._database.read(
             partial(conversations.ancestors, job_id=job.id, limit=self._settings.ask_turns)
         )
@@ -201,7 +201,7 @@ class Talking:
             raise ImageError(f"Job `{job.id}` has no such frame.")
         _, sha256 = frames[index]
         if await self._moderator.visibility((sha256,), actor.place) is not Visibility.SHOW:
-            raise ImageError("A rule of this place hides that frame.")
+            raise ImageError("A rule here hides that frame.")
         return await self._showing.small(sha256)
 
     async def index_of(self, actor: Actor, job_id: str, sha256: str) -> int | None:
@@ -285,7 +285,7 @@ class Talking:
         await self._sources.check_upload(actor)
         taken = await self._videos.take(video, actor.user_id)
         if not isinstance(taken, Video):
-            raise ImageError("That is no video; MP4, WebM and GIF are read.")
+            raise ImageError("That isn't a supported video. Use MP4, WebM or GIF.")
         content = {"video": {"frames": taken.frames, "seconds": taken.seconds}}
         return f"video:{await self._members.add_draft(actor.user_id, content)}", taken
 
@@ -339,8 +339,8 @@ class Talking:
             raise UserError(NOT_WHO)
 
 
-GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
-LONG = f"The video lasts {{:.0f}} s; its first {MAX_VIDEO_SECONDS} s were looked at."
+GONE = "Earlier turns of this conversation are gone, so the model didn't see them."
+LONG = f"The video lasts {{:.0f}} s; its first {MAX_VIDEO_SECONDS} s were used."
 NOT_COMPARED = "The chat server can't compare labels, so only CLIP answered."
 NEARLY = 0.8  # of a day's tokens, from which on the asker is told
 
@@ -401,7 +401,7 @@ class Conversations:
             kept.append(asked)
         first = kept[-1].job.request if kept else request
         if len(kept) == most and _follows(first):
-            return kept[::-1], [f"The model was told the last {most} turns of this conversation."]
+            return kept[::-1], [f"The model saw the last {most} turns of this conversation."]
         return kept[::-1], [GONE] if _follows(first) else []
 
     async def _use(self, job: Job) -> list[str]:

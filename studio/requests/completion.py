@@ -58,8 +58,8 @@ class Hints:
         """Return a word about the demo models, with examples to try."""
         examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
         return (
-            "**A word about the demo models.** They are tiny, run anywhere, and know a small"
-            f" world:\n**objects** {', '.join(self.objects)}\n**colours**"
+            "**A word about the demo models.** They are tiny, run anywhere, and draw simple scenes"
+            f" only:\n**objects** {', '.join(self.objects)}\n**colours**"
             f" {', '.join(self.colours)}\n**places**"
             f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
             f" background\n**styles** {', '.join(self.styles)}\nOther words spoil a picture; its message"

@@ -299,7 +299,7 @@ class Requests:
             result = await self.rights.result(actor, follows, Action.ASK_MORE)
             before, asked = result.job, result.job.request
             if not isinstance(asked, AskRequest) or result.answer is None:
-                raise ImageError(f"Job `{before.id}` is no answer: it is “{job_name(asked)}”.")
+                raise ImageError(f"Job `{before.id}` isn't an answer; it is “{job_name(asked)}”.")
             form = form or ("short" if asked.form == "short" else None)  # after a table people ask about it
         found = await self._talking.material(actor, given)
         form = form or "free"
@@ -424,8 +424,7 @@ class Requests:
         usual = self._settings.models.get("edit")
         if usual is None:
             raise UserError(
-                "This studio has no model that changes pictures as words say. Its host can set one as"
-                f" EDIT_MODEL: {editing()} can."
+                f"Editing by words isn't set up here. The operator can set EDIT_MODEL to {editing()}."
             )
         if named and named != usual and models.get(named) != usual:
             known = " or ".join(f"`{name}`" for name, spec in models.items() if spec == usual)

@@ -143,7 +143,7 @@ class VideoRequests:
         UserError where it has several and no index is given."""
         await self._rights.check(actor, right, job)
         if job.request.answer is not Answer.VIDEOS:
-            raise ImageError(f"Job `{job.id}` made no video: it is “{job_name(job.request)}”.")
+            raise ImageError(f"Job `{job.id}` made no video; it is “{job_name(job.request)}”.")
         result = await self._rights.result_of(actor, job)
         if not result.videos:
             raise ImageError(f"Job `{job.id}` has no video (it is {job.status}).")

@@ -145,7 +145,7 @@ async def test_an_answer_streams_and_is_stopped_with_what_there_is(studio: Studi
     message = studio.last()
     assert labels(message) == ["Stop"] and "(Answering)" in message.content
     result = await studio.alice.click(message, label="Stop")
-    assert "what there is of it stays" in [m.content for m in (result.response, *result.followups) if m][-1]
+    assert "written so far is kept" in [m.content for m in (result.response, *result.followups) if m][-1]
     await asking
     message = await until_it_says(studio, "(Stopped)")
     assert "Paragraph 0" in message.content
@@ -277,7 +277,7 @@ async def test_privacy_says_where_questions_go(served) -> None:
     studio, server = served
     result = await studio.alice.slash(studio.channel, "privacy show")
     told = "\n".join(m.content for m in (result.response, *result.followups) if m)
-    assert f"sent to `{server.url.split('/')[2]}`" in told and "Nothing is sent to anybody else" not in told
+    assert f"sent to `{server.url.split('/')[2]}`" in told and "Nothing is sent to anyone else" not in told
 
 
 @pytest.mark.parametrize("fault", ["busy for ever", "cut in a chunk", "takes no pictures"])

@@ -184,9 +184,9 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     job = (await studio.members.recent(studio.alice.id))[0]
     assert job.origin.private and shown is not None
     refused = await studio.bob.slash(studio.channel, "show", job=job.id)
-    assert "keeps it private" in said(refused).content
+    assert "is private and belongs to somebody else" in said(refused).content
     refused = await studio.bob.slash(studio.channel, "variation", source=f"{job.id} 1")
-    assert "keeps it private" in said(refused).content
+    assert "is private and belongs to somebody else" in said(refused).content
     back = await studio.alice.slash(studio.channel, "show", job=job.id)
     assert back.ephemeral
     await studio.alice.slash(studio.channel, "public")

@@ -53,7 +53,7 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
     assert [(row["label"], row["left"]) for row in rows] == [("nut", "0"), ("screw", "0.6")]
     # wrong: the picture comes in, and is drawn anew
     noted = await press(studio, verdict, "iswrong")
-    assert "draw its boxes as they should be" in told(noted)
+    assert "Draw its boxes correctly" in told(noted)
     assert "6 pictures: 5 with boxes (10 nut), 1 without" in (await card(studio, "trays")).content
 
 
@@ -69,6 +69,6 @@ async def test_several_pictures_come_with_how_many_objects_are_in_them(studio: S
     assert verdict.content.startswith("**4 objects in 2 pictures**\n")
     shown = await press(studio, verdict, "iswrong")
     noted = await studio.alice.submit_modal(shown, {"number": "2"})
-    assert "draw its boxes" in told(noted)
+    assert "Draw its boxes" in told(noted)
     bundled = await said(studio, "export", name="trays")
     assert bundled == "" or "Bundle of a detector" in studio.last().content

@@ -82,7 +82,9 @@ async def test_rules_in_sentences_are_shown_numbered_and_removed(strict: Studio)
     assert "**Own rules** 1" in told(await strict.mira.slash(strict.channel, "moderation show"))
     for number in range(9):
         await strict.mira.slash(strict.channel, "moderation rules", add=f"Rule {number}")
-    assert "no more fit" in told(await strict.mira.slash(strict.channel, "moderation rules", add="one more"))
+    assert ("which is the limit") in told(
+        await strict.mira.slash(strict.channel, "moderation rules", add="one more")
+    )
     stopped = await strict.alice.slash(strict.channel, "imagine", prompt="cats and dogs")
     assert stopped is not None and strict.last().attachments, "nothing enforces them"
 
@@ -94,7 +96,7 @@ def test_every_reason_for_what_is_missing_is_told() -> None:
     text = "\n".join(lines_of(report))
     assert "**Picture 1** (`open_nsfw`) not available: the classifier gave no answer" in text
     assert "**Picture 2** not available: `x` is too large." in text
-    assert "0.91 of 1, flagged from 0.50: **flagged**" in text and "2 more pictures not looked at" in text
+    assert "0.91 of 1, flagged from 0.50: **flagged**" in text and "2 more pictures not checked" in text
     assert "**Words in the pictures** not available: nothing here reads text" in text
     assert "**Own rules** not available: no chat model runs on this machine" in text
     assert "Words of the message" not in text

@@ -67,9 +67,9 @@ async def test_what_classify_did_not_say_is_not_explained(studio: Studio, pictur
     job, _ = await studio.built.queue.job_of_message(studio.last().id)
     result = await studio.built.queue.result(job.id)
     assert actions.explain_label(result, 2).request == WhyRequest(image=job.request.image, label="tree")
-    with pytest.raises(UserError, match="said can be explained"):
+    with pytest.raises(UserError, match="gave can be explained"):
         actions.explain_label(result, 3)
     await studio.alice.slash(studio.channel, "describe", image=picture)
     job, _ = await studio.built.queue.job_of_message(studio.last().id)
-    with pytest.raises(UserError, match="said can be explained"):
+    with pytest.raises(UserError, match="gave can be explained"):
         actions.explain_label(await studio.built.queue.result(job.id), 0)

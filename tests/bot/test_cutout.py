@@ -45,7 +45,9 @@ async def test_what_is_cut_out_of_something_private_is_private_and_deleted(studi
     job = (await studio.members.recent(studio.alice.id))[0]
     assert job.origin.private and job.request.kind == "cutout"
     refused = await studio.bob.slash(studio.channel, "cutout", source=f"{job.id} 1")
-    assert "keeps it private" in [m.content for m in refused.followups if m.ephemeral][-1]
+    assert ("is private and belongs to somebody else") in [
+        m.content for m in refused.followups if m.ephemeral
+    ][-1]
     await studio.built.privacy.delete(studio.alice.id)
     assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 0
 

@@ -77,7 +77,7 @@ async def test_without_an_editor_it_is_refused_and_there_is_no_button(tmp_path, 
     async with open_studio(tmp_path, IMAGE_MODEL="owner/sd") as studio:
         result = await studio.alice.slash(studio.channel, "edit", prompt="make it blue", image=picture)
         told = whispers(result)
-        assert "no model that changes pictures as words say" in told and "FLUX.1 Kontext" in told
+        assert "Editing by words isn't set up here" in told and "FLUX.1 Kontext" in told
         assert await studio.members.recent(studio.alice.id) == []
         await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
         await studio.alice.click(studio.last(), label="U1")
@@ -91,7 +91,7 @@ async def test_what_is_edited_from_something_private_is_private_and_is_deleted(e
     job = (await edits.members.recent(edits.alice.id))[0]
     assert job.origin.private and job.request.kind == "edit"
     refused = await edits.bob.slash(edits.channel, "edit", prompt="by day", source=f"{job.id} 1")
-    assert "keeps it private" in whispers(refused)
+    assert "is private and belongs to somebody else" in whispers(refused)
     await edits.built.privacy.delete(edits.alice.id)
     assert (await edits.built.privacy.holdings(edits.alice.id)).jobs == 0
 

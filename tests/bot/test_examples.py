@@ -32,7 +32,7 @@ async def filled(studio: Studio, name: str = "Pets") -> None:
 
 
 async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
-    assert "**Pets** is there, for you alone" in await said(studio, "new", name="Pets")
+    assert "**Pets** is ready, visible only to you" in await said(studio, "new", name="Pets")
     told = await said(studio, "add", name="pets", label="cat", image1=picture(1), image2=picture(2))
     assert told == "**cat** has 2 pictures in **Pets** now."
     await said(studio, "add", name="Pets", label="dog", image1=picture(3))
@@ -122,7 +122,7 @@ async def test_a_set_of_questions_is_tried_as_a_question(studio: Studio) -> None
         options = {"question": "What does it cost?", "image1": picture(number)}
         told = await said(studio, "add", name="Prices", label=answer, **options)
     assert told == "**Prices** has 2 questions now."
-    assert "labelled pictures go into a set of their own" in await said(
+    assert "labelled pictures need a set of their own" in await said(
         studio, "add", name="Prices", label="cat", image1=picture(3)
     )
     assert "1. What does it cost? → tea, 3" in await said(studio, "show", name="Prices")
@@ -153,7 +153,7 @@ async def test_teach_under_an_answer_tells_later_answers(studio: Studio) -> None
     await studio.restart()
     result = await studio.alice.submit_modal(shown, {"answer": "quote a blick"})
     told = "\n".join(m.content for m in (result.response, *result.followups) if m)
-    assert told.startswith("Noted for later answers in this conversation")
+    assert told.startswith("Saved for later answers in this conversation")
     job = await job_of(studio, first)
     assert "1. What is it? → quote a blick" in await said(studio, "show", name=f"taught {job.id}")
 

@@ -53,7 +53,7 @@ async def test_feedback_goes_with_its_author_and_with_the_job(studio: Studio) ->
     await studio.alice.react(message, RIGHT)
     await studio.bob.react(message, WRONG)
     shown = said(await studio.bob.slash(studio.channel, "privacy show")).content
-    assert "1 answer that you found right or wrong" in shown
+    assert "1 answer that you rated right or wrong" in shown
     exported = await studio.built.database.read(lambda c: _export(c, studio.bob.id))
     assert [(row["job_id"], row["is_right"]) for row in exported] == [(job.id, 0)]
     await studio.built.privacy.delete(studio.bob.id)

@@ -52,9 +52,9 @@ async def test_what_is_skipped_comes_again_and_back_undoes(studio: Studio) -> No
     second = sha_of(message)
     message = await turned(studio, message, "label 0")
     message = await turned(studio, message, "Back")
-    assert sha_of(message) == second and "It is called **label 0**" in message.content
+    assert sha_of(message) == second and "Its label is **label 0**" in message.content
     message = await turned(studio, message, "label 1")
-    message = await turned(studio, message, "Leave out")
+    message = await turned(studio, message, "Exclude")
     assert sha_of(message) == first
     message = await turned(studio, message, "Back")
     assert "What is it?" in message.content, "what was left out is taken in again"
@@ -106,7 +106,7 @@ async def test_what_people_disagree_about_comes_first(studio: Studio) -> None:
 
 async def test_others_press_in_vain_what_they_may_not(studio: Studio) -> None:
     await piled(studio)
-    refused = re.compile("You may not|Only the project's owner")
+    refused = re.compile("You don't have permission|Only the project's owner")
     for what, options in (("label", {}), ("labels", {"add": "x"}), ("import", {"file": bad(1)})):
         assert refused.search(await said(studio, what, studio.bob, name="trees", **options))
     assert "3 without a label" in (await card(studio, "trees")).content
@@ -154,4 +154,4 @@ async def test_the_model_looks_at_the_pile_first_when_it_is_told_to(studio: Stud
     assert "1 of 3 pictures not like the good ones" in studio.last().content
     again = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
     assert again.content == queue.content and sha_of(again) != first
-    assert "has looked at every picture" in told(await press(studio, queue, "look"))
+    assert "has scanned every picture" in told(await press(studio, queue, "look"))

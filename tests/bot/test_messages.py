@@ -42,16 +42,16 @@ def test_after_the_last_step_a_message_says_that_it_finishes() -> None:
 def test_a_model_that_is_fetched_is_told_with_its_share_and_how_long_it_takes() -> None:
     job = Job("a", ImagineRequest(prompt="a boat", seed=1), Origin(1, 2, 3), Status.RUNNING, Lane.FAST, NOW)
     told = loading(job, Loading("owner/name", 0.349, fetching=True, left=360.0))
-    assert told.endswith("(The model owner/name is being fetched, 34 %, about 6 min)")
-    assert loading(job, Loading("owner/name", 0.0, fetching=True)).endswith("is being fetched, 0 %)")
+    assert told.endswith("(The model owner/name is being downloaded, 34 %, about 6 min)")
+    assert loading(job, Loading("owner/name", 0.0, fetching=True)).endswith("is being downloaded, 0 %)")
     assert loading(job, Loading("owner/name", 0.4)).endswith("(Loading owner/name 40%, once after a start)")
 
 
 def test_a_job_that_waits_for_its_model_says_why_and_that_it_keeps_its_place() -> None:
     job = Job("a", ImagineRequest(prompt="a boat", seed=1), Origin(1, 2, 3), Status.QUEUED, Lane.FAST, NOW)
-    told = waiting_text(job, Queued(0, 15.0, why="owner/name can't be fetched: no route."))
+    told = waiting_text(job, Queued(0, 15.0, why="owner/name can't be downloaded: no route."))
     assert "(Waiting)" in told and told.endswith(
-        "owner/name can't be fetched: no route. It is tried again in 15 s; the job keeps its place."
+        "owner/name can't be downloaded: no route. It is tried again in 15 s; the job keeps its place."
     )
     assert "(Waiting to start, 2nd, about 15 s)" in waiting_text(job, Queued(2, 15.0))
 

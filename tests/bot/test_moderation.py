@@ -121,7 +121,7 @@ async def test_buttons_on_what_the_bot_drew_bring_no_strike(strict: Studio, monk
     grid = strict.last()
     strict.built.moderator.check = Judge(0.95)  # unfit, as an input
     await _forget_scores(strict)
-    assert "isn't fit" in _told(await strict.bob.click(grid, label="V1"))
+    assert "isn't allowed" in _told(await strict.bob.click(grid, label="V1"))
     strict.built.moderator.check = Judge(0.0)
     await strict.mira.slash(strict.channel, "moderation add", word="boat")  # alice's word, forbidden now
     for label in ("V1", "U1"):
@@ -168,7 +168,7 @@ async def test_numbered_fields_are_shown_as_their_picture_may_be(strict: Studio,
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
     shown = await strict.bob.click(single, label="Vary (Region)")
     if name is None:
-        assert "isn't fit" in _told(shown)
+        assert "isn't allowed" in _told(shown)
     else:
         assert shown.response.attachments[0].filename.startswith(name)
 
@@ -257,7 +257,7 @@ async def test_a_picture_is_judged_once(strict: Studio) -> None:
 async def test_an_unfit_picture_is_not_worked_on(strict: Studio, picture) -> None:
     strict.built.moderator.check = Judge(0.95)
     result = await strict.alice.slash(strict.channel, "describe", image=picture)
-    assert "isn't fit" in _told(result) and strict.channel.history() == []
+    assert "isn't allowed" in _told(result) and strict.channel.history() == []
 
 
 async def test_a_job_with_a_minor_in_its_words_never_shows_an_unfit_picture(tmp_path) -> None:

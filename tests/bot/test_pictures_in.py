@@ -33,7 +33,7 @@ def _bomb() -> bytes:
     [
         ("a.gif", png(form="GIF"), "is a GIF"),
         ("a.png", b"just text", "read as a picture"),
-        ("a.png", _bomb(), "100.0 megapixels; up to 16.8"),
+        ("a.png", _bomb(), "100.0 megapixels; the limit is 16.8"),
         ("a.webp", _animated(), "animated"),
         ("a.jpg", _half(), "damaged or incomplete"),
         ("a.tiff.png", png(form="TIFF"), "PNG, JPEG or WebP"),
@@ -65,7 +65,7 @@ async def test_the_three_formats_are_taken_without_their_metadata(studio: Studio
 async def test_a_picture_over_the_upload_limit_is_refused(studio: Studio) -> None:
     big = png() + b"\0" * (11 * 2**20)
     result = await studio.alice.slash(studio.channel, "classify", image=("big.png", big))
-    assert "up to 10 MB" in result.followups[-1].content
+    assert "the limit is 10 MB" in result.followups[-1].content
 
 
 async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(studio: Studio) -> None:
@@ -149,6 +149,6 @@ async def test_nothing_is_stored_on_a_full_disk(tmp_path, picture, monkeypatch) 
 async def test_so_many_pictures_at_once_and_no_more(studio: Studio, picture, monkeypatch) -> None:
     monkeypatch.setattr(studio.bot.studio.sources, "_uploads", Pace(2, 60.0))
     await studio.send_dm(studio.alice.user, "", picture, picture, picture)
-    assert "Send the next in" in studio.alice.user.dm_channel.history()[-1].content
+    assert "Send the next one in" in studio.alice.user.dm_channel.history()[-1].content
     await studio.send_dm(studio.bob.user, "", picture)
     assert "What would you like to do" in studio.bob.user.dm_channel.history()[-1].content

@@ -26,7 +26,7 @@ COMMANDS: dict[str, dict] = {
     "change": {"new_name": "mine"},
     "forget": {},
 }
-NOT_THEIRS = ("There is no such project here", "You may not", "Only the project's owner")
+NOT_THEIRS = ("There is no such project here", "You don't have permission", "Only the project's owner")
 
 
 async def project(studio: Studio, *, only_me: bool) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.ui import help
 from core.job import NOBODY, Origin, Reply, Surface
 from core.requests import ImagineRequest
 from tests.bot.conftest import Studio
@@ -105,6 +106,15 @@ async def test_show_brings_a_job_back_with_live_buttons(studio: Studio) -> None:
     assert shown.attachments and shown.components
     await studio.bob.click(shown, label="U1")
     assert "Image #1" in studio.last().content
+
+
+def test_help_tells_where_pictures_are_found_kept_shared_and_thrown_away() -> None:
+    [overview] = help.lines(None)
+    for name in ("search", "folders", "shares", "trash"):
+        assert name in overview and name in help.topics()
+        [text] = help.lines(name)
+        assert name in text.lower() and ("`/web`" in text or name == "search")
+    assert len(overview) <= 2000, "one message of Discord's"
 
 
 async def test_help_names_every_flag(studio: Studio) -> None:

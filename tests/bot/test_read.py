@@ -112,7 +112,9 @@ async def test_what_is_read_in_something_private_stays_private(studio: Studio) -
     assert "hello world" in mine.content and job.request.kind == "read" and job.origin.private
     assert not any("hello world" in m.content for m in studio.channel.history()[before:])
     refused = await studio.bob.slash(studio.channel, "read", link=f"{made.id} 1")
-    assert "keeps it private" in [m.content for m in refused.followups if m.ephemeral][-1]
+    assert ("is private and belongs to somebody else") in [
+        m.content for m in refused.followups if m.ephemeral
+    ][-1]
 
 
 async def test_a_picture_in_a_direct_message_has_a_button(studio: Studio) -> None:

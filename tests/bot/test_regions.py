@@ -38,7 +38,7 @@ async def test_a_strangers_mask_for_a_private_picture_is_refused(studio: Studio)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --stealth")
     job = (await studio.members.recent(studio.alice.id))[0]
     mask = png(64, 64, (255, 255, 255))
-    with pytest.raises(NotAllowedError, match="keeps it private"):
+    with pytest.raises(NotAllowedError, match="is private and belongs to somebody else"):
         await studio.bot.studio.regions.ask(
             Actor(studio.bob.id, studio.guild.id, studio.channel.id), job.id, 0, InMemory("mask.png", mask)
         )

@@ -124,4 +124,4 @@ async def test_nobody_finds_what_others_keep_private(studio: Studio) -> None:
 async def test_without_a_model_it_goes_by_words_and_says_so(tmp_path) -> None:
     async with open_studio(tmp_path, SEARCH_PICTURES="off") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-        assert "Only prompts are searched now" in (await search(studio, words="boat")).content
+        assert "no model here can look at pictures right now" in (await search(studio, words="boat")).content

@@ -62,7 +62,7 @@ async def test_a_style_judges_nothing(studio: Studio) -> None:
     await said(studio, "add", name="woodcut", **{f"image{n}": good(n) for n in range(1, 6)})
     await studio.alice.slash(studio.channel, "style train", name="woodcut")
     result = await studio.alice.slash(studio.channel, "inspect try", name="woodcut", image1=good(7))
-    assert "A style draws and judges nothing" in told(result)
+    assert "A style can't judge pictures" in told(result)
     found = await studio.alice.autocomplete(studio.channel, "inspect try", "name", "")
     assert found == []
     found = await studio.alice.autocomplete(studio.channel, "style train", "name", "wood")

@@ -87,9 +87,9 @@ async def test_a_link_to_a_video_is_asked_about(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("old.mp4", video(moving(2), "mpeg4"), "encoded as mpeg4; H.264, HEVC, VP8, VP9 and AV1 are read."),
+        ("old.mp4", video(moving(2), "mpeg4"), "encoded as mpeg4. Supported: H.264, HEVC, VP8, VP9 and AV1."),
         ("bad.webm", b"\x1a\x45\xdf\xa3" + bytes(60), "is damaged or incomplete."),
-        ("a.wmv", b"0&\xb2u" + bytes(60), "can't be read as a video; MP4, WebM and GIF are."),
+        ("a.wmv", b"0&\xb2u" + bytes(60), "can't be read as a video. Supported: MP4, WebM and GIF."),
     ],
 )
 async def test_what_is_wrong_with_a_video_is_said(studio: Studio, name: str, data: bytes, words: str) -> None:

@@ -20,7 +20,7 @@ async def _answer(studio: Studio, **options: object) -> str:
 
 async def test_web_hands_over_a_link_that_signs_its_asker_in(studio: Studio) -> None:
     sessions: Sessions = studio.built.web.sessions
-    assert "isn't open here" in await _answer(studio)
+    assert "is off here" in await _answer(studio)
     with studio.built.web.opened("https://studio.example"):
         link = (await _answer(studio)).split(">")[0].strip("<")
     address, _, token = link.partition("#")

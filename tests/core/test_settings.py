@@ -1,11 +1,13 @@
 """Settings: defaults run, wrong ones are told all at once."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from core.errors import SettingsError
-from core.settings import PROFILES, BucketAddress, Settings, env_example, load_settings
+from core.settings import PROFILES, BucketAddress, Settings, basic_settings, env_example, load_settings
 
 NOWHERE = Path("/nonexistent/.env")
 
@@ -47,6 +49,22 @@ def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(env_example())
     assert load_settings({}, file) == load_settings({}, NOWHERE)
+
+
+def test_what_is_said_of_a_setting_is_plain_and_short() -> None:
+    for item in fields(Settings):
+        words = item.metadata["help"]
+        assert words[0].isupper() or words.startswith("postgresql"), item.name
+        assert words[-1] in ".…", item.name
+        assert [one for one in re.split(r"(?<=[.…]) ", words) if len(one.split()) > 30] == [], item.name
+    groups = [item.metadata["section"] for item in fields(Settings) if item.metadata["section"]]
+    assert len(groups) == len(set(groups))
+
+
+def test_the_example_file_has_the_few_settings_that_every_host_looks_at() -> None:
+    named = [line.partition("=")[0] for line in env_example().splitlines() if re.match(r"[A-Z_]+=", line)]
+    assert named == [item.name.upper() for item in basic_settings()]
+    assert {"DISCORD_TOKEN", "MODEL_PROFILE", "WEB_PORT"} < set(named) and len(named) == 8
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:

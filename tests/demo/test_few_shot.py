@@ -1,6 +1,7 @@
 """Sets of examples on the shipped CLIP: what its last layer has forgotten is learned too.
 
-The thresholds lie far under the figures of docs/ask.md: they fail for a broken reader, not by chance."""
+The thresholds lie far under the figures of docs/evidence/questions.md: they fail for a broken reader,
+not by chance."""
 
 import random
 

@@ -1,7 +1,7 @@
 """The shipped pack: its files, that every library loads it as any other model, and that it means what it
 draws.
 
-The thresholds lie far under the figures of docs/demo-evaluation.json: they fail for a broken pack, not by
+The thresholds lie far under the figures of demo/evaluate/pack.json: they fail for a broken pack, not by
 chance.
 """
 
@@ -29,13 +29,7 @@ from transformers import (  # noqa: E402
 )
 
 from demo.drawing import draw  # noqa: E402
-from demo.evaluate import (  # noqa: E402
-    CARD,
-    REPORT,
-    AskReport,
-    Report,
-    readers,
-)
+from demo.evaluate import REPORT, AskReport, Report, readers  # noqa: E402
 from demo.evaluate import chat as chats  # noqa: E402
 from demo.evaluate import choose as edit_rows  # noqa: E402
 from demo.evaluate.images import (  # noqa: E402
@@ -96,9 +90,9 @@ def test_the_pack_is_safetensors_in_half_precision_or_less_of_90_mb_at_most():
         assert kinds <= {"F16", "I64", *(["F8_E4M3"] if small else [])}, path
 
 
-def test_the_card_states_the_figures_of_the_report(monkeypatch):
+def test_the_page_has_the_figures_of_the_report(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
-    assert REPORT.exists() and Report().markdown() in CARD.read_text()
+    assert REPORT.exists() and Report().markdown() in Report.page.read_text()
 
 
 def test_examples_name_the_world():
@@ -310,6 +304,6 @@ def test_the_shipped_model_sees_what_it_is_shown():
     assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
 
 
-def test_the_card_states_the_figures_of_the_chat_model(monkeypatch):
+def test_the_page_has_the_figures_of_the_chat_model(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
-    assert AskReport().markdown() in CARD.read_text()
+    assert AskReport().markdown() in AskReport.page.read_text()

@@ -22,6 +22,7 @@ from core import profiles
 from core.errors import ModelError
 from core.settings import ROOT, secret_files
 from core.settings import load_settings as load_settings
+from host import doctor as doctor_module
 from host import doctor_services
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
@@ -78,7 +79,7 @@ def test_what_the_last_sweep_did_and_left_is_told(examine, tmp_path: Path) -> No
     noted = {"at": 0.0, "seen": 0.0, "done": ["2 uploads were deleted"], "problems": ["the clock is off"]}
     (tmp_path / "janitor.json").write_text(json.dumps(noted))
     status, text = examine()
-    assert status == 0 and "2 uploads were deleted" in text and "look  Expired    the clock is off" in text
+    assert status == 0 and "2 uploads were deleted" in text and "note  Expired    the clock is off" in text
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     [
         ((3, 10, 9), 1, "WRONG Python"),
         ((3, 13, 0), 0, "ok    Python"),
-        ((3, 14, 4), 0, "look  Python     3.14.4, whose garbage collector lets memory grow"),
+        ((3, 14, 4), 0, "note  Python     3.14.4, whose garbage collector lets memory grow"),
         ((3, 14, 5), 0, "ok    Python"),
     ],
 )
@@ -136,6 +137,18 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(examine) -> Non
     status, text = examine(cards=1, DEVICES="cuda:1")
     assert status == 1 and "DEVICES names cuda:1, which isn't here" in text and "cpu, cuda:0, or auto" in text
     assert examine(cards=2, DEVICES="cuda:1")[0] == 0
+
+
+def test_what_an_extra_would_bring_is_told_and_a_card_that_torch_doesnt_see(
+    examine, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(doctor_module, "NVIDIA", tmp_path)
+    monkeypatch.setattr(profiles, "is_installed", lambda package: package not in ("rapidocr", "scipy"))
+    status, text = examine()
+    assert status == 0 and "make setup EXTRAS=train,ocr" in text and "torch doesn't see it" in text
+    assert "EXTRAS=train\n" in examine(OCR="off")[1] and "doesn't see" not in examine(cards=1)[1]
+    monkeypatch.setattr(profiles, "is_installed", lambda package: True)
+    assert "Extras" not in examine()[1]
 
 
 @pytest.mark.parametrize(
@@ -184,12 +197,12 @@ def test_a_model_that_cant_be_drawn_in_the_dtype_of_a_card_is_told(examine, tmp_
     status, text = examine(cards=1, **model)
     assert status == 0 and "z on cuda:0: as it is, all of it on the device" in text
     status, text = examine(cards=1, bfloat16=False, **model)
-    assert status == 1 and "z has no room on cuda:0 in float32; it has no bfloat16, and in float16" in text
+    assert status == 1 and "z doesn't fit on cuda:0 in float32; it has no bfloat16, and in float16" in text
     assert "OFFLOAD=group, which is slow" in text
     status, text = examine(cards=1, bfloat16=False, OFFLOAD="group", **model)
     assert status == 0 and "each layer on the device while it is needed" in text
     status, text = examine(cards=1, DTYPE="float16", **model)
-    assert status == 1 and "can't be drawn with DTYPE=float16" in text and "set DTYPE=auto" in text
+    assert status == 1 and "can't run with DTYPE=float16" in text and "set DTYPE=auto" in text
 
 
 def test_a_card_without_the_libraries_of_quantising_is_told_before_a_model_is_there(
@@ -198,7 +211,7 @@ def test_a_card_without_the_libraries_of_quantising_is_told_before_a_model_is_th
     asked = {"MODEL_PROFILE": "medium"}
     monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset())
     status, text = examine(cards=1, **asked)
-    assert status == 0 and "look  Memory     the extra quantize isn't installed: " in text
+    assert status == 0 and "note  Memory     the extra quantize isn't installed: " in text
     assert "→ make setup\n" in text
     assert "extra quantize" not in examine(cards=1, QUANTIZE="off", **asked)[1]
     assert "extra quantize" not in examine(cards=0, **asked)[1]
@@ -209,7 +222,7 @@ def test_a_card_without_the_libraries_of_quantising_is_told_before_a_model_is_th
 def test_a_licence_with_conditions_is_told_before_the_download(examine) -> None:
     asked = {"IMAGE_MODEL": "black-forest-labs/FLUX.2-dev"}
     text = examine(**asked)[1]
-    assert "look  Licence    black-forest-labs/FLUX.2-dev: not for commercial use" in text
+    assert "note  Licence    black-forest-labs/FLUX.2-dev: not for commercial use" in text
     assert "read https://huggingface.co/black-forest-labs/FLUX.2-dev, and set HF_TOKEN" in text
     assert "set HF_TOKEN" not in examine(HF_TOKEN="hf_1", **asked)[1]
     for profile in ("small", "medium", "large", "xlarge"):
@@ -222,21 +235,21 @@ def test_a_card_for_a_model_of_the_hub_is_named_and_one_for_none_too(examine, tm
         (tmp_path / "cards" / name).write_text("{}")
     text = examine(IMAGE_MODEL="Tongyi-MAI/Z-Image")[1]
     assert "ok    Card       Tongyi-MAI--Z-Image.json for Tongyi-MAI/Z-Image" in text
-    assert "look  Card       Z-Image.json for no model that is set" in text
+    assert "note  Card       Z-Image.json for no model that is set" in text
     assert "it is called owner--name.json, after one of: Tongyi-MAI/Z-Image" in text
 
 
 def test_quantising_without_its_library_is_wrong(examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset())
     status, text = examine(cards=1, QUANTIZE="nf4")
-    assert status == 1 and "QUANTIZE=nf4 can't be had here" in text and "or set QUANTIZE=auto" in text
+    assert status == 1 and "QUANTIZE=nf4 can't be used here" in text and "or set QUANTIZE=auto" in text
 
 
 def test_a_folder_of_data_that_cannot_be_written_to_is_wrong(examine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     status, text = examine(DATA_DIR=str(tmp_path / "file"))
     assert status == 1 and text.count("WRONG") == 2
-    assert text.count("→ set DATA_DIR to a folder you may write to") == 2, "the database has no other trouble"
+    assert text.count("→ set DATA_DIR to a folder you can write to") == 2, "the database has no other trouble"
 
 
 def test_a_bot_that_runs_is_no_trouble(examine, tmp_path: Path) -> None:
@@ -339,11 +352,11 @@ def test_backups_and_pictures_are_counted(examine, tmp_path: Path) -> None:
         (folder / f"atelier-{stamp}-daily.db").write_bytes(b"")
     status, text = examine(BACKUP_DIR=str(folder))
     assert status == 0
-    assert f"look  Backups    2 in {folder}, the newest 4 days old, the oldest 42 days" in text
+    assert f"note  Backups    2 in {folder}, the newest 4 days old, the oldest 42 days" in text
     (tmp_path / "backups").mkdir()
     next(folder.iterdir()).rename(tmp_path / "backups" / "atelier-20260101T000000000000Z-daily.db")
     told = examine(BACKUP_DIR=str(folder))[1]
-    assert f"look  Backups    1 lie in {tmp_path / 'backups'} still" in told
+    assert f"note  Backups    1 are still in {tmp_path / 'backups'}" in told
     assert "look  Pictures   3 named by rows, 2 of them in" in text and "; 3 that none names" in text
 
 
@@ -399,7 +412,7 @@ def test_signing_in_through_discord_is_looked_at(changes, redirects, said) -> No
 def test_photo_readers_are_wanted_where_the_extra_is_there(examine, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(profiles, "is_installed", lambda package: package != "rapidocr")
     status, text = examine()
-    assert status == 0 and "photograph: efficientnet-lite0 isn't fetched yet; the first job" in text
+    assert status == 0 and "photograph: efficientnet-lite0 isn't downloaded yet; the first job" in text
     status, text = examine(ALLOW_DOWNLOAD="off")
     assert status == 1 and "atelier fetch" in text
     status, text = examine(PHOTO_READERS="off")
@@ -410,14 +423,14 @@ def test_photo_readers_are_wanted_where_the_extra_is_there(examine, tmp_path, mo
         asked.append(name)
         if name != "u2netp":
             return cache / name
-        raise ModelError("u2netp couldn't be fetched: there is no network.")
+        raise ModelError("u2netp couldn't be downloaded: there is no network.")
 
     monkeypatch.setattr(photo_fetch, "fetch", refused)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert main(["fetch"]) == 1
     assert "there is no network" in capsys.readouterr().out and len(asked) == len(profiles.PACKAGED)
     monkeypatch.setattr(profiles, "is_installed", lambda package: False)
-    assert main(["fetch"]) == 0 and "nothing to fetch" in capsys.readouterr().out
+    assert main(["fetch"]) == 0 and "nothing to download" in capsys.readouterr().out
     assert load_settings({}, Path("/nonexistent/.env")).models.keys().isdisjoint(profiles.PACKAGED)
 
 
@@ -468,7 +481,7 @@ GOOD = Server(150020, "15.20", 97, True, "10.0.0.5", 0.01)
         (replace(GOOD, connections=5), [(True, ""), (False, "one bot needs 6")]),
         (replace(GOOD, encrypted=False), [(True, ""), (None, "read prompts")]),
         (replace(GOOD, encrypted=False, host=""), [(True, "")]),
-        (replace(GOOD, apart=-7.0), [(True, ""), (None, "-7 s from ours")]),
+        (replace(GOOD, apart=-7.0), [(True, ""), (None, "-7 s from this machine's")]),
     ],
 )
 def test_what_is_wrong_with_a_server_comes_with_its_fix(server: Server, said) -> None:

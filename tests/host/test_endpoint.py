@@ -109,7 +109,9 @@ class _Away:
 
 async def test_a_port_that_is_taken_is_told_in_a_sentence(unused_tcp_port: int) -> None:
     async with answering({}, unused_tcp_port, "127.0.0.1"):
-        with pytest.raises(AtelierError, match=f"METRICS_PORT={unused_tcp_port}: can't be had on 127.0.0.1"):
+        with pytest.raises(
+            AtelierError, match=(f"METRICS_PORT={unused_tcp_port}: can't be used on 127.0.0.1")
+        ):
             async with answering({}, unused_tcp_port, "127.0.0.1"):
                 pass
 

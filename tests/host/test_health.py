@@ -49,7 +49,7 @@ async def test_its_pages_are_served_and_a_taken_port_stops_no_work(unused_tcp_po
             assert (answer.status, await answer.json()) == (200, {"ok": True, "running": 2, "problem": None})
         with caplog.at_level(logging.ERROR):
             async with serve_worker_metrics(agent, bus, unused_tcp_port, "127.0.0.1"):
-                assert f"METRICS_PORT={unused_tcp_port}: can't be had" in caplog.text
+                assert f"METRICS_PORT={unused_tcp_port}: can't be used" in caplog.text
         bus.is_up = False
         async with session.get("/healthz") as answer:
             assert answer.status == 503

@@ -164,7 +164,7 @@ async def test_with_these_rights_jobs_run_and_doctor_is_content(server: nats.Ser
             await asyncio.gather(telling, return_exceptions=True)
         found = {one.name: one for one in await doctor_services.check_bus(bot_settings)}
         assert found["Bus"].ok and found["Rights on the bus"].ok
-        assert found["Machines"].found == "heard of, with devices: h1 (1)"
+        assert found["Machines"].found == "responding, with devices: h1 (1)"
         names = [one.name for one in await doctor_services.check_bus(worker_settings)]
         assert names == ["Bus", "Rights on the bus"]
         await agent.stop(0)
@@ -181,7 +181,7 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
         found = {one.name + one.found: one.ok for one in await doctor_services.check_bus(settings)}
     finally:
         server.stop()
-    assert [ok for text, ok in found.items() if "everybody who reaches" in text] == [None]
+    assert [ok for text, ok in found.items() if "anyone who reaches" in text] == [None]
     assert [ok for text, ok in found.items() if "up to 1 MB" in text] == [None]
     assert [ok for text, ok in found.items() if "not encrypted" in text] == [None]
 

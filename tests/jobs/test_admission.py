@@ -80,8 +80,8 @@ async def test_a_nearly_full_disk_takes_nothing_and_names_its_floor(database: Da
     for request in (ASKED, BlendRequest(images=("a" * 64, "b" * 64))):
         full = await admitting(database, Store(free=499_999_999)).problem_with_files(request)
         assert isinstance(full, LimitError) and str(full) == (
-            "The studio's disk is nearly full (less than 500 MB free). "
-            "Please tell the host; nothing was queued."
+            "The studio's disk is nearly full (less than 500 MB free). Please tell the operator; nothing was"
+            " queued."
         )
     assert await admitting(database, Store(free=500_000_000)).full_disk() is None
 
@@ -130,7 +130,7 @@ async def test_what_was_asked_before_is_the_same_job_whatever_is_wrong_now(datab
     for again in (a_job(interaction_id=99), a_job(press_key="a press")):
         admitted = await asked.admit(again, UserError("no"))
         assert admitted.job.id == first.id and admitted.row is None
-    with pytest.raises(LimitError, match="takes no new jobs at the moment"):
+    with pytest.raises(LimitError, match="accepts no new jobs right now"):
         await asked.admit(a_job(), UserError("no"))
 
 

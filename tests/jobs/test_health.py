@@ -177,7 +177,7 @@ class Elsewhere(HandExecutor):
             Device("ray-1/cuda:0", "ready", running=2),
             Device("ray-1/cuda:1", "down", running=1),
             Device("ray-2/cuda:0", "starting"),
-            Device("ray-3", "down", problem="draws with other models"),
+            Device("ray-3", "down", problem="uses other models"),
         ]
 
 

@@ -345,9 +345,7 @@ REFUSALS = {
     "Only members with these roles can use Atelier here: <@&10>, <@&11>, <@&12>, <@&13>, <@&14>.": {
         "rules": Rules(roles=SIX)
     },
-    "Your roles may have 0 jobs running here, so none would ever start; the server's managers set that.": {
-        "allowed": (0, 10)
-    },
+    "Your roles allow 0 running jobs here, so none would start. Ask a server manager.": {"allowed": (0, 10)},
     "You have 3 jobs waiting; the limit is 2. One has to start or be cancelled first.": {
         "allowed": (3, 2),
         "waiting": (3, 0),
@@ -388,7 +386,7 @@ def test_a_thread_is_on_the_list_with_its_channel(channel: int) -> None:
 
 
 def test_who_may_run_nothing_is_not_left_to_wait_for_ever() -> None:
-    with pytest.raises(LimitError, match="0 jobs running"):
+    with pytest.raises(LimitError, match="0 running jobs"):
         check_limits(ORIGIN, Rules(), Allowance(0, 10), Limits(), user_waiting=0, guild_waiting=0)
 
 

@@ -376,7 +376,7 @@ async def test_what_can_not_be_written_is_an_honest_failure(queue: Queue, execut
 
     queue.files.put = broken
     executor.end(done(executor, job_id))
-    assert "could not be saved" in (await ends(queue, job_id)).message
+    assert "couldn't be saved" in (await ends(queue, job_id)).message
 
 
 def no_space() -> StorageError:
@@ -654,7 +654,7 @@ async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
         await eventually(lambda: is_at(queue, waits, Status.RENDERED))
 
 
-NO_NETWORK = "owner/name can't be fetched: no route. The host needs to look at this machine's network."
+NO_NETWORK = "owner/name can't be downloaded: no route. The operator needs to check this machine's network."
 
 
 async def test_a_job_whose_model_cannot_be_fetched_keeps_its_place_and_no_attempt_is_spent(
@@ -1070,7 +1070,7 @@ async def test_a_job_that_no_machine_begins_ends_with_a_sentence(
     for count in range(1, len(waitlist.REFUSAL_PAUSES) + MAX_ATTEMPTS):
         await until(lambda count=count: executor.started.count(job_id) == count and job_id in executor.held)
         assert (await queue.job(job_id)).attempts == max(1, count - len(waitlist.REFUSAL_PAUSES) + 1)
-        executor.end(Lost(job_id, "its files can't be had", untouched=True))
+        executor.end(Lost(job_id, "its files can't be loaded", untouched=True))
     await until(lambda: job_id not in queue.dispatcher.feeds)
     assert (await queue.job(job_id)).error == NOT_BEGUN
 
@@ -1082,7 +1082,7 @@ async def test_a_job_that_has_begun_is_given_back_as_often_as_its_machines_go(
     for count in range(1, 12):
         await until(lambda count=count: executor.started.count(job_id) == count and job_id in executor.held)
         executor.report(Step(job_id, 1, 4))
-        executor.end(Lost(job_id, "its host stops", untouched=True))
+        executor.end(Lost(job_id, "its machine stops", untouched=True))
     await until(lambda: job_id in executor.held)
     assert (await queue.job(job_id)).attempts == 1
 

@@ -42,7 +42,7 @@ async def test_a_folder_shows_what_was_put_in_and_not_what_is_in_the_trash(datab
     await database.write(lambda c: collections.delete_pictures(c, [(second, 0)], now=NOW))
     assert (await counts(database))["boats"] == 0
     await database.write(lambda c: collections.take_back(c, ANN, [(first, 3)]))
-    assert (await counts(database))["boats"] == 1, "what is taken out of the trash is where it was"
+    assert (await counts(database))["boats"] == 1, "what is removed from the trash is where it was"
 
 
 async def test_a_full_folder_takes_nothing_more(database: Database) -> None:

@@ -290,8 +290,8 @@ async def test_each_move_begins_and_ends_where_the_table_says(database: Database
 
 
 def test_the_table_of_moves_is_the_one_of_the_page() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    told = page.partition("## A job's states\n")[2].partition("\n## ")[0].splitlines()
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    told = page.partition("## States\n")[2].partition("\n## ")[0].splitlines()
     assert [line for line in told if line.startswith("| ")][1:] == [
         f"| {', '.join(move.before)} | {' or '.join(move.after)} | `{move.name}` | {move.when} |"
         for move in MOVES

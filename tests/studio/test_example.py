@@ -1,9 +1,9 @@
-"""The example in docs/: a picture by ``Studio`` alone, with its progress printed."""
+"""The example of a program: a picture by ``Studio`` alone, with its progress printed."""
 
 import asyncio
 from functools import partial
 
-from docs.examples import ask
+from examples import ask
 from host.services import services
 from tests.studio.conftest import AtOnce
 

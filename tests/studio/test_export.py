@@ -76,7 +76,7 @@ async def test_a_person_makes_one_copy_at_a_time(opened) -> None:
     own = opened.studio.own
     async with aclosing(own.export(ALICE)) as first:
         await anext(first)
-        with pytest.raises(LimitError, match="One copy"):
+        with pytest.raises(LimitError, match="Only one copy"):
             await anext(own.export(ALICE))
         assert await anext(own.export(BOB))
     assert await anext(own.export(ALICE)), "it was broken off"

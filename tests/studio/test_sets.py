@@ -465,7 +465,7 @@ async def test_only_an_answer_that_one_may_go_on_from_is_taught(school: School) 
     with pytest.raises(NotAllowedError):
         await school.sets.teach(BOB, private.id, "No.")
     drawn = await school.opened.drawn(ALICE)
-    with pytest.raises(ImageError, match="is no answer"):
+    with pytest.raises(ImageError, match="isn't an answer"):
         await school.sets.teach(ALICE, drawn.job.id, "No.")
 
 

@@ -298,7 +298,7 @@ async def _asks_to_wait_an_hour(exchange: Exchange) -> None:
 
 WHOLE, CUT = TEXT, "There is a red"
 FAULTS: dict[str, tuple[Behave, str]] = {  # what comes of each: the answer, its beginning, or a sentence
-    "busy for ever": (_busy, "too much to do"),
+    "busy for ever": (_busy, "is overloaded"),
     "busy once": (_busy_once, WHOLE),
     "500 for ever": (_broken, "failed (500)"),
     "500 once": (_broken_once, WHOLE),
@@ -309,11 +309,11 @@ FAULTS: dict[str, tuple[Behave, str]] = {  # what comes of each: the answer, its
     "cut in a letter": (_cut_in_a_letter, CUT),
     "cut before anything": (_cut_at_once, "can't be reached"),
     "byte by byte": (_drips, "naïve house"),
-    "silent": (_silent, "said nothing for too long"),
+    "silent": (_silent, "didn't answer for too long"),
     "stalls": (_stalls, CUT),
-    "garbage": (_garbage, "doesn't answer as a chat server does"),
+    "garbage": (_garbage, "doesn't answer like a chat server"),
     "garbage later": (_garbage_later, CUT),
-    "a page": (_page, "doesn't answer as a chat server does"),
+    "a page": (_page, "doesn't answer like a chat server"),
     "whole, not streamed": (_not_streamed, WHOLE),
     "no [DONE]": (_no_done, WHOLE),
     "no usage": (_no_usage, WHOLE),
@@ -325,5 +325,5 @@ FAULTS: dict[str, tuple[Behave, str]] = {  # what comes of each: the answer, its
     "wrong key": (_keyless, "VLM_KEY"),
     "leads elsewhere": (_elsewhere, "failed (302)"),
     "no such model": (_no_such_model, "VLM_MODEL"),
-    "a line without end": (_endless_line, "doesn't answer as a chat server does"),
+    "a line without end": (_endless_line, "doesn't answer like a chat server"),
 }

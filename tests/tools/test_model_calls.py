@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools import model_calls, page_tables
+from tools import model_calls
 from tools.model_calls import ModelCard
 from vision.weights.card import make_card
 
@@ -30,9 +30,3 @@ def test_a_models_defaults_are_those_of_its_card(card: ModelCard) -> None:
     assert (here.num_inference_steps, here.guidance_scale) == (card.num_inference_steps, card.guidance_scale)
     assert here.draft.num_inference_steps <= here.num_inference_steps
     assert here.draft.guidance_scale == here.guidance_scale
-
-
-def test_the_page_has_the_tables_as_they_are_made() -> None:
-    assert page_tables.read_table(model_calls.TABLES) == model_calls.tables(), (
-        "run `python -m tools.model_calls`"
-    )

@@ -16,7 +16,7 @@ from tests.support import tiny
 from tests.vision.conftest import SHA
 from tools import memory_needs
 from tools.hollow_card import HollowCard
-from vision import devices
+from vision import describe_models, devices
 from vision.capabilities import variation
 from vision.engine.engine import AHEAD, Stopwatch
 from vision.families import Mode
@@ -229,5 +229,9 @@ def test_a_setting_in_which_a_model_cant_be_drawn_is_refused_before_it_is_loaded
     monkeypatch.setattr(ModelLoader, "load", lambda *args, **kwargs: pytest.fail("it is loaded"))
     specs = {"image": str(folders["z-image"]), "video": str(tmp_path / "ltx")}
     models = Models(WorkerConfig("cpu", {role: specs[role]}, str(tmp_path), dtype="float16"))
-    with pytest.raises(ModelError, match="(z-image|ltx) can't be drawn with DTYPE=float16: .*Set DTYPE=auto"):
+    with pytest.raises(ModelError, match="(z-image|ltx) can't run with DTYPE=float16: .*Set DTYPE=auto"):
         models.get(role)
+
+
+def test_a_devices_speed_is_measured_by_what_models_mostly_do() -> None:
+    assert describe_models.card_flops("cpu", side=64) > 10**6

@@ -177,7 +177,7 @@ def test_who_can_not_edit_says_who_can(folders: dict[str, Path], tmp_path: Path,
     alone = cpu_models({"image": spec}, tmp_path, cpu_threads=1)
     with pytest.raises(ModelError, match="No edit model is configured; InstructPix2Pix, "):
         ask(alone, REQUEST, tiny.picture())
-    with pytest.raises(UserError, match="the host hasn't set that one up"):
+    with pytest.raises(UserError, match="the operator hasn't set that one up"):
         ask(models, replace(REQUEST, model="v9"), tiny.picture())
     assert editing().endswith("LongCat-Image-Edit, FLUX.2 klein and Qwen-Image-2.1")
     words = {"image": editor("flux-kontext").config.models["edit"]}

@@ -114,7 +114,7 @@ def test_text_is_read_by_ocr_with_its_boxes_and_without_any_model(tmp_path: Path
     output = run(request, {SHA: str(path)}, models, Reporter())
     assert output.answer.text == "EXIT NORTH" and output.lines[0].text == "EXIT NORTH"
     assert output.grid is not None and output.parameters["notes"] == [BY_OCR]
-    with pytest.raises(UserError, match="no bar chart") as raised:
+    with pytest.raises(UserError, match="isn't a bar chart") as raised:
         run(AskRequest(question="?", images=(SHA,), form="table"), {SHA: str(path)}, models, Reporter())
     assert str(raised.value) == NO_BARS
 

@@ -1,5 +1,5 @@
-"""What docs/meaning.md says that parameters do to the demo models, on a few fixed prompts, each with its
-control."""
+"""What parameters do to the demo models, by docs/explanation/what-parameters-do.md, on a few fixed prompts,
+each with its control."""
 
 from dataclasses import replace
 from typing import Any

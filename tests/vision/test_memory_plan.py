@@ -5,8 +5,7 @@ import json
 import pytest
 
 from core.errors import ModelError
-from core.settings import PROFILES, ROOT
-from docs.model_sizes import MODELS
+from tools.docs.model_sizes import MODELS
 from vision.weights.memory import NEEDS as NEEDS_FILE
 from vision.weights.memory import Needs, Plan, Sizes, choose, needs
 
@@ -125,37 +124,6 @@ def test_of_an_unknown_model_careful_needs_are_taken(pipeline: str) -> None:
     assert needs(pipeline, 8 * GB, 2).most == round(3.5 * GIB)
     assert needs(pipeline, 40 * GB, 2).most == 10 * GB
     assert needs(pipeline, 2**20, 2).most == 2**20, "a tiny one needs little"
-
-
-def _tables() -> tuple[dict[str, dict[str, Sizes]], list[list[str]]]:
-    """Of docs/models.md: model → its sizes, and the rows of the profiles."""
-    rows = [
-        [cell.strip() for cell in line.strip("|\n").split("|")]
-        for line in (ROOT / "docs" / "models.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("|")
-    ]
-    pipelines = {model.name: model.pipeline for model in MODELS}
-    models = {}
-    for row in rows[rows.index(next(r for r in rows if r[2:3] == ["weights, billions"])) + 2 :]:
-        pairs = [[round(float(gb) * GB) for gb in cell.split(",")] for cell in row[4:7] if cell]
-        models[row[0]] = {
-            kind: Sizes(
-                {"transformer": largest, "text_encoder": total - largest},
-                needs(pipelines[row[0]], pairs[0][0], 2),
-            )
-            for kind, (total, largest) in zip(("off", "int8", "nf4"), pairs, strict=False)
-        }
-    return models, [row for row in rows if row[0].strip("`") in PROFILES and row[1].endswith("GB")]
-
-
-def test_each_profile_is_held_on_its_card_as_the_page_says() -> None:
-    models, profiles = _tables()
-    assert [row[0].strip("`") for row in profiles] == [name for name in PROFILES if name != "demo"]
-    for name, card, model, *_, said in profiles:
-        free = round((float(card.split()[0]) - 0.5) * 2**30)  # half a GiB is the desktop's and CUDA's own
-        kind, _, by_parts = said.replace("as it is", "off").partition(", ")
-        plan = Plan(kind, "model" if by_parts else "none")
-        assert choose("cuda:0", free, models[model], installed=ALL) == plan, name
 
 
 def test_a_part_that_isnt_loaded_isnt_counted_in_the_table() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.errors import SettingsError
 from core.requests import (
     ClassifyRequest,
     DescribeRequest,
@@ -256,6 +257,11 @@ def test_an_unknown_field_is_an_error_not_a_crash(running: Running) -> None:
     running.conn.send(Run("odd", "imagine", '{"prompt": "a", "from_the_future": 1}'))
     _, answer = running.answer()
     assert isinstance(answer, Broke) and answer.fault is Fault.ERROR
+
+
+def test_a_device_that_is_not_here_is_named_before_anything_loads(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="DEVICES names cuda:63, which isn't here"):
+        worker.start(WorkerConfig("cuda:63", {"image": "none"}, str(tmp_path)), 1)
 
 
 def test_ctrl_c_does_not_reach_the_worker(running: Running) -> None:

@@ -212,7 +212,7 @@ async def test_the_way_out_tells_discord_no_secret_and_binds_this_browser(way: W
 async def test_an_answer_that_was_not_asked_for_signs_nobody_in(way: Way, change: dict[str, str]) -> None:
     browser = way.browser()
     answer = await browser.come_back(way.discord.approve(await browser.leave(), MEMBER) | change)
-    assert answer.status == 400 and "Begin it again" in answer.body.decode()
+    assert answer.status == 400 and "Start it again" in answer.body.decode()
     assert await way.sessions() == 0 and way.discord.asked == []
 
 

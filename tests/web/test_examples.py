@@ -66,8 +66,8 @@ async def test_trying_a_set_tells_what_both_ways_say_and_how_often_they_are_righ
     assert (await site.you.post(f"/api{href}/try", {"picture": picture, "key": "once"})).data == tried.data
     await site.finished(tried.data["job"])
     shown = await site.you.page(href)
-    assert "Right on 3 of 4 examples left out in turn, about 80 % of new pictures" in shown
-    assert "Right on 2 of 4 examples left out in turn, about 50 % of new pictures" in shown
+    assert "3 of 4 test examples right, about 80 % of new pictures" in shown
+    assert "2 of 4 test examples right, about 50 % of new pictures" in shown
     assert "chat says dog (60 %)" in shown and "90 %" in shown and "A note." in shown
     assert f"/files/uploads/{picture}.webp" in shown and "data-open" not in shown
 
@@ -77,7 +77,7 @@ async def test_a_set_with_one_label_says_what_is_missing(site: Site) -> None:
     made = await site.you.post("/api/examples", one)
     refused = await site.you.post(f"/api{made.data['href']}/try", {"picture": await sent(site.you, 2)})
     assert refused.status == 400 and "one label" in refused.data["detail"]
-    assert "It takes at least two labels" in await site.you.page(made.data["href"])
+    assert "A set needs at least two labels" in await site.you.page(made.data["href"])
 
 
 async def test_a_set_of_questions_is_tried_in_a_conversation(site: Site) -> None:

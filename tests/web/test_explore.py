@@ -175,7 +175,7 @@ async def test_a_picture_leads_to_its_message_on_discord(site, servers, monkeypa
     job = await made(site)
     page = await site.you.page(f"/pictures/{job.id}/1")
     assert f"https://discord.com/channels/{HERE}/{HALL}/" in page
-    assert "<dt>Asked by</dt><dd>anna</dd>" in page and 'href="/explore" aria-current="page"' in page
+    assert "<dt>Author</dt><dd>anna</dd>" in page and 'href="/explore" aria-current="page"' in page
     secret = await made(site, words="a house --stealth")
     page = await (await site.person(AUTHOR)).page(f"/pictures/{secret.id}/1")
     assert "a house" in page and "discord.com/channels" not in page

@@ -32,8 +32,8 @@ def test_a_page_that_is_opened_while_a_model_is_fetched_says_so() -> None:
     shape = views.describe_job(Looked(job), YOU, JobView(job, now, loading=fetched))
     told = [shape[name] for name in ("loading", "fraction", "fetching", "left")]
     assert told == ["owner/name", 0.34, True, 360.0]
-    waits = views.describe_job(Looked(job), YOU, JobView(job, now, 1, 15.0, why="It can't be fetched."))
-    assert (waits["why"], waits["eta"], waits["loading"]) == ("It can't be fetched.", 15.0, None)
+    waits = views.describe_job(Looked(job), YOU, JobView(job, now, 1, 15.0, why="It can't be downloaded."))
+    assert (waits["why"], waits["eta"], waits["loading"]) == ("It can't be downloaded.", 15.0, None)
     assert "why" not in views.describe_job(Looked(job), YOU, JobView(job, now, 1))
 
 
@@ -260,7 +260,7 @@ async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) ->
         assert 'placeholder="make it night"' in page and "Paint in the editor" in page
         asked = f"/api/jobs/{job['id']}/1/edit"
         empty = await edits.you.post(asked, {})
-        assert empty.status == 400 and "Say what is to change" in empty.data["detail"]
+        assert empty.status == 400 and "Say what to change" in empty.data["detail"]
         made = (await edits.you.post(asked, {"words": "make it blue"})).data["jobs"][0]
         assert (made["kind"], made["prompt"]) == ("edit", "make it blue")
         assert made["parent"] == {"job": job["id"], "n": 1}

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from core.settings import ROOT
-from proofs.web.look import PAGE, STATIC, faults, mended, pairs, tokens, with_table
+from proofs.web.look import STATIC, faults, mended, pairs, tokens
 
 SHEETS = {path.name: path.read_text(encoding="utf-8") for path in STATIC.glob("*.css")}
 TEMPLATES = ROOT / "web" / "templates"
@@ -71,11 +71,6 @@ def test_the_browsers_own_frame_has_the_colour_of_the_pages() -> None:
         r'name="theme-color" media="[^"]+" content="(#\w+)"', (TEMPLATES / "base.html").read_text()
     )
     assert tokens()["bg"] == f"light-dark({', '.join(told)})"
-
-
-def test_the_table_of_contrasts_is_todays() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert with_table(text) == text, "run `python -m proofs.web.look --page`"
 
 
 def test_the_page_of_components_shows_every_token_and_icon() -> None:

@@ -144,7 +144,10 @@ async def test_a_labelling_queue_is_labelled_skipped_and_undone(site: Site) -> N
         ({"picture": "f" * 64, "label": "good"}, "isn't in this project"),
         ({"picture": first, "label": "x" * 81}, "1 to 80"),
         ({"picture": first, "label": "good", "boxes": [["good", 1, 2]]}, "`boxes` takes"),
-        ({"picture": first, "label": "good", "boxes": [["good", 0.5, 0, 0.1, 1]]}, "from left to right"),
+        (
+            {"picture": first, "label": "good", "boxes": [["good", 0.5, 0, 0.1, 1]]},
+            "left, top, right, bottom",
+        ),
     ):
         answer = await site.you.post(f"{one}/marks", body)
         assert answer.status in (400, 422) and problem in answer.data["detail"], answer.body
@@ -159,7 +162,7 @@ async def test_ticked_pictures_are_labelled_left_out_and_removed(site: Site) -> 
     assert (await site.you.post(f"/api{here}/marks", marked)).data["label"] == "scratch"
     left = {"pictures": ids[1:2], "out": True}
     assert (await site.you.post(f"/api{here}/leave-out", left)).status == 204
-    assert "left out" in await site.you.page(f"{here}?state=left_out")
+    assert "excluded" in await site.you.page(f"{here}?state=left_out")
     assert (await site.you.post(f"/api{here}/leave-out", {**left, "out": False})).status == 204
     assert (await site.you.post(f"/api{here}/remove", {"pictures": ids[2:]})).data == {"count": 1}
     card = (await site.you.get(f"/api{here}")).data
@@ -179,7 +182,7 @@ async def test_a_version_is_trained_read_about_and_compared(site: Site) -> None:
     assert "It learned from 12 pictures." in report
     assert "Area under the ROC curve" in report and "0.987" in report
     assert "Right" in report and "3 of 3" in report and "(29 to 100 %)" in report
-    assert "How strange the pictures are" in report and "The worst mistakes" in report
+    assert "How unusual the pictures are" in report and "The worst mistakes" in report
     for name in ("scores", "roc", "mistakes"):
         drawn = await site.you.get(f"/files{here}/versions/1/{name}")
         assert drawn.status == 200 and drawn.headers["Content-Type"] == "image/png"
@@ -187,7 +190,7 @@ async def test_a_version_is_trained_read_about_and_compared(site: Site) -> None:
     second = await trained(site, project_id)
     assert (second["number"], second["state"]) == (2, "candidate")
     compared = await site.you.page(f"{here}/report?version=2&with=1")
-    assert "No difference between versions 1 and 2 that 3 pictures can show" in compared
+    assert "3 pictures show no clear difference between versions 1 and 2" in compared
     assert (await site.you.post(f"/api{here}/versions/2/use")).status == 204
     assert (await site.you.get(f"/api{here}")).data["version"] == 2
     assert (await site.you.post(f"/api{here}/versions/9/use")).status == 400
@@ -257,10 +260,10 @@ async def test_verdicts_are_shown_told_wrong_and_taken_away(site: Site) -> None:
     head, *rows = table.body.splitlines()
     assert head.startswith(b"picture,version,score") and len(rows) == 2
     noted = await site.you.post(f"/api/verdicts/{job}/1", {"right": False, "label": "dent"})
-    assert noted.data["sentence"] == "Noted; 1 new since version 1."
-    assert (await site.you.post(f"/api/verdicts/{job}/2", {"right": True})).data["sentence"] == "Noted."
+    assert noted.data["sentence"] == "Saved; 1 new since version 1."
+    assert (await site.you.post(f"/api/verdicts/{job}/2", {"right": True})).data["sentence"] == "Saved."
     shown = await site.you.page(f"{here}/try")
-    assert "found wrong" in shown and "found right" in shown and "1 new since version 1" in shown
+    assert "rated wrong" in shown and "rated right" in shown and "1 new since version 1" in shown
     card = (await site.you.get(f"/api{here}")).data
     assert (card["right"], card["wrong"]) == (1, 1)
     for path, body in (
@@ -297,7 +300,7 @@ async def test_a_style_is_learned_from_pictures_without_labels_and_called_in_a_p
     assert "Samples" in report and "--lora pencil-lines" in report and "Threshold" not in report
     assert "Draw with it" in await site.you.page(f"{here}/try")
     refused = await send(site.you, f"/api{here}/try", [("a.png", part(9))])
-    assert refused.status == 400 and "draws and judges nothing" in refused.data["detail"]
+    assert refused.status == 400 and "can't judge pictures" in refused.data["detail"]
     card = (await site.you.get(f"/api{here}")).data
     assert (card["lora"], card["words"], card["version"]) == ("pencil-lines", "in pencil", 1)
 
@@ -449,16 +452,16 @@ async def test_the_model_looks_at_what_has_no_label_and_orders_it(site: Site) ->
     await trained(site, project_id)
     more = [("c.png", part(30)), ("d.png", part(31, bad=True))]
     assert (await send(site.you, f"/api{here}/pictures", more)).status == 200
-    assert "Let it look" in await site.you.page(f"{here}/label")
+    assert "Scan" in await site.you.page(f"{here}/label")
     await site.made(f"/api{here}/look")
     following = (await site.you.post(f"/api{here}/next", {"skipped": []})).data
     assert following["left"] == 2 and following["picture"]["state"] == "new"
-    assert (await site.you.post(f"/api{here}/look")).status == 400, "it has looked at all"
+    assert (await site.you.post(f"/api{here}/look")).status == 400, "it has scanned all"
 
 
 async def test_people_who_have_to_agree_are_set_where_there_are_several(site: Site) -> None:
     project_id = await project(site)
-    assert "People who have to agree" not in await site.you.page(f"/projects/{project_id}/settings")
+    assert "Votes that a label needs" not in await site.you.page(f"/projects/{project_id}/settings")
     for voices, status in ((2, 400), ("x", 400), (1, 204)):
         changed = await site.you.ask("PATCH", f"/api/projects/{project_id}", json={"voices": voices})
         assert changed.status == status, voices

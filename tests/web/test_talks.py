@@ -273,7 +273,9 @@ async def test_a_video_of_somebody_else_cant_be_asked_about(site: Site) -> None:
 
 
 async def test_what_is_no_video_is_refused(site: Site) -> None:
-    assert "no video; MP4, WebM and GIF are read" in (await video_of(site, png(), "a.png")).body.decode()
+    assert ("isn't a supported video. Use MP4, WebM or GIF") in (
+        await video_of(site, png(), "a.png")
+    ).body.decode()
     assert "`a.mp4` can't be read as a video" in (await video_of(site, b"nothing", "a.mp4")).body.decode()
 
 

@@ -90,7 +90,7 @@ async def test_one_picture_is_in_memory_at_a_time_and_a_missing_one_is_named(sit
     parts = studio.zips.pack(actor, names)
     whole = await anext(parts)
     assert asked == [0], "the others are read when their turn comes"
-    with pytest.raises(Exception, match="One zip file at a time"):
+    with pytest.raises(Exception, match="Only one ZIP file at a time"):
         await anext(studio.zips.pack(actor, names))
     async for part in parts:
         whole += part

@@ -207,7 +207,9 @@ async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_
         for part in list(parts(made.message)):
             refused = discord.press(made.message, part.custom_id, ALICE + 1)
             await discord.until(lambda refused=refused: said(discord, refused))
-            assert "keeps it private" in said(discord, refused) and len(bot.rows()) == 1
+            assert ("is private and belongs to somebody else") in said(discord, refused) and len(
+                bot.rows()
+            ) == 1
         own = discord.press(made.message, next(parts(made.message)).custom_id, ALICE)
         await discord.until(lambda: own.message and own.message.files)
         assert Image.open(io.BytesIO(own.message.files[0][1])).size == (64, 64)

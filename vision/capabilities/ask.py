@@ -64,7 +64,7 @@ def _lines(reader: TextReader, path: str, reporter: Reporter) -> list[TextLine]:
 
 FEWER = 0.5  # of the pixels, when they are too many for the memory
 NO_ROOM = "The question and its pictures need more memory than the device has. Try fewer or smaller pictures."
-SMALLER = "There was little memory, so that the model saw the pictures at half their pixels."
+SMALLER = "There was little memory, so the model saw the pictures at half their pixels."
 
 
 def run(
@@ -190,7 +190,7 @@ def _of_repertoire(
     said = _text_in(asked.text, paths[name], models, reporter) or known.answer(asked.text, say)
     if said is None and len(talk.turns) > 1:
         return None  # it may follow on from the turns before
-    text = said or f"I wasn't taught such a question, so I can't tell. {known.offer}"
+    text = said or f"I wasn't trained on such questions, so I don't know. {known.offer}"
     how = {"temperature": request.temperature, "seed": request.seed}
     parameters = {"kind": request.kind, "model": talker.name, "notes": [], **how}
     return Output(answer=replace(answer, text=text), parameters=parameters)

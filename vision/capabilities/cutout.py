@@ -13,8 +13,10 @@ from vision.reporter import Reporter
 from vision.store import Models
 
 LEAST = 0.002  # of the picture: a smaller object is none
-MISSING = "This studio has no model that cuts objects out. Its host can install one: make setup EXTRAS=photo."
-NOTHING = "Nothing in this picture stands out from what lies around it, so there is nothing to cut out."
+MISSING = (
+    "This studio has no model that cuts objects out. The operator can install one: make setup EXTRAS=photo."
+)
+NOTHING = "Nothing stands out from the background, so there is nothing to cut out."
 
 
 def run(request: CutOutRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:

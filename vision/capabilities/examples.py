@@ -50,7 +50,7 @@ class Found:
             return f"{self.name} · not tested: a label needs two examples for that"
         counted = math.isclose(self.right, self.accuracy * self.tested, abs_tol=0.01)
         about = "" if counted else f", about {self.accuracy:.0%} of new pictures"
-        return f"{self.name} · right on {self.right} of {self.tested} left out{about}"
+        return f"{self.name} · {self.right} of {self.tested} test examples right{about}"
 
     def told(self) -> dict[str, object]:
         """Return it as the result's parameters have it."""

@@ -35,7 +35,7 @@ from vision.weights.card import Card
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255
 STILL = (
-    "{} can't draw on at a picture's border, so the ground went on there. To have something drawn, say what."
+    "{} can't continue an object at the border, so only the background was extended. Say what to draw there."
 )
 
 

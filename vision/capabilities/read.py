@@ -9,7 +9,7 @@ from vision.readers import ocr
 from vision.reporter import Reporter
 from vision.store import Models
 
-MISSING = "This studio has nothing that reads text. Its host can install a reader: make setup EXTRAS=ocr."
+MISSING = "This studio has no model that reads text. The operator can install one: make setup EXTRAS=ocr."
 NOTHING = "There is no text in this picture that could be read."
 FULL = f"Only the first {ocr.MOST_LINES:,} lines were read."
 

@@ -234,7 +234,7 @@ def _examples(
         for sha256 in missing:
             captions[sha256] = _described(sha256, pictures[sha256], seed, models, store, reporter)
     except ModelError as error:
-        notes.append(f"{error} Pictures without a caption are learned from by the style's words alone.")
+        notes.append(f"{error} Pictures without a caption are trained with the style's words alone.")
     if not any(captions.values()):
         raise UserError("None of the pictures has a caption; label some with what they show.")
     return tuple(Example(pictures[item.sha256], captions[item.sha256]) for item in items)

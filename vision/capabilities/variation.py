@@ -35,7 +35,7 @@ def run(request: VariationRequest, images: encode.Pictures, models: Models, repo
         try:
             models.attach_controlnet(model, reporter)
         except ModelError as error:
-            notes = (f"The ControlNet that the host has set up can't be had: {error}",)
+            notes = (f"The ControlNet that the operator has set up can't be loaded: {error}",)
     task = prepare(request, images, model)
     task = drawing.with_references(task, request, images, model, models, reporter)
     generation, start = task.generation, task.generation.image

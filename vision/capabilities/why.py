@@ -26,7 +26,9 @@ def run(request: WhyRequest, images: encode.Pictures, models: Models, reporter: 
     sheet = reporter.in_thread(
         lambda: encode.grid([attribution.draw_heat(image, reason.counts, reason.seen)])
     )
-    notes = [f"Bright is what speaks for it: {HOW[reason.how]}. It says where, not whether that is right."]
+    notes = [
+        (f"Bright areas support the answer: {HOW[reason.how]}. This shows where, not whether it is right.")
+    ]
     parameters = {
         "kind": request.kind,
         "model": name,

@@ -588,7 +588,7 @@ def _box(raw: _Raw, obj: str) -> Box | None:
 
 
 ALL_OBJECTS = frozenset(("everything", "things", "objects", "anything", "all"))
-DESCRIBES = "This model takes up no questions: it describes the picture, whatever is asked."
+DESCRIBES = "This model doesn't answer questions; it always describes the picture."
 NO_TABLE = "This model reads no tables. Ask in words, for boxes, or for the text in the picture."
 
 

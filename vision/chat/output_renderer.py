@@ -225,10 +225,10 @@ def encoded(image: Image.Image) -> Picture:
 
 
 NO_FORM = {
-    "table": "The model gave no table that can be used; this is what it said.",
-    "boxes": "The model gave no boxes that can be used; this is what it said.",
+    "table": "The model gave no usable table. Its answer:",
+    "boxes": "The model gave no usable boxes. Its answer:",
 }
-NO_PICTURE = "The picture is gone, so that nothing is drawn on it."
+NO_PICTURE = "The picture is gone, so nothing is drawn on it."
 
 
 def finish_output(

@@ -72,7 +72,7 @@ def write_answer(
         )
 
 
-STARVED = "The chat model thought for too long and gave no answer. Ask for less."
+STARVED = "The chat model took too long and gave no answer. Ask for less."
 TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions
 
 

@@ -422,7 +422,9 @@ class Classifier(CustomModel):
             return module
         if self._tuned is None or self._tuned[0] is not module:
             if not isinstance(module, TransformerFeatures):
-                raise ModelError("This classifier has learned to see by a transformer: train it again.")
+                raise ModelError(
+                    "This classifier needs the transformer that it was trained with. Train it again."
+                )
             self._tuned = module, merged(module, added)
         return self._tuned[1]
 
@@ -639,7 +641,7 @@ def train_classifier(
         rows = []
         for number, item in enumerate(items, 1):
             rows.append(_row(extractor, item, open_picture, store))
-            yield count.step(f"looked at {number} of {len(items)}")
+            yield count.step(f"checked {number} of {len(items)}")
         fits_left = fitting(torch.stack(rows), places, groups, len(labels))
         for number in range(1, fits + 1):
             next(fits_left)

@@ -3,8 +3,8 @@ testing.
 
 Perceptual hashes can't tell parts in a fixture apart; fine structure can: shots of one part that lies still
 correlate by 0.98 and more, different parts hardly ever. A picture of which another has shown a part looks
-more usual than a new place does, so that nothing can be told of new places by it (docs/inspect.md). Turned or
-differently enlarged pictures of a place aren't recognised."""
+more usual than a new place does, so that nothing can be told of new places by it
+(docs/evidence/own-models.md). Turned or differently enlarged pictures of a place aren't recognised."""
 
 from __future__ import annotations
 

@@ -130,14 +130,14 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             f" {len(learned['bad_scores'])} with defects.",
             "",
             f"- On average at most {stopped} of {of} good parts is stopped, while camera and light stay the"
-            " same as when the good pictures were taken. With other parts or another camera nothing is"
-            " promised.",
+            " same as when the good pictures were taken. With other parts or another camera there is no"
+            " guarantee.",
             f"- It judges by {card['method']} on {card['extractor']}; parts lie: {card['alike']}.",
         ]
         if card["weak"]:
             lines.append(
-                "- **Weak:** defects drawn onto its good pictures were often not told from good ones. Fine"
-                " defects will be missed."
+                "- **Weak:** defects drawn onto its good pictures were often missed. Fine defects will be"
+                " missed."
             )
         if learned["unsure"]:
             lines.append(f"- Drawn defects that it mostly missed: {', '.join(learned['unsure'])}.")
@@ -150,8 +150,8 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             f"A detector of {', '.join(card['labels'])}, from {learned['pictures']} pictures with"
             f" {sum(learned['boxes'].values())} boxes.",
             "",
-            f"- A box is told from a score of {card['limit']:g} on. Scores put boxes in order; they are no"
-            " probabilities.",
+            f"- A box is reported from a score of {card['limit']:g} on. Scores put boxes in order; they are"
+            " no probabilities.",
             f"- Pictures are squeezed into {card['side']} px: objects much smaller or larger than those that"
             " it learned from are missed.",
         ]
@@ -159,8 +159,8 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
         lines += [
             f"A classifier of {', '.join(card['labels'])}, from {learned['examples']} pictures.",
             "",
-            f"- Of pictures left out in turn {100 * learned['accuracy']:.0f} % were named rightly; reported"
-            f" probabilities were {100 * learned['calibration_error']:.0f} % off on average.",
+            f"- Of pictures held out in turn, {100 * learned['accuracy']:.0f} % were labelled correctly;"
+            f" reported probabilities were {100 * learned['calibration_error']:.0f} % off on average.",
             f'- A picture unlike all it learned from is "{card["none"]}".',
         ]
     lines += [f"- {sentence}" for sentence in figures]

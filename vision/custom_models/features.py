@@ -339,7 +339,7 @@ def transformer(name: str, model: Any, processor: Any, licence: str = "") -> Ext
         tower = getattr(model, getattr(model, "base_model_prefix", "") or "", model)
     size, patch = getattr(tower.config, "image_size", None), getattr(tower.config, "patch_size", None)
     if not isinstance(size, int) or not isinstance(patch, int) or size % patch:
-        raise ModelError(f"{name} is no transformer with square patches; custom models can't read with it.")
+        raise ModelError(f"{name} isn't a transformer with square patches; custom models can't read with it.")
     tiles = SIDE // size if SIDE % size == 0 else 1
     module = TransformerFeatures(tower, size, tiles, processor.image_mean, processor.image_std)
     module = module.eval().requires_grad_(False)

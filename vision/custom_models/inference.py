@@ -68,7 +68,7 @@ def extractor_of(name: str, models: Models, reporter: Reporter) -> Extractor:
     try:
         return features.find_extractor(name, lambda one: _alone(one, models, reporter))
     except KeyError as error:
-        message = f"This model sees with {error.args[0]}, which the host has no more. Train it again."
+        message = f"This model needs {error.args[0]}, which isn't installed any more. Train it again."
         raise ModelError(message) from None
 
 
@@ -283,7 +283,7 @@ def counts(regions: Sequence[Region]) -> str:
 
 def sentence(regions: Sequence[Region]) -> str:
     """Say what was found."""
-    return f"Found: {counts(regions)}." if regions else "Nothing of what it knows is there."
+    return f"Found: {counts(regions)}." if regions else "None of its objects was found."
 
 
 def outlined(image: Image.Image, regions: Sequence[Region], labels: Sequence[str]) -> Image.Image:

@@ -42,7 +42,7 @@ def judge(file: Path, heat_folder: Path | None = None) -> dict:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("paths", nargs="+", type=Path)
-parser.add_argument("--watch", type=float, metavar="SECONDS", help="go on to look for new pictures")
+parser.add_argument("--watch", type=float, metavar="SECONDS", help="keep watching for new pictures")
 parser.add_argument("--heat", type=Path, metavar="FOLDER", help="write an inspection's heat maps there")
 asked, done, sizes = parser.parse_args(), set[Path](), dict[Path, int]()
 for seconds in iter(lambda: asked.watch, None) if asked.watch else [0]:

@@ -129,10 +129,10 @@ def of_classifier(
     }
     if not tested:
         sentence = (
-            f"It tells {', '.join(model.labels)} apart: of {card['examples']} pictures that were left out in"
-            f" turn {card['accuracy']:.0%} were named rightly."
+            f"It distinguishes {', '.join(model.labels)}: of {card['examples']} pictures held out in turn,"
+            f" {card['accuracy']:.0%} were labelled correctly."
         )
-        drawn = {"accuracy": charts.bars([("left out in turn", card["accuracy"])], "named rightly")}
+        drawn = {"accuracy": charts.bars([("held out in turn", card["accuracy"])], "labelled correctly")}
         return Report(figures, drawn | _page(look_again), None, sentence + _doubted(card) + _too_few(card))
     names = metrics.names_report([one.right for one in tested], [one.said for one in tested])
     figures |= _named(names)
@@ -144,8 +144,8 @@ def of_classifier(
         figures["ece_by_chance"] = round(by_chance(chances), 4)
     wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
     sentence = (
-        f"It tells {', '.join(model.labels)} apart: {names.accuracy} pictures that were kept for testing were"
-        " named rightly."
+        f"It distinguishes {', '.join(model.labels)}: {names.accuracy} pictures kept for testing were"
+        " labelled correctly."
     )
     return Report(
         figures,
@@ -224,7 +224,7 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
         learned = card["taught"]
         said.append(
             f"Of {learned['pictures']} defects that it was shown it finds {learned['found']} when they are"
-            f" left out in turn, {learned['found before']} without having been shown any."
+            f" held out in turn, {learned['found before']} without having been shown any."
         )
     if card["weak"]:
         said.append("It is weak: fine defects will be missed on this kind of picture.")
@@ -240,7 +240,7 @@ def _overlapping(card: Mapping[str, Any]) -> list[str]:
         return []
     if places == 1:
         return [
-            "The good pictures overlap, and none is without a part of the others: nothing can be promised of"
+            "The good pictures overlap, and none is without a part of the others: there is no guarantee for"
             " new places. Take pictures that don't overlap."
         ]
     return [

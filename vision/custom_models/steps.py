@@ -3,7 +3,6 @@ goes on with the same bytes in the end; run in slices between other jobs, each o
 
 import hashlib
 import importlib
-import importlib.util
 import os
 import re
 import tempfile
@@ -19,7 +18,8 @@ from safetensors.torch import load as steps_load
 from safetensors.torch import save
 from torch import Tensor
 
-from core.errors import ModelError, UserError
+from core.errors import UserError
+from core.profiles import NO_TRAINING, can_train
 from vision.reporter import Reporter
 
 Result = TypeVar("Result")
@@ -162,8 +162,8 @@ class Budget:
             if self.spent > self.seconds:
                 training.close()
                 raise UserError(
-                    f"The training has taken {self.spent:.0f} s and may take {self.seconds:g} s. Fewer or"
-                    " smaller pictures take less."
+                    f"The training has taken {self.spent:.0f} s; the limit is {self.seconds:g} s. Use fewer"
+                    " or smaller pictures."
                 )
             reporter.doing(taken.words)
             reporter.step(taken.done, taken.total)
@@ -188,21 +188,10 @@ def _kind(step: Step) -> str:
     return f"{'after ' if number == count else ''}{COUNTED.sub('#', step.words)}"
 
 
-LIBRARIES = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")
-
-
-def missing() -> list[str]:
-    """Return the libraries of the extra that aren't installed. Imports none of them."""
-    return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-
-
 def check_libraries() -> None:
-    """Raise ModelError unless custom models can be trained, reported on and exported here."""
-    if absent := missing():
-        raise ModelError(
-            "Custom models need the extra `train` (make setup EXTRAS=train); missing here:"
-            f" {', '.join(absent)}."
-        )
+    """Raise UserError unless custom models can be trained, reported on and exported here."""
+    if not can_train():
+        raise UserError(NO_TRAINING)
 
 
 def load_libraries() -> None:

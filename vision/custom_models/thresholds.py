@@ -37,7 +37,7 @@ class Limit:
     def sentence(self) -> str:
         """Say the promise."""
         if self.promise == 1:
-            return "From one good part nothing can be promised: the limit is a guess."
+            return "With one good part, the limit is only a guess."
         return promise_sentence(float(self.promise))
 
 
@@ -150,8 +150,8 @@ def threshold_effect(threshold: float, test: Sequence[Told]) -> str:
     if threshold == USUAL:
         return ""
     return (
-        f"Objects are shown from a score of {threshold:g} on: {now.found} of {now.there} in test pictures are"
-        f" found, {now.wrong} boxes are drawn around what is none."
+        f"Objects are shown from a score of {threshold:g} on: {now.found} of {now.there} in test pictures"
+        f" are found, {now.wrong} wrong boxes are drawn."
     )
 
 
@@ -159,7 +159,7 @@ def best_threshold(test: Sequence[Told]) -> float:
     """Return the threshold with the fewest objects missed and boxes that are none together, the middle of
     several. Raises UserError where nothing was tested."""
     if not any(one["objects"] for one in test):
-        raise UserError("No picture with objects in it was kept for testing: nothing is known of errors.")
+        raise UserError("No picture with objects was kept for testing, so errors can't be counted.")
     steps = [round(LOWEST + 0.01 * at, 2) for at in range(round((HIGHEST - LOWEST) / 0.01) + 1)]
     came = [counts(test, step) for step in steps]
     errors = [one.there - one.found + one.wrong for one in came]
@@ -172,7 +172,7 @@ def _sentence(now: Counts, then: Counts, threshold: float) -> str:
     if then.there:
         said.append(f"{then.found} of {then.there} objects in test pictures are found ({now.found} now).")
         boxes = "box is" if then.wrong == 1 else "boxes are"
-        said.append(f"{then.wrong} {boxes} drawn around what is none ({now.wrong} now).")
+        said.append(f"{then.wrong} {boxes} drawn wrongly ({now.wrong} now).")
     else:
         said.append("No picture was kept for testing, so what it changes isn't known.")
     return " ".join(said)
@@ -198,4 +198,4 @@ def found_by(
 
 def drawn_wrongly(wrong: tuple[int, int], first: int, second: int) -> str:
     """Say how many boxes around nothing two versions draw."""
-    return f"Boxes around what is none: {wrong[0]} of version {first}, {wrong[1]} of version {second}."
+    return f"Wrong boxes: {wrong[0]} of version {first}, {wrong[1]} of version {second}."

@@ -130,7 +130,7 @@ def _draw(
     finally:
         model.free_hooks()
     numbers = ", ".join(map(str, veiled))
-    notes = (f"The model's own safety check has veiled picture {numbers}.",) if veiled else ()
+    notes = (f"The model's own safety check has hidden picture {numbers}.",) if veiled else ()
     return Drawn(tuple(images), notes)
 
 

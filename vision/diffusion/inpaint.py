@@ -122,8 +122,8 @@ def checked(mask: Image.Image) -> Image.Image:
     """Return ``mask``. Raises UserError when there is nothing in it."""
     if mask.getbbox() is None:
         raise UserError(
-            "The part to redraw is empty: a mask is white where the picture is to change, and a box lies"
-            " inside of the picture."
+            "The part to redraw is empty: a mask is white where the picture is to change, and a box must be"
+            " inside the picture."
         )
     return mask
 

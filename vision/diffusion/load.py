@@ -56,8 +56,9 @@ def check_quantized(folder: Path, name: str) -> None:
         part = f"{name}: its {path.parent.name} is quantised by {method}"
         if method == "nunchaku_lite":
             raise ModelError(
-                f"{part}, whose products are code that diffusers would fetch from the hub and run; Atelier"
-                " runs none. Take the model as it is, or one quantised by torchao, bitsandbytes or SDNQ."
+                f"{part}, whose products are code that diffusers would download from the hub and run;"
+                " Atelier runs none. Take the model as it is, or one quantised by torchao, bitsandbytes or"
+                " SDNQ."
             )
         package, extra = QUANTIZERS.get(method, ("", ""))
         if package and not importlib.util.find_spec(package):

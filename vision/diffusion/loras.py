@@ -50,8 +50,8 @@ class GuidedUse:
     def __post_init__(self) -> None:
         if not (0 < self.strength <= 10 and 0 <= self.whole < 1):
             raise ModelError(
-                f"A LoRA says that it counts {self.strength:g} times, wholly below {self.whole:g} of noise;"
-                " above 0 to 10 can be, and 0 to below 1."
+                f"The LoRA's strength is {self.strength:g} and its full strength begins at {self.whole:g} of"
+                " noise; they take above 0 to 10, and 0 to below 1."
             )
 
     def weight(self, noise: float, guidance_scale: float) -> float:
@@ -69,7 +69,7 @@ def read_loras(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
         told: Any = json.loads(metadata.get(ABOUT, "{}")).get(ENTRY)
         return None if told is None else GuidedUse(float(told["strength"]), float(told["whole"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"The LoRA {name} doesn't say rightly how it counts.") from error
+        raise ModelError(f"The LoRA {name} has no valid strength.") from error
 
 
 log = logging.getLogger(__name__)

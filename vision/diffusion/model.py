@@ -124,7 +124,7 @@ FindLora = Callable[[str, Reporter], Path]
 
 def no_lora(name: str, reporter: Reporter) -> Path:
     """Raise UserError: the host has set up none."""
-    raise UserError(f"`lora` is {name!r}; the host hasn't set that one up.")
+    raise UserError(f"`lora` is {name!r}; the operator hasn't set that one up.")
 
 
 log = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 parameters of a request become steps, guidance and the text for the model's encoder. Plain numbers and words;
 no torch.
 
-Each parameter either has an effect or leaves a note for the person who asked. docs/meaning.md has the
-table."""
+Each parameter either has an effect or leaves a note for the person who asked. The table is in
+docs/explanation/what-parameters-do.md."""
 
 import random
 from dataclasses import dataclass, field
@@ -138,7 +138,7 @@ def model_text(
     ]
     mixed = (("chaos", request.chaos, supports_chaos), ("weird", request.weird, supports_weights))
     ignored = [flag for flag, given, works in mixed if given and not works]
-    notes += [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in ignored]
+    notes += [f"{name} can't vary the weight of words; `--{flag}` had no effect." for flag in ignored]
     if unwanted and not guided:
         takes_none = card.negative == "none"
         why = "doesn't take negative prompts" if takes_none else "ignores negative prompts without guidance"
@@ -146,7 +146,7 @@ def model_text(
         notes.append(f"{name} {why}; {what} had no effect.")
     if not supports_weights:
         if len({weight for _, weight in wanted}) > 1:
-            notes.append(f"{name} reads one sentence, not weights; the heaviest part stands first.")
+            notes.append(f"{name} reads one sentence, not weights; the heaviest part comes first.")
         ordered = [text for text, _ in sorted(wanted, key=lambda part: -part[1])]
         strong = (text for text, share in styled if share >= 0.5)
         return ModelText(", ".join(filter(None, [*ordered, *strong])), negative, TextSpec(), tuple(notes))

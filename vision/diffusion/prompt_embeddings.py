@@ -347,5 +347,5 @@ def mean_note(pictures: list[ReferencePicture], name: str, strength: float) -> s
     what = "the picture" if len(pictures) == 1 else "the mean of the pictures"
     return (
         f"{name} can't look at pictures ({_flags(pictures)}): drawing began at {what}, at strength"
-        f" {strength:.2g}. Layout and colours come along, not style alone."
+        f" {strength:.2g}. Layout and colours carry over, not style alone."
     )

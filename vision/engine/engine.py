@@ -2,10 +2,10 @@
 where it needs the denoiser, and those that wait share one pass.
 
 A job is any function; it runs in a greenlet of its own (``Fiber``), on the caller's thread, so nothing in it
-needs a lock. ``batching`` decides which of the waiting calls make the next pass, by what it knows of how long
+needs a lock. ``batches`` decides which of the waiting calls make the next pass, by what it knows of how long
 passes take; ``Passes`` evaluates them, cut where memory or exactness asks for it; ``collate`` joins and parts
 their arguments; ``denoiser`` is what a pipeline has in place of its UNet or transformer. How:
-docs/engine.md."""
+docs/explanation/engine.md."""
 
 import logging
 import threading

@@ -239,7 +239,7 @@ class Fiber:
     name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
 
     The rest is for the engine's planning. step, total: denoising steps done, and in all, as far as they are
-    known. passes: how many it was in. due_at: seconds on the engine's clock, see batching.DueDates; None = it
+    known. passes: how many it was in. due_at: seconds on the engine's clock, see batches.DueDates; None = it
     never waited for a pass. pass_seconds: of all its passes, as estimated at the first. own_seconds: of its
     work outside of passes, and between them. side_work_seconds: by which side work has delayed it. pass_kind:
     of its passes.

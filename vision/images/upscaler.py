@@ -153,7 +153,7 @@ def load_upscaler(model_folder: Path, scale: int, device: str) -> Upscaler | Non
     try:
         found = Upscaler.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise ModelError(f"the upscaler in {folder} doesn't load: {first_line(error)}") from error
+        raise ModelError(f"The upscaler in {folder} doesn't load: {first_line(error)}") from error
     if found.scale != scale:
-        raise ModelError(f"the upscaler in {folder} enlarges {found.scale} times, the card says {scale}.")
+        raise ModelError(f"The upscaler in {folder} enlarges {found.scale} times, the card says {scale}.")
     return found.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

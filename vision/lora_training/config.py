@@ -75,7 +75,7 @@ def usual_settings(trigger: str, pictures: int, denoiser_weights: int, seed: int
     """Return the settings where nobody says otherwise. A large denoiser is trained as diffusers' examples do:
     its attention, a picture a step, 20 steps a picture (200 to 600 in all). A small one, whose few layers
     hold less, in the fine ones, where lines and patterns are decided, faster, by four pictures a step, and at
-    a strength that is chosen at the end (docs/train.md)."""
+    a strength that is chosen at the end (docs/explanation/own-models.md)."""
     if denoiser_weights >= LARGE:
         return Settings(trigger, min(600, max(200, 20 * pictures)), seed=seed)
     steps = min(300, max(150, 10 * pictures))

@@ -298,7 +298,7 @@ def _target(schedule: Any, latents: torch.Tensor, noise: torch.Tensor, times: to
         return noise
     if kind == "v_prediction":
         return schedule.get_velocity(latents, noise, times)
-    raise UserError(f"this model predicts {kind!r}; styles are trained where noise or velocity is predicted.")
+    raise UserError(f"This model predicts {kind!r}; styles are trained where noise or velocity is predicted.")
 
 
 def _joined(texts: Sequence[Texts], module: Any) -> Texts:

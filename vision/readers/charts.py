@@ -826,10 +826,7 @@ def _has_bars(coloured: Coloured) -> bool:
 
 
 FORMS = ("table", "text")
-NO_BARS = (
-    "This is no bar chart that can be measured by its axis, and this studio has no chat model that could read"
-    " it in another way."
-)
+NO_BARS = "This isn't a bar chart that can be measured by its axis, and no chat model is set up to read it."
 
 
 def read_instead(

@@ -2,8 +2,8 @@
 or by a chat model that is shown the most similar ones, as in Flamingo (Alayrac et al., 2022).
 
 The last layer knows objects and has forgotten most of the rest; styles and places are in the layers before,
-numbers and positions in the patches (docs/ask.md has figures). Examples are left out in turn, so that how
-often either is right on new pictures is known."""
+numbers and positions in the patches (docs/evidence/questions.md has figures). Examples are left
+out in turn, so that how often either is right on new pictures is known."""
 
 from __future__ import annotations
 

@@ -136,12 +136,12 @@ class Tesseract:
     def __init__(self, languages: str) -> None:
         program = shutil.which(TESSERACT)
         if program is None:
-            raise ModelError(f"tesseract isn't installed on this machine: {fix(TESSERACT)}.")
+            raise ModelError(f"Tesseract isn't installed on this machine: {fix(TESSERACT)}.")
         self._program, self._languages = program, languages or "eng"
         known = self._run(["--list-langs"]).splitlines()[1:]
         if missing := [one for one in self._languages.split("+") if one not in known]:
             raise ModelError(
-                f"tesseract has no files for {', '.join(missing)} on this machine; it has"
+                f"Tesseract has no files for {', '.join(missing)} on this machine; it has"
                 f" {', '.join(known) or 'none'}."
             )
 
@@ -162,9 +162,9 @@ class Tesseract:
                 env={**os.environ, "OMP_THREAD_LIMIT": "1"},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ModelError(f"tesseract gave no answer: {type(error).__name__}.") from error
+            raise ModelError(f"Tesseract gave no answer: {type(error).__name__}.") from error
         if done.returncode:
-            raise ModelError(f"tesseract ended with status {done.returncode}.")
+            raise ModelError(f"Tesseract ended with status {done.returncode}.")
         return done.stdout.decode("utf-8", "replace")
 
 

@@ -156,7 +156,7 @@ class ObjectSegmenter:
         labels = {label.lower(): number for number, label in model.config.id2label.items()}
         known = [labels[name] for name in GROUND if name in labels]
         if not known:
-            raise ModelError(f"{name} has no class that is called “ground” or “background”.")
+            raise ModelError(f"{name} has no class called “ground” or “background”.")
         self.ground = known[0]
         self.side = int(processor.size.get("height") or processor.size["shortest_edge"])
         self._seen = LRUCache[str, list[Object]](SEEN)

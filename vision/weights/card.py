@@ -34,8 +34,12 @@ def check_ranges(card: object, **more: tuple[int, int]) -> None:
 
 @dataclass(frozen=True)
 class Draft:
-    """What ``--draft`` means for this model. lora: the name of one for few steps, as the host has set it up;
-    "" = none. weight: of that LoRA. sampler: the one it wants, None = the model's."""
+    """What ``--draft`` means for this model.
+
+    num_inference_steps: steps of a draft. guidance_scale: guidance of a draft. lora: name of a LoRA for few
+    steps, as the host has set it up; empty = none. weight: weight of that LoRA. sampler: the one that LoRA
+    wants; null = the model's.
+    """
 
     num_inference_steps: int
     guidance_scale: float
@@ -46,10 +50,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class OutpaintCard:
-    """How this model extends a picture. strength: of the inpainting, 0..1. max_area: of the canvas, in native
-    areas. band: how much of the old picture is painted again along extended edges, px at the model's scale; 0
-    = native / 24, at least 16. still: unless there are words of their own for it, the picture's ground goes
-    on, and the model draws nothing: for small ones, which draw their words once more around the picture."""
+    """How this model extends a picture.
+
+    strength: strength of the inpainting, 0 to 1. max_area: largest canvas that is painted at once, in native
+    areas; a larger one is painted smaller and enlarged. band: how much of the old picture is painted again
+    along extended edges, in px at the model's scale; 0 = native / 24, at least 16. still: the picture's
+    ground is continued and nothing is drawn, unless new words ask for it; for small models, which else draw
+    their words once more around the picture.
+    """
 
     strength: float = 0.92
     max_area: float = 1.5
@@ -59,9 +67,11 @@ class OutpaintCard:
 
 @dataclass(frozen=True)
 class StyleCard:
-    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a
-    prompt. lora: the name of one that the host has set up, "" = none. weight: of that LoRA at the usual
-    ``--stylize 100``."""
+    """The house style, which ``--stylize`` scales and ``--raw`` leaves out.
+
+    words: what is added to each prompt. lora: name of a LoRA that the host has set up; empty = none. weight:
+    weight of that LoRA at the usual ``--stylize 100``.
+    """
 
     words: str = ""
     lora: str = ""
@@ -72,21 +82,25 @@ class StyleCard:
 class Card:
     """Defaults and abilities of one image model. Sides are in px.
 
-    native_size: side of the square it was trained on. multiple: sides are whole multiples of it. max_area:
-    largest picture, in native areas. output_scale: factor by which pictures are enlarged after decoding.
-    strength: of image-to-image, 0..1. variation: the same for "subtle" and "strong"; upscale: for "subtle"
-    and "creative"; region: for the part of a picture that is painted again; blend: from the pictures' mean.
-    image_guidance_scale: how close InstructPix2Pix keeps to the picture that it edits, 1 and more.
-    relevance_threshold: how far latents must move before they count as meant by its words; what is not meant
-    stays the picture's own; 0 = everything may change.
-    negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
-    cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
-    changed by less than this share since the last step; 0 = off. merged_lora: the name of a file in its
-    folder ``lora``, which is added to its weights when they are loaded; "" = none. base: the undistilled
-    model that styles are learned on in this one's place: a hub's at a commit, or a folder beside this one's;
-    "" = this one learns itself. fixed_steps: it draws at the noise levels that its makers chose, so that no
-    other number of steps can be had. vocabulary: all the words that the model knows, with spaces between
-    them; empty = any word may mean something to it.
+    native_size: side of the square that it was trained on. multiple: sides are whole multiples of it.
+    num_inference_steps: steps of a picture. guidance_scale: how strictly pictures follow the words.
+    draft: what ``--draft`` means. negative: how it takes a negative prompt: "prompt", "true_cfg" (by a
+    second pass) or "none". samplers: "any" of the noise schedulers, or only the model's "own".
+    true_cfg_scale: guidance where ``negative`` is "true_cfg". strength: strength of image-to-image, 0 to
+    1. variation: strength of variations, by how far they go. upscale: strength of upscaling, by how much
+    detail it redraws. region: strength for the part of a picture that is painted again. blend: strength
+    where drawing begins at the mean of several pictures. image_guidance_scale: how close InstructPix2Pix
+    keeps to the picture that it edits, 1 and more. relevance_threshold: how far latents must move before
+    they count as meant by the words of an edit; what is not meant stays the picture's own; 0 = everything
+    may change. max_area: largest picture, in native areas. output_scale: factor by which pictures are
+    enlarged after decoding. sampler: one that ``--sampler`` takes; null = as shipped. cache_threshold:
+    First-Block-Cache skips the other blocks of a step when the first block's output has changed by less
+    than this share since the last step; 0 = off. outpaint: how it extends a picture. style: its house
+    style. merged_lora: name of a file in its folder ``lora``, which is added to its weights when they are
+    loaded; empty = none. base: the undistilled model that styles are trained on in this one's place: a
+    hub's at a commit, or a folder beside this one's; empty = this one. fixed_steps: it draws at the noise
+    levels that its makers chose, so that ``--steps`` has no effect. vocabulary: all the words that the
+    model knows, with spaces between them; empty = any word may mean something to it.
     """
 
     native_size: int

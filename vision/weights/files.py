@@ -66,7 +66,7 @@ def shared_parts(folder: Path) -> dict[str, Path]:
     shared = read_json(folder / "atelier.json").get("shared", {})
     names = [name for pair in shared.items() for name in pair] if isinstance(shared, dict) else [None]
     if any(not isinstance(n, str) or n != os.path.basename(n) or not n.strip(".") for n in names):
-        raise ModelError(f"{folder.name}: atelier.json shares a part with what is no folder beside it.")
+        raise ModelError(f"{folder.name}: atelier.json shares a part with a folder that isn't next to it.")
     return {part: folder.parent / beside / part for part, beside in shared.items()}
 
 
@@ -157,8 +157,8 @@ def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iter
         path = folder / name
         if not path.is_file() or (list(seen.get(name, ())) != signature(path) and _sha256(path) != sha256):
             raise ModelError(
-                f"{folder.name}: {name} isn't the file that was fetched. Delete the folder to fetch it again;"
-                " nothing was loaded."
+                f"{folder.name}: {name} isn't the file that was downloaded. Delete the folder to download it"
+                " again; nothing was loaded."
             )
 
 

@@ -154,7 +154,7 @@ def fetch(
     complete = complete_snapshot(source, cache_dir)
     if complete is None:
         raise ModelError(
-            f"{source.id} was fetched, but files are missing; its repository may not be a complete model."
+            f"{source.id} was downloaded, but files are missing; its repository may not be a complete model."
         )
     return complete
 
@@ -166,31 +166,33 @@ def _unfetched(source: ModelSource, error: Exception) -> ModelError:
     name = source.id
     if isinstance(error, errors.OfflineModeIsEnabled):
         return ModelError(
-            f"{name} isn't on this machine, and HF_HUB_OFFLINE forbids to fetch it: the host can unset it, or"
-            f" run `hf download {name}`."
+            f"{name} isn't on this machine, and HF_HUB_OFFLINE forbids downloads: the operator can unset it,"
+            f" or run `hf download {name}`."
         )
     if isinstance(error, errors.GatedRepoError):
         return NotFetched(
-            f"{name} is given only to those who accept its licence: the host needs to do so on"
+            f"{name} is given only to those who accept its licence: the operator needs to do so on"
             f" https://huggingface.co/{name} and to set HF_TOKEN."
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return ModelError(f"{name} has no revision {source.revision}: the host needs to correct the setting.")
+        return ModelError(
+            f"{name} has no revision {source.revision}: the operator needs to correct the setting."
+        )
     if isinstance(error, errors.RepositoryNotFoundError):
         return ModelError(
-            f"The hub has no {name}, or not for everyone: the host needs to correct the setting, or to set"
-            " HF_TOKEN."
+            f"The hub has no {name}, or not for everyone: the operator needs to correct the setting, or to"
+            " set HF_TOKEN."
         )
     if isinstance(error, errors.HfHubHTTPError):
-        return NotFetched(f"{name} can't be fetched now: the hub answers {error.response.status_code}.")
+        return NotFetched(f"{name} can't be downloaded now: the hub answers {error.response.status_code}.")
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         why = "the disk is full" if error.errno in FULL else error.strerror
         return NotFetched(
-            f"{name} can't be stored: {why}. The host needs to look at the disk where models are kept."
+            f"{name} can't be stored: {why}. The operator needs to check the disk where models are kept."
         )
     proxy = " or its proxy (HTTPS_PROXY)" if os.environ.get("HTTPS_PROXY") else ""
     return NotFetched(
-        f"{name} can't be fetched: {first_line(error)}. The host needs to look at this machine's"
+        f"{name} can't be downloaded: {first_line(error)}. The operator needs to check this machine's"
         f" network{proxy}."
     )
 
@@ -242,7 +244,9 @@ class _Download:
         parts = None
         if file := source.file:
             if file not in self._files:
-                raise ModelError(f"{self._name} has no file {file}: the host needs to correct the setting.")
+                raise ModelError(
+                    f"{self._name} has no file {file}: the operator needs to correct the setting."
+                )
             return {file: self._files[file].size or 0}
         if "model_index.json" in self._files:
             self._fetch("model_index.json")
@@ -264,8 +268,8 @@ class _Download:
         if needed > RESERVE and needed > (free := shutil.disk_usage(self._folder).free):
             raise NotFetched(
                 f"{self._name} needs {needed / 1e9:.1f} GB of disk where models are kept, and"
-                f" {free / 1e9:.1f} GB are free: the host needs to free some, or to set HF_HOME to a folder"
-                " on a larger disk."
+                f" {free / 1e9:.1f} GB are free: the operator needs to free some, or to set HF_HOME to a"
+                " folder on a larger disk."
             )
         for name in sorted(wanted, key=wanted.__getitem__):
             self._fetch(name)
@@ -313,7 +317,7 @@ class _Download:
         if part.stat().st_size > size or (sha256 and contents.digest(part) != sha256):
             part.unlink()
             raise NotFetched(
-                f"{self._name}: {name} came damaged; nothing of it is kept, and it is fetched again."
+                f"{self._name}: {name} arrived damaged. It was discarded and is downloaded again."
             )
         part.replace(path)
 

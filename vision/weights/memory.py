@@ -333,8 +333,8 @@ def choose(
     ModelError when what QUANTIZE names can't be had."""
     if quantize in QUANTIZED and quantize not in installed:
         raise ModelError(
-            f"QUANTIZE={quantize} can't be had here: it needs `make setup EXTRAS=quantize`"
-            f"{' and a graphics card' if quantize == 'nf4' else ''}."
+            f"QUANTIZE={quantize} can't be used here: it needs `make setup"
+            f" EXTRAS=quantize`{' and a graphics card' if quantize == 'nf4' else ''}."
         )
     kind = quantize if quantize in sizes else "off"
     if not device.startswith(CARDS):  # the device's memory is the host's

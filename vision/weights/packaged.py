@@ -120,7 +120,7 @@ MODELS = {
 def folder(name: str, cache_dir: Path) -> Path:
     """Return where a model lies once it is complete. Raises ModelError for a name that isn't known."""
     if name not in MODELS:
-        raise ModelError(f"{name!r} comes in no package; there are {', '.join(MODELS)}.")
+        raise ModelError(f"{name!r} isn't a known package; there are {', '.join(MODELS)}.")
     return cache_dir / FOLDER / name
 
 
@@ -144,7 +144,7 @@ def verify(found: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         right = False
     if not right:
-        raise ModelError(f"{model.name} is damaged: delete {found} to have it fetched again.")
+        raise ModelError(f"{model.name} is damaged: delete {found} to download it again.")
 
 
 def installed(model: Packaged) -> Path | None:

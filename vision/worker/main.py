@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import requests
-from core.errors import AtelierError, JobCancelled, ModelError, NotFetched, OutOfMemory, UserError
+from core.errors import (
+    AtelierError,
+    JobCancelled,
+    ModelError,
+    NotFetched,
+    OutOfMemory,
+    SettingsError,
+    UserError,
+    first_line,
+)
 from core.events import Output
 from core.prompt.parameters import parameters
 from core.prompt.values import Words
@@ -94,7 +103,8 @@ def everything_here(config: WorkerConfig) -> bool:
 
 
 def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
-    """Import what every job needs; return the empty model store and what the worker says of itself."""
+    """Import what every job needs; return the empty model store and what the worker says of itself. Raises
+    SettingsError where there is no such device."""
     begun = time.monotonic()
     import torch
 
@@ -104,10 +114,15 @@ def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
     torch.set_num_threads(config.cpu_threads or 1)
     quiet_libraries()
     models = Models(config)
+    try:
+        name, (_, total) = devices.name(models.device), devices.memory(models.device)
+    except (AssertionError, RuntimeError) as error:  # of a build of torch without it, and of no such card
+        raise SettingsError(
+            [f"DEVICES names {config.device}, which isn't here ({first_line(error)})"]
+        ) from error
     _import_pipelines(config)
     gc.freeze()
     gc.enable()
-    name, (_, total) = devices.name(models.device), devices.memory(models.device)
     log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - begun)
     if config.quantize == "auto" and (lacks := memory.lacks(models.device)):
         log.warning("%s; `make setup` installs it", lacks)
@@ -159,6 +174,9 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     inbox = Inbox(conn, wake, Finder(send).begin)
     try:
         models, ready = start(config, SLOTS)
+    except SettingsError as error:
+        log.error("the worker for %s can't start: %s", config.device, error)
+        raise SystemExit(1) from error
     except Exception:
         log.exception("the worker for %s can't start", config.device)
         raise

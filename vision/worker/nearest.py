@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 CHUNK = 4096  # places that are looked at together
 BEST = 3  # scores whose mean is that of the best: one alone may stand out by chance
 FEW = 12  # pictures of which none is left out: they say too little of what is usual
-NEAR = 0.4  # measured: docs/decisions/search.md
-ABOVE = 5.0  # robust standard deviations: measured, docs/decisions/search.md
+NEAR = 0.4  # measured: docs/develop/decisions/search.md
+ABOVE = 5.0  # robust standard deviations: measured, docs/develop/decisions/search.md
 SAMPLE = 20_000  # places that texts which no picture shows are compared with at most
 NEAREST = 12  # places that are told where none shows what is wanted
 DENSE = 0.25  # share of the vectors between two places from which on all of them are compared, none copied

@@ -278,6 +278,6 @@ def _selected(mask: Image.Image, by: str, score: float) -> Selected:
     """Return a mask ("L", 255 = the object) as it travels. Raises UserError when it is empty."""
     box = mask.getbbox()
     if box is None:
-        raise UserError("There is nothing that stands out. Point at another place, or use the magic wand.")
+        raise UserError("No object was found there. Point at another place, or use the magic wand.")
     rows = np.packbits(np.asarray(mask) > 127, axis=1).tobytes()
     return Selected(by, score, box, mask.size, rows)

@@ -189,11 +189,11 @@ def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
     strength = "How freely the model interprets your words."
     strengths = _choices("The model's default", {str(one): name.title() for name, one in STYLIZE.items()})
     named = _choices("The studio's default", {name: name for name in models})
-    adult = "I am of age: Explore also shows what age-restricted channels that I read have made."
+    adult = "I am an adult: Explore also shows pictures from age-restricted channels that I can read."
     return (
         Field("lane", "Speed", speed, "choice", speeds),
         Field("stylize", "Stylize", strength, "choice", strengths),
-        Field("model", "Model", "What draws your prompts, unless they name another.", "choice", named),
+        Field("model", "Model", "The model for your prompts, unless they name another.", "choice", named),
         Field("raw", "Raw", "Draw what the words say, with less of the model's own taste."),
         Field("remix", "Remix", "Ask for new words before each variation."),
         Field("strong", "Strong variations", "Vary changes a lot; off, it changes little."),

@@ -231,7 +231,7 @@ LIMIT = 2**31  # bytes of an original; a browser takes any
 GIF_LIMIT = 25 * 2**20  # bytes
 EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
 STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif"}
-BLOCKED = "This picture isn't fit to be shown here."
+BLOCKED = "This picture isn't allowed here."
 
 
 async def send_original(call: Call) -> Answer:

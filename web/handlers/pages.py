@@ -95,7 +95,7 @@ async def create_page(call: Call) -> Answer:
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
     seconds = call.studio.own.picture_seconds
-    promise = "The first four take longer: the model is made ready for them."
+    promise = "The first four take longer while the model loads."
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
         promise = f"Four pictures take about {takes} here."
@@ -148,7 +148,7 @@ async def picture_page(call: Call) -> Answer:
     shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
     lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
     asker = None if shape["mine"] else await studio.explore.asker(call.actor, seen.job)
-    asked = [{"name": "Asked by", "value": asker}] if asker else []
+    asked = [{"name": "Author", "value": asker}] if asker else []
     message = await studio.explore.message(call.actor, seen.job)  # on Discord, if it shows the job
     values = {
         "job": shape,

@@ -14,7 +14,7 @@ from studio.projects.projects import GOOD, Card
 from studio.projects.trainings import Report
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
-STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
+STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "excluded"}
 
 
 def describe_project(found: Project) -> dict[str, Any]:
@@ -165,11 +165,11 @@ def _chance(hits: int, n: int, share: float) -> float:
 
 
 CHARTS = {
-    "confusion": "Which label was said of which",
-    "scores": "How strange the pictures are, and the threshold",
-    "roc": "Found against false alarms, at every threshold",
-    "pr": "How many of those stopped are defects, at every threshold",
-    "curves": "Right against found, from the surest on",
+    "confusion": "Predicted labels against true labels",
+    "scores": "How unusual the pictures are, and the threshold",
+    "roc": "Recall against false alarms, at every threshold",
+    "pr": "Precision at every threshold",
+    "curves": "Precision against recall",
     "boxes": "What it learned from",
     "mistakes": "The worst mistakes",
     "samples": "The same words without the style, and after more and more steps",

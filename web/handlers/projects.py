@@ -293,7 +293,7 @@ async def import_labels(call: Call) -> Answer:
     """Take labels that another program wrote, and say what became of them."""
     card = await find_card(call)
     if len(call.files) != 1:
-        raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
+        raise UserError("Choose one file of labels: CSV, COCO's JSON, or a ZIP file.")
     done = await call.studio.labelling.import_(call.actor, card.project.id, call.files[0])
     said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
     return Json({"sentence": said})

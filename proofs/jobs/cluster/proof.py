@@ -1,5 +1,5 @@
-"""What docs/scale.md tells of workers elsewhere: kills of bots, of agents and of the bus in mid-run, and a
-pulled cable. ``python -m proofs.jobs.cluster.proof bots --kills 100``.
+"""Remote workers in docs/evidence/scale.md: kills of bots, of agents and of the bus in mid-run, and a pulled
+cable. ``python -m proofs.jobs.cluster.proof bots --kills 100``.
 
 Jobs are a fake worker's, whose steps are counted on the disk: a step that was drawn twice is seen.
 """

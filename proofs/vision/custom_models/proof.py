@@ -1,5 +1,6 @@
 """What own models are worth: ``python -m proofs.vision.custom_models.proof [ROW …]`` prints a
-JSON line for each measurement; docs/inspect.md has the last ones. ``--scale 0.5`` takes half the pictures.
+JSON line for each measurement; docs/evidence/own-models.md has the last ones. ``--scale 0.5`` takes
+half the pictures.
 
 Needs the extra ``train``; rows on real surfaces need scikit-image, as the package of their photographs.
 """

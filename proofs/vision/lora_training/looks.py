@@ -180,5 +180,5 @@ LOOKS: dict[str, Look] = {
     )
 }
 # Those whose filter itself, after the demo's encoder and decoder, brings nine of ten drawings nearer by CLIP:
-# of the others the measure sees too little (docs/train.md)
+# of the others the measure sees too little (docs/evidence/styles.md)
 SEEN = ("sepia", "halftone", "mosaic", "woodcut", "pastel", "hatching", "faded", "scanlines")

@@ -1,5 +1,5 @@
 """What styles of a member's own are worth: ``python -m proofs.vision.lora_training.proof [ROW …]`` prints a
-JSON line for each measurement; docs/train.md has the last ones.
+JSON line for each measurement; docs/evidence/styles.md has the last ones.
 
 ``learn``: looks that the demo world doesn't know are learned on the demo model, drawn with and judged
 (``--looks``, ``--prompts``, ``--pictures``; ``--keep FOLDER`` for sheets). ``reach``: how many plain drawings

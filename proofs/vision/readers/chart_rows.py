@@ -146,7 +146,7 @@ def main() -> None:
     options.add_argument("--charts", type=int, default=200)
     options.add_argument("--matplotlib", type=int, default=200, help="how many of them it draws, too")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--others", type=int, default=0, help="of each kind that is no bar chart")
+    options.add_argument("--others", type=int, default=0, help="of each kind that is isn't a bar chart")
     options.add_argument("--sheet", default="")
     given = options.parse_args()
     text, pairs = reader(), []

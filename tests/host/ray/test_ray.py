@@ -1,5 +1,5 @@
-"""The launcher on real nodes of Ray that are started here, killed, and let down by their head. docs/scale.md
-has the figures, which are printed (``make ray-test ARGS=-s``)."""
+"""The launcher on real nodes of Ray that are started here, killed, and let down by their head.
+docs/evidence/scale.md has the figures, which are printed (``make ray-test ARGS=-s``)."""
 
 import asyncio
 import os

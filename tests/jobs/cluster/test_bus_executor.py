@@ -81,7 +81,7 @@ class Bot:
     def look(self) -> None:
         """Give up those that are silent now."""
         for host in self.executor.hosts.fallen_silent(self.now):
-            self.executor.lose(host.name, "it isn't heard of any more")
+            self.executor.lose(host.name, "it doesn't respond any more")
 
     async def hand(self, job_id: str, host: str = "h1", request: str = "{}") -> asyncio.Task[Outcome]:
         run = Run(job_id, "imagine", request, token=(job_id.encode().hex() * 8)[:32])
@@ -216,7 +216,7 @@ async def test_a_machine_names_no_file_outside_of_its_jobs_folder(tmp_path, monk
         final = Final(
             "a" * 32, "job1", done=Output(files=(File("x", name, "application/zip"),)), sent=("0" * 64,)
         )
-        assert await outcome_of(final, run, receiving) == Lost("job1", "what it made can't be had"), name
+        assert await outcome_of(final, run, receiving) == Lost("job1", "what it made can't be loaded"), name
         elsewhere = Run("job1", "bundle", "{}", token="a" * 32)
         assert isinstance(await outcome_of(final, elsewhere, receiving), Lost)
     assert (os.listdir(tmp_path), os.listdir(folder)) == (["incoming"], [])
@@ -281,7 +281,7 @@ def test_a_host_with_other_models_is_told_in_the_log_once(caplog: pytest.LogCapt
     hosts, device = Hosts(Timing(), "mine"), Device("cpu", "ready")
     for now in range(3):
         hosts.hear("h1", Beat("a" * 32, (device,), (), "others", "1", 0.0), now)
-    assert caplog.text.count("h1 gets no jobs: it draws with other models than this bot's settings name") == 1
+    assert caplog.text.count("h1 gets no jobs: it uses other models than this bot's settings name") == 1
 
 
 async def test_an_order_that_reached_nobody_goes_back_when_its_process_is_replaced(bot: Bot) -> None:

@@ -98,7 +98,7 @@ async def test_questions_are_answered_elsewhere_and_vectors_compared_here(
     async with agents(server, tmp_path, "h1", clip="their clip"), bot(server, tmp_path) as queue:
         executor = queue.executor
         question = Embed("a" * 16, "m", paths=(str(picture),))
-        assert await executor.ask(question) == Declined("a" * 16, "no host is ready")
+        assert await executor.ask(question) == Declined("a" * 16, "no machine is ready")
         await until(executor.free)
         assert await executor.ask(question) == Answered("a" * 16, (b"pixels",))
         nearest = Nearest("c" * 16, str(vectors), (struct.pack("<3e", 0, 0, 1),), "0,1", "", 2)

@@ -1,5 +1,5 @@
-"""The editor's rasteriser in plain Python, a line of docs/editor.md for a line here: what every other must
-equal, to the bit."""
+"""The editor's rasteriser in plain Python: what every other must equal, to the bit. Coordinates and radii are
+whole numbers of 1/8 px; the centre of pixel (x, y) lies at (8x + 4, 8y + 4)."""
 
 import base64
 import hashlib

@@ -85,7 +85,7 @@ async def test_of_a_long_video_it_is_said_how_much_was_looked_at(chat: Chat) -> 
     job = await about(chat, Sent(video(moving(80), fps=1), "long.mp4"))
     assert await chat.notes(job) == [LONG.format(job.request.film_seconds)]
     assert chat.talker.talks[job.id][0].film_seconds == 60 < job.request.film_seconds
-    assert "The video lasts 80 s; its first 60 s were looked at." in await chat.notes(job)
+    assert "The video lasts 80 s; its first 60 s were used." in await chat.notes(job)
 
 
 async def test_the_host_bounds_frames_and_their_size(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ async def test_the_host_bounds_frames_and_their_size(tmp_path: Path) -> None:
     [
         ([SLIDES, SLIDES], "There are 2 videos; a question takes one."),
         ([Sent(b"RIFF\0\0\0\0AVI LIST" + bytes(90), "a.avi")], "can't be read as a picture"),
-        ([Sent(b"\0" * 90, "a.avi")], "`a.avi` can't be read as a video; MP4, WebM and GIF are."),
+        ([Sent(b"\0" * 90, "a.avi")], "`a.avi` can't be read as a video. Supported: MP4, WebM and GIF."),
         ([Sent(b"\0" * 90, "a.txt")], "`a.txt` can't be read as a picture"),
-        ([Sent(video(moving(2), "mpeg4"), "old.mp4")], "`old.mp4` is encoded as mpeg4; H.264"),
+        ([Sent(video(moving(2), "mpeg4"), "old.mp4")], "`old.mp4` is encoded as mpeg4. Supported: H.264"),
         ([Sent(png())] * 11 + [SLIDES], "There are 11 pictures; a question takes up to 10"),
     ],
 )
@@ -120,9 +120,9 @@ async def test_a_video_that_is_too_large_isnt_even_read(tmp_path: Path) -> None:
             raise AssertionError("it was read")
 
     async with open_chat(tmp_path) as chat:
-        with pytest.raises(ImageError, match=r"`big.mp4` has 80 MB; videos of up to 50 MB are read\."):
+        with pytest.raises(ImageError, match=r"`big.mp4` has 80 MB; the limit for videos is 50 MB\."):
             await chat.opened.ask(ALICE, "What?", [Large(b"", "big.mp4")])
-        with pytest.raises(ImageError, match="pictures of up to"):
+        with pytest.raises(ImageError, match="limit for pictures"):
             await chat.opened.ask(ALICE, "What?", [Large(b"", "big.png")])
 
 
@@ -145,7 +145,7 @@ async def test_a_video_is_kept_until_its_question_comes(chat: Chat) -> None:
     for actor, other in ((BOB, name), (ALICE, "video:aaaaaaaaaaaa")):
         with pytest.raises(ImageError, match="That video is gone; send it again"):
             await chat.opened.ask(actor, "What?", [other])
-    with pytest.raises(ImageError, match="no video"):
+    with pytest.raises(ImageError, match="supported video"):
         await chat.talking.keep_video(ALICE, Sent(png()))
 
 

@@ -63,8 +63,8 @@ def _head(*values: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "no PNG"),
-        (b"GIF89a" + bytes(100), "no PNG"),
+        (b"", "isn't a PNG"),
+        (b"GIF89a" + bytes(100), "isn't a PNG"),
         (_file(_head(16, 16, 8, 0, 0, 0, 0), bytes(17 * 16)), "one bit"),
         (_file(_head(16, 16, 1, 3, 0, 0, 0), bytes(3 * 16)), "one bit"),
         (_file(_head(16, 16, 1, 0, 0, 0, 1), bytes(3 * 16)), "one bit"),

@@ -143,7 +143,7 @@ def test_a_video_that_changes_its_size_on_the_way_is_not_taken() -> None:
                         packet.is_keyframe = found.is_keyframe
                         writer.mux(packet)
     header, body, poster = made("take", out.getvalue(), **LIMITS)
-    assert "changes its size on the way" in header["error"] and poster == b""
+    assert "changes its frame size" in header["error"] and poster == b""
 
 
 def test_what_isnt_taken_is_told_with_what_is() -> None:
@@ -153,7 +153,7 @@ def test_what_isnt_taken_is_told_with_what_is() -> None:
         assert picture == b""
         return header["error"]
 
-    assert why(video(moving(40), fps=8), seconds=3.0) == "lasts 5 s; clips of up to 3 s are taken."
+    assert why(video(moving(40), fps=8), seconds=3.0) == "lasts 5 s; the limit for clips is 3 s."
     assert "MP4, WebM and GIF" in why(b"no video")
     assert "damaged" in why(video(moving(8))[:60])
     assert "mpeg4" in why(video(moving(3), "mpeg4"))
@@ -288,8 +288,8 @@ async def test_a_stranger_s_clip_goes_through_the_real_process(clips: Clips, tmp
     for name, data, why in (
         ("x.mp4", b"no video", "MP4, WebM and GIF"),
         ("x.mp4", video(moving(8))[:300], "damaged"),
-        ("x.webm", bytes(2**20 + 1), "1 MB are taken"),
-        ("x.mp4", video(moving(24), fps=2), "lasts 12 s; clips of up to 10 s"),
+        ("x.webm", bytes(2**20 + 1), "the limit for clips is 1 MB"),
+        ("x.mp4", video(moving(24), fps=2), "lasts 12 s; the limit for clips is 10 s"),
     ):
         with pytest.raises(ImageError, match=why):
             await clips.take(InMemory(name, data))

@@ -81,7 +81,7 @@ async def test_a_channel_that_another_process_is_told_of_is_asked_about_before_a
 ) -> None:
     world.people.unknown.add(CHANNEL)
     assert (await stopped(world, job(NUDE))).rule is Rule.EXPLICIT
-    with pytest.raises(NotYet, match="can't be told"):
+    with pytest.raises(NotYet, match="isn't known"):
         await world.moderator.gate(job(NUDE), True)
     await world.moderator.gate(job(FINE), True)  # fit for any channel: nobody is asked
     assert (await stopped(world, job("nude child"), running=True)).rule is Rule.MINORS  # for none

@@ -166,13 +166,13 @@ async def test_versions_are_compared_by_the_objects_that_each_finds(world: World
     world.learner.scores = [[0.9, 0.9], [0.9, 0.9]]  # type: ignore[attr-defined]
     await world.trained(ALICE, "trays", seed=1)
     said = await world.training.compare(ALICE, "trays", 1, 2)
-    assert "that 4 marked objects can show" in said and "Boxes around what is none: 2 of version 1, 2" in said
+    assert "that 4 marked objects can show" in said and "Wrong boxes: 2 of version 1, 2" in said
 
 
 async def test_wrong_boxes_bring_their_picture_in_to_be_drawn_anew(world: World, trays: Project) -> None:
     await world.trained(ALICE, "trays")
     job = await world.ended(ALICE, await world.inference.try_(ALICE, "trays", [sent(810)]))
-    assert "draw its boxes" in await world.inference.answer(ALICE, job.id, 0, right=False)
+    assert "Draw its boxes" in await world.inference.answer(ALICE, job.id, 0, right=False)
     [judged] = await world.inference.judged(ALICE, job.id)
     assert judged.is_right is False and judged.sha256 in await _items(world, state="new")
     with pytest.raises(ImageError):
@@ -204,5 +204,5 @@ async def test_a_table_has_a_line_for_each_object(world: World, trays: Project) 
     rows = list(csv.DictReader(io.StringIO((await world.inference.table(ALICE, job.id)).decode())))
     assert [row["picture"] for row in rows] == ["1", "1", "2", "2"]
     assert [rows[0][name] for name in ("label", "score", "left", "bottom")] == ["nut", "0.9", "0.1", "0.4"]
-    assert rows[1]["label"] == "'=screw", "no spreadsheet takes it for a formula"
+    assert rows[1]["label"] == "'=screw", "no spreadsheet labels it a formula"
     assert json.dumps(rows)

@@ -58,7 +58,7 @@ async def test_folders_of_a_zip_file_are_labels_and_say_nothing_else(world: Worl
     brought = await world.dataset.add_zip(ALICE, "boards", zipped(files))
     assert len(brought.new) == 4
     assert {why for _, why in brought.refused} == {
-        "is no picture; PNG, JPEG and WebP are taken.",
+        "isn't a supported picture. Use PNG, JPEG or WebP.",
         "is an archive in an archive.",
     }
     counts = (await world.projects.card(ALICE, "boards")).counts
@@ -112,7 +112,7 @@ async def test_a_picture_that_is_kept_private_enters_no_server_s_project(
     job = await world.ended(ALICE, NewJob(request, private=True))
     shown = await world.ended(ALICE, NewJob(replace(request, seed=4)))
     brought = await world.dataset.add(ALICE, "boards", [f"{job.id} 1", f"{shown.id} 1"])
-    assert len(brought.new) == 1 and "kept private" in brought.refused[0][1]
+    assert len(brought.new) == 1 and "is private" in brought.refused[0][1]
     mine = await world.projects.new(ALICE, "mine", shared=False)
     assert len((await world.dataset.add(ALICE, mine.id, [f"{job.id} 1"])).new) == 1
 
@@ -136,7 +136,7 @@ async def test_the_rules_of_the_place_hold_at_the_door(world: World, boards: Pro
     checked: PictureCheck = Strict()  # type: ignore[assignment]
     world.services.moderator.check = checked
     brought = await world.dataset.add(ALICE, "boards", [sent(95)])
-    assert brought == Brought((), (), brought.refused) and "rule of this place" in brought.refused[0][1]
+    assert brought == Brought((), (), brought.refused) and "rule here" in brought.refused[0][1]
 
 
 async def test_a_project_has_room_for_so_many_pictures(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_a_project_has_room_for_so_many_pictures(tmp_path: Path) -> None:
         await world.put(made, ALICE, [""] * 9)
         brought = await world.dataset.add(ALICE, "boards", [sent(n) for n in (100, 101)])
         assert len(brought.new) == 1 and "more than the 10 pictures" in brought.sentence
-        with pytest.raises(LimitError, match="takes 10 pictures, and boards has as many"):
+        with pytest.raises(LimitError, match="takes 10 pictures, and boards is full"):
             await world.dataset.add(ALICE, "boards", [sent(102)])
 
 
@@ -192,6 +192,6 @@ async def test_one_s_own_pictures_can_be_taken_out_and_others_by_managers(
     [bobs] = await world.put(boards, BOB, [""], first=200)
     hers = (await world.dataset.page(ALICE, "boards", label="good"))[0].sha256
     assert await world.dataset.remove(BOB, "boards", [bobs, hers]) == 1
-    with pytest.raises(UserError, match="no picture of yours"):
+    with pytest.raises(UserError, match="None of these pictures is yours"):
         await world.dataset.remove(BOB, "boards", [hers])
     assert await world.dataset.remove(MIRA, "boards", [hers]) == 1

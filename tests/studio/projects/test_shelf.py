@@ -32,7 +32,7 @@ async def test_a_project_of_ones_own_is_nobody_elses(world: World) -> None:
         assert await world.projects.all(other) == []
         with pytest.raises(UserError, match="no such project"):
             await world.projects.card(other, made.id)
-    with pytest.raises(UserError, match="yours alone"):
+    with pytest.raises(UserError, match="private to you"):
         await world.projects.share(ALICE, "secret", 0, ["use"])
 
 
@@ -134,7 +134,7 @@ async def test_a_rule_of_the_server_holds_for_names_and_labels(world: World, boa
         world.projects.put_label(ALICE, "boards", "clown"),
         world.projects.put_label(ALICE, "boards", "scratch", "like a clown"),
     ):
-        with pytest.raises(UserError, match="rule of this place"):
+        with pytest.raises(UserError, match="rule here"):
             await work
 
 

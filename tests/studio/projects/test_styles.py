@@ -53,7 +53,7 @@ async def test_a_style_is_offered_to_those_who_may_draw_with_it(world: World, in
 
 
 async def test_an_unknown_one_is_told_as_ever(world: World, ink: str) -> None:
-    with pytest.raises(PromptError, match="no lora `pen` here"):
+    with pytest.raises(PromptError, match="no LoRA `pen` here"):
         await _asked(world, BOB, "a red boat --lora pen")
 
 

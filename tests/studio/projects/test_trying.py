@@ -41,7 +41,7 @@ async def test_a_model_that_is_not_there_is_said_so(world: World, boards: Projec
     with pytest.raises(ImageError, match="can't be read"):
         await world.inference.try_(BOB, "boards", [Sent(b"no")])
     await world.projects.share(ALICE, "boards", 0, ["add"])
-    with pytest.raises(NotAllowedError, match="ask the model"):
+    with pytest.raises(NotAllowedError, match="use the model"):
         await world.inference.try_(BOB, "boards", [sent(1)])
 
 
@@ -49,9 +49,9 @@ async def test_a_false_alarm_joins_the_good_ones_and_is_counted(world: World, bo
     await world.trained(ALICE, "boards")
     job_id = await _tried(world, 510)
     told = await world.inference.answer(BOB, job_id, 0, right=False)
-    assert told == "Noted. Someone who may add and label pictures can train it on this one."
+    assert told == "Saved. Someone with permission to add and label pictures can train it on this one."
     assert (await world.projects.card(BOB, "boards")).tally.wrong == 1
-    assert await world.inference.answer(ALICE, job_id, 0, right=False) == "Noted; 1 new since version 1."
+    assert await world.inference.answer(ALICE, job_id, 0, right=False) == "Saved; 1 new since version 1."
     assert (await world.projects.card(BOB, "boards")).counts.labels == {"good": 6, "scratch": 2}
     assert (await world.projects.card(BOB, "boards")).since == "1 new since version 1"
     assert (await world.inference.judged(BOB, job_id))[0].is_right is False
@@ -64,10 +64,10 @@ async def test_a_missed_defect_needs_a_name(world: World, boards: Project) -> No
     assert "Say what it is" in await world.inference.answer(ALICE, job_id, 0, right=False)
     assert (
         await world.inference.answer(ALICE, job_id, 0, right=False, label="dent")
-        == "Noted; 1 new since version 1."
+        == "Saved; 1 new since version 1."
     )
     assert (await world.projects.card(BOB, "boards")).counts.labels["dent"] == 1
-    assert await world.inference.answer(ALICE, job_id, 0, right=True) == "Noted."
+    assert await world.inference.answer(ALICE, job_id, 0, right=True) == "Saved."
     with pytest.raises(ImageError, match="no verdict number 2"):
         await world.inference.answer(ALICE, job_id, 1, right=True)
     drawn = (await world.drawn(ALICE)).job.id
@@ -89,13 +89,13 @@ async def test_a_picture_that_was_tested_on_stays_for_testing_after_its_label_ch
 
 async def test_a_bundle_is_for_those_who_may_export(world: World, boards: Project) -> None:
     await world.trained(ALICE, "boards")
-    with pytest.raises(NotAllowedError, match="take away"):
+    with pytest.raises(NotAllowedError, match="export from"):
         await world.inference.bundle(BOB, "boards")
     job = await world.ended(ALICE, await world.inference.bundle(ALICE, "boards"))
     [(file, data)] = await world.inference.files(ALICE, job.id)
     assert (file.name, file.media_type) == ("boards-v1.zip", "application/zip")
     assert data.startswith(b"bundle of model of")
-    with pytest.raises(NotAllowedError, match="take away"):
+    with pytest.raises(NotAllowedError, match="export from"):
         await world.inference.files(BOB, job.id)
 
 

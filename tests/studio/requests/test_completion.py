@@ -66,7 +66,7 @@ async def test_flags_are_marked_with_the_reason(opened: Opened) -> None:
 
 async def test_after_the_first_time_only_what_is_unknown_is_told(opened: Opened) -> None:
     own = opened.studio.own
-    assert "small world" in (await own.hint(ALICE, "a red house") or "")
+    assert "simple scenes" in (await own.hint(ALICE, "a red house") or "")
     assert await own.hint(ALICE, "a red house") is None
     told = await own.hint(ALICE, "a dragon over a castle") or ""
     assert "never learned: dragon, castle. It draws ball, star" in told

@@ -115,7 +115,7 @@ async def test_somebody_who_reads_the_answer_goes_on_and_a_stranger_does_not(cha
 async def test_what_is_private_stays_so_in_all_that_follows(chat: Chat) -> None:
     hidden = await chat.first(private=True)
     for stranger in (BOB, MIRA):
-        with pytest.raises(NotAllowedError, match="keeps it private"):
+        with pytest.raises(NotAllowedError, match="is private and belongs to somebody else"):
             await chat.opened.ask(stranger, "And?", follows=hidden.id)
     assert (await chat.opened.ask(ALICE, "And?", follows=hidden.id)).private
     third = await chat.opened.ask(ALICE, "What is it?", [f"{(await chat.opened.drawn(ALICE)).job.id} 1"])
@@ -160,12 +160,12 @@ async def test_long_conversations_forget_their_beginning_and_say_so(tmp_path: Pa
         for n in range(3):
             job = await chat.more(ALICE, job, f"Question {n}")
         assert chat.told(job) == ["Question 0", "Question 1", "Question 2"]
-        assert await chat.notes(job) == ["The model was told the last 2 turns of this conversation."]
+        assert await chat.notes(job) == ["The model saw the last 2 turns of this conversation."]
 
 
 async def test_what_is_no_answer_has_nothing_to_follow(chat: Chat) -> None:
     drawn = (await chat.opened.drawn(ALICE)).job
-    with pytest.raises(ImageError, match="is no answer"):
+    with pytest.raises(ImageError, match="isn't an answer"):
         await chat.opened.ask(ALICE, "And?", follows=drawn.id)
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from core.profiles import can_train
 from tests.vision.custom_models import parts
-from vision.custom_models import steps
 from vision.custom_models.snapshot import Item, Snapshot
 
-needs_train = pytest.mark.skipif(bool(steps.missing()), reason="the extra `train` is not installed")
+needs_train = pytest.mark.skipif(not can_train(), reason="the extra `train` is not installed")
 
 
 @dataclass(frozen=True)

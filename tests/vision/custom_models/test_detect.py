@@ -406,13 +406,13 @@ TEST = [
 def test_another_threshold_is_told_with_what_it_changes() -> None:
     value, told = thresholds.moved(0.3, TEST, "stricter")
     assert value == 0.4 and "1 of 3 objects in test pictures are found (2 now)" in told
-    assert "1 box is drawn around what is none (2 now)" in told
+    assert "1 box is drawn wrongly (2 now)" in told
     assert thresholds.moved(0.4, TEST, "looser")[0] == 0.3
     assert thresholds.moved(0.7, TEST, "usual")[0] == thresholds.USUAL
     assert 0.5 < thresholds.moved(0.3, TEST, "fewest")[0] <= 0.9
     with pytest.raises(UserError, match="0.1 to 0.9"):
         thresholds.moved(0.9, TEST, "stricter")
-    with pytest.raises(UserError, match="nothing is known of errors"):
+    with pytest.raises(UserError, match="errors can't be counted"):
         thresholds.moved(0.3, [], "fewest")
 
 

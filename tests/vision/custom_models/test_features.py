@@ -91,7 +91,7 @@ def test_a_picture_is_upright_before_it_is_read() -> None:
 def test_a_model_without_patches_is_refused() -> None:
     model = torch.nn.Linear(1, 1)
     model.config = transformers.ResNetConfig()
-    with pytest.raises(ModelError, match="no transformer with square patches"):
+    with pytest.raises(ModelError, match="isn't a transformer with square patches"):
         transformer("resnet", model, Processor)
 
 

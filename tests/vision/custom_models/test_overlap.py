@@ -114,7 +114,7 @@ def learned(lefts: list[int]) -> tuple[Inspector, Pile]:
 def test_an_inspection_of_pictures_that_overlap_counts_their_places_and_says_so() -> None:
     for lefts, promise, words in (
         ([0, 90, 600, 700], [1, 3], "4 of 4 good pictures overlap others, so that they count as 2 places"),
-        ([0, 20, 40, 60], [1, 1], "nothing can be promised of new places"),
+        ([0, 20, 40, 60], [1, 1], "there is no guarantee for new places"),
     ):
         inspector, some = learned(lefts)
         assert (inspector.card["overlapping"], inspector.card["promise"]) == (4, promise)

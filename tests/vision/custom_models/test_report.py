@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.profiles import can_train
 from tests.vision.custom_models.conftest import needs_train
-from vision.custom_models import steps
 
 pytestmark = needs_train
-if not steps.missing():
+if can_train():
     from vision.custom_models import figures, metrics
 
 RIGHT = ["good"] * 6 + ["crack"] * 3 + ["stain"] * 3

@@ -195,7 +195,7 @@ def test_one_for_other_models_or_that_is_gone_leaves_image_to_image(folders, con
     assert run(other).parameters["keep_structure"] == "image-to-image"
     gone = with_controlnet(folders["stable-diffusion"], tmp_path / "gone", tmp_path)
     notes = run(gone).parameters["notes"]
-    assert "can't be had" in notes[0] and "by image-to-image" in notes[1]
+    assert "can't be loaded" in notes[0] and "by image-to-image" in notes[1]
 
 
 def test_anything_else_is_refused(folders, controlnets: dict[str, Path], models, tmp_path) -> None:

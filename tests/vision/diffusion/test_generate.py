@@ -147,7 +147,7 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
     sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     pipe.register_modules(safety_checker=checker, feature_extractor=CLIPImageProcessor(**sizes))
     output = ask(models, REQUEST)
-    assert "veiled picture 1, 2, 3, 4" in output.parameters["notes"][0]
+    assert "hidden picture 1, 2, 3, 4" in output.parameters["notes"][0]
     assert apart(clear.pictures[0], output.pictures[0]) > 20
 
 

@@ -107,7 +107,7 @@ def test_it_falls_to_nothing_in_pure_noise() -> None:
     ['{"guided": {"strength": 0, "whole": 0.4}}', '{"guided": {"strength": 1}}', '{"guided": 3}', "[", "[]"],
 )
 def test_a_file_that_says_what_cant_be_is_refused(told: str) -> None:
-    with pytest.raises(ModelError, match="A LoRA says that it counts 0 times|`ink` doesn't say rightly"):
+    with pytest.raises(ModelError, match="The LoRA's strength is 0|`ink` has no valid strength"):
         loras.read_loras({ABOUT: told}, "`ink`")
 
 

@@ -92,7 +92,7 @@ def test_a_request_draws_with_a_stored_style_beside_others(quick, folders, tmp_p
     plain = ImagineRequest(prompt="a castle", seed=3, num_images=1, num_inference_steps=2)
     styled = from_json("imagine", to_json(replace(plain, loras=((name, 1.0),))))
     assert styled.files == (sha256,) and plain.files == ()
-    with pytest.raises(UserError, match="The style `chalk` isn't there any more"):
+    with pytest.raises(UserError, match="The style `chalk` was deleted"):
         ask(own, styled)
     own.loader.note_stored({sha256: file})
     assert apart(ask(own, plain).pictures[0], ask(own, styled).pictures[0]) > 0.5

@@ -129,5 +129,5 @@ def test_a_segformer_without_a_class_for_the_ground_is_refused(folders: dict[str
     loaded = segmentation.load_segmenter(folders["segformer"], "tiny", {}, "cpu", torch.float32)
     assert isinstance(loaded, ObjectSegmenter)
     loaded.model.config.id2label = {0: "wall", 1: "sky", 2: "tree"}
-    with pytest.raises(ModelError, match="no class that is called “ground”"):
+    with pytest.raises(ModelError, match="no class called “ground”"):
         ObjectSegmenter("tiny", loaded.model, loaded.processor)

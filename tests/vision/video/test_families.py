@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from core.errors import ModelError, UserError
-from docs.structure import ROOT
 from proofs.vision.video import operations
 from proofs.vision.video.operations import SIZE, clip, drawn, shots
 from tests.support import tiny
@@ -18,14 +17,13 @@ from tests.vision.video import tiny_videos
 from vision.reporter import Reporter
 from vision.video import decode, pipeline
 from vision.video import model as models
-from vision.video.families import FAMILIES, Operation, Take, Way
+from vision.video.families import FAMILIES, Operation, Take
 from vision.video.generate import Clip, generate
 from vision.video.model import VideoModel, family_and_card
 from vision.video.pipeline import Place
 from vision.weights.memory import Plan
 
 Models = Callable[[str], VideoModel]
-PAGE = ROOT / "docs" / "video.md"
 
 
 @pytest.mark.slow
@@ -34,15 +32,6 @@ def test_every_operation_is_drawn_or_refused_as_the_family_says(video_model: Mod
     model = video_model(name)
     came = {operation: operations.outcome(model, operation, shot) for operation, shot in shots(model).items()}
     assert {operation.value: one.problem for operation, one in came.items() if one.problem} == {}
-
-
-def test_the_page_has_the_table_of_families() -> None:
-    page = PAGE.read_text()
-    for family in FAMILIES:
-        for operation in Operation:
-            support = family.support(operation)
-            if support.way is Way.REFUSED:
-                assert f"{family.title}, {operation.value}: {support.note}." in page
 
 
 def test_every_tiny_model_is_of_a_family_of_its_own_kind(video_model: Models) -> None:

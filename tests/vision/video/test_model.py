@@ -107,7 +107,7 @@ def test_another_video_model_is_chosen_by_its_name(tmp_path: Path) -> None:
     config = WorkerConfig("cpu", {"video": wan}, str(tmp_path), cpu_threads=1, video_models={"quick": ltx})
     models = Models(config)
     assert models.video("quick", Reporter()).family.name == "ltx"
-    with pytest.raises(UserError, match="the host hasn't set that one up"):
+    with pytest.raises(UserError, match="the operator hasn't set that one up"):
         models.video("slow", Reporter())
 
 

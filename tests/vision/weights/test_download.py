@@ -64,7 +64,7 @@ def asked_for(played: Hub, name: str) -> list[int]:
 def test_what_was_cut_off_goes_on_at_the_byte_where_it_ended(played: Hub, tmp_path: Path, place: int) -> None:
     name = played.largest(place)
     played.cuts[name] = [10_000, *[0] * hub.TRIES]
-    with pytest.raises(NotFetched, match="owner/name can't be fetched: "):
+    with pytest.raises(NotFetched, match="owner/name can't be downloaded: "):
         hub.fetch(SOURCE, tmp_path)
     assert hub.complete_snapshot(SOURCE, tmp_path) is None
     assert asked_for(played, name) == [0, *[10_000] * hub.TRIES]
@@ -130,7 +130,7 @@ def test_a_part_of_another_version_is_no_part_of_the_model(played: Hub, tmp_path
     part = tmp_path / "hub" / "models--owner--name" / "snapshots" / COMMIT / f"{name}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 5000)
-    with pytest.raises(NotFetched, match="came damaged"):
+    with pytest.raises(NotFetched, match="arrived damaged"):
         hub.fetch(SOURCE, tmp_path)
     assert not part.exists()
     hub.fetch(SOURCE, tmp_path)
@@ -192,7 +192,7 @@ def test_without_a_network_the_sentence_says_where_to_look(tmp_path, monkeypatch
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     if proxy:
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(NotFetched, match="The host needs to look at this machine's network") as caught:
+    with pytest.raises(NotFetched, match="The operator needs to check this machine's network") as caught:
         hub.fetch(SOURCE, tmp_path)
     assert ("HTTPS_PROXY" in str(caught.value)) is proxy
 
@@ -220,7 +220,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_is_lost(played, t
     part.parent.mkdir(parents=True)
     part.symlink_to("/dev/full")  # which takes nothing
     with pytest.raises(
-        NotFetched, match="can't be stored: the disk is full. The host needs to look at the disk"
+        NotFetched, match="can't be stored: the disk is full. The operator needs to check the disk"
     ):
         hub.fetch(SOURCE, tmp_path)
     part.unlink()

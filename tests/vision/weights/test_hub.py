@@ -131,7 +131,7 @@ def test_one_file_of_a_repository_is_fetched_alone(tmp_path: Path, monkeypatch) 
     assert files.lora_file(path) == path == hub.find_downloaded(source, cache)
     hub.check_pin(source, path, cache)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError, match="isn't the file that was fetched"):
+    with pytest.raises(ModelError, match="isn't the file that was downloaded"):
         hub.check_pin(source, path, cache)
     assert hub.find_downloaded(files.parse(f"owner/name@{COMMIT}:four.safetensors"), cache) is None
 

@@ -104,14 +104,14 @@ def test_a_shared_part_brings_no_code_and_lies_beside(folders: dict[str, Path], 
         "whole",
     ):
         _shares(folder, shared)
-        with pytest.raises(ModelError, match="is no folder beside it"):
+        with pytest.raises(ModelError, match="isn't next to it"):
             files.check_folder(folder)
 
 
 def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path, monkeypatch) -> None:
     with serving(folders["vit"], monkeypatch) as played:
         played.damages.add(played.largest())
-        with pytest.raises(ModelError, match="came damaged; nothing of it is kept"):
+        with pytest.raises(ModelError, match="arrived damaged. It was discarded"):
             hub.fetch(files.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
@@ -120,7 +120,7 @@ def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path, 
         folder = hub.fetch(files.parse("owner/name"), tmp_path)
     assert cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
     weights.changed(folder, tmp_path)
-    with pytest.raises(ModelError, match="isn't the file that was fetched"):
+    with pytest.raises(ModelError, match="isn't the file that was downloaded"):
         cpu_models({"vit": "owner/name"}, tmp_path, allow_download=False).get("vit")
 
 

@@ -67,7 +67,7 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.locator(".objects").wait_for()
     # nothing is drawn before it has a name
     await drag(page, 0.1, 0.1, 0.3, 0.3)
-    await page.get_by_text("Name what you draw a box around first.").wait_for()
+    await page.get_by_text("Choose a label before you draw a box.").wait_for()
     await page.get_by_label("New label").fill("nut")
     await page.keyboard.press("Enter")
     await drag(page, 0.1, 0.2, 0.4, 0.5)
@@ -106,7 +106,7 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await page.set_input_files("#try-file", [{"name": "a.png", "mimeType": "image/png", "buffer": part(60)}])
     await page.get_by_text("Found: 1 nut.").wait_for()
     await page.get_by_role("button", name="is wrong").click()
-    await page.get_by_role("button", name="Draw them as they should be").click()
+    await page.get_by_role("button", name="Draw them correctly").click()
     await page.locator(".object").wait_for()
     assert await page.locator(".object").inner_text() == "nut"
     assert await page.locator(".object").evaluate("(one) => one.style.left") == "25%"

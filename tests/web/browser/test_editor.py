@@ -263,7 +263,7 @@ async def test_results_come_back_after_a_reload_and_nothing_moves_meanwhile(desk
     await desk.locator("#stage").press("Control+z")
     assert (await desk.evaluate(READ))["count"] > 0
     await ready(desk, desk.url)
-    await desk.wait_for_selector(".results >> text=comes here")
+    await desk.wait_for_selector(".results >> text=Results appear here")
 
 
 async def test_what_was_edited_elsewhere_is_asked_about(desk) -> None:
@@ -374,7 +374,7 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
         await page.locator("#words").fill("a blue door")
         await page.get_by_role("button", name="Draw").tap()
         await page.wait_for_selector(".candidate img")
-        await page.get_by_role("button", name="All beside each other").tap()
+        await page.get_by_role("button", name="All side by side").tap()
         assert (await page.evaluate(READ))["shown"]
         await page.get_by_role("button", name="Picture 2", exact=True).tap()
         await page.get_by_label("How much of the new picture is shown").fill("40")

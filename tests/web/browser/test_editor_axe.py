@@ -55,7 +55,7 @@ async def test_axe_finds_nothing_where_objects_fail(browser, scenes, objects, ax
         async with editing(browser, scenes, status=429, **of(scheme, width)) as page:
             await page.evaluate(axe)
             await page.locator("#stage").press("s")
-            await page.wait_for_selector("#notice >> text=Nobody can look at pictures right now")
+            await page.wait_for_selector("#notice >> text=Picking is unavailable")
             await sound(page)
             await page.get_by_role("button", name="Cut out and fill the hole").click()
             await page.locator("#words").fill("a blue door")

@@ -90,13 +90,13 @@ async def test_an_answer_joins_the_mask_as_is_said(objects, desk) -> None:
     await drag(desk, (100, 100), (140, 200))
     await desk.locator("#stage").press("s")
     counts = {}
-    for how in ("Take away", "Overlap", "Replace", "Add"):
+    for how in ("Subtract", "Intersect", "Replace", "Add"):
         await desk.wait_for_selector("[name=object]")
         await desk.get_by_label("What becomes of the mask").select_option(label=how)
         await click(desk, 140, 120)
         counts[how] = (await found(desk, 2))["count"]
         await desk.locator("#stage").press("Control+z")
-    assert counts == {"Take away": 4000 - 800, "Overlap": 800, "Replace": 1600, "Add": 4800}
+    assert counts == {"Subtract": 4000 - 800, "Intersect": 800, "Replace": 1600, "Add": 4800}
 
 
 async def test_a_box_is_dragged_around_an_object_of_a_layer_that_was_moved(objects, desk) -> None:
@@ -212,7 +212,7 @@ async def test_nobody_who_can_look_is_told_and_tried_again(browser, scenes, obje
     objects.declines = True
     async with editing(browser, scenes, status=429) as page:
         await page.locator("#stage").press("s")
-        await page.wait_for_selector("#notice >> text=Nobody can look at pictures right now")
+        await page.wait_for_selector("#notice >> text=Picking is unavailable")
         objects.declines = False
         await page.get_by_role("button", name="Try again").click()
         await page.wait_for_selector("[name=object]")
@@ -249,7 +249,7 @@ async def test_a_layer_is_rubbed_out_and_brought_back_to_the_pixel(desk, scale: 
     await desk.locator("#stage").press("o")
     steps = (await desk.evaluate(READ))["past"]
     before = await desk.evaluate(SHOWN, [200, 120])
-    await desk.get_by_role("button", name="Rub out").click()
+    await desk.get_by_role("button", name="Erase").click()
     await click(desk, 200.5, 120.5)
     spot = await desk.evaluate(SPOT)
     assert [abs(at - px / scale * 8) < 3 for at, px in zip(spot, (200.5, 120.5), strict=True)] == [True] * 2
@@ -258,7 +258,7 @@ async def test_a_layer_is_rubbed_out_and_brought_back_to_the_pixel(desk, scale: 
     [layer] = await desk.evaluate(LAYERS)
     assert layer["clip"] == hashlib.sha256(rest).hexdigest()
     assert await desk.evaluate(SHOWN, [200, 120]) != before
-    await desk.get_by_role("button", name="Bring back").click()
+    await desk.get_by_role("button", name="Restore").click()
     await drag(desk, (150.5, 120.5), (250.5, 120.5))
     assert await desk.evaluate(SHOWN, [200, 120]) == before
     assert [one["clip"] for one in await desk.evaluate(LAYERS)] == [None], "all of it is there again"

@@ -67,7 +67,7 @@ async def test_results_lie_beside_each_other_and_are_zoomed_together(desk) -> No
     await desk.locator("#stage").press("0")
     await desk.locator("#stage").press("+")
     before = await desk.evaluate(HELD)
-    await desk.get_by_role("button", name="All beside each other").click()
+    await desk.get_by_role("button", name="All side by side").click()
     await until(desk, LOADED, 5)
     found = await desk.evaluate(FIELDS, WALL)
     single = []

@@ -34,7 +34,7 @@ async def test_a_set_is_made_filled_tried_and_deleted(site: Site, page) -> None:
     await page.get_by_label("Name").fill("Pets")
     await page.get_by_role("button", name="Create").click()
     await page.get_by_role("heading", name="Pets").wait_for()
-    await page.get_by_text("It takes at least two labels").wait_for()
+    await page.get_by_text("A set needs at least two labels").wait_for()
     # files
     await page.get_by_label("Label", exact=True).fill("cat")
     await page.get_by_role("button", name="Add", exact=True).click()
@@ -55,7 +55,7 @@ async def test_a_set_is_made_filled_tried_and_deleted(site: Site, page) -> None:
     # tried
     await page.locator("#try-file").set_input_files(file(9))
     await page.get_by_role("button", name="Try", exact=True).click()
-    await page.get_by_text("Right on 3 of 4 examples left out in turn").wait_for()
+    await page.get_by_text("3 of 4 test examples right").wait_for()
     await page.get_by_text("chat says dog (60 %)").wait_for()  # it may still be coming
     # taken out
     await page.get_by_role("button", name="Remove cat, number 1").click()

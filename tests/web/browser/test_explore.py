@@ -36,7 +36,7 @@ async def test_a_picture_of_others_is_kept_opened_and_left(opened: Site, you, ax
         await you.locator(".tile a").first.click()
         await you.wait_for_url(f"**/pictures/{job.id}/1")
         assert await you.locator("#heart").get_attribute("aria-pressed") == "true"
-        assert await you.get_by_text("Asked by").count() == 1
+        assert await you.get_by_text("Author").count() == 1
         for number in (2, 3, 4):
             await you.keyboard.press("ArrowRight")
             await you.wait_for_url(f"**/pictures/{job.id}/{number}")

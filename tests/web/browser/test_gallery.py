@@ -98,7 +98,7 @@ async def test_going_back_finds_the_pictures_where_they_were(opened: Site, you) 
 
 async def test_a_first_model_of_ones_own_is_ready_to_be_trained(opened: Site, you) -> None:
     await you.goto(opened.web.url + "/projects")
-    await you.get_by_role("button", name="Begin with washers").click()
+    await you.get_by_role("button", name="Start with washers").click()
     await you.wait_for_url("**/projects/*", wait_until="commit", timeout=60_000)
     await you.get_by_text("Train it: there are enough good pictures.").wait_for()
     for label in ("All 16", "good 12", "scratched 2", "broken 2"):

@@ -191,8 +191,8 @@ async def test_a_picture_is_shared_and_the_link_taken_back_by_keys(opened: Site,
     assert await stranger.locator("h1").inner_text() == "My house"
     assert await stranger.evaluate("() => document.querySelector('figure img').naturalWidth > 0")
     await you.goto(opened.web.url + "/shares")
-    await you.get_by_role("button", name="Take back").press("Enter")
-    await you.wait_for_selector(".chip >> text=Taken back")
+    await you.get_by_role("button", name="Revoke").press("Enter")
+    await you.wait_for_selector(".chip >> text=Revoked")
     assert (await stranger.goto(link)).status == 404
     await context.close()
 
@@ -212,7 +212,7 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
     await you.locator(".toast", has_text="added to Best").get_by_role("link", name="Open").click()
     await you.wait_for_selector("h1 >> text=Best")
     await you.locator(".tile .mark").first.click()
-    await you.locator(".chosen-bar").get_by_role("button", name="Take out of this folder").click()
+    await you.locator(".chosen-bar").get_by_role("button", name="Remove from this folder").click()
     await you.wait_for_selector(".empty >> text=This folder is empty")
     await you.goto(opened.web.url + "/folders")
     assert await you.locator(".folder-name").all_inner_texts() == ["Best", "Houses"]
@@ -305,7 +305,7 @@ async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you
     await you.goto(page)
     await you.click("#more-button")
     await you.get_by_role("button", name="Post to Discord").click()
-    await you.wait_for_selector(".toast >> text=no channel on Discord where both you and the bot may write")
+    await you.wait_for_selector(".toast >> text=no channel on Discord where both you and the bot can write")
     channels = {number: Channel({YOU}, {YOU}, name=name) for number, name in ((100, "hall"), (101, "art"))}
     servers = Servers({10: Server("Here", channels, {YOU: False})})
     with opened.opened.services.directory.connected(servers):

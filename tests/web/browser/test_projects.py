@@ -80,7 +80,7 @@ async def test_a_newcomer_drops_trains_and_has_a_verdict(site: Site, teacher: Te
     await page.get_by_role("button", name="The verdict on picture 2 is wrong").click()
     await page.get_by_role("combobox", name="Label").select_option("good")
     await page.get_by_role("button", name="That is it").click()
-    await page.get_by_text("found wrong").wait_for()
+    await page.get_by_text("rated wrong").wait_for()
     await page.locator(".notice", has_text="1 new since version 1").wait_for()
 
 
@@ -185,7 +185,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
     # the next one by keys alone: a box, filled
     for key in ("p", "b", "Enter", "f"):
         await page.keyboard.press(key)
-    await page.get_by_role("button", name="Drop the mask").wait_for()
+    await page.get_by_role("button", name="Discard the mask").wait_for()
     async with page.expect_response("**/marks") as answered:
         await page.keyboard.press("2")
     other = await (await answered.value).json()
@@ -193,7 +193,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
     assert masks.read_mask(await site.opened.services.files.get(filled.mask)).painted
     # opened again from the grid
     await page.goto(f"{site.web.url}/projects/{project_id}/label?picture={answer['id']}")
-    await page.get_by_role("button", name="Drop the mask").wait_for()
+    await page.get_by_role("button", name="Discard the mask").wait_for()
     await shot(page, "projects-brush-again-1280-light")
     async with page.expect_response("**/marks") as answered:
         await page.keyboard.press("2")
@@ -223,7 +223,7 @@ async def test_the_grid_is_labelled_by_digits_and_walked_by_arrows(site: Site, p
     assert await counts(site, project_id) == {"good": 1, "scratch": 3}
     await page.keyboard.press("a")
     assert await page.locator(".item :checked").count() == 6
-    await page.get_by_role("button", name="Leave out").click()
+    await page.get_by_role("button", name="Exclude").click()
     await page.locator('[data-state="left_out"]').nth(5).wait_for()
 
 
@@ -242,11 +242,11 @@ async def test_a_training_is_cancelled_and_its_page_says_so(site: Site, teacher:
 async def test_a_project_is_forgotten_only_when_that_is_meant(site: Site, page) -> None:
     project_id = await project(site, good=1, bad=0)
     await sign_in(site, page, f"/projects/{project_id}/settings")
-    await page.get_by_role("button", name="Forget it").click()
+    await page.get_by_role("button", name="Delete the project").click()
     await page.locator("dialog").get_by_role("button", name="Cancel").click()
     assert (await site.you.get(f"/api/projects/{project_id}")).status == 200
-    await page.get_by_role("button", name="Forget it").click()
-    await page.locator("dialog").get_by_role("button", name="Forget it").click()
+    await page.get_by_role("button", name="Delete the project").click()
+    await page.locator("dialog").get_by_role("button", name="Delete the project").click()
     await page.get_by_text("No projects yet").wait_for()
 
 
@@ -328,4 +328,4 @@ async def test_the_forms_of_a_project_do_what_they_say_and_show_it(site: Site, p
     job = await tried(site, project_id, part(21))
     await page.goto(f"{here}/try#job-{job}")
     await page.get_by_role("button", name="The verdict on picture 1 is right").click()
-    await page.get_by_text("found right").wait_for()
+    await page.get_by_text("rated right").wait_for()

@@ -55,6 +55,6 @@ async def test_a_video_that_is_not_taken_says_why(opened: Site, browser) -> None
     await page.goto(await talk_page(opened))
     old = {"name": "old.mp4", "mimeType": "video/mp4", "buffer": video(moving(2), "mpeg4")}
     await page.set_input_files("#more-file", [old])
-    await page.get_by_text("H.264, HEVC, VP8, VP9 and AV1 are read").wait_for()
+    await page.get_by_text("Supported: H.264, HEVC, VP8, VP9 and AV1").wait_for()
     assert await page.locator("#more-pictures .attached").count() == 0
     await context.close()

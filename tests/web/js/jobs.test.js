@@ -9,9 +9,9 @@ export function a_job_goes_from_its_place_to_its_steps() {
   const loading = withState(QUEUED, { id: "a", state: "loading", model: "demo", fraction: 0.4 });
   equal([loading.position, stepOf(loading)], [null, ["Loading demo, 40 %", 0.4]]);
   const fetched = withState(QUEUED, { id: "a", state: "loading", model: "owner/name", fraction: 0.349, fetching: true, left: 360 });
-  equal(stepOf(fetched), ["The model owner/name is being fetched, 34 %, about 6 min", 0.349]);
-  const waits = withState(fetched, { id: "a", state: "queued", position: 0, eta: 15, why: "It can't be fetched: no route." });
-  equal([waits.status, waitingOf(waits)], ["queued", "It can't be fetched: no route. It is tried again in 15 s; the job keeps its place."]);
+  equal(stepOf(fetched), ["The model owner/name is being downloaded, 34 %, about 6 min", 0.349]);
+  const waits = withState(fetched, { id: "a", state: "queued", position: 0, eta: 15, why: "It can't be downloaded: no route." });
+  equal([waits.status, waitingOf(waits)], ["queued", "It can't be downloaded: no route. It is tried again in 15 s; the job keeps its place."]);
   equal(withState(waits, { id: "a", state: "queued", position: 2 }).why, "");
   const drawn = withState(loading, { id: "a", state: "progress", step: 6, total: 12, preview: "/p/6" });
   equal([drawn.loading, drawn.preview, stepOf(drawn)], [null, "/p/6", ["50 %", 0.5]]);
@@ -30,7 +30,7 @@ export function what_comes_late_does_not_wake_a_job_that_is_over() {
 
 export function a_held_queue_and_a_restart_are_told() {
   equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
-  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues by itself");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this continues automatically");
 }
 
 export function who_waits_before_a_worker_is_ready_reads_what_for() {

@@ -9,7 +9,7 @@ export function a_step_is_named_by_what_it_painted() {
   for (const [stroke, name] of [
     [DOT, "Brush"],
     [{ ...DOT, value: 0 }, "Erase"],
-    [{ tool: "rect", value: 0, box: [0, 0, 9, 9] }, "Rectangle, taken away"],
+    [{ tool: "rect", value: 0, box: [0, 0, 9, 9] }, "Rectangle, subtracted"],
     [{ tool: "lasso", value: 1, at: [0, 0], xy: "AAAAAA==" }, "Lasso"],
     [{ tool: "invert" }, "Invert"],
     [{ tool: "shrink", px: 2 }, "Shrink"],

@@ -4,7 +4,7 @@ that is kept; with heads that learn from defects that were missed and shown.
 What such a head says is laid on the detector's scale and the larger of the two counts: a defect that nobody
 showed is found as before, and held-out good parts give the limit of both together. The kind is told only from
 what the detector points at: where the whole picture is looked at, ten examples a kind say little
-(docs/inspect.md)."""
+(docs/evidence/own-models.md)."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace

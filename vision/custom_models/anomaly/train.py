@@ -479,7 +479,7 @@ def train_inspection(
         maps = []
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
-            yield step(f"looked at {number + 1} of {len(shots)}")
+            yield step(f"checked {number + 1} of {len(shots)}")
         total += candidate.stops(len(shots)) - len(shots)
         for number, _ in enumerate(candidate.fitting(maps, apart), 1):
             yield step(f"learned {number} of {candidate.stops(len(shots))}")
@@ -498,7 +498,7 @@ def train_inspection(
     # 3. Learn from defects that were shown.
     for number, item in enumerate(bad, 1):
         known.maps(item, best)
-        yield step(f"looked at {number} of {len(bad)} with defects")
+        yield step(f"checked {number} of {len(bad)} with defects")
     good_maps = [
         best.maps(shot.name, one, store) for shot, one in zip(shots, opened[best.extractor.side], strict=True)
     ]
@@ -630,7 +630,7 @@ def _teaching(
     learning = detector.learn_defects(good, bad, lambda scores: float(_limit(scores, shots, apart)["limit"]))
     for number in range(1, detector.STOPS + 1):
         next(learning)
-        yield f"taught {number} of {detector.STOPS}"
+        yield f"trained {number} of {detector.STOPS}"
     lesson = exhausted(learning)
     inspector.card["taught"] = {
         "pictures": len(bad),

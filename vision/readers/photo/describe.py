@@ -302,8 +302,8 @@ def shape_of(image: Image.Image) -> str:
 
 THERE = 0.15  # probability of a thing from which it is said to be there
 CANT = (
-    "Readers of photographs look at this one: they tell what it shows, whether a thing is there, how many"
-    " people's faces, its colours and its text. They can't answer that."
+    "Models for photographs read this one: what it shows, whether an object is there, how many faces, its"
+    " colours and its text. They can't answer that."
 )
 _WHAT = re.compile(
     r"(what|which).*\b(is|are|see|shown?s?|seen)\b.*\b(this|that|it|here|there|picture|photo\w*|image|see|table)\b"

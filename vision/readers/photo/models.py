@@ -235,7 +235,8 @@ def load_cutter(folder: Path, name: str, card: Mapping[str, Any], device: str, d
 
 CHANNELS, LAYERS, SCALE = 64, 18, 4
 TILE, MARGIN = 128, 16  # px of the small picture: a tile's side, and what it sees around itself
-SHARE = 0.5  # of the network's in the result; the rest is Lanczos': measured, see docs/decisions/pictures.md
+# of the network's in the result; the rest is Lanczos': measured, see docs/develop/decisions/pictures.md
+SHARE = 0.5
 
 
 class Compact(nn.Module):

@@ -808,7 +808,7 @@ STRENGTH = 0.3  # of the drawing over: motion stays as sketched, seams of the cu
 UPRIGHT = 20.0  # degrees: what turns farther would be drawn upright again, so it isn't drawn over
 LEAST_WAY = 0.04  # of a side: an object that has less room goes the other way
 NOTHING = "No object stands out that could be moved by itself, so the camera moves instead."
-TURNED_BACK = "The object had no room to go on, so it goes back."
+TURNED_BACK = "The object had no room to continue, so it moves back."
 T = TypeVar("T")
 Path = Callable[[Motion], tuple[Pose, Pose]]
 

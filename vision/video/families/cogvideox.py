@@ -32,7 +32,7 @@ class CogVideoX(VideoFamily):
         Operation.REMIX: "CogVideoXVideoToVideoPipeline",
     }
     refusals: Mapping[Operation, str] = dict.fromkeys(
-        FROM_OTHERS, "these weights draw from words alone; take CogVideoX I2V"
+        FROM_OTHERS, "these weights draw from words alone; use CogVideoX I2V"
     )
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -66,11 +66,11 @@ class CogVideoXPictures(CogVideoX):
     title = "CogVideoX I2V"
     pipelines = ("CogVideoXImageToVideoPipeline",)
     natively = {Operation.FIRST: "CogVideoXImageToVideoPipeline"}
-    by_windows = {Operation.EXTEND: "goes on from the last frame alone"}
+    by_windows = {Operation.EXTEND: "continues from the last frame alone"}
     refusals = {
         Operation.WORDS: "these weights start from a picture; give a first one",
-        Operation.REMIX: "these weights were trained with a picture beside the noise; take CogVideoX",
-        **dict.fromkeys(ENDINGS, "its pipelines know a first picture only; take LTX-Video or Wan VACE"),
+        Operation.REMIX: "these weights were trained with a picture beside the noise; use CogVideoX",
+        **dict.fromkeys(ENDINGS, "its pipelines accept a first picture only; use LTX-Video or Wan VACE"),
     }
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:

@@ -32,15 +32,18 @@ class VideoCard:
     """Defaults and abilities of one video model. Sides are in px.
 
     native_size: side of a square with the area of a frame that it was trained on. multiple: sides are whole
-    multiples of it. max_area: largest frame, in native areas. fps, usual_frames: of a video when nothing is
-    said. longest: frames of one call; longer videos are drawn in windows. draft_steps: of ``--draft``. remix:
-    how far from a video that is remixed, by what is asked for. motion: words that "low" and "high" add to the
+    multiples of it. num_inference_steps: steps of a video. guidance_scale: how strictly videos follow the
+    words. draft_steps: steps of ``--draft``. fps: frames a second when nothing is said. usual_frames: frames
+    of a video when nothing is said. longest: frames of one call; longer videos are drawn in windows.
+    max_area: largest frame, in native areas. output_scale: factor by which frames are enlarged.
+    guidance_scale_2: guidance of the transformer for the low noise; null = the same. flow_shift: shift of the
+    noise scheduler by the size of a frame, "480" up to 960×640 px and "720" above it; empty = as shipped.
+    sigmas: the noise at which each step of a distilled model begins; empty = the scheduler's own. loras: part
+    of the pipeline → name of a LoRA that the host has set up, which is added to the part's weights. remix:
+    how far a remix moves from its video, by what is asked for. motion: words that "low" and "high" add to the
     prompt. known: of families that put known frames between the others' latents, whether those have the noise
-    of the step ("noised") or none (a motion adapter trained so). output_scale: factor by which frames are
-    enlarged. guidance_scale_2: of the transformer for the low noise, None = the same. flow_shift: of the
-    noise scheduler by the size of a frame, "480" up to 960×640 px and "720" above it; {} = as shipped.
-    sigmas: the noise at which each step of a distilled model begins; () = the scheduler's own. loras: part
-    of the pipeline → name of a LoRA that the host has set up, which is added to the part's weights.
+    of the step ("noised") or none ("clean", of a motion adapter trained so). decode_timestep,
+    decode_noise_scale: what the decoder of LTX-Video takes besides the latents.
     """
 
     native_size: int

@@ -35,7 +35,7 @@ class HunyuanVideo(VideoFamily):
         Operation.REMIX: f"HunyuanVideo15Pipeline {FROM_LATENTS}",
     }
     refusals: Mapping[Operation, str] = dict.fromkeys(
-        FROM_OTHERS, "these weights draw from words alone; take HunyuanVideo 1.5 I2V"
+        FROM_OTHERS, "these weights draw from words alone; use HunyuanVideo 1.5 I2V"
     )
 
     def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -87,10 +87,10 @@ class HunyuanVideoPictures(HunyuanVideo):
         Operation.FIRST: "HunyuanVideo15ImageToVideoPipeline",
         Operation.REMIX: f"HunyuanVideo15ImageToVideoPipeline {FROM_LATENTS}, the first frame as its picture",
     }
-    by_windows = {Operation.EXTEND: "goes on from the last frame alone"}
+    by_windows = {Operation.EXTEND: "continues from the last frame alone"}
     refusals = {
         Operation.WORDS: "these weights start from a picture; give a first one",
-        **dict.fromkeys(ENDINGS, "its pipelines know a first picture only; take LTX-Video or Wan VACE"),
+        **dict.fromkeys(ENDINGS, "its pipelines accept a first picture only; use LTX-Video or Wan VACE"),
     }
 
     def prepare(self, pipe: Any, take: Take, card: VideoCard) -> Take:

@@ -19,11 +19,11 @@ from vision.video.families.family import (
     VideoFamily,
 )
 
-FIRST_FRAME_ONLY = "goes on from the last frame alone"
+FIRST_FRAME_ONLY = "continues from the last frame alone"
 NEEDS_PICTURE = "these weights start from a picture; give a first one"
-NO_END = "these weights know a first picture only; take Wan 2.1 FLF2V, 2.2 A14B or VACE"
+NO_END = "these weights accept a first picture only; use Wan 2.1 FLF2V, 2.2 A14B or VACE"
 NO_REMIX = (
-    "these weights were trained with pictures beside the noise and can't start from a video; take Wan's T2V"
+    "these weights were trained with pictures beside the noise and can't start from a video; use Wan's T2V"
 )
 
 PLAIN_SHIFTS = (1.0, 3.0, 5.0)  # of its makers' repositories; with another, somebody has trained for it
@@ -69,7 +69,7 @@ class Wan(VideoFamily):
         Operation.REMIX: "WanVideoToVideoPipeline",
     }
     refusals: Mapping[Operation, str] = dict.fromkeys(
-        FROM_OTHERS, "these weights draw from words alone; take Wan's I2V or VACE"
+        FROM_OTHERS, "these weights draw from words alone; use Wan's I2V or VACE"
     )
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -155,7 +155,7 @@ class WanFirstLast(WanFirst):
         Operation.REMIX: NO_REMIX,
         **dict.fromkeys(
             (Operation.FIRST, Operation.EXTEND, Operation.EXTEND_BACK),
-            "these weights need a first and a last picture; take Wan 2.1 I2V or 2.2 A14B",
+            "these weights need a first and a last picture; use Wan 2.1 I2V or 2.2 A14B",
         ),
     }
 
@@ -170,7 +170,7 @@ class WanPictures(WanFirst):
     refusals = {
         Operation.WORDS: NEEDS_PICTURE,
         Operation.REMIX: NO_REMIX,
-        Operation.EXTEND_BACK: "these weights always know the first frame; take VACE",
+        Operation.EXTEND_BACK: "these weights always need the first frame; use VACE",
     }
     guidance_scale = 3.5
     flow_shift = dict.fromkeys(SIZES, 5.0)
@@ -194,7 +194,7 @@ class Wan5B(Wan):
     natively = {Operation.WORDS: "WanPipeline", Operation.FIRST: "WanImageToVideoPipeline"}
     by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
     refusals = {
-        Operation.REMIX: "diffusers' pipeline for it knows Wan 2.1's decoder only; take Wan's T2V",
+        Operation.REMIX: "diffusers' pipeline for it knows Wan 2.1's decoder only; use Wan's T2V",
         **dict.fromkeys(ENDINGS, NO_END),
     }
 
@@ -220,7 +220,7 @@ class WanVace(Wan):
         Operation.BLEND: "5 frames of each video known",
         Operation.LOOP: "the picture known at both ends",
     }
-    refusals = {Operation.REMIX: "its pipeline begins with noise alone; take Wan's T2V"}
+    refusals = {Operation.REMIX: "its pipeline begins with noise alone; use Wan's T2V"}
 
     def arguments(self, pipe: Any, take: Take, card: VideoCard) -> dict[str, Any]:
         if not take.known:

@@ -463,7 +463,7 @@ export function withCutOut(state, mask, from, size, id, isHole) {
 
 // What a step of the history did, in a few words, told by what differs between the document before and after it. Pure.
 
-const STROKES = { brush: ["Erase", "Brush"], lasso: ["Lasso, taken away", "Lasso"], rect: ["Rectangle, taken away", "Rectangle"] };
+const STROKES = { brush: ["Erase", "Brush"], lasso: ["Lasso, subtracted", "Lasso"], rect: ["Rectangle, subtracted", "Rectangle"] };
 const OTHERS = { invert: "Invert", grow: "Grow", shrink: "Shrink" };
 /** @type {Record<Exclude<keyof State, "width" | "height" | "layers" | "mask">, string>} */
 const SETTINGS = { words: "Words", references: "References", amount: "Change", seed: "Seed", images: "How many pictures", keep_seam: "Keep every pixel outside", keep_structure: "Keep shapes" };

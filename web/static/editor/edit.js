@@ -71,18 +71,18 @@ function stepAmongTools(event) {
 /** @param {Editor} editor */
 const headPanel = (editor) => html`${toolButton("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${toolButton("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
   <span class="zooms">${toolButton("Zoom out", "minus", () => editor.zoom(0.8), false, "-")}<output>${Math.round((editor.view.scale / editor.view.density) * 100)} %</output>${toolButton("Zoom in", "plus", () => editor.zoom(1.25), false, "+")}</span>
-  ${toolButton("Show all of it", "fit", () => editor.fit(), false, "F")}`;
+  ${toolButton("Show the whole canvas", "fit", () => editor.fit(), false, "F")}`;
 
 /** The settings of the tool in hand. @param {Editor} editor @returns {TemplateResult} */
 function optionsPanel(editor) {
   const { tool: id } = editor;
   if (id === "pick") return pickingOptions(editor);
   const { help } = TOOLS.find((one) => one.id === id) ?? { help: "" };
-  const value = html`<span class="segments" role="group" aria-label="What it does">${smallButton(id === "restore" ? "Bring back" : "Paint", () => editor.set({ value: 1 }), editor.value === 1)}${smallButton(id === "restore" ? "Rub out" : "Take away", () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
+  const value = html`<span class="segments" role="group" aria-label="What it does">${smallButton(id === "restore" ? "Restore" : "Paint", () => editor.set({ value: 1 }), editor.value === 1)}${smallButton(id === "restore" ? "Erase" : "Subtract", () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
   const size = rangeField("Size", `${Math.round(editor.size)} px`, Math.log2(editor.size), LARGEST + 3, (exponent) => editor.set({ size: Math.round(2 ** exponent) }), 0.1);
   const tolerance = rangeField("Tolerance", String(editor.tolerance), editor.tolerance, 128, (found) => editor.set({ tolerance: found }));
   return html`${PAINTS.includes(id) ? size : nothing}${id === "wand" ? tolerance : nothing}${MARKS.includes(id) ? value : nothing}
-    ${editor.shape ? html`<span class="segments">${smallButton("Done", () => editor.finish())}${smallButton("Drop it", () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
+    ${editor.shape ? html`<span class="segments">${smallButton("Done", () => editor.finish())}${smallButton("Discard", () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
 }
 
 /** @param {Editor} editor */
@@ -147,7 +147,7 @@ function maskPanel({ editor, covered }) {
   return html`<section aria-label="Mask"><h2>Mask <span class="muted" role="status">covers ${covered === 0 || covered >= 1 ? Math.round(covered) : covered.toFixed(1)} %</span></h2>
     <div class="job-actions">${smallButton("Invert", () => editor.paint({ tool: "invert" }))}${smallButton("Grow", () => editor.paint({ tool: "grow", px }))}${smallButton("Shrink", () => editor.paint({ tool: "shrink", px }))}${smallButton("All", () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${smallButton("Clear", () => editor.clear())}</div>
     <div class="job-actions" role="group" aria-label="To a layer of its own">${smallButton("Copy to a layer", () => editor.cutOut(false))}${smallButton("Cut out and fill the hole", () => editor.cutOut(true))}</div>
-    <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or take it away">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
+    <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or clear it">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
   </section>`;
 }
 
@@ -485,7 +485,7 @@ class Intake {
 
 const SOON = 150; // ms until the mask's pixels are counted
 const LOOK_QUIET = 700; // ms without a change until the server is asked what would be drawn
-const NOTHING = "Paint what to redraw, make the canvas larger, or say what should be different.";
+const NOTHING = "Paint what to redraw, make the canvas larger, or say what to change.";
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
 const data = /** @type ({job: string, n: number, width: number, height: number} | {id: string}) & {asks: boolean}} */ (pageData());

@@ -19,15 +19,15 @@ import { edgePixel, fieldOf, outlinedPixel, Overlay, Pictures, Thumbs, View } fr
 /** @type {{id: Tool, key: string, label: string, icon: string, help: string}[]} */
 export const TOOLS = [
   { id: "brush", key: "b", label: "Brush", icon: "brush", help: "Paint over what to redraw" },
-  { id: "erase", key: "e", label: "Eraser", icon: "eraser", help: "Take paint away" },
+  { id: "erase", key: "e", label: "Eraser", icon: "eraser", help: "Erase paint" },
   { id: "rect", key: "r", label: "Rectangle", icon: "rect", help: "Drag, or press two corners" },
   { id: "lasso", key: "l", label: "Lasso", icon: "lasso", help: "Draw around it, or press corners and Enter" },
   { id: "wand", key: "w", label: "Wand", icon: "wand", help: "Press a colour to paint all of it that hangs together" },
   { id: "pick", key: "s", label: "Pick", icon: "point", help: "Press an object, or drag a box around it, to paint it" },
-  { id: "restore", key: "o", label: "Restore", icon: "restore-part", help: "Paint a layer's own picture back, or rub it out" },
+  { id: "restore", key: "o", label: "Restore", icon: "restore-part", help: "Restore a layer's own picture, or erase it" },
   { id: "move", key: "v", label: "Move", icon: "move", help: "Drag a layer, or its corners to scale it" },
   { id: "canvas", key: "c", label: "Canvas", icon: "crop", help: "Drag the edges to extend, or a frame to crop" },
-  { id: "hand", key: "h", label: "Hand", icon: "hand", help: "Drag to look elsewhere" },
+  { id: "hand", key: "h", label: "Hand", icon: "hand", help: "Drag to move the view" },
 ];
 export const PAINTS = /** @type {readonly Tool[]} */ (["brush", "erase", "restore"]);
 export const MARKS = /** @type {readonly Tool[]} */ (["rect", "lasso", "wand", "restore"]);
@@ -318,7 +318,7 @@ class Pointers {
     stage.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
-  /** Take back what has begun. Returns whether there was something. */
+  /** Cancel what you have started. Returns whether there was something. */
   cancel() {
     const { active } = this;
     this.active = null;
@@ -500,10 +500,10 @@ function brushMark(editor) {
 /** @typedef {keyof typeof HOW} How */
 /** @typedef {"new" | "also" | "not"} Way */
 
-export const HOW = { add: "Add", take: "Take away", replace: "Replace", overlap: "Overlap" };
-export const WAYS = { new: "New thing", also: "Also this", not: "Not this" };
+export const HOW = { add: "Add", take: "Subtract", replace: "Replace", overlap: "Intersect" };
+export const WAYS = { new: "New object", also: "Also this", not: "Not this" };
 const MOST_POINTS = 20;
-const NO_POINTS = "This studio can't tell what you point at. Name the object instead, or take the wand.";
+const NO_POINTS = "This studio can't tell what you point at. Name the object instead, or use the wand.";
 const NO_BOTH = "This studio has no model that finds objects. The wand finds what has one colour.";
 const NO_LAYER = "There is no layer there that can be seen.";
 
@@ -812,7 +812,7 @@ export class Editor {
   }
 
   redo() {
-    this.#went(this.history.redo(), "Done again");
+    this.#went(this.history.redo(), "Redone");
   }
 
   /** Undo or redo so many steps at once. @param {number} away  less than 0: back */
@@ -820,7 +820,7 @@ export class Editor {
     const step = () => (away < 0 ? this.history.undo() : this.history.redo());
     for (let left = Math.abs(away); left > 1; left--) step();
     if (!away) return;
-    this.#went(step(), `${countOf(Math.abs(away), "step")} ${away < 0 ? "undone" : "done again"}`);
+    this.#went(step(), `${countOf(Math.abs(away), "step")} ${away < 0 ? "undone" : "redone"}`);
     this.look();
   }
 
@@ -832,7 +832,7 @@ export class Editor {
     const box = /** @type {Box} */ ([edge(column, width), edge(row, height), edge(column + 1, width), edge(row + 1, height)]);
     const value = this.mask.isFull(box) ? 0 : 1;
     this.paint({ tool: "rect", value, box });
-    announce(`Field ${n} ${value ? "painted" : "taken away"}`);
+    announce(`Field ${n} ${value ? "painted" : "cleared"}`);
   }
 
   /** @param {Box | null} box @param {string} said */
@@ -886,7 +886,7 @@ export class Editor {
     if (this.state.layers.length >= MOST_LAYERS) return showError(FULL);
     const id = freeId(this.state);
     const state = withCutOut(this.state, this.mask, from, this.sizeOf(from), id, isHole);
-    if (!state) return showError("Nothing of what is painted lies on the selected layer.");
+    if (!state) return showError("The painted part doesn't overlap the selected layer.");
     this.found(new Uint8Array(this.mask.bits.length), state);
     this.take("move");
     this.select(id);

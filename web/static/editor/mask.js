@@ -1,6 +1,6 @@
 // What is painted, as pixels: the mask, its tiles, the strokes that change it, the wand, and masks as PNG files.
 
-// The mask as bytes, and the one way in which strokes become pixels: docs/editor.md defines it to the bit. Pure.
+// The mask as bytes, and the one way in which strokes become pixels: tests/studio/editor/reference.py defines it to the bit. Pure.
 
 /** @typedef {[left: number, top: number, right: number, bottom: number]} Box  px, the last two excluded */
 

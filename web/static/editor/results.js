@@ -162,7 +162,7 @@ export class Results {
     editor.show({ state: run.state, mask: null, split: 100, beside });
     editor.fit();
     this.draw();
-    announce("All pictures beside each other");
+    announce("All pictures side by side");
   }
 
   #apart() {
@@ -223,7 +223,7 @@ export class Results {
   }
 
   draw() {
-    render(this.run ? this.#strip(this.run.id) : html`<p class="muted small">What you draw comes here, to compare and keep.</p>`, this.place);
+    render(this.run ? this.#strip(this.run.id) : html`<p class="muted small">Results appear here, to compare and keep.</p>`, this.place);
   }
 
   /** @param {string} id */
@@ -240,7 +240,7 @@ export class Results {
       <div class="candidates" role="group" aria-label="Results">
         ${pick(null, html`<span>Before</span>`, "Before")}
         ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, `Picture ${n}`))}
-        ${button(this.isBeside, html`<span>All</span>`, "All beside each other", () => this.beside())}
+        ${button(this.isBeside, html`<span>All</span>`, "All side by side", () => this.beside())}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
       ${close}

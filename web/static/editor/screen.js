@@ -424,7 +424,7 @@ function cut(picture, { bits, width, height }) {
 /** @param {string} address @param {(size: {width: number, height: number}) => Promise<void>} onLarge  a large one is on its way @returns {Promise<Loaded>} with its full size alone */
 async function read(address, onLarge) {
   const answer = await fetch(address, { credentials: "same-origin" });
-  if (!answer.ok) throw new Error("A picture of this document isn't there any more, or it isn't yours to see.");
+  if (!answer.ok) throw new Error("A picture of this document is gone, or you don't have access to it.");
   const parts = [];
   const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (answer.body).getReader();
   for (let { done, value } = await reader.read(); !done && value; { done, value } = await reader.read()) {

@@ -119,7 +119,7 @@ function take(news) {
 new Taking("try", true, tryOn);
 new Taking("add", false, add);
 for (const time of document.querySelectorAll("time")) time.textContent = timeAgo(time.dateTime);
-askBefore(elementOf("delete", HTMLFormElement), `Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete");
+askBefore(elementOf("delete", HTMLFormElement), `Delete ${set.name}?`, "The set and its examples are deleted. Your pictures are kept.", "Delete");
 followNews(take);
 startPage();
 if (open.length) tellFound().catch(showError);

@@ -120,7 +120,7 @@ function startProjects() {
       location.assign(await makeWashers());
     } catch (error) {
       button.disabled = false;
-      button.textContent = "Begin with washers";
+      button.textContent = "Start with washers";
       showError(error);
     }
   });
@@ -133,7 +133,7 @@ function startDocuments() {
     if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
     event.preventDefault();
     const { askConfirmed } = await import("./core/dialog.js");
-    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
+    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document is deleted; pictures made from it are kept.", "Delete", { bad: true })) {
       const [, id = ""] = /\/documents\/(\w+)$/.exec(form.dataset.send ?? "") ?? [];
       await withCopies("readwrite", (all) => all.delete(copyKey(id))).catch(() => {});
       sendForm(form);
@@ -148,7 +148,7 @@ function startSignIn() {
   const token = location.hash.slice(1);
   if (token) {
     history.replaceState(null, "", location.pathname + location.search); // the token stays out of the history
-    showPanel(html`<h1>Sign in</h1><p class="muted">Looking at your link</p><progress aria-label="Looking at your link"></progress>`);
+    showPanel(html`<h1>Sign in</h1><p class="muted">Checking your link</p><progress aria-label="Checking your link"></progress>`);
     readSignIn(token).then(({ name, local }) => (local ? spendLink(token) : offerSignIn(name, token)), refuseSignIn); // of one's own machine nobody asks
   }
   addEventListener("hashchange", () => location.hash && location.reload()); // a link that is opened on this very page
@@ -184,9 +184,9 @@ async function spendLink(token) {
 /** @param {string} name @param {string} token */
 function offerSignIn(name, token) {
   showPanel(html`<h1>Continue as ${name}</h1>
-    <p class="muted">This browser then sees and makes what ${name} may see and make.</p>
+    <p class="muted">This browser can then see and make what ${name} can see and make.</p>
     <button class="button" type="button" @click=${() => spendLink(token)}>Continue as ${name}</button>
-    <p class="muted small">Not you? Close this page. The link is spent only by the button.</p>`);
+    <p class="muted small">Not you? Close this page. The link is used up only by the button.</p>`);
 }
 
 /** @param {unknown} error */

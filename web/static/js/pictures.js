@@ -133,7 +133,7 @@ function startFolder() {
   const empty = (/** @type {Filters} */ { q, kind, favourite }) => {
     const all = html`<a class="button quiet" href=${folder.href}>Show all pictures</a>`;
     if (folder.query === null && (q || kind || favourite)) return emptyState("search", "No picture fits", "Try fewer words or another filter.", all);
-    if (folder.query !== null) return emptyState("folder", "Nothing fits yet", "Pictures show up here by themselves when they fit.");
+    if (folder.query !== null) return emptyState("folder", "Nothing fits yet", "New pictures that match appear here automatically.");
     return emptyState("folder", "This folder is empty", "Select pictures and choose “Add to a folder”.", html`<a class="button" href="/pictures">Pictures</a>`);
   };
   const takeOut = async (/** @type {Tile[]} */ tiles) => {
@@ -142,7 +142,7 @@ function startFolder() {
     try {
       await takeOutOfFolder(folder.id, names);
       gallery.forget(tiles);
-      showToast(`${countOf(tiles.length, "picture")} taken out of ${folder.name}`, { press: { label: "Undo", work: back } });
+      showToast(`${countOf(tiles.length, "picture")} removed from ${folder.name}`, { press: { label: "Undo", work: back } });
     } catch (error) {
       showError(error);
     }
@@ -154,9 +154,9 @@ function startFolder() {
   const gallery = new Gallery(data, new Announcer(), {
     fixed: { folder: folder.id },
     empty,
-    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Take out of this folder", work: takeOut }] : [])],
+    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Remove from this folder", work: takeOut }] : [])],
   });
-  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete");
+  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder is deleted; its pictures are kept.", "Delete");
   listenForPictures(gallery);
   offerShare();
   tellAway(() => gallery.renew());

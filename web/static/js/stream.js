@@ -305,7 +305,7 @@ function startCreate() {
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
   const empty = () => show ? emptyState("search", "Nothing of this kind yet", "What you ask for appears here.", html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
-    ${drawn ? html`<p class="muted small">These were drawn by the model that draws here. Press one to draw it again.</p>` : nothing}
+    ${drawn ? html`<p class="muted small">Drawn by the model in use here. Press one to draw it again.</p>` : nothing}
     <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
   const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show);
   const older = document.getElementById("older");

@@ -152,7 +152,7 @@ function saw(turn) {
  */
 function strip({ id, frames }) {
   if (!frames.length) return nothing;
-  return html`<ol class="strip" aria-label="Frames of the video that were looked at">${frames.map(
+  return html`<ol class="strip" aria-label="Frames of the video that the model saw">${frames.map(
     ({ src, label, named }, i) => html`<li id="frame-${id}-${i + 1}" class=${named ? "named" : ""}>
       <img src=${src} alt="The video at ${label}" loading="lazy"><span>${label}</span></li>`,
   )}</ol>`;

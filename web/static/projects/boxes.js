@@ -124,11 +124,11 @@ export class Boxes {
 
   /** What is said of the boxes beside the labels. */
   panel() {
-    const placing = html`<p class="small">Arrows move the box, with Shift they change its size. Enter keeps it, Esc drops it.</p>`;
+    const placing = html`<p class="small">Arrows move the box, with Shift they change its size. Enter keeps it, Esc discards it.</p>`;
     const count = this.all.length;
     return html`<p class="muted small">${count ? `${count} ${count === 1 ? "box" : "boxes"} for the label that you give.` : "Drag a box around what you mean, if it is only a part of the picture."}</p>
       ${this.current ? placing : nothing}
       <div class="job-actions"><button class="button quiet small" type="button" @click=${() => this.begin()}>Box by keys <kbd>b</kbd></button>
-      ${count ? html`<button class="button quiet small" type="button" @click=${() => { this.set([]); this.onChange(); }}>Drop the boxes</button>` : nothing}</div>`;
+      ${count ? html`<button class="button quiet small" type="button" @click=${() => { this.set([]); this.onChange(); }}>Discard the boxes</button>` : nothing}</div>`;
   }
 }

@@ -227,7 +227,7 @@ export class Brush {
       ${this.tool === "box" ? nothing : html`<div class="job-actions"><button class="button quiet small" type="button" ?disabled=${!this.size} @click=${() => this.resize(-1)}>Smaller <kbd>,</kbd></button><button class="button quiet small" type="button" ?disabled=${this.size === SIZES.length - 1} @click=${() => this.resize(1)}>Larger <kbd>.</kbd></button></div>`}
       <div class="job-actions">${boxes.length ? html`<button class="button quiet small" type="button" @click=${() => this.fill(boxes)}>Fill the boxes <kbd>f</kbd></button>` : nothing}
       ${this.strokes.length ? html`<button class="button quiet small" type="button" @click=${() => this.undo()}>Undo stroke <kbd>u</kbd></button>` : nothing}
-      ${this.isPainted ? html`<button class="button quiet small" type="button" @click=${() => this.clear()}>Drop the mask</button>` : nothing}</div>
+      ${this.isPainted ? html`<button class="button quiet small" type="button" @click=${() => this.clear()}>Discard the mask</button>` : nothing}</div>
       ${this.isPainted ? html`<p class="muted small">What is painted goes with the label, in place of boxes.</p>` : nothing}`;
   }
 }

@@ -1,4 +1,4 @@
-// Pictures that come into a project: files, folders whose names are labels, zip files, pictures of the studio's.
+// Pictures that come into a project: files, folders whose names are labels, ZIP files, pictures of the studio's.
 import { fetchJson, leaveNote, newKey, Problem } from "../js/core/api.js";
 import { elementOf, goTo, takeChosen, takeDrops } from "../js/core/page.js";
 import { countOf, showError, showToast } from "../js/core/text.js";
@@ -7,7 +7,7 @@ import { countOf, showError, showToast } from "../js/core/text.js";
 
 /** @typedef {{file: File, label: string}} Labelled  label: "" = none of its own */
 
-/** Folders that are only places, as in zip files. */
+/** Folders that are only places, as in ZIP files. */
 const PLACES = ["images", "image", "pictures", "train", "test", "val", "valid", "validation", "data", "dataset", ""];
 const PICTURE = /\.(png|jpe?g|webp)$/i;
 
@@ -117,7 +117,7 @@ export class Intake {
   /** @param {Labelled[]} files */
   async #take(files) {
     const fit = files.filter(({ file }) => isPicture(file) || (this.how.zips && isZip(file)));
-    if (!fit.length) return showToast(this.how.zips ? "There is no picture and no zip file among these." : "There is no picture among these.", { bad: true });
+    if (!fit.length) return showToast(this.how.zips ? "There is no picture and no ZIP file among these." : "There is no picture among these.", { bad: true });
     if (this.how.sends === "all" && fit.length > MOST) return showToast(`A try takes up to ${MOST} pictures; these are ${fit.length}.`, { bad: true });
     if (this.form.ariaBusy === "true") return showToast("Wait until the pictures before these are there.");
     await this.#send(this.how.sends === "all" ? [fit] : this.#calls(fit), "");

@@ -91,7 +91,7 @@ class Desk {
     const item = this.now;
     this.#go("out", []);
     this.#leaveOut(item, true);
-    announce("Left out");
+    announce("Excluded");
   }
 
   undo() {
@@ -149,7 +149,7 @@ class Desk {
   #said() {
     const { length } = this.unsent;
     this.place.ariaBusy = String(length > 0);
-    this.status.textContent = length && this.outbox.isStuck ? `${countOf(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent by themselves.` : "";
+    this.status.textContent = length && this.outbox.isStuck ? `${countOf(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent automatically.` : "";
   }
 
   /** The server takes it back: the picture comes again. @param {Letter} letter @param {unknown} error */
@@ -234,14 +234,14 @@ class Desk {
       <div class="desk-picture"><div class="desk-frame"><img src=${item.whole} alt="The picture to label, ${item.said}" draggable="false"></div></div>
       <div class="desk-side">
         <p class="muted">${Math.max(1, this.left)} left${item.state === "disputed" ? html` · people disagree about this one` : nothing}</p>
-        ${item.doubt ? html`<p>It is called ${item.label}; version ${item.doubt.version}, which hadn’t seen it, takes it for ${item.doubt.rather}. Please look again.</p>` : nothing}
+        ${item.doubt ? html`<p>Its label is ${item.label}; version ${item.doubt.version}, which hadn’t seen it, labels it ${item.doubt.rather}. Please check it again.</p>` : nothing}
         <div class="desk-labels">${this.project.labels.map((label, index) => html`<button class="button quiet" type="button" @click=${() => this.label(label.name)}>
           ${index < KEYS ? html`<kbd>${index + 1}</kbd>` : nothing}<span>${label.name}${label.meaning ? html` <span class="meaning">${label.meaning}</span>` : nothing}</span></button>`)}</div>
         ${this.project.labels.length ? nothing : html`<p class="muted">There are no labels yet. Add some on <a href="${this.project.href}/settings">Settings</a>.</p>`}
         <div class="job-actions">
           <button class="button quiet small" type="button" @click=${() => this.skip()}>Skip <kbd>→</kbd></button>
           <button class="button quiet small" type="button" ?disabled=${!this.done.length} @click=${() => this.undo()}>Undo <kbd>←</kbd></button>
-          <button class="button quiet small" type="button" @click=${() => this.leaveOut()}>Leave out <kbd>x</kbd></button>
+          <button class="button quiet small" type="button" @click=${() => this.leaveOut()}>Exclude <kbd>x</kbd></button>
         </div>
         ${this.boxes.panel()}
         ${this.project.task === "detect" ? nothing : this.brush.panel(this.boxes.sides)}
@@ -374,7 +374,7 @@ class ObjectDesk {
   }
 
   leaveOut() {
-    this.#go("Left out", (item) => sendJson("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
+    this.#go("Excluded", (item) => sendJson("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
   }
 
   /**
@@ -406,7 +406,7 @@ class ObjectDesk {
 
   /** Whether the next box would have a label. */
   #named() {
-    if (!this.objects.label) showToast("Name what you draw a box around first.", { bad: true });
+    if (!this.objects.label) showToast("Choose a label before you draw a box.", { bad: true });
     return Boolean(this.objects.label);
   }
 
@@ -455,7 +455,7 @@ class ObjectDesk {
         <div class="desk-labels" role="group" aria-label="Label of the next box">${known.map((label, index) => html`<button class="button quiet" type="button" aria-pressed=${String(label === chosen)} @click=${() => this.choose(label)}>
           ${index < KEYS ? html`<kbd>${index + 1}</kbd>` : nothing}<span class="swatch" data-tone=${this.objects.tone(label)}></span><span>${label}</span></button>`)}</div>
         ${this.project.may.includes("manage") || !known.length ? html`<form class="inline" @submit=${(/** @type {SubmitEvent} */ event) => this.#add(event)}><input type="text" name="label" maxlength=${LONGEST} autocomplete="off" placeholder="New label" aria-label="New label"><button class="button quiet small">Add</button></form>` : nothing}
-        ${current ? html`<p class="small">Arrows move the box, with Shift they change its size. Enter keeps it, Esc drops it.</p>` : nothing}
+        ${current ? html`<p class="small">Arrows move the box, with Shift they change its size. Enter keeps it, Esc discards it.</p>` : nothing}
         <ul class="object-list" aria-label="Boxes on this picture">${this.objects.told().map(([label], at) => html`<li><span class="swatch" data-tone=${this.objects.tone(label)}></span><span>${label}</span><button class="icon-button" type="button" title="Remove this box" aria-label="Remove box ${at + 1}, ${label}" @click=${() => this.objects.drop(at)}>${icon("close")}</button></li>`)}</ul>
         <div class="job-actions">
           <button class="button" type="button" ?disabled=${this.busy} @click=${() => this.done()}>${what} <kbd>Enter</kbd></button>
@@ -464,7 +464,7 @@ class ObjectDesk {
           <button class="button quiet small" type="button" @click=${() => this.skip()}>Skip <kbd>→</kbd></button>
           <button class="button quiet small" type="button" ?disabled=${!all.length} @click=${() => this.undo()}>Undo a box <kbd>z</kbd></button>
           <button class="button quiet small" type="button" @click=${() => this.#named() && this.objects.begin()}>Box by keys <kbd>b</kbd></button>
-          <button class="button quiet small" type="button" @click=${() => this.leaveOut()}>Leave out <kbd>x</kbd></button>
+          <button class="button quiet small" type="button" @click=${() => this.leaveOut()}>Exclude <kbd>x</kbd></button>
         </div>
       </div>
     </div>`;

@@ -136,7 +136,7 @@ function startTry() {
 }
 
 function startSettings() {
-  if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), `Forget ${project.name}?`, "Its pictures, labels and versions go for good.", "Forget it");
+  if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), `Delete ${project.name}?`, "Its pictures, labels and versions are permanently deleted.", "Delete the project");
 }
 
 startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings });

@@ -80,7 +80,7 @@ async function finish(project, job) {
     leaveNote("said", "The training was stopped before it was done.");
     return location.reload();
   }
-  leaveNote("said", "A version is trained.");
+  leaveNote("said", "The new version is ready.");
   const { versions } = /** @type {{versions: {number: number}[]}} */ (await fetchJson(`/api/projects/${project.id}/versions`, {}));
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
 }

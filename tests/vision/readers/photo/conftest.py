@@ -78,7 +78,7 @@ class PhotoModels(Models):
         if role not in PACKAGED:
             return super().get(role, reporter)
         if not self.there:
-            raise ModelError(f"{role} couldn't be fetched: the package index can't be reached.")
+            raise ModelError(f"{role} couldn't be downloaded: the package index can't be reached.")
         return self.pretended[role]
 
 

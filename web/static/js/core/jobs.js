@@ -17,10 +17,10 @@ const KEPT = 6; // connections that a browser keeps to one address
 const GIVEN = 1500; // ms for them to answer
 const SMALL = new URL("../../favicon.svg", import.meta.url).pathname;
 const SIGNED_OUT = 4401;
-const AWAY = "The studio doesn't answer. Your jobs continue; this page comes back by itself.";
+const AWAY = "The studio doesn't answer. Your jobs continue; this page reconnects automatically.";
 const WHY = /** @type {Record<number, string>} by code of closing */ ({
-  4429: "Too many tabs are open for this one to stay live. Close some; it comes back by itself.",
-  1013: "Many people are here, so this page doesn't show what is new. It comes back by itself.",
+  4429: "Too many tabs are open for this one to stay live. Close some; it reconnects automatically.",
+  1013: "Many people are here, so this page doesn't show what is new. It reconnects automatically.",
 });
 
 /**
@@ -293,7 +293,7 @@ export function foldedRows(jobs, unfolded) {
 
 /** Where a job waits, in words. @param {LiveJob} job */
 export function waitingOf(job) {
-  if (job.paused) return "The studio restarts; this continues by itself";
+  if (job.paused) return "The studio restarts; this continues automatically";
   if (job.held) return "On hold: the queue is paused";
   if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
   if (job.starting) return `The studio is getting ready; ${(job.position ?? 1) > 1 ? `place ${job.position}` : "this is next"}`;
@@ -312,7 +312,7 @@ export function stepOf(job) {
     const share = job.fraction ?? null;
     if (job.fetching) {
       const come = share === null ? "" : `, ${Math.floor(share * 100)} %`;
-      return [`The model ${job.loading} is being fetched${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
+      return [`The model ${job.loading} is being downloaded${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
     }
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }

@@ -31,18 +31,18 @@ export async function likeTiles(all, on, gallery) {
     await setFavourite(tile.job, tile.n, on);
     tile.favourite = on;
   });
-  showToast(on ? `${countOf(done, "favourite")} added` : `${countOf(done, "favourite")} taken back`);
+  showToast(on ? `${countOf(done, "favourite")} added` : `${countOf(done, "favourite")} removed`);
   gallery.draw();
 }
 
 /**
- * One picture as it is, several as a zip file: sent by a form, so that the browser saves it while it comes.
+ * One picture as it is, several as a ZIP file: sent by a form, so that the browser saves it while it comes.
  * @param {Tile[]} tiles
  */
 export function downloadTiles(tiles) {
   const [first] = tiles;
   if (!first) return;
-  if (tiles.length > MOST_IN_ZIP) return showToast(`A zip file holds up to ${countOf(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
+  if (tiles.length > MOST_IN_ZIP) return showToast(`A ZIP file holds up to ${countOf(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
   const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
   if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: bytes, download: "" }).click();
   const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", target: "_blank", hidden: true }); // what is wrong with it is said there
@@ -50,7 +50,7 @@ export function downloadTiles(tiles) {
   document.body.append(form);
   form.submit();
   form.remove();
-  showToast(`${countOf(tiles.length, "picture")} as a zip file`);
+  showToast(`${countOf(tiles.length, "picture")} as a ZIP file`);
 }
 
 /**
