@@ -75,8 +75,8 @@ def downloads(profile: str) -> tuple[float, float]:
     models = PROFILES[profile]
     usual = {spec.partition("@")[0] for name, spec in models.items() if name.endswith("_MODEL")}
     chosen = {part.partition("=")[2].partition("@")[0] for part in models.get("IMAGE_MODELS", "").split(",")}
-    always = sum(DOWNLOADS.get(name, 0.0) for name in usual)
-    return always, always + sum(DOWNLOADS.get(name, 0.0) for name in chosen - usual)
+    always, more = (sum(DOWNLOADS.get(name, 0.0) for name in names) for names in (usual, chosen - usual))
+    return round(always, 1), round(always + more, 1)  # the same in any order of a set
 
 
 def proposed_profile(devices: list[dict[str, Any]]) -> str:

@@ -94,7 +94,7 @@ def test_what_is_found_has_a_place_a_label_and_a_score(
     nothing = capability("inspect")(alone, given.paths, models, Reporter(), tmp_path)
     assert nothing.verdicts[0].regions == () and nothing.verdicts[0].label == ""
     assert _short(nothing.verdicts[0]) == "nothing"
-    assert "Nothing" in nothing.verdicts[0].sentence
+    assert "None of its objects" in nothing.verdicts[0].sentence
     shown = Image.open(io.BytesIO(nothing.grid.data)).convert("RGB")
     plain = Image.open(given.paths[names[0]]).convert("RGB")
     assert np.array_equal(np.asarray(shown), np.asarray(plain)), "nothing is drawn where nothing is found"
