@@ -237,6 +237,18 @@ async def test_the_address_of_ones_own_machine_opens_signed_in(opened: Site, pag
     assert page.url == f"{opened.web.url}/"
 
 
+async def test_a_link_is_tried_again_where_the_studio_could_not_look_at_it(opened: Site, browser) -> None:
+    page = await browser.new_page()  # errors on its console are meant
+    busy = {"status": 503, "content_type": "application/json", "body": '{"detail": "The studio is busy."}'}
+    await page.route("**/api/session", lambda route: route.fulfill(**busy))
+    await page.goto(f"{opened.web.url}/in#a-capability")
+    await page.get_by_role("heading", name="You can't sign in right now").wait_for()
+    await page.unroute("**/api/session")
+    await page.get_by_role("button", name="Try again").click()
+    await page.wait_for_selector("#bar-prompt")
+    await page.close()
+
+
 async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:
     await you.route_web_socket("**/api/live*", lambda socket: asyncio.ensure_future(socket.close()))
     await you.goto(opened.web.url)

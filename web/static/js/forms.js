@@ -1,6 +1,6 @@
 // Pages of forms, and the little that scripts add to some of them.
-import { html, render } from "../vendor/lit-html/lit-html.js";
-import { copyKey, endSession, makeFolder, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { copyKey, endSession, makeFolder, Problem, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
 import { currentTheme, elementOf, icon, lettersOn, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
 import { capitalized, plainText, showError, showToast, timeAgo } from "./core/text.js";
 
@@ -149,7 +149,7 @@ function startSignIn() {
   if (token) {
     history.replaceState(null, "", location.pathname + location.search); // the token stays out of the history
     showPanel(html`<h1>Sign in</h1><p class="muted">Checking your link</p><progress aria-label="Checking your link"></progress>`);
-    readSignIn(token).then(({ name, local }) => (local ? spendLink(token) : offerSignIn(name, token)), refuseSignIn); // of one's own machine nobody asks
+    readSignIn(token).then(({ name, local }) => (local ? spendLink(token) : offerSignIn(name, token)), (error) => refuseSignIn(error, token)); // of one's own machine nobody asks
   }
   addEventListener("hashchange", () => location.hash && location.reload()); // a link that is opened on this very page
 }
@@ -177,7 +177,7 @@ async function spendLink(token) {
     await signIn({ token });
     location.replace(nextPage());
   } catch (error) {
-    refuseSignIn(error);
+    refuseSignIn(error, token);
   }
 }
 
@@ -189,11 +189,13 @@ function offerSignIn(name, token) {
     <p class="muted small">Not you? Close this page. The link is used up only by the button.</p>`);
 }
 
-/** @param {unknown} error */
-function refuseSignIn(error) {
-  showPanel(html`<h1>This link doesn't work</h1>
+/** @param {unknown} error @param {string} token  which is as good as before where the studio couldn't look at it */
+function refuseSignIn(error, token) {
+  const isRefused = error instanceof Problem && error.status >= 400 && error.status < 500;
+  showPanel(html`<h1>${isRefused ? "This link doesn't work" : "You can't sign in right now"}</h1>
     <div class="trouble">${icon("alert")}<p>${plainText(error instanceof Error ? error.message : String(error))}</p></div>
-    <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
+    ${isRefused ? nothing : html`<button class="button" type="button" @click=${() => spendLink(token)}>Try again</button>`}
+    <p ?hidden=${!isRefused}>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
 }
 
 startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "projects/projects": startProjects, "organise/shares": startShares, documents: startDocuments, in: startSignIn });
