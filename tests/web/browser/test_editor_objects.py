@@ -249,7 +249,7 @@ async def test_a_layer_is_rubbed_out_and_brought_back_to_the_pixel(desk, scale: 
     await desk.locator("#stage").press("o")
     steps = (await desk.evaluate(READ))["past"]
     before = await desk.evaluate(SHOWN, [200, 120])
-    await desk.get_by_role("button", name="Erase").click()
+    await desk.get_by_role("group", name="What it does").get_by_text("Erase").click()
     await click(desk, 200.5, 120.5)
     spot = await desk.evaluate(SPOT)
     assert [abs(at - px / scale * 8) < 3 for at, px in zip(spot, (200.5, 120.5), strict=True)] == [True] * 2
@@ -258,7 +258,7 @@ async def test_a_layer_is_rubbed_out_and_brought_back_to_the_pixel(desk, scale: 
     [layer] = await desk.evaluate(LAYERS)
     assert layer["clip"] == hashlib.sha256(rest).hexdigest()
     assert await desk.evaluate(SHOWN, [200, 120]) != before
-    await desk.get_by_role("button", name="Restore").click()
+    await desk.get_by_role("group", name="What it does").get_by_text("Restore").click()
     await drag(desk, (150.5, 120.5), (250.5, 120.5))
     assert await desk.evaluate(SHOWN, [200, 120]) == before
     assert [one["clip"] for one in await desk.evaluate(LAYERS)] == [None], "all of it is there again"
