@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from unittest import mock
 
 from jobs.queue import Admin
 from storage.sessions import Sessions
 from studio.authority import Action, Actor
-from studio.library import gallery
+from studio.library import downloads, gallery
 from studio.library.downloads import Zips
 from studio.library.gallery import Gallery
 from studio.library.shares import Shares
@@ -76,6 +77,17 @@ async def _shown(*_: Any, **__: Any) -> Visibility:
 
 async def _all_shown(gallery: Gallery, place: Any, pictures: Any) -> list[Visibility]:
     return [Visibility.SHOW for _ in pictures]
+
+
+async def _all_chosen(zips: Zips, actor: Actor, names: Any) -> list[Any]:
+    found, videos = await zips._database.read(partial(downloads._pick, names=names))
+    return [(job, picture, videos.get((job.id, picture.index))) for job, picture in found]
+
+
+async def _any_picture(shares: Shares, token: str, name: Any) -> tuple[Any, Any]:
+    if (share := await shares._find(token)) is None:
+        return None, None
+    return share, next(iter(await shares._allowed(share.user_id, await shares._picked([name]))), None)
 
 
 async def _unmasked(route: Any, call: Any) -> Any:
@@ -190,8 +202,8 @@ BUGS = (
         _sent_by_anybody,
         _on("GET /files/uploads/{sha256}", "GET /files/uploads/{sha256}.webp"),
     ),
-    Bug("authority isn't asked for ZIP files", _replaced(Zips, "_is_shown", _yes), _on("POST /api/zip")),
-    Bug("a link shows more than it stands for", _replaced(Shares, "_holds", _yes), _on(BY_LINK)),
+    Bug("authority isn't asked for ZIP files", _replaced(Zips, "_chosen", _all_chosen), _on("POST /api/zip")),
+    Bug("a link shows more than it stands for", _replaced(Shares, "_one", _any_picture), _on(BY_LINK)),
     Bug("blocked pictures are sent small", _replaced(Gallery, "_visible", _all_shown), _on(SMALL)),
     Bug(
         "blocked pictures are sent",
