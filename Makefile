@@ -121,6 +121,7 @@ walk: test-setup
 pictures: test-setup
 	@$(INSTALL) --editable '.[browser,train,ocr]'
 	$(BIN)/python -m proofs.pictures $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m proofs.web.strip)
 
 # Heavier proofs; their last figures are in docs/evidence/reliability.md. ARGS passes options on, such as ARGS="--bug …".
 # With ARGS=--postgres (not for the faults) their rows lie on a PostgreSQL server of their own; `make postgres-test` installs what that needs.

@@ -508,7 +508,9 @@ def style(desk: Desk) -> None:
     page.wait_text(f"version 1.*{DONE}", PATIENCE / 1000, since=since)
     found = [(f"learned from {STYLED} like this", learned[0][0]), ("and this", learned[1][0])]
     for prompt in (BOAT, f"{BOAT} --lora {LOOK}"):
-        found.append((prompt.replace(BOAT, "a red boat"), desk.picture(desk.drawn(f"{prompt} --seed 7"))))
+        since = page.imagine(prompt)
+        job = job_of(page.wait_text(f"{BOAT}.*{DONE}", DRAWING, since=since))
+        found.append((prompt.replace(BOAT, "a red boat"), desk.picture(job)))
     keep("style", beside(found, 260))
 
 
