@@ -295,7 +295,7 @@ def setting(
     """Return the field of a setting. help: sentences for its host. default: as it stands in ``.env``. read:
     from text to value; None = by the field's type. section: of the reference, which begins here. secret:
     never shown. basic: one that every host sets, in ``.env.example`` and by ``atelier setup``."""
-    metadata = {"default": default, "help": help, "read": read, "section": section}
+    metadata: dict[str, Any] = {"default": default, "help": help, "read": read, "section": section}
     metadata |= {"secret": secret, "basic": basic}
     return field(repr=not secret, metadata=metadata)
 
