@@ -991,7 +991,7 @@ def basic_settings() -> list[Field[Any]]:
 def env_example() -> str:
     """Return the text of ``.env.example``: the basic settings, each with its help and default."""
     lines = [
-        "# The settings that most hosts need. Copy this file to .env (chmod 600), or run `atelier setup`.",
+        "# The settings that most operators set. Copy this file to .env (chmod 600), or run `atelier setup`.",
         "# Lines here show the defaults. docs/reference/settings.md has the other settings.",
     ]
     for item in basic_settings():

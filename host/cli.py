@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "setup",
-        "ask for the settings that every host needs, write them into .env, and check them",
+        "ask for the settings that every operator needs, write them into .env, and check them",
         "atelier setup",
     )
     sandbox = add(

@@ -26,7 +26,6 @@ EXCUSED = {
     "fetching": "a state's name",
     "being told": "a value of a metric's label",
     "going on": "a value of a metric's label",
-    "previews film": "names of classes of CSS",
     "taught {first}": "a set's name in the database",
     "is beyond the {} megapixels allowed at once.": "a file's name comes before it",
 }

@@ -63,7 +63,7 @@ WORDS = re.compile(  # two words beside each other, or one that begins a label
 )
 
 # The program has one name for the person who runs it.
-BANNED_IN_TEXTS = BANNED | {r"(?:the|its|your) host(?:'s)?(?! name)": "the operator"}
+BANNED_IN_TEXTS = BANNED | {r"(?:the|its|your|every|most) hosts?(?:'s)?(?! name)": "the operator"}
 
 
 @dataclass(frozen=True, order=True)

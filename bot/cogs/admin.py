@@ -217,7 +217,7 @@ class Moderation(
             "Allow sexual content: off (anywhere), standard (in age-restricted channels), strict (nowhere)"
         )
     )
-    @app_commands.describe(level="How strict it is; default: as the host has set it")
+    @app_commands.describe(level="How strict it is; default: as the operator has set it")
     @answers_privately
     async def level(
         self, interaction: discord.Interaction, level: Literal["off", "standard", "strict", "default"]
@@ -227,7 +227,7 @@ class Moderation(
         await whisper(interaction, f"The level here is {rules.level}.")
 
     @app_commands.command(description="Hide or block pictures that the classifier flags, at level standard")
-    @app_commands.describe(treatment="What to do with them; default: as the host has set it")
+    @app_commands.describe(treatment="What to do with them; default: as the operator has set it")
     @answers_privately
     async def pictures(
         self, interaction: discord.Interaction, treatment: Literal["spoiler", "block", "default"]

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from unittest import mock
 
-from studio.moderation import moderator
+from studio.moderation import rules
 from studio.moderation.moderator import AnswerBlocked, Listener
-from studio.moderation.rules import judge
 
 OWN = ("purple elephant", "zorblax*", "dolmikug" * 7)
 TERMS = ("naked", "blowjob", "erect penis", "masturbating", "purple elephant", "zorblaxing", OWN[2])
@@ -97,7 +96,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--terms", type=int, default=len(TERMS))
     options, bad, pairs, began = parser.parse_args(), 0, 0, time.monotonic()
-    with mock.patch.object(moderator, "judge", lru_cache(maxsize=4096)(judge)):
+    with mock.patch.object(rules, "judge", lru_cache(maxsize=4096)(rules.judge)):
         for term in TERMS[: options.terms]:
             for way in WAYS:
                 reports = [tried(way(term), before) for before in BEFORE]

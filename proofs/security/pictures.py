@@ -178,9 +178,9 @@ def slow_ones() -> list[tuple[str, bytes]]:
 def peak_of(data: bytes, *, confined: bool = True) -> int:
     """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps
     (the negative control)."""
-    code = "import sys; from studio.media import media_process as g; g.prepare();"
+    code = "import sys; from studio.media import confinement, media_process as g; g.prepare();"
     code += (
-        "g.confine.limit(g.MAX_MEMORY, g.COMMANDS['clean'][1]); g.confine.shut_in();"
+        "confinement.limit(g.MAX_MEMORY, g.COMMANDS['clean'][1]); confinement.shut_in();"
         if confined
         else "g.MAX_PIXELS = 10**12;"
     )

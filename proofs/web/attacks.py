@@ -18,7 +18,7 @@ from unittest import mock
 
 from core.redact import RedactingFormatter
 from host.process import redactor
-from studio.studio import Studio
+from studio.requests.prompts import Requests
 from tests.security.hostile import known, mutated
 from tests.studio.conftest import png
 from tests.web.conftest import COOKIE, Browser, Site, open_site
@@ -141,7 +141,7 @@ async def canaries(site: Site) -> tuple[bool, str]:
             await browser.ask("POST", "/api/uploads", data=png(40 + number)[:-9], headers=headers)
             await browser.ask("PATCH", "/api/settings", json={"suffix": f"--{new()}"})
             planted.append(browser.cookie or new())
-            with mock.patch.object(Studio, "read", broken):
+            with mock.patch.object(Requests, "imagine", broken):
                 answer = await browser.post("/api/jobs", {"prompt": new()})
             assert answer.status == 500 and planted[-1].encode() not in answer.body
         logging.getLogger("tests").error("%s", control := new())

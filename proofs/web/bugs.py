@@ -18,8 +18,8 @@ from studio.library.gallery import Gallery
 from studio.library.shares import Shares
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
+from studio.requests.prompts import Requests
 from studio.rights import Rights
-from studio.studio import Studio
 from tests.web.cells import Cell, From, key_of
 from tests.web.world import AUTHOR, World
 from web import dispatch, guard
@@ -119,12 +119,12 @@ def _anybodys_session(world: World) -> AbstractContextManager[Any]:
 
 
 def _anybodys_draft(world: World) -> AbstractContextManager[Any]:
-    drafted = Studio.drafted
+    confirmed = Requests.confirmed
 
-    async def found(studio: Studio, actor: Actor, draft_id: str) -> Any:
-        return await drafted(studio, Actor(AUTHOR.id or 0, None), draft_id)
+    async def found(requests: Requests, actor: Actor, draft_id: str) -> Any:
+        return await confirmed(requests, Actor(AUTHOR.id or 0, None), draft_id)
 
-    return mock.patch.object(Studio, "drafted", found)
+    return mock.patch.object(Requests, "confirmed", found)
 
 
 def _never_expires(world: World) -> AbstractContextManager[Any]:
@@ -174,7 +174,7 @@ BUGS = (
     Bug("bans of a server aren't looked up", _replaced(Admin, "barred", _no), _on("GET /files/{job}/{n}")),
     Bug(
         "Explore shows channels that aren't read",
-        _replaced(gallery, "_readable", _every_channel),
+        _replaced(gallery, "readable_channels", _every_channel),
         _on("GET /api/explore"),
     ),
     Bug("bans aren't looked up", _replaced(Admin, "barred", _no), _on("PATCH /api/settings")),

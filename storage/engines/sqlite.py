@@ -226,13 +226,13 @@ def read_only(database: Path) -> sqlite3.Connection:
 
 
 def find_flaw(database: Path, connect: Callable[[Path], sqlite3.Connection] = sqlite3.connect) -> str:
-    """Return what is wrong with a file that is there, "" = nothing."""
+    """Return what is wrong with a file that is there, in a line; "" = nothing."""
     try:
         with closing(connect(database)) as connection:
             (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return str(error)
-    return "" if first == "ok" else str(first)
+    return "" if first == "ok" else " ".join(str(first).removeprefix("*** in database main ***").split())
 
 
 def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:

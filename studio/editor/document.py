@@ -94,7 +94,7 @@ class Layer(_Strict, frozen=True):
 
 
 class Lasso(_Strict, frozen=True, tag_field="tool", tag="lasso"):
-    """What lies within a line of at least three points. value: 1 paints, 0 takes away. at: the first
+    """What lies within a line of at least three points. value: 1 paints, 0 erases. at: the first
     point, in ⅛ px. xy: base64 of pairs of little-endian int16, how far each point lies from the one
     before, in ⅛ px."""
 
@@ -120,7 +120,7 @@ class Lasso(_Strict, frozen=True, tag_field="tool", tag="lasso"):
 
 
 class Brush(Lasso, frozen=True, tag_field="tool", tag="brush"):
-    """A line. value: 1 paints, 0 takes away. at: the first point, in ⅛ px. xy: base64 of pairs of
+    """A line. value: 1 paints, 0 erases. at: the first point, in ⅛ px. xy: base64 of pairs of
     little-endian int16, how far each point lies from the one before, in ⅛ px. r: radii in ⅛ px, one for
     all points or one for each."""
 
@@ -133,7 +133,7 @@ class Brush(Lasso, frozen=True, tag_field="tool", tag="brush"):
 
 
 class Rect(_Strict, frozen=True, tag_field="tool", tag="rect"):
-    """A rectangle. value: 1 paints, 0 takes away. box: left, top, right and bottom, px; right and bottom
+    """A rectangle. value: 1 paints, 0 erases. box: left, top, right and bottom, px; right and bottom
     are not part of it."""
 
     value: Annotated[int, Meta(ge=0, le=1)]

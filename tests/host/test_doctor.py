@@ -357,7 +357,7 @@ def test_backups_and_pictures_are_counted(examine, tmp_path: Path) -> None:
     next(folder.iterdir()).rename(tmp_path / "backups" / "atelier-20260101T000000000000Z-daily.db")
     told = examine(BACKUP_DIR=str(folder))[1]
     assert f"note  Backups    1 are still in {tmp_path / 'backups'}" in told
-    assert "look  Pictures   3 named by rows, 2 of them in" in text and "; 3 that none names" in text
+    assert "note  Pictures   3 named by rows, 2 of them in" in text and "; 3 that none names" in text
 
 
 @pytest.mark.parametrize(

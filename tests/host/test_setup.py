@@ -148,6 +148,16 @@ def test_the_downloads_are_those_of_all_models_of_the_profiles() -> None:
     assert "min a picture or more" in list(setup.profile_lines([CPU]))[1]
 
 
+def test_the_pages_for_hosts_name_the_same_downloads_and_the_same_invitation() -> None:
+    names = ("requirements", "discord-app")
+    pages = {name: (ROOT / "docs" / "host" / f"{name}.md").read_text(encoding="utf-8") for name in names}
+    for profile in setup.CARDS:
+        least, most = setup.downloads(profile)
+        assert re.search(rf"`{profile}`, .*\| {least:.0f} to {most:.0f} GB \|", pages["requirements"])
+    [permissions] = re.findall(r"permissions=(\d+)", pages["discord-app"])
+    assert f"permissions={permissions}" in setup.invite_link(ID)
+
+
 @pytest.mark.slow
 def test_a_person_at_a_terminal_is_led_through(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")  # not on Windows

@@ -17,7 +17,7 @@ Every button keeps working for as long as its message exists, also after a resta
 press it under a picture that others see; under a private one it is the author alone. \
 [Rights](rights.md) has the whole table.
 
-With Remix on (`/settings`), the buttons that draw anew first open a window in which you edit the prompt."""
+With Remix on (`/settings`), the buttons that draw again first open a window in which you edit the prompt."""
 JOB = {
     "upscale": "posts one picture alone, with more buttons",
     "vary": "makes four pictures like this one",
@@ -97,7 +97,7 @@ PROJECT = {
     "compare": "compares two versions",
     "forget": "deletes the project and everything in it, after a question",
     "skip": "shows another picture; this one comes again later",
-    "back": "takes back the last label",
+    "back": "undoes the last label",
     "leave": "excludes the picture from training and shows the next one",
     "newlabel": "opens a window for a label that isn't in the list yet",
     "done": "ends labelling",
@@ -119,7 +119,7 @@ def _shown(look: ButtonStyle) -> str:
 
 
 def _who(action: str) -> str:
-    return roles(TABLE[RIGHTS[action]].public) if action in RIGHTS else "whoever sent the picture"
+    return roles(TABLE[RIGHTS[action]].public) if action in RIGHTS else "the sender"
 
 
 def buttons_page() -> str:

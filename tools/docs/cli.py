@@ -35,7 +35,7 @@ def _commands(of: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
         for name, command in group.choices.items():
             whole = f"{before}{name}"
             rows = list(_arguments(command, whole))
-            parts = [f"## atelier {whole}", sentence(about[name], f"atelier {whole}")]
+            parts = [f"## {code(f'atelier {whole}')}", sentence(about[name], f"atelier {whole}")]
             if example := (command.epilog or "").removeprefix("For example: "):
                 parts.append(f"```sh\n{example}\n```")
             if rows:

@@ -31,6 +31,7 @@ def takes(read: Callable[[str], Any]) -> str:
 def settings_page() -> str:
     """Return the page."""
     groups: dict[str, list[list[str]]] = {}
+    basic = [item.name.upper() for item in fields(Settings) if item.metadata.get("basic")]
     of = sections()
     for item in fields(Settings):
         name, meta = item.name.upper(), item.metadata
@@ -43,4 +44,6 @@ def settings_page() -> str:
         f"## {cell(group)}\n\n{table(('setting', 'default', 'takes', 'what it does'), rows)}"
         for group, rows in groups.items()
     ]
+    if basic:
+        parts.insert(0, f"Most hosts set only these: {code(*basic)}. `.env.example` has them.")
     return page("Settings", INTRO, *parts)

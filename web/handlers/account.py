@@ -49,7 +49,7 @@ class Account:
         return Leave(url, attempt)
 
     async def from_discord(self, call: Call) -> Answer:
-        """Begin a session of whoever comes back from Discord's page, or say why not."""
+        """Begin a session of the person who comes back from Discord's page, or say why not."""
         if self._discord is None:
             raise Refused(HTTPStatus.NOT_FOUND, OFF)
         try:

@@ -38,7 +38,7 @@ async def questions_page(call: Call) -> Answer:
 
 
 async def conversation_page(call: Call) -> Answer:
-    """The conversation up to a question, and the form to go on."""
+    """The conversation up to a question, and the form that continues it."""
     values = await _conversation(call, call.path["job"])
     return Html("talk", values, tab="/ask")
 

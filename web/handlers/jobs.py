@@ -221,7 +221,7 @@ async def describe_queued(call: Call, queued: Sequence[Job]) -> list[dict[str, A
 
 
 async def complete(call: Call) -> Answer:
-    """Return whole prompts that go on from what is typed, and what in it means nothing or has no effect;
+    """Return whole prompts that begin with what is typed, and what in it means nothing or has no effect;
     before anything is typed also the models to choose among."""
     text, own = call.query.get("text", ""), call.studio.own
     found, marks = await own.suggestions(call.actor, text), await own.marks(call.actor, text)
@@ -236,7 +236,7 @@ async def complete(call: Call) -> Answer:
 
 
 async def keep_clip(call: Call) -> Answer:
-    """Keep a video that the person sends, to go on from."""
+    """Keep a video that the person sends, as a source."""
     name, clip, poster = await call.studio.video_requests.keep(call.actor, sent_picture(call))
     shape = {"clip": name, "seconds": round(clip.seconds, 2), "thumb": f"/files/uploads/{poster}.webp"}
     return Json(shape, HTTPStatus.CREATED)
@@ -250,7 +250,7 @@ async def upload(call: Call) -> Answer:
 
 
 async def list_queues(call: Call) -> Answer:
-    """Return what runs and waits in the servers that the person manages, none for anybody else."""
+    """Return what runs and waits in the servers that the person manages, none for others."""
     return Json({"queues": await describe_queues(call)})
 
 

@@ -1,5 +1,6 @@
 """Every family of video models × every operation, on tiny models that the real code has loaded from their
-folders: drawn in one call, in windows, or refused with the reason. Prints the table of docs/video.md.
+folders: drawn in one call, in windows, or refused with the reason. Prints the table of
+docs/reference/video-models.md.
 
     PYTHONPATH=. python -m proofs.vision.video.operations [family …] [--sizes 32x32 64x32 32x64]
 

@@ -167,7 +167,7 @@ export class Results {
     const { name } = item;
     const words = splitPrompt(item.prompt).words;
     const own = words === splitPrompt(this.job.prompt).words ? "" : words; // what was typed says more than how it is called
-    return tile(own || name, own ? `${name}: ${own}` : name, html`${boxOf(item)}${noted(item)}`, this.#state(item), !item.over);
+    return tile(own || name, own ? `${name}: ${own}` : name, html`${boxOf(item, this.picture)}${noted(item)}`, this.#state(item), !item.over);
   }
 
   /** @param {LiveJob} one */
@@ -253,8 +253,8 @@ const tile = (name, title, box, state, busy) => html`<article class="result" ari
   <div class="result-state">${state}</div>
 </article>`;
 
-/** The box of a result: where it waits, what it looks like so far, its pictures. All of one size, so nothing moves. @param {LiveJob} job */
-function boxOf(job) {
+/** The box of a result: where it waits, what it looks like so far, its pictures. All of one size, so nothing moves. @param {LiveJob} job @param {Picture} picture  that it is made from */
+function boxOf(job, picture) {
   if (job.error) return problemOr(job.error, "");
   if (job.pictures.length) {
     return html`<div class="result-pictures" data-count=${job.pictures.length}>${job.pictures.map((one) =>
@@ -266,9 +266,20 @@ function boxOf(job) {
   if (job.over) return html`<p class="result-words">There is no picture</p>`;
   if (job.status === "queued") return html`<p class="result-words">${waitingOf(job)}</p>`;
   const share = stepOf(job)[1];
-  const plays = job.group === "videos" && (job.width ?? 1) >= (job.height ?? 1); // frames as wide as the box
-  return html`${job.shown ? html`<img class="result-preview ${plays ? "previews film" : ""}" src=${job.shown} alt="" @load=${plays ? playStrip : null}>` : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
+  const preview = job.group === "videos" ? videoPreview(job, picture) : html`<img class="result-preview" src=${job.shown} alt="">`;
+  return html`${job.shown ? preview : html`<p class="result-words" aria-hidden="true">${stepOf(job)[0]}</p>`}
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
+}
+
+/** The frames of a video so far, in turn, in a box of the video's shape. @param {LiveJob} job @param {Picture} picture  that it is made from */
+function videoPreview(job, picture) {
+  const { width, height } = job.width && job.height ? job : picture;
+  const play = (/** @type {Event} */ event) => {
+    const frame = /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).parentElement);
+    frame.style.aspectRatio = `${width} / ${height}`;
+    playStrip(event);
+  };
+  return html`<div class="result-frame ${(height ?? 1) > (width ?? 1) ? "tall" : ""}"><img class="result-preview previews film" src=${job.shown} alt="" @load=${play}></div>`;
 }
 
 /** What is to be known of pictures, over their lower edge. @param {LiveJob} job */
