@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,9 @@ class Desk:
         self.bot.tab.set_viewport_size(CHANNEL)
         return picture
 
-    def clear(self) -> None:
-        """Show no message of before any more."""
+    @contextmanager
+    def cleared(self) -> Iterator[None]:
+        """Show no message of before meanwhile."""
         self.bot.tab.evaluate(
             """list => { const sheet = new CSSStyleSheet();
             for (const one of document.querySelectorAll(list))
@@ -204,6 +206,8 @@ class Desk:
             document.adoptedStyleSheets = [sheet]; }""",
             MESSAGES,
         )
+        yield
+        self.bot.tab.evaluate("() => { document.adoptedStyleSheets = []; }")
 
     # The web
 
@@ -240,34 +244,37 @@ class Desk:
 
 def bot_imagine(desk: Desk) -> None:
     """`/imagine` in the channel: typed, previewed, four pictures, the second on its own."""
-    desk.clear()
-    page, tab = desk.bot, desk.bot.tab
-    tab.set_viewport_size({"width": LIST + 930, "height": HEAD + 860})
-    film = Animation(tab, {"x": LIST, "y": HEAD, "width": 930, "height": 860})
-    since = page.newest()
-    tab.locator("#channel-composer-input").click()
-    film.snap(500)
-    film.type("/imagine")
-    tab.locator('.command-entry[data-entry-key$=":imagine"]').click()
-    tab.locator(".command-chip").wait_for()
-    film.type(HOUSE)
-    film.snap(500)
-    tab.wait_for_timeout(900)
-    tab.keyboard.press("Enter")
-    over = re.compile(re.escape(finished(HOUSE)) + ".*" + DONE, re.S)
-    page.wait_text(HOUSE, since=since)
-    drawing = tab.locator(MESSAGES).last.locator(".message-attachments, .attachments")
-    film.follow(lambda: any(over.search(text) for text in page.texts(since)), drawing)
-    tab.wait_for_timeout(600)
-    tab.mouse.move(0, 0)
-    film.snap(1500)
-    since = page.press(finished(HOUSE), "U2")
-    page.wait_text("Image #2", DRAWING, since=since)
-    tab.wait_for_timeout(700)
-    tab.mouse.move(0, 0)
-    film.snap(2500)
-    film.keep("bot-imagine")
-    tab.set_viewport_size(CHANNEL)
+    with desk.cleared():
+        page, tab = desk.bot, desk.bot.tab
+        tab.set_viewport_size({"width": LIST + 930, "height": HEAD + 860})
+        film = Animation(tab, {"x": LIST, "y": HEAD, "width": 930, "height": 860})
+        since = page.newest()
+        tab.locator("#channel-composer-input").click()
+        tab.wait_for_timeout(1000)
+        film.snap(500)
+        film.type("/imagine")
+        tab.locator('.command-entry[data-entry-key$=":imagine"]').click()
+        tab.locator(".command-chip").wait_for()
+        film.type(HOUSE)
+        film.snap(500)
+        tab.wait_for_timeout(900)
+        tab.keyboard.press("Enter")
+        over = re.compile(re.escape(finished(HOUSE)) + ".*" + DONE, re.S)
+        page.wait_text(HOUSE, since=since)
+        drawing = tab.locator(MESSAGES).last.locator(".message-attachments, .attachments")
+        film.follow(lambda: any(over.search(text) for text in page.texts(since)), drawing)
+        grid = tab.locator(MESSAGES).last.locator("img.attachment-image")
+        page.until(lambda: grid.evaluate("e => e.naturalWidth") >= 512, what="the picture itself")
+        tab.mouse.move(0, 0)
+        tab.wait_for_timeout(1000)
+        film.snap(1500)
+        since = page.press(finished(HOUSE), "U2")
+        page.wait_text("Image #2", DRAWING, since=since)
+        tab.wait_for_timeout(700)
+        tab.mouse.move(0, 0)
+        film.snap(2500)
+        film.keep("bot-imagine")
+        tab.set_viewport_size(CHANNEL)
 
 
 def web_imagine(desk: Desk) -> None:
@@ -544,12 +551,13 @@ def privacy(desk: Desk) -> None:
 def commands(desk: Desk) -> None:
     """The commands as they are offered, and a server's rules."""
     tab, page = desk.bot.tab, desk.bot
-    desk.clear()
-    tab.locator("#channel-composer-input").click()
-    tab.keyboard.type("/")
-    tab.locator(".command-entry").first.wait_for()
-    tab.wait_for_timeout(700)
-    keep("commands", as_image(tab.screenshot(clip={"x": LIST, "y": HEAD, "width": 744, "height": 808})), 600)
+    with desk.cleared():
+        tab.locator("#channel-composer-input").click()
+        tab.keyboard.type("/")
+        tab.locator(".command-entry").first.wait_for()
+        tab.wait_for_timeout(700)
+        shown = {"x": LIST, "y": HEAD, "width": CHANNEL["width"] - LIST, "height": CHANNEL["height"] - HEAD}
+        keep("commands", as_image(tab.screenshot(clip=shown)), 600)
     tab.keyboard.press("Backspace")
     since = page.run("studio rules")
     page.wait_text("Only you can see this", since=since)
