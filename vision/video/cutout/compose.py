@@ -621,7 +621,7 @@ def _change(one: np.ndarray, other: np.ndarray) -> float:
 
 AT_ONCE = 16  # frames that are drawn over, all in one batch
 RAMP = 4  # frames from one that stays as it is to one that shows all of its change
-AROUND = 0.06  # of a side, around what the sketch has touched: the model may change that, too
+AROUND = 0.06  # of a side, around what the sketch has touched: there is the tone of its ground read
 
 
 @dataclass(frozen=True, eq=False)
@@ -708,17 +708,17 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
 
 def kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
     """Return what is kept of a change (h, w, 3), 255 = from black to white: that in the mask ("L", of any
-    size) and around it, less the tone that the model gives to the ground there, which nobody has touched.
-    Videos that go on from videos would take it up each time."""
+    size), less the tone that the model gives to the ground around it, which nobody has touched. Videos that
+    go on from videos would take it up each time. Nothing at the edge: one pixel of the model is several of a
+    frame, and would be seen as a halo."""
     height, width, _ = change.shape
-    small = np.asarray(mask.resize((width, height), Image.Resampling.BOX)) > 25
-    reach = max(1, round(AROUND * max(width, height)))
-    wide = dilated(small, reach)
-    ground = wide & ~small
+    share = np.asarray(mask.resize((width, height), Image.Resampling.BOX))
+    small = share > 25
+    ground = dilated(small, max(1, round(AROUND * max(width, height)))) & ~small
     if ground.any():
         change = change - np.median(change[ground], axis=0).astype(np.float32)
-    soft = Image.fromarray(wide.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(reach / 2))
-    kept: NDArray[np.float32] = change * (np.asarray(soft, np.float32) / np.float32(255))[..., None]
+    inner = Image.fromarray(eroded(share > 127, 2).astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(1))
+    kept: NDArray[np.float32] = change * (np.asarray(inner, np.float32) / np.float32(255))[..., None]
     return kept
 
 
