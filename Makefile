@@ -50,6 +50,7 @@ test-setup: $(TEST_STAMP)  ## install what tests and linters need
 $(TEST_STAMP): $(STAMP)
 	@echo "Installing what tests need: about a minute."
 	@$(INSTALL) --editable '.[test,ocr,train]'
+	@$(BIN)/python -m bot fetch || echo "Tests of photographs are skipped; \`$(BIN)/atelier fetch\` tries again."
 	@touch $(TEST_STAMP)
 
 run: setup  ## install if needed, then start: the sandbox, or your bot with DISCORD_TOKEN in .env

@@ -14,13 +14,13 @@ import pytest
 
 from core import process
 from core.settings import ROOT
-from docs import structure
 from host import app, services
 from host import process as signals
 from storage.blobs import local
 from studio.media import confinement
 from tests.jobs.conftest import until
 from tests.test_structure import modules
+from tools import structure
 from vision import devices
 
 # name → the modules that use it, each with a way out that a test below takes

@@ -157,7 +157,7 @@ def test_nothing_is_given_up_for_a_guest(folders, tmp_path: Path, monkeypatch) -
     models.image(None)
     monkeypatch.setattr(store.devices, "memory", lambda device: (0, 2**30))
     answer = answered(models, Embed("q", specs["clip"], ("a red boat",)))
-    assert isinstance(answer, Declined) and "no room" in answer.reason
+    assert isinstance(answer, Declined) and "doesn't fit" in answer.reason
     assert list(models.held) == [f"image:{specs['image']}"]
 
 

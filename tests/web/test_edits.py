@@ -127,7 +127,7 @@ async def test_pictures_of_others_and_what_never_was_are_told_alike(site) -> Non
         )
     ]
     assert {answer.status for answer in answers} == {422}
-    assert len({answer.body for answer in answers}) == 1 and b"isn't yours to see" in answers[0].body
+    assert len({answer.body for answer in answers}) == 1 and b"don't have access" in answers[0].body
     look = await other.post("/api/edits/look", {"document": document(job["id"], strokes=[DOT])})
     assert (look.status, look.body) == (422, answers[0].body)
 
