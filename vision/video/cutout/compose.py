@@ -621,7 +621,7 @@ def _change(one: np.ndarray, other: np.ndarray) -> float:
 
 AT_ONCE = 16  # frames that are drawn over, all in one batch
 RAMP = 4  # frames from one that stays as it is to one that shows all of its change
-AROUND = 0.06  # of a side, around what the sketch has touched: there is the tone of its ground read
+AROUND = 0.06  # of a side, around what the sketch has touched: the tone of the ground is read there
 
 
 @dataclass(frozen=True, eq=False)
