@@ -49,6 +49,8 @@ AWAY = 0.05  # of a side: beyond lies mostly the ground
 ROUGH = 1.5  # times the ground's mean difference: what differs by so much is still the ground
 MIXED = 0.012  # of a side: in the edge of an object, its own colours mix with the ground's
 NEAR, FAR = 10.0, 34.0  # distance in RGB at which a pixel still shows the ground, and at which none of it
+SEE_THROUGH = 0.15  # of a pixel: where less is the object's, it is the ground
+BLEND = 2  # px: between an object and its ground, so far from the ground, pixels are a mixture of both
 BORDER = 4  # px whose mean a row goes on with
 LEAST_THING = 0.002  # of the picture: a smaller object is none
 Real = NDArray[np.float32]
@@ -87,12 +89,12 @@ def cut_layers(image: Image.Image, mask: Image.Image) -> Layers | None:
     ground = filled(colours, near)
     apart = np.minimum(np.linalg.norm(colours - ground, axis=-1), _off_the_row(colours, near))
     ground, alpha = _matte(colours, ground, inside, near, apart, side)
-    ys, xs = np.nonzero((alpha > 0.5) & dilated(inside, round(2 * MIXED * side)))  # without its shadow
+    thick = dilated(eroded(alpha > 0.5, 1), 1)  # without lines of the ground that it covers the middle of
+    ys, xs = np.nonzero(thick & dilated(inside, round(2 * MIXED * side)))  # without its shadow
     if not len(xs):
         return None
     box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-    obj = np.dstack([colours * alpha[..., None], alpha * 255]).astype(np.float32)
-    return Layers(obj, ground, box, image)
+    return Layers(_unmixed(colours, ground, alpha, apart), ground, box, image)
 
 
 def _matte(
@@ -116,14 +118,25 @@ def _matte(
     rough = np.asarray(ROUGH * 255 * sums / np.maximum(shares, 1), np.float32)
     shows = np.clip((apart - rough - NEAR) / (FAR - NEAR), 0, 1)
     shows = shows.astype(np.float32)
-    joined = connected(inside, near & ((shows > 0.15) | inside))
+    joined = connected(inside, near & ((shows > SEE_THROUGH) | inside))
     reach = dilated(joined, edge) & near
-    alpha = np.where(core, 1, np.where(reach, np.maximum(shows, 0), 0)).astype(np.float32)
-    soft = np.asarray(_image(alpha * 255).filter(ImageFilter.GaussianBlur(0.25 * edge)), np.float32) / 255
-    alpha = np.where(core, np.float32(1), soft)
-    own = ~dilated(alpha > 0.02, edge)
+    alpha = np.where(core, 1, np.where(reach, shows, 0)).astype(np.float32)
+    own = ~dilated(alpha > 0.02, edge + edge // 2)
     ground = np.where((near & own)[..., None], colours, ground).astype(np.float32)
     return ground, alpha
+
+
+def _unmixed(colours: Real, ground: Real, alpha: Real, apart: NDArray[np.floating]) -> Real:
+    """Return (h, w, 4): the object's colours times its alpha, and its alpha, 0..255. Beside the ground pixels
+    are mixtures of both: the object's as far as they are from the ground, against the farthest around them.
+    What the ground adds to them stays behind."""
+    far = np.asarray(apart, np.float32).clip(0, 255)
+    peak = np.asarray(_image(far).filter(ImageFilter.MaxFilter(2 * BLEND + 1)), np.float32)
+    rim = dilated(alpha < SEE_THROUGH, BLEND)
+    share = np.where(rim, np.minimum(alpha, far / np.maximum(peak, 1)), alpha)[..., None]
+    own = (colours - ground * (1 - share)).clip(0, 255 * share)
+    soft = (alpha < 1)[..., None]  # as shadows and glows: they go over into the ground
+    return np.dstack([np.where(soft, colours * share, own), share * 255]).astype(np.float32)
 
 
 def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:
@@ -391,9 +404,11 @@ def _transformed(layers: Layers, pose: Pose) -> Real:
     matrix = (cos, sin, x - cos * pose.x - sin * pose.y, -sin, cos, y + sin * pose.x - cos * pose.y)
     if matrix == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
         return layers.obj
-    image = Image.fromarray(layers.obj.round().clip(0, 255).astype(np.uint8), "RGBA")
-    # an object that shrinks below a half would skip px
-    moved = image.transform(layers.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    # "RGBa": its colours are times its alpha already; those of "RGBA" would be multiplied once more
+    values = layers.obj.round().clip(0, 255).astype(np.uint8)
+    image = Image.frombytes("RGBa", layers.size, values.tobytes())
+    # an object that shrinks below a half would skip px; BICUBIC would overshoot beside each edge
+    moved = image.transform(layers.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
     return np.asarray(moved, np.float32)
 
 
@@ -606,7 +621,7 @@ def _change(one: np.ndarray, other: np.ndarray) -> float:
 
 AT_ONCE = 16  # frames that are drawn over, all in one batch
 RAMP = 4  # frames from one that stays as it is to one that shows all of its change
-AROUND = 0.06  # of a side, around what the sketch has touched: the model may change that, too
+AROUND = 0.06  # of a side, around what the sketch has touched: the tone of the ground is read there
 
 
 @dataclass(frozen=True, eq=False)
@@ -693,17 +708,17 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
 
 def kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
     """Return what is kept of a change (h, w, 3), 255 = from black to white: that in the mask ("L", of any
-    size) and around it, less the tone that the model gives to the ground there, which nobody has touched.
-    Videos that go on from videos would take it up each time."""
+    size), less the tone that the model gives to the ground around it, which nobody has touched. Videos that
+    go on from videos would take it up each time. Nothing at the edge: one pixel of the model is several of a
+    frame, and would be seen as a halo."""
     height, width, _ = change.shape
-    small = np.asarray(mask.resize((width, height), Image.Resampling.BOX)) > 25
-    reach = max(1, round(AROUND * max(width, height)))
-    wide = dilated(small, reach)
-    ground = wide & ~small
+    share = np.asarray(mask.resize((width, height), Image.Resampling.BOX))
+    small = share > 25
+    ground = dilated(small, max(1, round(AROUND * max(width, height)))) & ~small
     if ground.any():
         change = change - np.median(change[ground], axis=0).astype(np.float32)
-    soft = Image.fromarray(wide.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(reach / 2))
-    kept: NDArray[np.float32] = change * (np.asarray(soft, np.float32) / np.float32(255))[..., None]
+    inner = Image.fromarray(eroded(share > 127, 2).astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(1))
+    kept: NDArray[np.float32] = change * (np.asarray(inner, np.float32) / np.float32(255))[..., None]
     return kept
 
 
