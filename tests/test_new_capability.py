@@ -18,7 +18,7 @@ COPIED = (
     "studio",
     "bot",
     "host",
-    "docs",
+    "tools",
     "proofs",
     "tests",
     "pyproject.toml",

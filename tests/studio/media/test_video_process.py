@@ -133,7 +133,7 @@ def test_known_attacks_are_refused_with_a_sentence_that_says_what_is_read() -> N
         said[name] = header["error"]
         assert not found and said[name].endswith(".") and len(said[name]) > 15, name
     assert len(said) > 12
-    assert "3840×2160 px; videos of up to 2.1 megapixels" in said["4K"]
+    assert "3840×2160 px; the limit is 2.1 megapixels" in said["4K"]
     assert "is encoded as mpeg4. Supported: H.264, HEVC, VP8, VP9 and AV1" in said["other codec"]
     assert said["sound only"] == "has no moving picture in it."
 
