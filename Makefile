@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Atelier: about a minute. $(if $(TORCH_INDEX),torch comes from $(TORCH_INDEX),torch for cards is the largest part); docs/host/install.md has the sizes."
-	@$(if $(TORCH_INDEX),if $(if $(IS_USUAL),$(REACHES),true); then $(PIP) $(if $(IS_USUAL),--no-deps) --index-url $(TORCH_INDEX) $(TORCH); else echo "$(TORCH_INDEX) can't be reached: torch comes from PyPI, whose build for cards needs about 8 GB of disk."; fi)
+	@$(if $(TORCH_INDEX),if $(if $(IS_USUAL),$(REACHES),true); then $(PIP) $(if $(IS_USUAL),--no-deps) --index-url $(TORCH_INDEX) $(TORCH); else echo "$(TORCH_INDEX) can't be reached: torch comes from PyPI; its build for cards needs about 8 GB of disk."; fi)
 	@touch $(EXTRAS_KEPT) && echo "$(EXTRAS)" | tr , '\n' | sort -u - $(EXTRAS_KEPT) -o $(EXTRAS_KEPT)
 	@$(INSTALL) --editable ".[photo$$(sed '/./!d; s/^/,/' $(EXTRAS_KEPT) | tr -d '\n')]"
 	@if $(HAS_CARD); then $(INSTALL) --editable '.[quantize]' || echo "Smaller weights can't be had (extra quantize): large models are moved part by part, which is slow."; fi
