@@ -3,6 +3,8 @@
 // and so on. What is changed is the message to Zensical's worker: {type: 2, data: {input}}, input a text or a tree of operators.
 (() => {
   const SMALL = new Set("a an the my your our i me we you it its this that these is are be was do does did can could should to of for from by with without on in at and or so how why what where which who when not no don't doesn't isn't can't won't some any all".split(" "));
+  /** What people type, as these pages call it. @type {Record<string, string>} */
+  const SAME = { image: "picture", img: "picture", photo: "picture", pic: "picture", movie: "video", clip: "video", gpu: "card", vram: "memory", update: "upgrade", login: "sign", nude: "nsfw", nudity: "nsfw", character: "person", print: "enlarge", erase: "delete", remove: "delete", detect: "find", error: "fail" };
   const MOST_WORDS = 6;
   const { postMessage } = Worker.prototype;
   /** @type {((items: object[]) => void)[]} what to do with the next answers: the worker gives them in order */
@@ -25,6 +27,7 @@
 
   const operator = (/** @type {string} */ name, /** @type {object[]} */ operands) => ({ type: "operator", data: { operator: name, operands } });
   const value = (/** @type {string} */ word) => ({ type: "value", data: { field: "*", value: { type: "prefix", data: word } } });
+  const either = (/** @type {string} */ word) => (SAME[word] ? operator("or", [value(word), value(SAME[word])]) : value(word));
 
   /** @this {Worker & {onanswer?: (event: MessageEvent) => void}} @param {any} message @param {...any} more */
   Worker.prototype.postMessage = function (message, ...more) {
@@ -38,7 +41,7 @@
     }
     const search = (/** @type {number} */ count) => {
       waiting.push((items) => mine === latest && !items.length && count > 1 && search(count - 1));
-      const input = operator("or", choices(words, count).map((chosen) => operator("and", chosen.map(value))));
+      const input = operator("or", choices(words, count).map((chosen) => operator("and", chosen.map(either))));
       postMessage.call(this, { ...message, data: { ...message.data, input } });
     };
     search(words.length);

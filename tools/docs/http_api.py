@@ -25,7 +25,7 @@ studio](../host/web-studio.md).
 with `?` can be left out. A call that fails answers with JSON: `status`, `title` and `detail`, a \
 sentence that says why. `{LIVE}` is a WebSocket that reports what changes."""
 EXAMPLE = """\
-## A first call from a script, an example
+## A first call from a script: generate a picture
 
 Start the sandbox with `WEB_PORT=8080 .venv/bin/atelier sandbox`. It prints an address that ends in \
 `/in#` and a token; on a server, `/web` gives you such a link. Sign in with the token, ask for a \
