@@ -61,17 +61,6 @@ def t5_xxl() -> torch.nn.Module:
     return transformers.T5EncoderModel(transformers.T5Config(**size, feed_forward_proj="gated-gelu"))
 
 
-def _sd3(layers: int, dual: int, positions: int) -> torch.nn.Module:
-    return diffusers.SD3Transformer2DModel(
-        num_layers=layers,
-        num_attention_heads=layers,
-        caption_projection_dim=64 * layers,
-        pos_embed_max_size=positions,
-        dual_attention_layers=tuple(range(dual)),
-        qk_norm="rms_norm",
-    )
-
-
 def known(name: str) -> dict[str, Any]:
     """Return the parts and the pipeline of a model of ``tools/architectures.json``, for its row, without
     parts that its family doesn't load."""
@@ -102,35 +91,32 @@ class Model:
 
 
 COMMUNITY = "Stability Community (free under $1M a year), gated"
+
+
+def _sd3(name: str, *, layers: int, dual: int, positions: int) -> Model:
+    """Return the row of a Stable Diffusion 3.5. layers: of the transformer, which has as many heads.
+    dual: how many of the first attend twice. positions: of a side, in patches."""
+
+    def transformer() -> torch.nn.Module:
+        return diffusers.SD3Transformer2DModel(
+            num_layers=layers,
+            num_attention_heads=layers,
+            caption_projection_dim=64 * layers,
+            pos_embed_max_size=positions,
+            dual_attention_layers=tuple(range(dual)),
+            qk_norm="rms_norm",
+        )
+
+    encoders = {"text_encoder": clip_l, "text_encoder_2": _clip_bigg, "text_encoder_3": t5_xxl}
+    parts = {"transformer": transformer, **encoders, "vae": _kl_16}
+    return Model(name, COMMUNITY, parts, "28", pipeline="StableDiffusion3Pipeline")
+
+
 MODELS = (
     Model("Stable Diffusion 1.5", "CreativeML OpenRAIL-M", steps="30", **known("stable-diffusion-1.5")),
     Model("SDXL base", "OpenRAIL++-M", steps="30", **known("stable-diffusion-xl")),
-    Model(
-        "SD 3.5 medium",
-        COMMUNITY,
-        {
-            "transformer": lambda: _sd3(24, 13, 384),
-            "text_encoder": clip_l,
-            "text_encoder_2": _clip_bigg,
-            "text_encoder_3": t5_xxl,
-            "vae": _kl_16,
-        },
-        "28",
-        pipeline="StableDiffusion3Pipeline",
-    ),
-    Model(
-        "SD 3.5 large",
-        COMMUNITY,
-        {
-            "transformer": lambda: _sd3(38, 0, 192),
-            "text_encoder": clip_l,
-            "text_encoder_2": _clip_bigg,
-            "text_encoder_3": t5_xxl,
-            "vae": _kl_16,
-        },
-        "28",
-        pipeline="StableDiffusion3Pipeline",
-    ),
+    _sd3("SD 3.5 medium", layers=24, dual=13, positions=384),
+    _sd3("SD 3.5 large", layers=38, dual=0, positions=192),
     Model("FLUX.2 klein 4B", "Apache-2.0", steps="4", **known("flux2-klein-4b")),
     Model("Z-Image-Turbo", "Apache-2.0", steps="9", on_disk=(("transformer", 4),), **known("z-image-turbo")),
     Model("ERNIE-Image-Turbo", "Apache-2.0", steps="8", **known("ernie-image-turbo")),
@@ -261,7 +247,6 @@ VIDEO_MODELS = (
     ),
     Model("LTX-2 19B", "LTX-2 Community", steps="40; distilled 8", **known("ltx-2")),
 )
-# (model, part) → weights in billions, as published
 
 
 def on_cards(found: dict[str, Sizes]) -> list[str]:
@@ -291,12 +276,13 @@ def _tensors(shapes: dict[str, list[tuple[str, torch.Size]]]) -> Iterator[memory
 
 
 def row(model: Model) -> list[str]:
-    """Return the cells of a model: those of COLUMNS, then how it is held on each of CARDS."""
+    """Return the cells of a model: those of COLUMNS, then how it is held on each of CARDS. Raises ValueError
+    where its weights aren't as many as are published."""
     shapes = {part: parameters(build) for part, build in model.parts.items()}
     counts = {part: sum(shape.numel() for _, shape in named) for part, named in shapes.items()}
     for part, count in counts.items():
         if (said := PUBLISHED.get((model.name, part))) and abs(count / 1e9 / said - 1) > 0.01:
-            raise SystemExit(
+            raise ValueError(
                 f"{model.name}: {part} has {count / 1e9:.3f} billion weights, published are {said}"
             )
     clip = {
