@@ -17,6 +17,8 @@ from core.requests.base import Answer, Request, check_length
 
 SIDE = values.Whole(limits.MIN_SIDE, limits.MAX_SIDE, " px")
 COUNT = values.Whole(1, 4)
+MAX_THEN, MAX_INSTRUCTION = 8, 400  # further instructions of a change; characters of each
+MAX_MORE_IMAGES = 3  # of a change, beside the one that is changed
 SAY_WHAT = "Say what to change, for example `make the house blue`."
 
 
@@ -205,24 +207,35 @@ class RegionRequest(GenerateRequest):
 @dataclass(frozen=True, kw_only=True)
 class EditRequest(GenerateRequest):
     """Change in ``image`` (required) what ``prompt`` says, such as "make the house blue"; the rest stays.
-    about: the words that ``image`` was drawn from, for what is drawn from the result."""
+    about: the words that ``image`` was drawn from, for what is drawn from the result. then: further
+    instructions, carried out one after the other; only the last's pictures are kept. images: up to three
+    more pictures that the words may name; ``image`` is "1", they are "2", "3" and "4".
+    """
 
     kind: ClassVar[str] = "edit"
     called: ClassVar[str] = "Edit by words"
     starts_from: ClassVar[str] = "picture to change"
     role: ClassVar[str] = "edit"
     about: str = ""
+    then: tuple[str, ...] = ()
+    images: tuple[str, ...] = param((), value=values.Pictures(), reach=Reach.JOB, moderated=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if values.is_blank(self.prompt):
+        if any(values.is_blank(words) for words in (self.prompt, *self.then)):
             raise UserError(SAY_WHAT)
+        if len(self.then) > MAX_THEN:
+            raise UserError(f"There are {len(self.then) + 1} changes; up to {MAX_THEN + 1} fit in one job.")
+        if (longest := max((len(words) for words in self.then), default=0)) > MAX_INSTRUCTION:
+            raise UserError(f"A change has {longest} characters; up to {MAX_INSTRUCTION} fit.")
+        if len(self.images) > MAX_MORE_IMAGES:
+            raise UserError(f"There are {len(self.images) + 1} pictures; a change takes up to 4.")
 
     @property
     def described(self) -> EditRequest:
         """The same with words for what the result shows in place of those for what was to change."""
-        words = ", ".join(text for text in (self.about, self.prompt) if text)
-        return replace(self, prompt=words[: limits.MAX_PROMPT], prompt_parts=(), about="")
+        words = ", ".join(text for text in (self.about, self.prompt, *self.then) if text)
+        return replace(self, prompt=words[: limits.MAX_PROMPT], prompt_parts=(), about="", then=(), images=())
 
 
 @dataclass(frozen=True, kw_only=True)

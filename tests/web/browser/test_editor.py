@@ -22,6 +22,7 @@ from tests.web.browser.desk import (
 )
 
 THIN = script("editor.set({ size: 1 });")
+SELECTED = """(name) => document.querySelector("#tools [tabindex='0']")?.ariaLabel === name"""
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -158,7 +159,7 @@ async def test_tab_stops_at_one_tool_and_arrows_go_on_from_it(desk) -> None:
         await desk.keyboard.press(key)
         assert await desk.evaluate("() => document.activeElement.ariaLabel") == name
     await desk.keyboard.press("Enter")
-    assert await tools.locator("[tabindex='0']").get_attribute("aria-label") == "Hand"
+    await until(desk, SELECTED, "Hand")
     await desk.keyboard.press("Tab")
     assert not await tools.evaluate("(one) => one.contains(document.activeElement)")
 
