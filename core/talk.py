@@ -15,8 +15,8 @@ Kind = Literal[
     "again",  # the same wish once more
     "back",  # show an earlier picture, undo or redo
     "pick",  # choose one of a grid
-    "film",
-    "enlarge",
+    "video",
+    "upscale",
     "cutout",
     "extend",  # more around the picture
     "ask",  # a question about a picture or an answer
@@ -32,8 +32,8 @@ MAKES: tuple[Kind, ...] = (
     "draw",
     "change",
     "again",
-    "film",
-    "enlarge",
+    "video",
+    "upscale",
     "cutout",
     "extend",
 )  # a job's pictures
@@ -42,8 +42,8 @@ NEEDS_PICTURE: tuple[Kind, ...] = (
     "again",
     "back",
     "pick",
-    "film",
-    "enlarge",
+    "video",
+    "upscale",
     "cutout",
     "extend",
     "ask",
@@ -57,7 +57,9 @@ MAX_STATE = 24  # pictures that a decider is told of
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture, film or grid of a conversation, by its number (from 1, in the order of making). words: the speaker's own that made it, "" of somebody else's. kind: of the turn that made it, "sent" of a
+    """A picture, video or grid of a conversation, by its number (from 1, in the order of making).
+
+    words: the speaker's own that made it, "" of somebody else's. kind: of the turn that made it, "sent" of a
     picture that came with a message. count: pictures of its job. index: the chosen one of them, from 1.
     before: the number of the picture that it was made from. things: what is known to be in it.
     """
@@ -75,7 +77,8 @@ class Picture:
 class State:
     """What a decider knows of a conversation.
 
-    pictures: at most ``MAX_STATE``, oldest first. shown: the number of what "it" means, None before the first.
+    pictures: at most ``MAX_STATE``, oldest first. shown: the number of what "it" means, None before the
+    first.
     undo, redo: numbers that those words lead to. asked: whether the turn before was a question about what is
     shown. sent: the numbers of pictures that came with this very sentence.
     """
@@ -97,12 +100,12 @@ class Decision:
     """What a sentence means. Its fields but ``words`` and ``changes`` are closed choices.
 
     about: numbers of pictures, the one that is worked on first; none = what is shown then. index: which of
-    that one's grid, from 1. words: what is drawn, asked, looked for, or moves in a film; the person's own.
+    that one's grid, from 1. words: what is drawn, asked or looked for, or moves in a video.
     changes: instructions, each of the person's own words. steps: of ``back``, -1 undoes one, 1 redoes one,
-    0 shows ``about``. factor: of ``enlarge``. sides: of ``extend``. motion: of ``film``. thing: what is cut
-    out, "" = what stands out. closely: look closely (``--think``). sure: 0 to 1. offers: of ``unclear``, up to
-    two, each of 1 to ``MAX_STEPS`` decisions done one after the other. command: of ``unclear``, the command
-    that does what was asked.
+    0 shows ``about``. factor: of ``upscale``. sides: of ``extend``. motion: of ``video``. thing: what is cut
+    out, "" = what stands out. closely: look closely (``--think``). sure: 0 to 1. offers: of ``unclear``, up
+    to two, each of 1 to ``MAX_STEPS`` decisions done one after the other. command: of ``unclear``, the
+    command that does what was asked.
     """
 
     kind: Kind
@@ -141,7 +144,7 @@ class Decision:
             raise ValueError(f"not a decision: {self!r}")
 
     def check(self, state: State) -> None:
-        """Raise ValueError for a picture that isn't in the state, or for a kind that needs one without any."""
+        """Raise ValueError for a picture that isn't in the state, or where one is needed and there is none."""
         known = {one.number for one in state.pictures}
         if not known.issuperset(self.about):
             raise ValueError(f"pictures {self.about} aren't all among {sorted(known)}")
