@@ -144,7 +144,7 @@ class Decision:
             raise ValueError(f"not a decision: {self!r}")
 
     def check(self, state: State) -> None:
-        """Raise ValueError for a picture that isn't in the state, or where one is needed and there is none."""
+        """Raise ValueError for a picture that isn't in the state, or for none where one is needed."""
         known = {one.number for one in state.pictures}
         if not known.issuperset(self.about):
             raise ValueError(f"pictures {self.about} aren't all among {sorted(known)}")
