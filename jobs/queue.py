@@ -26,7 +26,7 @@ from jobs.dispatcher import Dispatcher, note_asked
 from jobs.eta import A_PICTURE
 from jobs.executors.base import Device, Executor
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
-from jobs.waitlist import Waiting
+from jobs.waitlist import Waiting, cost_key
 from storage import job_queries, people, privacy
 from storage import jobs as rows
 from storage.blobs.base import Files
@@ -528,6 +528,10 @@ class Queue:
         """Return how long an /imagine takes here by an image model that the host has named, None = the
         studio's usual one; None while none was measured."""
         return self.dispatcher.estimate.medians.get(A_PICTURE + (model or ImagineRequest.role))
+
+    def seconds(self, request: Request) -> float | None:
+        """Return about how long a request will take of a device, None while nothing like it was measured."""
+        return self.dispatcher.estimate.seconds(cost_key(request))
 
     @property
     def unfinished(self) -> int:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from core.job import NOBODY
 from storage import conversations as taught
-from storage import embeddings
+from storage import embeddings, turns
 from storage import schema as own
 from storage.embeddings import Slot
 from storage.people import PAGE, pages, total, upsert
@@ -51,6 +51,7 @@ from storage.schema import (
     timeouts,
     tokens_used,
     trash,
+    turn_pictures,
     unposted,
     uploads,
     users,
@@ -62,7 +63,7 @@ from storage.videos import files_of_jobs
 JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
 _BY_USER: tuple[sa.Table, ...]
 _BY_USER = (uploads, preferences, options, favourites, drafts, sessions, sign_ins, trash, folders, shares)
-_BY_USER += (documents, example_sets, feedback, own.items)
+_BY_USER += (documents, example_sets, feedback, own.items, own.turns)
 # deleted; what hangs on a job goes with it
 OWNED = {jobs: jobs.c.user_id, users: users.c.id} | {table: table.c.user_id for table in _BY_USER}
 NAMED = {
@@ -85,6 +86,7 @@ NAMING = (  # everything by which a row says that it needs a file
     uploads.c.sha256,
     document_files.c.sha256,
     example_pictures.c.sha256,
+    turn_pictures.c.sha256,
     own.items.c.sha256,
     own.marks.c.mask,
     own.versions.c.artefact,
@@ -161,6 +163,7 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
     """Return, by table, the rows about the person."""
     own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
     own_documents = sa.select(documents.c.id).where(documents.c.user_id == user_id)
+    own_turns = sa.select(own.turns.c.id).where(own.turns.c.user_id == user_id)
     own_examples = sa.select(examples.c.id).where(examples.c.set_id.in_(_sets_of(user_id)))
     selections = {
         "users": sa.select(users).where(users.c.id == user_id),
@@ -176,6 +179,7 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
         "example_pictures": sa.select(example_pictures).where(
             example_pictures.c.example_id.in_(own_examples)
         ),
+        "turn_pictures": sa.select(turn_pictures).where(turn_pictures.c.turn_id.in_(own_turns)),
         **{table.name: sa.select(table).where(column == user_id) for table, column in KEPT.items()},
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
@@ -276,6 +280,7 @@ def delete_jobs(
         found = sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         shown += [(row.channel_id, row.message_id) for row in connection.execute(found)]
         forgotten |= taught.remove_from_jobs(connection, page)
+        files |= turns.relink_turns(connection, page)
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
@@ -322,11 +327,16 @@ def sent(connection: sa.Connection, user_id: int, sha256: str) -> bool:
 
 
 def drop_uploads(connection: sa.Connection, before: datetime, limit: int = PAGE) -> tuple[int, set[str]]:
-    """Forget old uploads that no document needs; return how many, and the files that nobody needs now."""
+    """Forget old uploads that no document and no turn needs; return how many, and the files that nobody needs
+    now."""
     whose = document_files.join(documents, documents.c.id == document_files.c.document_id)
     same = (document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
     needed = sa.exists(sa.select(document_files.c.sha256).select_from(whose).where(*same))
-    old = sa.select(uploads.c.user_id, uploads.c.sha256).where(uploads.c.at < before, ~needed).limit(limit)
+    said = turn_pictures.join(own.turns, own.turns.c.id == turn_pictures.c.turn_id)
+    came = (turn_pictures.c.sha256 == uploads.c.sha256, own.turns.c.user_id == uploads.c.user_id)
+    with_turn = sa.exists(sa.select(turn_pictures.c.sha256).select_from(said).where(*came))
+    unused = (uploads.c.at < before, ~needed, ~with_turn)
+    old = sa.select(uploads.c.user_id, uploads.c.sha256).where(*unused).limit(limit)
     found = [(row.user_id, row.sha256) for row in connection.execute(old)]
     mine = sa.tuple_(uploads.c.user_id, uploads.c.sha256)
     connection.execute(sa.delete(uploads).where(mine.in_(found)))

@@ -752,6 +752,68 @@ document_files = _table(  # files that a document needs: pictures and masks that
 )
 
 
+FOLLOWS, WAITS, OPEN = "before_id IS NOT NULL", "waits_for IS NOT NULL", "is_open = 1"
+NUMBERED, WITH_JOB, IN_SERVER = "number IS NOT NULL", "job_id IS NOT NULL", "guild_id IS NOT NULL"
+SHOWN_BY, ASKED_ONCE = "message_id IS NOT NULL", "once IS NOT NULL"
+
+turns = _table(  # of conversations with the studio: a tree
+    "turns",
+    sa.Column("seq", Int64, primary_key=True),  # order of arrival
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("before_id", sa.Text, sa.ForeignKey("turns.id", ondelete="SET NULL")),
+    sa.Column("root_id", sa.Text, nullable=False),  # of its conversation, whether that row is there or not
+    # origin
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("channel_id", Int64, nullable=False),  # 0 = none, on the web
+    sa.Column("guild_id", Int64),
+    sa.Column("parent_channel_id", Int64),  # of a thread
+    sa.Column("surface", sa.Text, nullable=False),
+    sa.Column("roles", sa.Text, nullable=False),  # JSON list of ids
+    sa.Column("private", Int64, nullable=False),  # 0 or 1
+    sa.Column("once", sa.Text),  # the same key of the same person is the same turn
+    sa.Column("message_id", Int64),  # that shows it
+    # what was said, and what that was taken for
+    sa.Column("said", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),  # JSON of core.talk.Decision
+    sa.Column("reply", sa.Text, nullable=False, server_default=""),  # a sentence, where no job answers
+    # what came of it
+    sa.Column("number", Int64),  # in its conversation, of the picture that it makes
+    sa.Column("is_open", Int64, nullable=False, server_default="0"),  # 1 = its job is to be queued yet
+    sa.Column("waits_for", sa.Text, sa.ForeignKey("turns.id", ondelete="SET NULL")),  # while it is open
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.UniqueConstraint("id"),
+    sa.CheckConstraint("\"by\" IN ('rules', 'model', 'server', 'person')", "by"),
+    sa.CheckConstraint("is_open IN (0, 1)", "is_open"),
+    sa.CheckConstraint("is_open = 0 OR job_id IS NULL", "queued"),
+    sa.Index("turns_root", "root_id", "seq"),
+    sa.Index("turns_place", "channel_id", "user_id", "seq"),
+    sa.Index("turns_user", "user_id", "seq"),
+    _partial("turns_channel", IN_SERVER, "channel_id", "seq"),
+    _partial("turns_before", FOLLOWS, "before_id"),
+    _partial("turns_waits", WAITS, "waits_for"),
+    _partial("turns_open", OPEN, "seq"),
+    _partial("turns_number", NUMBERED, "root_id", "number"),
+    _partial("turns_job", WITH_JOB, "job_id", unique=True),
+    _partial("turns_message", SHOWN_BY, "message_id"),
+    _partial("turns_once", ASKED_ONCE, "user_id", "once", unique=True),
+    sqlite_autoincrement=True,
+)
+
+turn_pictures = _table(  # that came with a turn
+    "turn_pictures",
+    sa.Column("turn_id", sa.Text, sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", Int64, primary_key=True, autoincrement=False),  # in its conversation
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),  # whose it is, if a job's
+    sa.Column("position", Int64),  # from 0, of that job
+    sa.Index("turn_pictures_sha256", "sha256"),
+    sa.Index("turn_pictures_job", "job_id"),
+)
+
+
 picture_vectors = _table(  # what a picture shows, as a CLIP model sees it; it goes with the picture
     "picture_vectors",
     sa.Column("place", Int64, primary_key=True, autoincrement=False),  # in the model's file of vectors

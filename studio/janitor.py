@@ -27,8 +27,9 @@ from storage.database import Database
 from storage.engines import sqlite
 from storage.identity import CAME_FROM, LEFT
 from storage.privacy import Removed
-from storage.schema import jobs, uploads
+from storage.schema import jobs, turns, uploads
 from storage.schema import trash as trashed
+from storage.turns import drop_turns
 from studio.privacy import Privacy
 
 FIRST_AFTER = 3600.0  # seconds from a start to its first sweep
@@ -110,6 +111,7 @@ class Janitor:
         by_age: list[Step] = [
             partial(self._drop_jobs, rows.old_jobs, retention.jobs, now),
             partial(self._drop_jobs, rows.old_videos, retention.videos, now),
+            partial(self._drop_turns, retention.jobs, now),
             partial(self._empty_trash, now - timedelta(days=retention.trash)),
             partial(self._drop_uploads, now - timedelta(days=retention.uploads)),
             *(partial(self._database.write, work) for work in self._small(now)),
@@ -206,6 +208,23 @@ class Janitor:
             work = partial(rows.delete_jobs, ids=page, now=now, unpost=False)
             await self._privacy.drop(work, wait=WAIT)
         return _told(len(old), most, f"jobs older than {days} days")
+
+    async def _drop_turns(self, days: int, now: datetime) -> str:
+        """Delete what was said more than so many days ago and no job hangs on; 0 = nothing."""
+        if not days:
+            return ""
+        most, before = await self._most(turns), now - timedelta(days=days)
+        count, dropped = 0, 1
+
+        def work(connection: sa.Connection) -> Removed:
+            nonlocal dropped
+            dropped, files = drop_turns(connection, before, min(rows.PAGE, most - count))
+            return Removed(files=tuple(rows.unneeded(connection, files)))
+
+        while dropped and count < most:
+            await self._privacy.drop(work, wait=WAIT)
+            count += dropped
+        return _told(count, most, f"turns of conversations older than {days} days")
 
     async def _empty_trash(self, before: datetime) -> str:
         """Delete what came into the trash before then."""

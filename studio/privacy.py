@@ -350,6 +350,7 @@ WITH_FILES = {  # table → the column that names a file
     "inputs": "sha256",
     "uploads": "sha256",
     "example_pictures": "sha256",
+    "turn_pictures": "sha256",
     "project_items": "sha256",
     "job_files": "sha256",
     "project_marks": "mask",

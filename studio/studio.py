@@ -8,9 +8,9 @@ Every method takes an actor, checks its right itself and raises UserErrors, for 
 turns words into jobs, ``own`` has one's own things, ``gallery`` pictures, ``search`` finds some, ``explore``
 has others', ``folders``, ``trash``, ``zips``, ``shares`` and ``posting`` sort and hand them on, ``server``
 has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor`` documents,
-``talking`` questions, ``feedback`` on answers, ``video_requests`` videos, ``examples`` sets, ``copies`` what
-people take of them; custom models are made of ``projects``, their ``dataset`` and its ``labelling`` by
-``training``, and used by ``inference`` and ``styles``."""
+``talking`` questions, ``dialogues`` what is said to it, ``feedback`` on answers, ``video_requests`` videos,
+``examples`` sets, ``copies`` what people take of them; custom models are made of ``projects``, their
+``dataset`` and its ``labelling`` by ``training``, and used by ``inference`` and ``styles``."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -20,6 +20,7 @@ from core.errors import UserError
 from core.job import Job, Origin, Reply, new_seed
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
+from core.talk import Decision, State
 from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
@@ -51,8 +52,14 @@ from studio.requests.video import VideoRequests
 from studio.rights import Memberships, Rights
 from studio.search import Search
 from studio.services import Services
+from studio.talk import decide
+from studio.talk.dialogues import Dialogues
 from studio.texts import caption_prompt, shorter_prompts
 from vision.capabilities import CAPABILITIES
+
+
+async def _decide(actor: Actor, said: str, state: State) -> Decision:
+    return decide(said, state)
 
 
 class Studio:
@@ -102,6 +109,16 @@ class Studio:
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
+        self.dialogues = Dialogues(
+            self.rights,
+            services,
+            self.sources,
+            self.requests,
+            press=self.from_button,
+            submit=self.submit,
+            check=self.check_kind,
+            decide=_decide,
+        )
         self.editor = Editor(self.rights, services, self.sources, self.requests)
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)

@@ -200,6 +200,16 @@ class Moderator:
             raise NotYet(f"whether channel {place.channel_id} is age-restricted isn't known")
         return await judged(adult=adult), adult
 
+    async def check_said(self, origin: Origin, said: str) -> None:
+        """Raise Blocked for what somebody says that breaks a rule where they are, and note the strike."""
+        place = Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
+        settings, own = await self._rules(place)
+        verdict = await self.judge_words(Words(said), settings, own, adult=self._is_adult(place))
+        if verdict is not None:
+            await self.strike(origin, verdict.rule, verdict.deed)
+            helps = verdict.rule is not Rule.EXPLICIT or settings.level == "standard"
+            raise Blocked(verdict.rule, verdict.deed, ADVICE.get(verdict.rule, "") if helps else "")
+
     async def judge_words(
         self, words: Words, settings: ModerationSettings, own: tuple[str, ...], *, adult: bool
     ) -> Verdict | None:

@@ -1,0 +1,223 @@
+"""Where somebody is in a conversation: what they are shown, what undo and redo lead to, and what a decider is
+told of it. It follows from the turns up to the root, so nothing of it is kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.requests import VideoRequest
+from core.talk import MAX_STATE, Decision, Kind, Picture, State
+from storage.turns import Sent, StoredTurn
+
+GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
+MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video")
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A picture, video or grid of a conversation. turn: that makes it or brought it. sent: as it came."""
+
+    number: int
+    turn: StoredTurn
+    sent: Sent | None = None
+
+    @property
+    def job_id(self) -> str | None:
+        """The job whose it is, None of one that isn't queued yet, and of what somebody sent."""
+        return self.sent.job_id if self.sent else self.turn.job_id
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is there."""
+        return self.sent is not None or self.turn.is_ready
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it moves."""
+        made = self.turn.job_kind == VideoRequest.kind or self.turn.kind == "video"
+        return self.sent is None and made
+
+    @property
+    def count(self) -> int:
+        """How many pictures it has, as far as that is known."""
+        if self.sent is not None:
+            return 1
+        return self.turn.made or (4 if self.turn.kind in GRIDS else 1)
+
+    @property
+    def before(self) -> int | None:
+        """The number of what it was made from."""
+        about = self.turn.decision.about if self.sent is None and self.turn.kind != "draw" else ()
+        return about[0] if about else None
+
+
+Step = tuple[int, int | None]  # the number that is shown, and which of its pictures (from 1), None = all
+
+
+@dataclass(frozen=True)
+class Standing:
+    """path: the turns from the root on. pictures: by number, all that the person may see. steps: what was
+    shown one after another, without what a branch has left behind; at: which of them is shown now, -1 =
+    nothing."""
+
+    path: tuple[StoredTurn, ...] = ()
+    pictures: Mapping[int, Numbered] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    at: int = -1
+
+    @classmethod
+    def of(cls, path: Sequence[StoredTurn], making: Iterable[StoredTurn]) -> Standing:
+        """Return where a path ends. making: turns of the conversation with pictures that may be seen."""
+        pictures = dict[int, Numbered]()
+        for turn in making:
+            pictures |= {one.number: Numbered(one.number, turn, one) for one in turn.sent}
+            if turn.number is not None and not turn.is_lost:
+                pictures[turn.number] = Numbered(turn.number, turn)
+        found = cls(tuple(path), dict(sorted(pictures.items())))
+        for turn in path:
+            found = found.after(turn)
+        return found
+
+    def after(self, turn: StoredTurn) -> Standing:
+        """Return where a turn leads."""
+        decision, found = turn.decision, self
+        if turn.sent:
+            found = found.showing(turn.sent[0].number, None)
+        if turn.kind in ("back", "pick") and decision.about and not turn.reply:
+            return found.moved(decision)
+        return found.showing(turn.number, None) if turn.number is not None else found
+
+    def moved(self, decision: Decision) -> Standing:
+        """Return where going back, undo, redo or a choice leads."""
+        number = decision.about[0]
+        there = range(self.at, -1, -1) if decision.steps < 0 else range(self.at + 1, len(self.steps))
+        if decision.steps:
+            wanted = (number, decision.index)
+            same = next((at for at in there if self.steps[at] == wanted), None)
+            if same is not None:
+                return replace(self, at=same)
+        return self.showing(number, decision.index)
+
+    def showing(self, number: int, index: int | None) -> Standing:
+        """Return the same with one more step, if that is there."""
+        if number not in self.pictures:
+            return self
+        steps = (*self.steps[: self.at + 1], (number, index))
+        return replace(self, steps=steps, at=len(steps) - 1)
+
+    @property
+    def last(self) -> StoredTurn | None:
+        """The turn that it is."""
+        return self.path[-1] if self.path else None
+
+    @property
+    def shown(self) -> Step | None:
+        """What is shown."""
+        return self.steps[self.at] if self.at >= 0 else None
+
+    def step(self, count: int) -> Step | None:
+        """Return what so many steps lead to, -1 = what was shown before; None where there is nothing."""
+        at = self.at + count
+        return self.steps[at] if 0 <= at < len(self.steps) else None
+
+    def chosen(self, number: int) -> int | None:
+        """Return which picture of a grid (from 1) was chosen last."""
+        return next((index for one, index in reversed(self.steps[: self.at + 1]) if one == number), None)
+
+    def still(self, number: int, kind: Kind) -> int:
+        """Return the number of the picture that something is done to: of a video, what it was made from."""
+        seen = set[int]()
+        while kind in MADE_OF_STILLS and number not in seen and number in self.pictures:
+            seen.add(number)
+            one = self.pictures[number]
+            if not one.is_video or one.before is None:
+                break
+            number = one.before
+        return number
+
+    def with_sent(self, turn: StoredTurn) -> Standing:
+        """Return the same with the pictures that come with a turn, the first of which is what it is about."""
+        came = {one.number: Numbered(one.number, turn, one) for one in turn.sent}
+        return replace(self, pictures=dict(self.pictures) | came)
+
+    def state(self, user_id: int, sent: Sequence[int] = ()) -> State:
+        """Return what a decider is told: of others nothing but numbers and kinds. sent: that come now."""
+        shown, undo, redo = (one[0] if one else None for one in (self.shown, self.step(-1), self.step(1)))
+        first = next(iter(self.pictures), None)
+        wanted = dict.fromkeys(n for n in (shown, undo, redo, first, *sent) if n is not None)
+        wanted |= dict.fromkeys(sorted(self.pictures, reverse=True))
+        kept = sorted([number for number in wanted if number in self.pictures][:MAX_STATE])
+        known = frozenset(kept)
+        pictures = tuple(self._told(self.pictures[number], user_id, known) for number in kept)
+        last = self.last
+        asked = last is not None and last.kind == "ask" and last.decision.about[:1] == (shown,)
+        return State(
+            pictures=pictures,
+            shown=shown,
+            undo=undo if undo in known else None,
+            redo=redo if redo in known else None,
+            asked=asked,
+            sent=tuple(sent),
+        )
+
+    def _told(self, one: Numbered, user_id: int, known: frozenset[int]) -> Picture:
+        own = one.turn.user_id == user_id and one.sent is None
+        return Picture(
+            number=one.number,
+            words=words_of(one.turn) if own else "",
+            kind="sent" if one.sent else one.turn.kind,
+            count=one.count,
+            index=self.chosen(one.number),
+            before=one.before if one.before in known else None,
+        )
+
+
+def words_of(turn: StoredTurn) -> str:
+    """Return the words that made a picture."""
+    return turn.decision.words or ", ".join(turn.decision.changes)
+
+
+DONE: dict[Kind, str] = {
+    "draw": "a new picture",
+    "change": "changing {}",
+    "again": "{} again",
+    "back": "back to {}",
+    "pick": "the {} of {}",
+    "video": "a video of {}",
+    "upscale": "{} at {} times the size",
+    "cutout": "cutting out of {}",
+    "extend": "more around {}",
+    "ask": "a question about {}",
+    "find": "a search among your pictures",
+    "talk": "",
+    "unclear": "",
+}
+PLACES = ("first", "second", "third", "fourth")
+
+
+def understood_text(decision: Decision, standing: Standing, user_id: int) -> str:
+    """Return in one line what will be done, and with which picture, "" where nothing is."""
+    if decision.kind == "ask" and not decision.about:
+        return "a question"
+    names = [_name(number, standing, user_id) for number in decision.about]
+    about = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    match decision.kind:
+        case "pick" if decision.index:
+            return DONE["pick"].format(PLACES[decision.index - 1], about)
+        case "back" if decision.steps:
+            return f"{'undo' if decision.steps < 0 else 'redo'}: {DONE['back'].format(about)}"
+        case "upscale":
+            return DONE["upscale"].format(about, decision.factor)
+        case "extend" if decision.sides and decision.sides != ("all",):
+            return f"{DONE['extend'].format(about)}: {', '.join(decision.sides)}"
+    return DONE[decision.kind].format(about)
+
+
+def _name(number: int, standing: Standing, user_id: int) -> str:
+    one = standing.pictures.get(number)
+    own = one is not None and one.turn.user_id == user_id and one.sent is None
+    words = " ".join(words_of(one.turn).split()) if one is not None and own else ""
+    if len(words) > 40:
+        words = f"{words[:39].rstrip()}…"
+    return f"{number} ({words})" if words else str(number)
