@@ -100,6 +100,8 @@ class Turn:
     offers: tuple[str, ...] = ()
     message_id: int | None = None
     private: bool = False
+    can_undo: bool = False
+    can_redo: bool = False
 
 
 class Dialogues:
@@ -713,6 +715,8 @@ def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) ->
         offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         private=row.private,
+        can_undo=standing.step(-1) is not None,
+        can_redo=standing.step(1) is not None,
     )
 
 
