@@ -1,0 +1,1 @@
+"""A conversation with the studio: what a sentence means, and what was said and made."""
