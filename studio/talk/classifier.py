@@ -1,0 +1,107 @@
+"""The learned part: how likely each kind of turn is, and where a sentence is cut into its changes.
+
+A logistic regression on words, pairs of words and what the conversation is at; `python -m demo.train.talk`
+learns it from the sentences of several writers. It knows neither pictures nor what is done with its answer.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+from zlib import crc32
+
+from core.talk import KINDS
+from studio.talk.words import READ, Word
+
+GENERAL = frozenset(
+    ("thing", "colour", "scene", "style", "part", "praise", "number", "move", "size", "light")
+)
+HEAD = struct.Struct("<If")  # features, what a step of a weight is worth
+
+
+class Weights(NamedTuple):
+    """Of each feature that counts: what it says for each answer, in steps of ``step``."""
+
+    rows: dict[int, tuple[int, ...]]
+    step: float
+    bias: tuple[int, ...]
+
+
+def pack(weights: Weights) -> bytes:
+    """Return the bytes of a file of weights; the bias is the row of feature 0."""
+    width = len(weights.bias)
+    row = struct.Struct(f"<I{width}b")
+    rows = [(0, weights.bias), *sorted(weights.rows.items())]
+    return HEAD.pack(len(rows), weights.step) + b"".join(row.pack(key, *values) for key, values in rows)
+
+
+def unpack(data: bytes, width: int) -> Weights:
+    """Read what ``pack`` wrote."""
+    _, step = HEAD.unpack_from(data)
+    rows = {key: values for key, *values in struct.iter_unpack(f"<I{width}b", data[HEAD.size :])}
+    bias = tuple(rows.pop(0))
+    return Weights({key: tuple(values) for key, values in rows.items()}, step, bias)
+
+
+@cache
+def stored_weights(name: str, width: int) -> Weights:
+    """Return the weights that come with the program."""
+    return unpack(files("studio.talk").joinpath(f"{name}.bin").read_bytes(), width)
+
+
+def key(feature: str) -> int:
+    """Return the number that stands for a feature, never 0."""
+    return crc32(feature.encode()) or 1
+
+
+def scores(weights: Weights, keys: Iterable[int]) -> list[float]:
+    """Return the sum for each answer, before it is made a chance."""
+    found = [row for one in keys if (row := weights.rows.get(one)) is not None]
+    return [sum(column) * weights.step for column in zip(weights.bias, *found, strict=True)]
+
+
+def chances(words: Sequence[Word], situation: Sequence[str], weights: Weights) -> dict[str, float]:
+    """Return how likely each kind is, for a sentence in a situation."""
+    found = scores(weights, (key(one) for one in features(words, situation)))
+    top = max(found)
+    parts = [math.exp(value - top) for value in found]
+    return dict(zip(KINDS, (part / sum(parts) for part in parts), strict=True))
+
+
+def general(word: Word) -> str:
+    """Return the class of a word in capitals where it has one that says enough, else the word."""
+    if word.text[0].isdigit():
+        return "NUM"
+    return word.kind.upper() if word.kind in GENERAL else word.text
+
+
+def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
+    """Return what counts of a sentence: words, neighbours, beginnings, and each with the situation."""
+    words = words[: READ // 4]
+    raw = [word.text for word in words]
+    line = ["<", *(general(word) for word in words), ">"]
+    found = {f"w {word}" for word in raw} | {f"g {one}" for one in line}
+    found |= {f"2 {a} {b}" for a, b in zip(line, line[1:], strict=False)}
+    found |= {f"r {a} {b}" for a, b in zip(raw, raw[1:], strict=False)}
+    found |= {f"3 {a} {b} {c}" for a, b, c in zip(line, line[1:], line[2:], strict=False)}
+    found |= {f"_ {a} {c}" for a, c in zip(line, line[2:], strict=False)}
+    found |= {f"b {' '.join(line[1:n])}" for n in (2, 3, 4)}
+    found |= {f"e {' '.join(line[-n:-1])}" for n in (2, 3)}
+    found |= {f"~ {word[:4]}" for word in raw if len(word) > 4}
+    found |= {f"$ {word[-3:]}" for word in raw if len(word) > 4}
+    count = len(raw)
+    size = f"{count if count < 6 else 6 if count < 9 else 9 if count < 14 else 14 if count < 25 else 25}"
+    found |= {f"n {size}"}
+    if count <= 4:
+        found.add("all " + " ".join(line))
+    found |= {f"s {one}" for one in situation}
+    found |= {f"sn {one} {size}" for one in situation}
+    found |= {f"sb {one} {line[1] if count else ''}" for one in situation}
+    cues = [one for one in situation if one.startswith("cue ")]
+    found.add("cues " + " ".join(cues))
+    found |= {f"ss {a} {b}" for a in cues for b in situation if a < b or not b.startswith("cue ")}
+    return found

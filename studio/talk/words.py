@@ -1,0 +1,112 @@
+"""The words of a sentence, with the class that each has: a colour, a place, something that moves.
+
+``words.json`` is written by `python -m demo.train.talk words` from the demo's words and a list of everyday
+ones. It only helps to read: what isn't in it is drawn and changed all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+READ = 400  # characters that are read of a sentence; a longer one is a prompt
+TOKEN = re.compile(r"--[a-z]+|[a-z]+(?:['-][a-z]+)*|\d+(?:[.:x]\d+)*|[?!.,;:+&=/>→]")
+WEAK = frozenset(
+    "a an the this that these those it its is are was were be been am i i'd i'm me my mine you your u we us our he"
+    " him his she her they them their to of on in at by for from with without and or but so as no not than then"
+    " now please pls plz can could would should will shall may might do does did done have has had just only too"
+    " also again back one ones more most less some any all there here what which where who how why when if into"
+    " out up down over off very really quite rather like want need make put let go get give take show see look"
+    " picture pic image version first second third last next new old other another before after still".split()
+)
+
+
+class Word(NamedTuple):
+    """A word as it was read: its mended spelling, and its class, "" for none."""
+
+    text: str
+    kind: str
+
+
+class _Vocabulary(NamedTuple):
+    kinds: dict[str, str]
+    same: dict[str, str]  # a synonym → the word that stands for it
+    near: dict[str, str]  # a word with one letter less, or the letters in another order → the word
+
+
+@cache
+def _vocabulary() -> _Vocabulary:
+    stored = json.loads(files("studio.talk").joinpath("words.json").read_text("utf-8"))
+    kinds = {word: kind for kind, words in stored["kinds"].items() for word in words}
+    near: dict[str, str] = {}
+    for word in sorted((*kinds, *stored["common"]), key=len):
+        for form in _slips(word) if len(word) > 4 else ():
+            near.setdefault(form, word)
+    for word in stored["common"]:
+        kinds.setdefault(word, "")
+    return _Vocabulary(kinds, stored["same"], near)
+
+
+def _slips(word: str) -> Iterator[str]:
+    yield word[0] + "".join(sorted(word[1:]))
+    for at in range(1, len(word)):
+        yield word[:at] + word[at + 1 :]
+
+
+def _mended(word: str, known: _Vocabulary) -> str:
+    """The word that is meant by one with a slip, or itself."""
+    if len(word) < 4 or word in known.kinds:
+        return word
+    if word.endswith("s") and word[:-1] in known.kinds:
+        return word
+    if (found := known.near.get(word)) or (found := known.near.get(word[0] + "".join(sorted(word[1:])))):
+        return found
+    if len(word) > 5:
+        for at in range(1, len(word)):
+            if (shorter := word[:at] + word[at + 1 :]) in known.kinds and len(shorter) > 4:
+                return shorter
+    return word
+
+
+def kind_of(word: str) -> str:
+    """Return the class of a word, also of its plural."""
+    kinds = _vocabulary().kinds
+    if found := kinds.get(word):
+        return found
+    if word.endswith("s") and len(word) > 3:
+        return kinds.get(word[:-1]) or kinds.get(word[:-2] if word.endswith("es") else "") or ""
+    return ""
+
+
+def plain(said: str) -> str:
+    """Return what was said in small letters, with plain quotes and single spaces."""
+    text = said.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"').lower()
+    return " ".join(text.split())
+
+
+def read_words(text: str) -> list[Word]:
+    """Return the words and marks of a ``plain`` text, mended."""
+    known = _vocabulary()
+    return [
+        Word(word, kind_of(word))
+        for found in TOKEN.findall(text)
+        for word in (_mended(found, known) if found[0].isalpha() else found,)
+    ]
+
+
+def things_in(text: str) -> frozenset[str]:
+    """Return what a ``plain`` text names: its words that mean something, one for all of a meaning."""
+    same = _vocabulary().same
+    found = set()
+    for word in read_words(text):
+        if word.text in WEAK or not word.text[0].isalnum():
+            continue
+        stem = word.text[:-2] if word.text.endswith("'s") else word.text
+        if stem.endswith("s") and len(stem) > 3 and not stem.endswith("ss"):
+            stem = stem[:-1]
+        found.add(same.get(stem, stem))
+    return frozenset(found)
