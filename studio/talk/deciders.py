@@ -1,9 +1,8 @@
 """Who decides what a sentence means: rules, which are always there; where they aren't sure and the host wants
 it, the host's chat model or server, which chooses among kinds and pictures and writes nothing.
 
-The kind is chosen by the sentence and the shape of the conversation alone: no words of a picture, of an answer
-or of anybody else are told. Words of pictures, only the speaker's own, are told where one of several is to be
-found."""
+The kind is chosen by the sentence and the shape of the conversation: no words of a picture, of an answer or
+of anybody else are told. Words of pictures, the speaker's own, are told where one of several is meant."""
 
 from __future__ import annotations
 
