@@ -56,10 +56,12 @@ class ServerChoice:
             try:
                 answer = await api.read_short_answer(self._server, body)
             except api.Refused as error:
-                changed = _refused(body, error) if error.status in (400, 422) else {}
-                if not changed:
+                if error.status not in (400, 422):
                     raise
-                instead |= changed
+                changed = api.refused_fields(body, error.said)
+                if not changed and "response_format" not in body:
+                    raise
+                instead |= changed or {"response_format": None}
                 continue
             self._instead = instead
             return answer
@@ -95,18 +97,14 @@ def _body(
     return api.with_instead(body, instead)
 
 
-def _refused(body: Mapping[str, Any], error: api.Refused) -> dict[str, Any]:
-    """Return what to send instead of what a server has refused, {} where it can be spared nothing more."""
-    if changed := api.refused_fields(body, error.said):
-        return changed
-    return {"response_format": None} if "response_format" in body else {}
-
-
 def chosen_in(text: str, name: str, keys: Sequence[str | int]) -> str | int | None:
     """Return the value of the field ``name`` in the objects of an answer, whatever stands around them; None
     unless all that have it agree and it is one of ``keys``."""
-    decoder, place, found = json.JSONDecoder(object_pairs_hook=_object), 0, list[Any]()
-    text = text[:LONGEST]
+    # of an object that has a field twice, nothing
+    decoder = json.JSONDecoder(
+        object_pairs_hook=lambda pairs: dict(pairs) if len(dict(pairs)) == len(pairs) else {}
+    )
+    place, found, text = 0, list[Any](), text[:LONGEST]
     for _ in range(TRIES):
         if (place := text.find("{", place)) < 0:
             break
@@ -119,9 +117,3 @@ def chosen_in(text: str, name: str, keys: Sequence[str | int]) -> str | int | No
             found.append(value[name])
     known = [key for value in found for key in keys if type(value) is type(key) and value == key]
     return known[0] if len(set(known)) == 1 and len(known) == len(found) else None
-
-
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; of one that has a field twice nothing."""
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else {}

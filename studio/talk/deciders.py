@@ -38,7 +38,7 @@ MEANINGS: Mapping[Kind, str] = {
     "ask": "a question about a picture or about an answer",
     "find": "search among pictures that were made before",
     "talk": "thanks, a greeting or praise; nothing is to be done",
-    "unclear": "anything else, or several of these, or it can't be told",
+    "unclear": "anything else, several of these, or too little to know",
 }
 SURE = 0.9  # of rules: from here on nobody else is asked
 UNSURE = 0.25  # between the first two of a model: below, the person is asked
@@ -95,8 +95,11 @@ class Deciders:
     async def decide(self, actor: Actor, said: str, state: State) -> Decision:
         """Return what the actor means by ``said``; its ``by`` says who has decided."""
         ruled = self._rules(said, state)
-        rests = monotonic() < self._rests_until
-        if self._choice is None or rests or len(said) > LONGEST or not said.strip() or _is_settled(ruled):
+        if self._choice is None or monotonic() < self._rests_until or not 0 < len(said.strip()) <= LONGEST:
+            return ruled
+        if ruled.command or any(len(plan) > 1 for plan in ruled.offers):
+            return ruled
+        if ruled.kind != "unclear" and ruled.sure >= SURE:
             return ruled
         return await self._chosen(_Asked(self._choice, self._by), actor, said, state, ruled) or ruled
 
@@ -123,13 +126,6 @@ class Deciders:
         spend = partial(conversations.spend_tokens, user_id=actor.user_id, tokens=asked.tokens)
         await self._database.write(partial(spend, now=datetime.now(UTC)))
         return found
-
-
-def _is_settled(ruled: Decision) -> bool:
-    """Whether no model is asked: rules are sure, offer several steps, or name a command."""
-    if ruled.kind != "unclear":
-        return ruled.sure >= SURE
-    return bool(ruled.command) or any(len(plan) > 1 for plan in ruled.offers)
 
 
 class _Asked:
@@ -165,7 +161,7 @@ class _Asked:
         several = len(state.pictures) > 1 and not state.sent
         if meant.kind not in NEEDS_PICTURE or not several or meant.about not in ((), (state.shown,)):
             return meant
-        ranked = await self._ranked("picture", picture_question(said, state), _told(state))
+        ranked = await self._ranked("picture", picture_question(said, state), picture_answers(state))
         if not ranked or ranked[0][0] - ranked[1][0] < UNSURE or ranked[0][1] == state.shown:
             return meant
         return replace(meant, about=(ranked[0][1],), index=None, steps=0)
@@ -211,7 +207,7 @@ def picture_question(said: str, state: State) -> str:
     )
 
 
-def _told(state: State) -> dict[int, str]:
+def picture_answers(state: State) -> dict[int, str]:
     """Return each picture's number with how it was made."""
     told, left = dict[int, str](), TOLD_OF_ALL
     for one in reversed(state.pictures):
