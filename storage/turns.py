@@ -20,8 +20,8 @@ MAX_PATH, MAX_TREE, MAX_LINEAGE = 100, 200, 32  # turns up to the root, turns of
 
 @dataclass(frozen=True)
 class Sent:
-    """A picture that came with a turn. number: in its conversation. job_id, position: of a picture of
-    ours."""
+    """A picture that came with a turn. number: in its conversation. sha256: of an upload, "" of a picture of
+    ours, which job_id and position name: that one goes when its job does."""
 
     number: int
     sha256: str

@@ -309,9 +309,9 @@ class Dialogues:
         sent = tuple[Sent, ...]()
         if number_ is None:
             number_ = max(standing.pictures, default=0) + 1
-            source = await self._sources.meant(actor, remade.name)
+            await self._sources.meant(actor, remade.name)
             at = remade.index if remade.job_id else None
-            sent = (Sent(number_, source.sha256, remade.job_id, at),)
+            sent = (Sent(number_, remade.sha256, remade.job_id, at),)
         row = self._row(actor, f"Without: {lines[number - 1].words}", before, once=once, sent=sent)
         standing = standing.with_sent(row)
         grid = standing.pictures[number_].count > 1
@@ -626,7 +626,8 @@ class Dialogues:
                 known = known or (own, source.index + 1 if grid else None)
                 continue
             at = source.index if source.job else None
-            sent.append(Sent(number + len(sent) + 1, source.sha256, job_id, at))
+            sha256 = "" if job_id else source.sha256
+            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at))
         return tuple(sent), known
 
     # Rows
