@@ -230,8 +230,13 @@ async def test_offers_are_done_one_after_the_other(talk: Opened) -> None:
         Decision(kind="change", changes=("make it blue",)),
         Decision(kind="upscale"),
     )
-    decides(talk, all_of_it=Decision(kind="unclear", offers=(steps, steps[:1])))
-    asked = await say(talk, "all of it")
+    decides(
+        talk,
+        all_of_it=Decision(kind="unclear", offers=(steps, steps[:1])),
+        all_steps=Decision(kind="unclear", offers=(steps,)),
+    )
+    assert (await say(talk, "all steps", after=None)).reply == "That is 3 jobs. Do you mean that?"
+    asked = await say(talk, "all of it", after=None)
     assert asked.offers == ("Do all 3 steps", "Draw it new") and not asked.asks and asked.reply
     first = await talk.studio.dialogues.offer(ALICE, asked.id, 0)
     await talk.studio.dialogues.submit(ALICE, first)
