@@ -278,7 +278,7 @@ class Dialogues:
         to = standing.step(steps) if steps else None
         if to is None:
             raise UserError(NOTHING_TO_REDO if steps > 0 else NOTHING_TO_UNDO)
-        decision = Decision(kind="back", about=(to[0],), index=to[1], steps=1 if steps > 0 else -1)
+        decision = Decision(kind="back", about=(to[0],), index=to[1], steps=steps)
         return await self._shown(actor, before, standing, decision)
 
     async def _shown(self, actor: Actor, before: StoredTurn, standing: Standing, decision: Decision) -> Turn:
