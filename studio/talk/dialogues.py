@@ -298,8 +298,11 @@ class Dialogues:
         self, actor: Actor, job_id: str, index: int, number: int, *, words: str = "", once: str = ""
     ) -> Turn:
         """Take line ``number`` (from 1) out of the list behind a picture, or put other words in its place:
-        the turn that goes back to the one before it, and makes the rest again in one job. once: the same key is
-        the same turn. Raises UserError where that can't be taken out, ImageError or NotAllowedError."""
+        the turn that goes back to the one before it, and makes the rest again in one job.
+
+        once: the same key is the same turn. Raises UserError where that can't be taken out, ImageError or
+        NotAllowedError.
+        """
         await self._rights.check(actor, Action.ASK)
         if once and (same := await self._of_once(actor, once)) is not None:
             return same
