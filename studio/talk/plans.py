@@ -140,8 +140,9 @@ class Plans:
                 if decision.command:
                     return Plan(decision, reply=COMMAND.format(decision.command))
                 if len(decision.offers) == 1 and len(decision.offers[0]) > 1:
-                    steps = decision.offers[0]
-                    return Plan(decision, reply=self._cost(len(steps), map(self._usual, steps)))
+                    asked = [REQUESTS[step.kind].kind for step in decision.offers[0] if step.kind in REQUESTS]
+                    known = [self._queue.usual_seconds(kind) for kind in asked]
+                    return Plan(decision, reply=self._cost(len(decision.offers[0]), known))
                 return Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
         try:
             targets = [standing.pictures[number] for number in decision.about if number in standing.pictures]
@@ -182,9 +183,6 @@ class Plans:
             return Plan(decision, news)
         asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
         return Plan(asked, reply=self._cost(len(news), known))
-
-    def _usual(self, step: Decision) -> float | None:
-        return self._queue.usual_seconds(REQUESTS[step.kind].kind) if step.kind in REQUESTS else None
 
     @staticmethod
     def _cost(count: int, known: Iterable[float | None]) -> str:
