@@ -23,15 +23,19 @@ GENERAL = frozenset(
 LEADS = frozenset(
     "let make made should can could would might may will to and the a if watch see has have must".split()
 )
-HEAD = struct.Struct("<If")  # features, what a step of a weight is worth
+HEAD = struct.Struct("<If")  # what it was learned from, what a step of a weight is worth
 
 
 class Weights(NamedTuple):
-    """Of each feature that counts: what it says for each answer, in steps of ``step``."""
+    """Of each feature that counts: what it says for each answer, in steps of ``step``.
+
+    learned_from: a number that changes with the sentences.
+    """
 
     rows: dict[int, tuple[int, ...]]
     step: float
     bias: tuple[int, ...]
+    learned_from: int = 0
 
 
 def pack(weights: Weights) -> bytes:
@@ -39,15 +43,17 @@ def pack(weights: Weights) -> bytes:
     width = len(weights.bias)
     row = struct.Struct(f"<I{width}b")
     rows = [(0, weights.bias), *sorted(weights.rows.items())]
-    return HEAD.pack(len(rows), weights.step) + b"".join(row.pack(key, *values) for key, values in rows)
+    return HEAD.pack(weights.learned_from, weights.step) + b"".join(
+        row.pack(key, *values) for key, values in rows
+    )
 
 
 def unpack(data: bytes, width: int) -> Weights:
     """Read what ``pack`` wrote."""
-    _, step = HEAD.unpack_from(data)
+    learned_from, step = HEAD.unpack_from(data)
     rows = {key: values for key, *values in struct.iter_unpack(f"<I{width}b", data[HEAD.size :])}
     bias = tuple(rows.pop(0))
-    return Weights({key: tuple(values) for key, values in rows.items()}, step, bias)
+    return Weights({key: tuple(values) for key, values in rows.items()}, step, bias, learned_from)
 
 
 @cache
@@ -115,6 +121,8 @@ def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     found |= {f"s {one}" for one in situation}
     found |= {f"sn {one} {size}" for one in situation}
     found |= {f"sb {one} {line[1] if count else ''}" for one in situation}
+    names = " ".join(one[6:] for one in situation if one.startswith("names "))
+    found |= {f"nc {names}", f"nc {names} {size}", f"nc {names} {line[1] if count else ''}"}
     cues = [one for one in situation if one.startswith("cue ")]
     found.add("cues " + " ".join(cues))
     found |= {f"ss {a} {b}" for a in cues for b in situation if a < b or not b.startswith("cue ")}

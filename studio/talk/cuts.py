@@ -9,45 +9,60 @@ from __future__ import annotations
 import re
 
 from core.talk import MAX_CHANGES
-from studio.talk.words import Word, plain, read_words
+from studio.talk.words import READ, plain, read_words
 
 _BETWEEN = re.compile(
-    r"\s*(?:[,;:.!?]+(?=\s)|\s[-–—]+\s)\s*(?:(?:and|&|\+|n|then|also|plus|but|so|moreover)\s+){0,3}"
+    r"\s*(?:[,;:.!?]{1,4}(?=\s)|\s[-–—]+\s)\s*(?:(?:and|&|\+|n|then|also|plus|but|so|moreover)\s+){0,3}"
     r"|\s+(?:and|&|\+|n|then|plus)\s+(?:(?:also|then|now|please|maybe)\s+){0,2}",
     re.I,
 )
 _VERBS = frozenset(
-    "make change turn replace swap switch exchange add remove put give paint color colour recolor recolour take"
-    " drop lose delete erase let move place set hang draw get ditch kill stick pop chuck throw fill cover open"
-    " close lift tuck wrap keep bring shift flip tint warm soften sharpen brighten darken lighten blur pull push"
-    " scatter sprinkle use try show write insert cut fix trim raise lower rotate mirror mute tone seat plant kick"
-    " leave have clear wipe smooth round thicken dress light dim swing crop want perch widen shrink enlarge scrap"
+    "make change turn replace swap switch exchange add remove put give paint color colour recolor"
+    " recolour take"
+    " drop lose delete erase let move place set hang draw get ditch kill stick pop chuck throw fill"
+    " cover open"
+    " close lift tuck wrap keep bring shift flip tint warm soften sharpen brighten darken lighten blur"
+    " pull push"
+    " scatter sprinkle use try show write insert cut fix trim raise lower rotate mirror mute tone seat"
+    " plant kick"
+    " leave have clear wipe smooth round thicken dress light dim swing crop want perch widen shrink"
+    " enlarge scrap"
     " convert include do bump dial restore attach tie".split()
 )
 _LEAD = frozenset(
-    "and also then now please pls kindly but so ok okay maybe perhaps just well oh first secondly next moreover can"
+    "and also then now please pls kindly but so ok okay maybe perhaps just well oh first secondly next"
+    " moreover can"
     " could would will you to do the too".split()
 )
 _AMOUNT = frozenset(
-    "a an some more less fewer no two three four five six another several many few lots one plus minus extra tiny"
+    "a an some more less fewer no two three four five six another several many few lots one plus minus"
+    " extra tiny"
     " little".split()
 )
 _PLACES = frozenset(
-    "on in at under above below behind next beside near around over inside along across between beneath".split()
+    "on in at under above below behind next beside near around over inside along between".split()
 )
 _BESIDES = re.compile(  # what belongs to the change before it, or after it
-    r"^(?:because|since|cause|cos|bc|which|who|whose|where|when|if|as|unless|otherwise|else|or|like|really|much"
-    r"|very|never|almost|dear|love|thanks?|that's|thats|there's|isn't|i|i'm|i've|i'd|we|we're|we'd|you|not|rather"
+    r"^(?:because|since|cause|cos|bc|which|who|whose|where|when|if|as|unless|otherwise|else|or|like"
+    r"|really|much"
+    r"|very|never|almost|dear|love|thanks?|that's|thats|there's|isn't|i|i'm|i've|i'd|we|we're|we'd|you"
+    r"|not|rather"
     r"|than|especially|even|till|until|for|to|shall|(?:would|could|can) you$|keep|leave|slightly|right|back"
-    r"|same|with(?!out)|whereas|though|and i quote|no (?:reason|two|lad|dear)|yes|yeah|wait|goodness|ah|oh|ha+|hm+|um|well|good|great|nice|cool|hey|hello|dear|love|sorry|other way (?:round|around)|more (?:like|of)|one (?:per|each)|four or|in that case|what|is|ours|just (?:like|as)|exactly|say|see"
-    r"|let's see|let us (?:try|see) it|(?:the|that) .* (?:i|we) (?:mean|meant)|i must say|except|only|half|each|both|first"
-    r"|(?:take|use|in|on|off|from|about|with|for) (?:the )?(?:very )?(?:first|second|third|last|one|picture|pic"
+    r"|same|with(?!out)|whereas|though|and i quote|no (?:reason|two|lad|dear)|yes|yeah|wait|goodness|ah"
+    r"|oh|ha+|hm+|um|well|good|great|nice|cool|hey|hello|dear|love|sorry|other way (?:round|around)"
+    r"|more (?:like|of)|one (?:per|each)|four or|in that case|what|is|ours|just (?:like|as)|exactly|say|see"
+    r"|let's see|let us (?:try|see) it|(?:the|that) .* (?:i|we) (?:mean|meant)|i must say|except|only"
+    r"|half|each|both|first"
+    r"|(?:take|use|in|on|off|from|about|with|for) (?:the )?(?:very )?(?:first|second|third|last|one"
+    r"|picture|pic"
     r"|number|version|still|original|second)\b.*)(?![\w'])"
 )
 _WISH = re.compile(r"\b(?:should|needs?|must|wants?|could|ought|might|may|would be|gets?|becomes?)\b")
 _COMPLAINT = re.compile(
-    r"\b(?:too(?!$)|rather(?! than)|quite|looks?|seems?|strikes?|feels?|appears?|boring|odd|ugly|missing|lacks?|dull|wrong"
-    r"|bothers?|dislike|hate|don't|doesn't|isn't|aren't|wasn't|fighting|stark|was|were|had|always|used to|resembles)\b"
+    r"\b(?:too(?!$)|rather(?! than)|quite|looks?|seems?|strikes?|feels?|appears?|boring|odd|ugly|missing"
+    r"|lacks?|dull|wrong"
+    r"|bothers?|dislike|hate|don't|doesn't|isn't|aren't|wasn't|fighting|stark|was|were|had|always"
+    r"|used to|resembles)\b"
 )
 _DESCRIBED = frozenset(("colour", "light", "size", "praise"))
 
@@ -76,7 +91,7 @@ def _says(part: str, first: bool, added: bool) -> bool:
         return True
     if _WISH.search(" ".join(texts[1:])):
         return True
-    if _COMPLAINT.search(text) and not start in _AMOUNT:
+    if _COMPLAINT.search(text) and start not in _AMOUNT:
         return False
     if re.match(r"(?:it|he|she|they|this|that|there|it's|he's|she's|they're|he'll|she'll|it'll)$", start):
         return first
@@ -90,7 +105,9 @@ def _says(part: str, first: bool, added: bool) -> bool:
 
 
 def cut_changes(said: str) -> tuple[str, ...]:
-    """Return the changes that a sentence asks for, each in the words of ``said``."""
+    """Return the changes that a sentence asks for, each in the words of ``said``; a long text is one."""
+    if len(said) > READ:
+        return (said.strip(" ,.;:!?"),)
     found = [match for match in _BETWEEN.finditer(said) if match.start() > 0 and match.end() < len(said)]
     groups: list[tuple[int, int, bool]] = []  # begin, end, whether it is a change
     begin, mark = 0, ""
@@ -123,6 +140,8 @@ def _is_pair(left: str, mark: str, right: str) -> bool:
         and not any(w.kind in ("thing", "part", "scene") for w in before)
     ):
         return True
+    if after[0].kind == before[-1].kind == "thing" and len(before) > 3 and "," not in mark:
+        return before[-2].text not in ("a", "an", "the", "some", "his", "her", "two")
     if "," in mark or len(after) == 1:
         return len(after) == 1 and kinds[0] == kinds[1] and "+" not in mark
     return (
