@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from core.talk import KINDS, MAKES, MAX_SAID, MAX_STEPS, NEEDS_PICTURE, Decision, Kind, Picture, State
 from studio.talk import rules
-from studio.talk.classifier import Weights, chances, stored_weights
+from studio.talk.classifier import Weights, chances, situation, stored_weights
 from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
@@ -34,7 +34,7 @@ def _decide(said: str, state: State, weights: Weights) -> Decision:
         return Decision(kind="unclear")
     if rules.takes_from_another(text, state):
         return as_kind("change", said, state)
-    likely = chances(read_words(text), rules.situation(text, state), weights)
+    likely = chances(read_words(text), situation(text, state), weights)
     if (here := rules.shown(state)) is None or here.count < 2:
         likely["pick"] = 0.0
     kind: Kind = max(KINDS, key=likely.__getitem__)

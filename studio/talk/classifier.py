@@ -1,7 +1,7 @@
-"""The learned part: how likely each kind of turn is, and where a sentence is cut into its changes.
+"""The learned part: how likely each kind of turn is.
 
 A logistic regression on words, pairs of words and what the conversation is at; `python -m demo.train.talk`
-learns it from the sentences of several writers. It knows neither pictures nor what is done with its answer.
+learns it from the sentences of several writers. What is done with its answer isn't known here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from importlib.resources import files
 from typing import NamedTuple
 from zlib import crc32
 
-from core.talk import KINDS
-from studio.talk.words import READ, Word
+from core.talk import KINDS, State
+from studio.talk import rules
+from studio.talk.words import READ, Word, things_in
 
 GENERAL = frozenset(
     ("thing", "colour", "scene", "style", "part", "praise", "number", "move", "size", "light")
@@ -126,4 +127,25 @@ def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     cues = [one for one in situation if one.startswith("cue ")]
     found.add("cues " + " ".join(cues))
     found |= {f"ss {a} {b}" for a in cues for b in situation if a < b or not b.startswith("cue ")}
+    return found
+
+
+def situation(text: str, state: State) -> list[str]:
+    """Return what a sentence meets: its cues, and what the conversation is at."""
+    found = [f"cue {name}" for name in rules.cues(text)]
+    if share := rules.foreign_share(text):
+        found.append("cue foreign" if share > 0.45 else "some foreign")
+    here = rules.shown(state)
+    if here is None:
+        return [*found, "none"]
+    found.append("grid" if here.count > 1 and here.index is None else "picked" if here.count > 1 else "one")
+    found.append(f"shown {here.kind}")
+    found += (
+        ["asked"] * state.asked + ["undo"] * (state.undo is not None) + ["redo"] * (state.redo is not None)
+    )
+    named, known = things_in(text), rules.believed(state)
+    here_known = known.get(here.number, frozenset())
+    older = frozenset().union(*known.values()) - here_known
+    found += ["names shown"] * bool(named & here_known) + ["names older"] * bool(named & older)
+    found += ["names new"] * bool(named - here_known - older) + ["names nothing"] * (not named)
     return found

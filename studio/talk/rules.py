@@ -24,7 +24,8 @@ ORDINALS = {
     **dict.fromkeys(("4", "4th", "fourth", "four", "last", "lower right", "bottom right", "d", "iv"), 4),
 }
 _PLACE_OF_FOUR = re.compile(
-    r"\b((?:top|upper|bottom|lower)[ -](?:left|right)|left (?:top|bottom)|right top)(?:[ -]hand)?\b"
+    r"\b((?:top|upper|bottom|lower)[ -](?:left|right)|(?:left|right|down|up) (?:top|bottom|above|below"
+    r"|up|down|left|right))(?:[ -]hand)?\b"
 )
 _NUMBER_OF_FOUR = re.compile(
     r"(?:\b(?:u|nr|no|num|number|numero|option|picture|pic|image|version|candidate)|#)[ .:]*#?"
@@ -37,7 +38,7 @@ _CHOOSES = frozenset(
     "i we let's lets ok okay hm hmm oh ooh no yes go gotta be it it's its think say like love take took"
     " choose chose pick"
     " want use using keep with for on continue have i'll we'll i'd definitely probably maybe the and"
-    " going w finally"
+    " going gonna w finally"
     " please def my his her run stay".split()
 )
 _PICTURE = r"(?:picture|pic|image|img|version|drawing|render|result|frame|try|attempt|variant|variation)s?"
@@ -47,10 +48,11 @@ _OF_NUMBER = re.compile(
 )
 _FIRST = re.compile(
     r"\b(?:very first|original|initial|at the (?:start|beginning)|the beginning|where we (?:started|began)"
-    r"|(?:i|we) (?:started|began) with|(?:first|1st) (?:one|go|take|attempt|description|result|version"
+    r"|(?:i|we) (?:started|began) with|(?:first|1st) (?:one|go|round|take|attempt|description|result|version"
     r"|picture|pic|try|attempt|lot|ones|set|batch|draft|state|form)"
     r"|the first(?= (?:again|please|pls|was|were|with|without|but|in|at|of|,)|[,.!]|$)|off the first"
-    r"|from the first|how(?:'d| did)? it (?:start|look)|(?:very )?outset|square one|starting point|og)\b"
+    r"|from the first|how(?:'d| did)? it (?:start|look)|(?:very )?outset|start (?:one|position|picture"
+    r"|state)|square one|starting point|og)\b"
 )
 NUMBERS = {
     w: n
@@ -288,27 +290,6 @@ def shown(state: State) -> Picture | None:
     return None if number is None else state.picture(number)
 
 
-def situation(text: str, state: State) -> list[str]:
-    """Return what a sentence meets: its cues, and what the conversation is at."""
-    found = [f"cue {name}" for name in cues(text)]
-    if share := foreign_share(text):
-        found.append("cue foreign" if share > 0.45 else "some foreign")
-    here = shown(state)
-    if here is None:
-        return [*found, "none"]
-    found.append("grid" if here.count > 1 and here.index is None else "picked" if here.count > 1 else "one")
-    found.append(f"shown {here.kind}")
-    found += (
-        ["asked"] * state.asked + ["undo"] * (state.undo is not None) + ["redo"] * (state.redo is not None)
-    )
-    named, known = things_in(text), believed(state)
-    here_known = known.get(here.number, frozenset())
-    older = frozenset().union(*known.values()) - here_known
-    found += ["names shown"] * bool(named & here_known) + ["names older"] * bool(named & older)
-    found += ["names new"] * bool(named - here_known - older) + ["names nothing"] * (not named)
-    return found
-
-
 def numbered_picture(text: str, state: State) -> int | None:
     """Return the number of the picture that a number in a text names: "picture 2", "the very first"."""
     numbers = {one.number for one in state.pictures}
@@ -321,16 +302,24 @@ def numbered_picture(text: str, state: State) -> int | None:
     return None
 
 
+def _corner(text: str) -> int:
+    low = re.search(r"bottom|lower|below|down", text) is not None
+    return 1 + 2 * low + ("right" in text)
+
+
 def grid_index(text: str) -> int | None:
     """Return which of four a text names, None where it names none."""
+    text = " ".join(word.text for word in read_words(text.replace("#", "number ")))
     for pattern in (_NUMBER_OF_FOUR, _PLACE_OF_FOUR, _ORDINAL_OF_FOUR):
         if found := pattern.search(text):
-            return ORDINALS[found[1].replace("-", " ")]
+            return ORDINALS.get(found[1].replace("-", " ")) or _corner(found[1])
     words = re.findall(r"[a-z']+|\d+", text)
     first = next((at for at, word in enumerate(words) if word not in _CHOOSES), len(words))
     if first == len(words) or words[first + 1 : first + 2] in (["more"], ["other"], ["others"], ["new"]):
         return None
-    return ORDINALS.get(words[first])
+    return ORDINALS.get(words[first]) or (
+        ORDINALS.get(words[-1]) if len(words) < 5 and words[-1] != "one" else None
+    )
 
 
 _NAMED = re.compile(
@@ -402,6 +391,11 @@ def picture_with(phrase: str, state: State) -> int | None:
 
 def named_picture(text: str, state: State) -> int | None:
     """Return the picture that a text names beside "it": by its number, or by what is in it."""
+    mended = " ".join(word.text for word in read_words(text))
+    return _named(text, state) or (_named(mended, state) if mended != text else None)
+
+
+def _named(text: str, state: State) -> int | None:
     if (number := numbered_picture(text, state)) is not None:
         return number
     if (number := picture_before(text, state)) or (number := still_before(text, state)):

@@ -20,8 +20,7 @@ from core.talk import KINDS, MAKES, NEEDS_PICTURE, Decision, State
 from demo import world
 from demo.train.talk import corpora
 from studio import talk
-from studio.talk import rules
-from studio.talk.classifier import Weights, features, key, pack
+from studio.talk.classifier import Weights, features, key, pack, situation
 from studio.talk.words import plain, read_words
 
 TARGET = Path(talk.__file__).parent
@@ -81,7 +80,7 @@ def read_samples(dialogues: list[dict[str, list[corpora.Turn]]]) -> list[Sample]
     for dialogue in dialogues:
         for turn, state in corpora.with_states(dialogue):
             text = plain(turn["say"])
-            found.append((turn, state, features(read_words(text), rules.situation(text, state))))
+            found.append((turn, state, features(read_words(text), situation(text, state))))
     return found
 
 
