@@ -203,9 +203,9 @@ def measure(paths: list[Path]) -> None:
         seconds = []
         found = []
         for turn, state in turns:
-            begin = time.perf_counter()
+            begin = time.thread_time()
             found.append((turn, state, talk.decide(turn["say"], state)))
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(time.thread_time() - begin)
         whole = len(found)
         kinds = sum(is_right(turn, got.kind) for turn, _, got in found)
         jobs = sum(is_wrong_job(turn, got.kind) for turn, _, got in found)
@@ -234,7 +234,8 @@ def measure(paths: list[Path]) -> None:
         print(f"  target {told(sum(a == b for a, b in aims), len(aims))}")
         print(f"  two changes cut {told(sum(two), len(two))}; one left whole {told(sum(one), len(one))}")
         p50, p99 = seconds[whole // 2], seconds[int(whole * 0.99)]
-        print(f"  ms a turn: p50 {1000 * p50:.2f}, p99 {1000 * p99:.2f}, most {1000 * seconds[-1]:.2f}")
+        times = f"p50 {1000 * p50:.2f}, p99 {1000 * p99:.2f}, most {1000 * seconds[-1]:.2f}"
+        print(f"  ms of a processor a turn: {times}")
     mixed = Counter((turn["kind"], got.kind) for turn, _, got in found if not is_right(turn, got.kind))
     print("true, decided:", ", ".join(f"{a} {b} {n}" for (a, b), n in mixed.most_common(12)))
 
