@@ -27,6 +27,7 @@ from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
 from core.talk import MAKES, MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
+from jobs.feed import Wait
 from jobs.queue import Submitted
 from storage import job_queries
 from storage import turns as rows
@@ -99,6 +100,7 @@ class Dialogues:
         self._replies = dict[str, Reply]()  # of turns that wait
         self._listeners: list[Callable[[Turn], object]] = []
         self._waiting = dict[str, asyncio.Task[None]]()
+        self._wait: Wait | None = None
         self._moved = asyncio.Event()
 
     # Saying
@@ -395,14 +397,16 @@ class Dialogues:
     # Going on
 
     @contextmanager
-    def telling(self, work: Callable[[Turn], object]) -> Iterator[None]:
+    def telling(self, work: Callable[[Turn], object], wait: Wait | None = None) -> Iterator[None]:
         """Call ``work`` with each turn that had waited, when its job is queued or nothing comes of it, until
-        the block ends."""
+        the block ends. wait: every wait for a picture goes through it meanwhile."""
         self._listeners.append(work)
+        before, self._wait = self._wait, wait
         try:
             yield
         finally:
             self._listeners.remove(work)
+            self._wait = before
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -447,11 +451,11 @@ class Dialogues:
                 if first is None or first.is_ready or first.is_lost:
                     break
                 if first.job_id is not None:
-                    async for event in self._queue.watch(first.job_id):
+                    async for event in self._queue.watch(first.job_id, self._wait):
                         if isinstance(event, Paused):
                             return  # the next start goes on
                 elif first.is_open:
-                    await moved.wait()
+                    await (self._wait(moved.wait()) if self._wait else moved.wait())
                 else:
                     break
                 row = await self._read(turn_id)
