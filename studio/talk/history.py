@@ -16,7 +16,7 @@ from studio.authority import Actor
 from studio.new_job import NewJob
 
 GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
-MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video")
+MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video", "ask")
 
 
 @dataclass(frozen=True)
