@@ -31,12 +31,11 @@ from bot.submit import Answers, Asking
 from bot.talk import Turns
 from bot.ui import buttons, turns
 from bot.ui.modals import Submission
-from bot.ui.replies import SILENT, Post, refuse, tell_unexpected, whisper
+from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
 from storage.members import Members
-from studio.authority import Actor
 from studio.library.clips import Strips
 from studio.services import Services
 from studio.studio import Studio
@@ -176,7 +175,7 @@ class Atelier(commands.AutoShardedBot):
             self.answers,
             self.delivery,
             self.posts,
-            self._search,
+            lambda actor, text: self.cogs["Search"].post_of(actor, text),  # type: ignore[attr-defined]
             channel=self.get_partial_messageable,
             possible=services.settings.talk != "off",
         )
@@ -188,10 +187,6 @@ class Atelier(commands.AutoShardedBot):
         self._launching: asyncio.Task[None] | None = None
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
-
-    async def _search(self, actor: Actor, text: str) -> Post:
-        """Return the message of a search."""
-        return await self.cogs["Search"].post_of(actor, text)  # type: ignore[attr-defined]
 
     # Start and stop
 

@@ -223,11 +223,16 @@ class Turns:
             return
         reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
         try:
-            self._follow(await self._dialogues.submit(actor, turn, reply))
+            job = await self._dialogues.submit(actor, turn, reply)
+            self._follow(job)
+            if job is not None and shown is not None and job.reply.message_id != shown.id:
+                with suppress(*FAILURES):  # it was queued meanwhile, and is told elsewhere
+                    await shown.delete()
         except UserError as error:
             if shown is None:
                 raise
-            await shown.edit(content=_refused(post, error), view=None, allowed_mentions=SILENT)
+            text = messages.fit_message(f"{post.content}\n❌ {error}")
+            await shown.edit(content=text, view=None, allowed_mentions=SILENT)
 
     # What had to wait, and what an earlier process left
 
@@ -319,7 +324,7 @@ class Turns:
         UserError."""
         actor, dialogues = actor_of(interaction), self._dialogues
         if action in ("changes", "find"):
-            await (self._tell_changes if action == "changes" else self._show_found)(interaction, turn_id)
+            await self._list(interaction, turn_id, action)
             return
 
         async def make() -> Turn:
@@ -339,12 +344,6 @@ class Turns:
             raise UserError(NEWER)
 
         await self._answer(interaction, make)
-
-    @answers_privately
-    async def _show_found(self, interaction: discord.Interaction, turn_id: str) -> None:
-        actor = actor_of(interaction)
-        turn = await self._dialogues.turn(actor, turn_id)
-        await (await self._search(actor, turn.decision.words)).answer(interaction)
 
     async def on_meant(self, interaction: discord.Interaction, turn_id: str, value: str) -> None:
         """Do what somebody says they meant: a kind of turn, or the same with another picture. Raises
@@ -442,12 +441,17 @@ class Turns:
     # Changes
 
     @answers_privately
-    async def _tell_changes(self, interaction: discord.Interaction, turn_id: str) -> None:
+    async def _list(self, interaction: discord.Interaction, turn_id: str, what: str) -> None:
+        """Show the changes behind a turn's picture, or what its search finds, to the one who pressed."""
         actor = actor_of(interaction)
         turn = await self._dialogues.turn(actor, turn_id)
-        if turn.shows is None:
+        if what == "find":
+            post = await self._search(actor, turn.decision.words)
+        elif turn.shows is not None:
+            post = await self.changes(actor, *turn.shows)
+        else:
             raise UserError(GONE)
-        await (await self.changes(actor, *turn.shows)).answer(interaction)
+        await post.answer(interaction)
 
     async def changes(self, actor: Actor, job_id: str, index: int) -> Post:
         """Return what picture ``index`` (from 0) of a job was made of, with a way to take a change out.
@@ -480,7 +484,3 @@ def _once(message_id: int) -> str:
 def nonce_of(turn_id: str) -> str:
     """Return what lets Discord take the message of a turn once, however often it is sent."""
     return f"atelier-{turn_id}"
-
-
-def _refused(post: Post, error: UserError) -> str:
-    return messages.fit_message(f"{post.content}\n❌ {error}")

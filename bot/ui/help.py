@@ -8,8 +8,8 @@ from core.prompt.parser import FLAGS, MAX_JOBS
 from core.prompt.values import hint
 
 OVERVIEW = """**Atelier**
-Just say what you want, in a DM, in a message that mentions me, or with `/talk`: *a red house in the snow*, \
-then *make it blue*, *go back*, *make it move* (`/help topic:talk`)
+Just say what you want, in a DM, by a mention or with `/talk`: *a red house*, then *make it blue*, \
+*go back*, *make it move* (`/help topic:talk`).
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
 `/variation` · `/upscale` · `/region` · `/outpaint` · `/edit` · `/cutout` start from a picture you \
 attach, or one made here · `/video` makes videos

@@ -33,7 +33,7 @@ def walk(page: Page, report: Report, sandbox: Sandbox) -> None:
         since = page.press("changing 2", "Changes")
         text = page.wait_text("Only you can see this.*Changes", since=since)
         step.saw(text)
-        assert re.search(r"1\..*red house.*2\..*make it blue.*3\..*at night", text, re.S), text
+        assert re.search("red house.*make it blue.*at night", text, re.S), text
     with report.step(WHO, "presses Undo", "the picture before, at once") as step:
         since = page.press("changing 2", "Undo")
         step.saw(page.wait_text("undo: back to 2", since=since))

@@ -159,8 +159,8 @@ async def test_a_deleted_message_takes_its_words_with_it(studio: Studio) -> None
     dialogues, turn_id = studio.bot.studio.dialogues, turn_of(job)
     payload = SimpleNamespace(message_id=sent.id)
     await studio.bot.get_cog("Sent").on_raw_message_delete(payload)
-    row = await dialogues._read(turn_id)
-    assert row.said == "" and "secret" not in str(row.decision)
+    turn = await dialogues.turn(alone(studio), turn_id)
+    assert turn.said == "" and "secret" not in str(turn.decision)
 
 
 async def test_stealth_in_a_channel_refuses_and_in_direct_messages_works(studio: Studio) -> None:
