@@ -31,7 +31,8 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
-from studio.talk.dialogues import Dialogues, Turn
+from studio.talk.dialogues import Dialogues
+from studio.talk.history import Turn
 from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, video_facts, visible
 
 CSV, JSON = "table.csv", "table.json"

@@ -36,7 +36,8 @@ from studio.inputs import Given
 from studio.media.video_decode import may_be_video
 from studio.requests.actions import NEWER
 from studio.studio import Studio
-from studio.talk.dialogues import NEWEST, Turn
+from studio.talk.dialogues import NEWEST
+from studio.talk.history import Turn
 
 STEALTH = "Everybody would see that here: use `/talk`, or write to me in a direct message."
 BY_BUTTON = "I can't read replies here unless they mention me: press a button, or mention me in the reply."

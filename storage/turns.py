@@ -5,12 +5,13 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.job import Job, Status
-from core.talk import By, Decision, Kind
+from core.talk import MAKES, By, Decision, Kind
 from storage import job_queries
 from storage.people import from_row
 from storage.schema import ASKED_ONCE, IN_SERVER, OPEN, jobs, messages, pictures, turn_pictures, turns
@@ -20,8 +21,8 @@ MAX_PATH, MAX_TREE, MAX_LINEAGE = 100, 200, 32  # turns up to the root, turns of
 
 @dataclass(frozen=True)
 class Sent:
-    """A picture that came with a turn. number: in its conversation. job_id, position: of a picture of
-    ours."""
+    """A picture that came with a turn. number: in its conversation. sha256: of an upload, "" of a picture of
+    ours, which job_id and position name: that one goes when its job does."""
 
     number: int
     sha256: str
@@ -149,8 +150,9 @@ def read_path(connection: sa.Connection, turn_id: str, limit: int = MAX_PATH) ->
     up_ = up.where(turns.c.id == turn_id).cte("up", recursive=True)
     step = sa.select(turns.c.id, turns.c.before_id, up_.c.depth + 1)
     up_ = up_.union_all(step.where(turns.c.id == up_.c.before_id, up_.c.depth < limit))
-    path = sa.select(*_COLUMNS).select_from(_WITH_JOBS.join(up_, up_.c.id == turns.c.id))
-    return _all(connection, path.order_by(up_.c.depth.desc()))
+    ids = list(connection.scalars(sa.select(up_.c.id).order_by(up_.c.depth.desc())))
+    found = {one.id: one for one in _all(connection, _TURNS.where(turns.c.id.in_(ids)))}
+    return [found[one] for one in ids]
 
 
 def read_tree(connection: sa.Connection, root_id: str, limit: int = MAX_TREE) -> list[StoredTurn]:
@@ -268,24 +270,31 @@ _WRITTEN = [
 ]
 
 
-def add_turn(connection: sa.Connection, new: StoredTurn, *, makes: bool) -> StoredTurn:
-    """Write a turn with the pictures that came with it and return it with its numbers. The numbers of these,
-    in its decision too, are moved on by what others have added to the conversation meanwhile. makes: it makes
-    a picture, which gets the next number."""
-    number = next_number(connection, new.root_id)
-    if new.sent and (moved := number - new.sent[0].number):
-        named = {one.number for one in new.sent}
-        about = tuple(n + moved if n in named else n for n in new.decision.about)
-        sent = tuple(replace(one, number=one.number + moved) for one in new.sent)
-        new = replace(new, decision=replace(new.decision, about=about), sent=sent)
-    new = replace(new, number=number + len(new.sent) if makes else None)
-    values = {name: getattr(new, name) for name in _WRITTEN}
-    values |= {"private": int(new.private), "is_open": int(new.is_open), "roles": json.dumps(new.roles)}
-    connection.execute(sa.insert(turns).values(**values, decision=decision_json(new.decision)))
-    if new.sent:
-        rows = [{"turn_id": new.id, **asdict(one)} for one in new.sent]
-        connection.execute(sa.insert(turn_pictures), rows)
-    return new
+def add_turns(connection: sa.Connection, new: Iterable[StoredTurn]) -> list[StoredTurn]:
+    """Write turns, the first with the pictures that came with it, and return them with their numbers: each
+    that is to make a picture gets the next. The numbers of pictures that came, in decisions too, are moved on
+    by what others have added to the conversation meanwhile."""
+    written, moved = list[StoredTurn](), dict[int, int]()
+    for turn in new:
+        number = next_number(connection, turn.root_id)
+        moved |= {one.number: number + n for n, one in enumerate(turn.sent)}
+        sent = tuple(replace(one, number=moved[one.number]) for one in turn.sent)
+        about = tuple(moved.get(one, one) for one in turn.decision.about)
+        makes = turn.is_open and turn.kind in MAKES
+        row = replace(
+            turn,
+            decision=replace(turn.decision, about=about),
+            sent=sent,
+            number=number + len(sent) if makes else None,
+        )
+        values = {name: getattr(row, name) for name in _WRITTEN}
+        values |= {"private": int(row.private), "is_open": int(row.is_open), "roles": json.dumps(row.roles)}
+        connection.execute(sa.insert(turns).values(**values, decision=decision_json(row.decision)))
+        if sent:
+            rows = [{"turn_id": row.id, **asdict(one)} for one in sent]
+            connection.execute(sa.insert(turn_pictures), rows)
+        written.append(row)
+    return written
 
 
 def note_job(connection: sa.Connection, turn_id: str, job_id: str) -> bool:
@@ -363,10 +372,6 @@ def lineage(connection: sa.Connection, job_id: str, limit: int = MAX_LINEAGE) ->
     up_ = up.cte("up", recursive=True)
     step = sa.select(jobs.c.id, jobs.c.parent_id, up_.c.depth + 1)
     up_ = up_.union_all(step.where(jobs.c.id == up_.c.parent_id, up_.c.depth < limit))
-    chain = sa.select(jobs).join(up_, up_.c.id == jobs.c.id).order_by(up_.c.depth)
-    found = list[Job]()
-    for row in connection.execute(chain):
-        if (job := job_queries.readable(row)) is None:
-            break
-        found.append(job)
-    return found[::-1]
+    ids = list(connection.scalars(sa.select(up_.c.id).order_by(up_.c.depth)))
+    read = job_queries.read_jobs(connection, ids)
+    return [read[one] for one in takewhile(read.__contains__, ids)][::-1]

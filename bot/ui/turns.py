@@ -26,7 +26,7 @@ from bot.ui.messages import cut_text, fit_message, quote
 from core.job import Job
 from core.requests.base import Answer
 from studio.talk.changes import Change
-from studio.talk.dialogues import Turn
+from studio.talk.history import Turn
 from studio.texts import plain
 
 KEY = "turn:"  # beginning of a job's request key

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
-from core.talk import MAKES, MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
+from core.talk import MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
 from jobs.feed import Wait
 from jobs.queue import Submitted
 from storage import job_queries
@@ -280,7 +280,7 @@ class Dialogues:
         to = standing.step(steps) if steps else None
         if to is None:
             raise UserError(NOTHING_TO_REDO if steps > 0 else NOTHING_TO_UNDO)
-        decision = Decision(kind="back", about=(to[0],), index=to[1], steps=1 if steps > 0 else -1)
+        decision = Decision(kind="back", about=(to[0],), index=to[1], steps=steps)
         return await self._shown(actor, before, standing, decision)
 
     async def _shown(self, actor: Actor, before: StoredTurn, standing: Standing, decision: Decision) -> Turn:
@@ -311,9 +311,9 @@ class Dialogues:
         sent = tuple[Sent, ...]()
         if number_ is None:
             number_ = max(standing.pictures, default=0) + 1
-            source = await self._sources.meant(actor, remade.name)
+            await self._sources.meant(actor, remade.name)
             at = remade.index if remade.job_id else None
-            sent = (Sent(number_, source.sha256, remade.job_id, at),)
+            sent = (Sent(number_, remade.sha256, remade.job_id, at),)
         row = self._row(actor, f"Without: {lines[number - 1].words}", before, once=once, sent=sent)
         standing = standing.with_sent(row)
         grid = standing.pictures[number_].count > 1
@@ -630,7 +630,8 @@ class Dialogues:
                 known = known or (own, source.index + 1 if grid else None)
                 continue
             at = source.index if source.job else None
-            sent.append(Sent(number + len(sent) + 1, source.sha256, job_id, at))
+            sha256 = "" if job_id else source.sha256
+            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at))
         return tuple(sent), known
 
     # Rows
@@ -669,31 +670,26 @@ class Dialogues:
         """Write the turn of each plan, one after the other, and return the first; the others go on by
         themselves."""
         private = (await self._members.preferences(actor.user_id)).private
-        written, follows = list[StoredTurn](), new
+        turns = list[StoredTurn]()
         for plan in plans:
-            if written:
-                follows = self._row(actor, "", written[-1])
-            waits_for = written[-1].id if plan.waits_for == NEWEST else plan.waits_for
-            decision = plan.decision
-            row = replace(
-                follows,
-                kind=decision.kind,
-                by=decision.by,
-                decision=decision,
-                reply=plan.reply,
-                is_open=plan.is_open,
-                waits_for=waits_for,
-                private=private or any(one.private for one in plan.news),
-            )
-            makes = row.is_open and decision.kind in MAKES
-            try:
-                row = await self._database.write(partial(rows.add_turn, new=row, makes=makes))
-            except IntegrityError:  # the same was said twice at once
-                same = await self._of_once(actor, new.once) if new.once else None
-                if same is None:
-                    raise
-                return same
-            written.append(row)
+            row, decision = self._row(actor, "", turns[-1]) if turns else new, plan.decision
+            waits_for = turns[-1].id if plan.waits_for == NEWEST else plan.waits_for
+            private = private or any(one.private for one in plan.news)
+            taken: dict[str, Any] = {
+                "kind": decision.kind,
+                "by": decision.by,
+                "decision": decision,
+                "reply": plan.reply,
+            }
+            row = replace(row, is_open=plan.is_open, waits_for=waits_for, private=private, **taken)
+            turns.append(row)
+        try:
+            written = await self._database.write(partial(rows.add_turns, new=turns))
+        except IntegrityError:  # the same was said twice at once
+            same = await self._of_once(actor, new.once) if new.once else None
+            if same is None:
+                raise
+            return same
         for row in written[1:]:
             if row.is_open:
                 self._follow(row.id)
