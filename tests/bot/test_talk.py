@@ -218,11 +218,12 @@ async def test_a_picture_that_is_sent_with_words_is_what_they_are_about(studio: 
 
 async def test_a_search_is_its_askers_alone(studio: Studio) -> None:
     await mentioned(studio, studio.alice, "a red house")
-    asked = await mentioned(studio, studio.alice, "find my pictures with houses")
+    asked = await mentioned(studio, studio.alice, "find my pictures of a red house")
     assert not asked.attachments
     result = await studio.alice.click(asked, label="Show them")
     assert result.ephemeral
-    assert (await said(studio, "find my pictures with houses")).attachments
+    found = await said(studio, "find my pictures of a red house")
+    assert found.attachments, found.content
 
 
 async def test_the_list_of_changes_takes_one_out(studio: Studio) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.wire.discord import BOT, Call, Discord, Message, _user
+from tests.support.rows import rows
+from tests.wire.discord import BOT, Call, Discord, Message
 from tests.wire.forked import ForkedBot
-from tests.wire.process import rows
 
 ALICE, DM = 77, 4001
 SHOWS, EDITS = "POST", "PATCH"
@@ -34,7 +34,8 @@ class Spoken(Discord):
         return message
 
     def tell_of(self, message: Message) -> None:
-        self._dispatch("MESSAGE_CREATE", {**self._message(message), "author": _user(ALICE)})
+        author = {"id": str(ALICE), "username": "alice", "discriminator": "0", "avatar": None}
+        self._dispatch("MESSAGE_CREATE", {**self._message(message), "author": author})
 
     def end_at(self, bot: ForkedBot, method: str, count: int, done: bool) -> list[Call]:
         """Kill the bot at the ``count``-th call by a method on a message of its own; return those calls."""
@@ -88,7 +89,7 @@ async def test_no_turn_is_lost_or_doubled_wherever_the_bot_is_killed(
         await discord.until(lambda: finished(discord), 60, every=0.1)
         found: list[Any] = discord.shown()
         assert len(found) == 1 and "Understood: a new picture" in found[0].content, found
-        assert len(rows(bot._database, "SELECT id FROM jobs")) == 1
+        assert len(rows(tmp_path / "atelier.db", "SELECT id FROM jobs")) == 1
 
 
 def finished(discord: Spoken) -> bool:
