@@ -88,11 +88,12 @@ class Changes:
             found.append(Change(number, words, after[0], after[1], bool(again), again))
         return found
 
-    async def without(self, actor: Actor, job_id: str, number: int) -> Remade:
-        """Return the list behind a picture without line ``number``. Raises UserError where that can't go,
-        ImageError or NotAllowedError for a picture that the actor may not change."""
+    async def without(self, actor: Actor, job_id: str, number: int, words: str = "") -> Remade:
+        """Return the list behind a picture without line ``number``, or with other words in its place. Raises
+        UserError where that can't go, ImageError or NotAllowedError for a picture that the actor may not
+        change."""
         chain = await self._chain(actor, job_id)
-        return await self._without(chain, number)
+        return await self._without(chain, number, words)
 
     async def instructions(self, actor: Actor, job_id: str) -> tuple[str, ...]:
         """Return all instructions of a list. Raises UserError for none, or too many for one job."""
@@ -114,7 +115,7 @@ class Changes:
             found.append(job)
         return found[::-1]
 
-    async def _without(self, chain: Sequence[Job], number: int) -> Remade:
+    async def _without(self, chain: Sequence[Job], number: int, words: str = "") -> Remade:
         # 1. Which instruction of which job
         lines = _lines(chain)
         at, place = lines[number - 1] if 1 <= number <= len(lines) else (0, None)
@@ -122,7 +123,7 @@ class Changes:
             raise UserError(NO_SUCH.format(number))
         # 2. What is made again, and with the seed of its first
         told = instructions_of(chain[at])
-        rest = [*told[:place], *told[place + 1 :]]
+        rest = [*told[:place], *([words] if words else ()), *told[place + 1 :]]
         later = [job for job in chain[at + 1 :] if instructions_of(job)]
         left_out = [job_name(job.request) for job in chain[at + 1 :] if not instructions_of(job)]
         first = chain[at] if rest else next(iter(later), chain[at])

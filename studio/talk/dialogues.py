@@ -294,15 +294,21 @@ class Dialogues:
         NotAllowedError."""
         return await self._changes.lines(actor, job_id, index)
 
-    async def without(self, actor: Actor, job_id: str, index: int, number: int, *, once: str = "") -> Turn:
-        """Take line ``number`` (from 1) out of the list behind a picture: the turn that goes back to the one
-        before it, and makes the rest again in one job. once: the same key is the same turn. Raises UserError
-        where that can't be taken out, ImageError or NotAllowedError."""
+    async def without(
+        self, actor: Actor, job_id: str, index: int, number: int, *, words: str = "", once: str = ""
+    ) -> Turn:
+        """Take line ``number`` (from 1) out of the list behind a picture, or put other words in its place:
+        the turn that goes back to the one before it, and makes the rest again in one job.
+
+        once: the same key is the same turn. Raises UserError where that can't be taken out, ImageError or
+        NotAllowedError.
+        """
         await self._rights.check(actor, Action.ASK)
         if once and (same := await self._of_once(actor, once)) is not None:
             return same
         lines = await self._changes.lines(actor, job_id, index)
-        remade = await self._changes.without(actor, job_id, number)
+        line = lines[number - 1].words if 1 <= number <= len(lines) else ""
+        remade = await self._changes.without(actor, job_id, number, words)
         before = await self._database.read(partial(rows.of_job, job_id=job_id))
         before = before if before is not None and await self._sees(actor, before) else None
         standing = await self._standing(actor, before)
@@ -314,7 +320,9 @@ class Dialogues:
             await self._sources.meant(actor, remade.name)
             at = remade.index if remade.job_id else None
             sent = (Sent(number_, remade.sha256, remade.job_id, at),)
-        row = self._row(actor, f"Without: {lines[number - 1].words}", before, once=once, sent=sent)
+        said = f"{words}, in place of: {line}" if words else f"Without: {line}"
+        await self._moderator.check_said(_origin(actor), said)
+        row = self._row(actor, said, before, once=once, sent=sent)
         standing = standing.with_sent(row)
         grid = standing.pictures[number_].count > 1
         about: dict[str, Any] = {"about": (number_,), "index": remade.index + 1 if grid else None}

@@ -192,7 +192,8 @@ class Standing:
         known = frozenset(kept)
         pictures = tuple(self._told(self.pictures[number], user_id, known) for number in kept)
         last = self.last
-        asked = last is not None and last.kind == "ask" and last.decision.about[:1] == (shown,)
+        seen = None if shown is None else self.still(shown, "ask")
+        asked = last is not None and last.kind == "ask" and last.decision.about[:1] == (seen,)
         return State(
             pictures=pictures,
             shown=shown,
@@ -272,7 +273,8 @@ class Turn:
     ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
     index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number:
     of the picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what
-    buttons of an ``unclear`` turn say.
+    buttons of an ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these
+    lead anywhere.
     """
 
     id: str
@@ -298,6 +300,7 @@ class Turn:
     channel_id: int = 0
     guild_id: int | None = None
     private: bool = False
+    sent: tuple[Sent, ...] = ()
     can_undo: bool = False
     can_redo: bool = False
 
@@ -331,6 +334,7 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
         channel_id=row.channel_id,
         guild_id=row.guild_id,
         private=row.private,
+        sent=row.sent,
         can_undo=standing.step(-1) is not None,
         can_redo=standing.step(1) is not None,
     )
