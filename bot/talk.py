@@ -211,7 +211,10 @@ class Turns:
             return
         in_server = message.guild is not None
         limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
-        if in_server and turn.asks and turn.private:  # of a picture that nobody else may see
+        hidden = in_server and await self._is_hidden(actor, turn)
+        if hidden and not turn.asks:
+            raise UserError(STEALTH)
+        if hidden:
             await reply_to(message, BY_MESSAGE)
             self._follow(await self._dialogues.submit(actor, turn, Reply(file_limit=limit)))
             return
@@ -267,6 +270,8 @@ class Turns:
             try:
                 if turn.job is not None and turn.job.status.over:
                     continue
+                if actor.guild_id is not None and await self._is_hidden(actor, turn):
+                    continue
                 shown = await self._find(channel, source, turn.id)
                 if turn.job is not None or turn.asks:
                     if shown is not None:
@@ -293,6 +298,12 @@ class Turns:
     def _follow(self, job: Job | None) -> None:
         if job is not None:  # else its turn waits for a picture
             self._delivery.follow(job)
+
+    async def _is_hidden(self, actor: Actor, turn: Turn) -> bool:
+        """Return whether a turn is about something that nobody but its author may see."""
+        if turn.private or turn.shows is None:
+            return turn.private
+        return (await self._studio.rights.job(actor, turn.shows[0], Action.SHOW)).origin.private
 
     async def _post(self, actor: Actor, turn: Turn, limit: int, *, alone: bool) -> Post:
         """Return what the message of a turn shows before its job has anything to say. alone: nobody else sees
@@ -422,7 +433,10 @@ class Turns:
         if turn.job is not None:  # the same was asked before
             await whisper(interaction, AGAIN)
             return None
-        if turn.asks and turn.private and not alone and actor.guild_id is not None:
+        hidden = not alone and actor.guild_id is not None and await self._is_hidden(actor, turn)
+        if hidden and not turn.asks:
+            raise UserError(STEALTH)
+        if hidden:
             job = await self._dialogues.submit(actor, turn, reply_beside(interaction))
             await whisper(interaction, BY_MESSAGE)
         elif turn.asks and turn.waits_for is None:

@@ -178,7 +178,11 @@ async def test_of_a_private_picture_nothing_is_shown_in_a_channel(studio: Studio
     await studio.alice.slash(studio.channel, "public")
     await mentioned(studio, studio.alice, "make it blue")
     assert studio.last().content == BY_MESSAGE and last_dm(studio, studio.alice).attachments
-    assert "red" not in "".join(one.content for one in studio.channel.history()[1:])
+    await mentioned(studio, studio.alice, "a boat")
+    await mentioned(studio, studio.alice, "go back to the first one")
+    assert STEALTH in studio.last().content
+    told = [one for one in studio.channel.history() if one.author.bot]
+    assert len(told) == 3 and not any(one.attachments or "red" in one.content for one in told)
 
 
 async def test_others_go_on_from_what_they_may_see(studio: Studio) -> None:
