@@ -12,6 +12,7 @@ from bot.delivery import Sharing
 from bot.discord_api.interactions import actor_of, press_key
 from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
+from bot.talk import Turns
 from bot.ui import buttons, markdown, messages, modals
 from bot.ui.modals import Submission, Window
 from bot.ui.replies import SILENT, Picture, Post, add_whisper, answers_privately, whisper
@@ -52,7 +53,9 @@ class JobButtons:
         questions: Questions,
         teaching: Teaching,
         verdicts: Verdicts,
+        turns: Turns,
     ) -> None:
+        self._turns = turns
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
         self._questions, self._teaching = questions, teaching
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
@@ -343,6 +346,10 @@ class JobButtons:
             more = markdown.details(result.answer, feedback)
         for page in messages.details(job, parameters, pictures, index, more):
             await add_whisper(interaction, page)
+        if pictures:
+            changes = await self._turns.changes(actor_of(interaction), job.id, index)
+            if changes.view is not None:  # there are some
+                await changes.send_beside(interaction)
 
     @answers_privately
     async def _weights(self, interaction: discord.Interaction, job: Job, index: int) -> None:

@@ -1,30 +1,22 @@
-"""Conversations on Discord: questions by commands, buttons and windows, and by messages that mention the bot;
-threads in which they continue; and the right answers and labelled pictures that teach the model by examples.
+"""Questions on Discord: by commands, buttons and windows; threads in which conversations continue; and the
+right answers and labelled pictures that teach the model by examples. Messages are ``bot.talk``'s."""
 
-What a message asks is a job like every other; its answer is a reply.
-"""
-
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import discord
 
-from bot.delivery import Delivery
 from bot.discord_api import private_api
 from bot.discord_api.attachments import files_of, is_seen
-from bot.discord_api.http import FAILURES
-from bot.discord_api.interactions import actor_of, actor_of_message
+from bot.discord_api.interactions import actor_of
 from bot.submit import Asking
 from bot.ui import messages, modals
 from bot.ui.messages import cut_text, length
 from bot.ui.modals import Submission
-from bot.ui.replies import SILENT, answers_privately, reply_to, whisper
-from core.errors import ImageError, NotAllowedError, UserError
-from core.job import DEFAULT_FILE_LIMIT, Job, Reply
+from bot.ui.replies import SILENT, answers_privately, whisper
+from core.errors import ImageError, UserError
+from core.job import Job
 from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
 from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
@@ -39,12 +31,12 @@ HINT = "How many boats are there, and what colour are they?"
 LONGEST_THREAD_NAME = 90  # characters; Discord takes 100
 HAS_ONE = 160004  # Discord's code for a message that has a thread
 HERE = "Mention me here to continue this conversation."
-NOT_HERE = "A thread begins under an answer in a channel of a server. Here, continue with **Ask more**."
-ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
-NOT_YOU = "You don't have permission to open threads in this channel. Press **Ask more** instead."
+NOT_HERE = "A thread begins under a message in a channel of a server. Here, just write to me."
+ALREADY = "This is a thread already: mention me in it."
+NOT_YOU = "You don't have permission to open threads in this channel. Reply to the message and mention me."
 NOT_ME = (
     "I don't have permission to open threads in this channel. A channel manager can give me *Create Public"
-    " Threads* and *Send Messages in Threads*. Until then, press **Ask more**."
+    " Threads* and *Send Messages in Threads*. Until then, reply to the message and mention me."
 )
 
 
@@ -132,7 +124,7 @@ class Questions:
     ) -> dict[str, Any]:
         """Return what is kept of a message until its question comes: names of pictures of ours, or where its
         files lie."""
-        if found is not None and (names := await _names_of(self._studio, actor, found)):
+        if found is not None and (names := await names_of(self._studio, actor, found)):
             return {"names": names}
         files = [file for file in files_of(message) if is_seen(file)]
         if not files:
@@ -158,8 +150,8 @@ class Questions:
         if not interaction.app_permissions.send_messages_in_threads:  # else an empty thread would stay
             raise UserError(NOT_ME)
         told = await self._studio.told(actor_of(interaction), job)  # its words where they may be told
-        question = told.request.question if isinstance(told.request, AskRequest) and told.worded else ""
-        name = " ".join(question.split()) or "Questions"
+        words = getattr(told.request, "question", "") or getattr(told.request, "prompt", "")
+        name = " ".join((words if told.worded else "").split()) or "Conversation"
         if length(name) > LONGEST_THREAD_NAME:
             name = f"{cut_text(name, LONGEST_THREAD_NAME - 1)}…"
         try:
@@ -194,134 +186,7 @@ class Questions:
         await self._asking.queue(interaction, build, private=private, chosen=chosen)
 
 
-CONTINUES = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
-NEW = ("new", "start over")  # words of a direct message that end a conversation
-ASKS = re.compile(r"\?|^\s*ask\b", re.IGNORECASE)
-BY_BUTTON = (
-    "I can't read replies here unless they mention me: press **Ask more**, or mention me in the reply."
-)
-STEALTH = "Stealth is on, and everybody would see an answer here: use `/ask` instead."
-FRESH = "A new conversation: send a picture with your next question."
-_SAID_BY_BUTTON = "told_ask_more"
-
-
-class Mentions:
-    """Asks on behalf of messages."""
-
-    def __init__(self, studio: Studio, asking: Asking, delivery: Delivery) -> None:
-        self._studio, self._asking, self._delivery = studio, asking, delivery
-
-    async def in_server(self, message: discord.Message, me: discord.ClientUser) -> None:
-        """Answer a message of a server that mentions the bot, or replies to an answer of it."""
-        if not self._studio.talking.is_possible:
-            return
-        actor = actor_of_message(message)
-        question = re.sub(rf"<@!?{me.id}>", " ", message.content).strip()
-        if me not in message.mentions or not question:
-            await self._tell_by_button(actor, message)
-            return
-        try:
-            before = await self._before(actor, message)
-            if before is None and not message.attachments:
-                return  # somebody talks about the bot, not to it
-            await self._ask(actor, message, question, before)
-        except UserError as error:
-            await reply_to(message, f"❌ {error}")
-
-    async def direct(self, message: discord.Message) -> bool:
-        """Take a direct message as a question; return False where it is none: a picture without one, or words
-        with nothing that they could be about."""
-        talking = self._studio.talking
-        if not talking.is_possible:
-            return False
-        actor = actor_of_message(message)
-        if message.attachments:
-            if not ASKS.search(message.content):
-                return False
-            question = re.sub(r"^\s*ask\s+", "", message.content, flags=re.IGNORECASE)
-            return await self._ask_or_say(actor, message, question, None)
-        if message.content.strip().lower() in NEW:
-            await talking.end_direct(actor)
-            await reply_to(message, FRESH)
-            return True
-        before = await self._replied_to(actor, message)
-        if before is None or not isinstance(before[0].request, AskRequest):
-            since = datetime.now(UTC) - CONTINUES
-            latest = await talking.latest(actor, since)
-            before = (latest, None) if latest else None
-        if before is None or not message.content.strip():
-            return False
-        return await self._ask_or_say(actor, message, message.content, before)
-
-    async def _ask_or_say(
-        self, actor: Actor, message: discord.Message, question: str, before: tuple[Job, int | None] | None
-    ) -> bool:
-        try:
-            await self._ask(actor, message, question, before)
-        except UserError as error:
-            await reply_to(message, f"❌ {error}")
-        return True
-
-    async def _tell_by_button(self, actor: Actor, message: discord.Message) -> None:
-        """Say once to each person how to go on, when they reply to an answer in words that don't arrive."""
-        reference = message.reference
-        if message.content or reference is None or reference.message_id is None:
-            return
-        try:
-            found = await self._studio.job_of_message(actor, reference.message_id, Action.ASK_MORE)
-        except NotAllowedError:
-            return
-        if found and isinstance(found[0].request, AskRequest):
-            if await self._studio.talking.first_time(actor, _SAID_BY_BUTTON):
-                await reply_to(message, BY_BUTTON)
-
-    async def _before(self, actor: Actor, message: discord.Message) -> tuple[Job, int | None] | None:
-        """Return what a message is about: the job that it replies to, or the latest question of its thread,
-        or the answer that the thread began under."""
-        found = await self._replied_to(actor, message)
-        if found is not None or not isinstance(message.channel, discord.Thread):
-            return found
-        latest = await self._studio.talking.latest_here(actor)
-        if latest is not None:
-            return latest, None
-        return await self._studio.job_of_message(actor, message.channel.id, Action.USE)
-
-    async def _replied_to(self, actor: Actor, message: discord.Message) -> tuple[Job, int | None] | None:
-        reference = message.reference
-        if reference is None or reference.message_id is None:
-            return None
-        return await self._studio.job_of_message(actor, reference.message_id, Action.USE)
-
-    async def _ask(
-        self, actor: Actor, message: discord.Message, question: str, before: tuple[Job, int | None] | None
-    ) -> None:
-        """Queue a question and follow it in a reply. Raises UserError."""
-        chosen = await self._asking.preferences(actor)
-        files = [file for file in message.attachments if is_seen(file)]
-        given: list[Given] = [*self._asking.links.attached(files)]
-        follows = None
-        if before is not None and isinstance(before[0].request, AskRequest):
-            follows = before[0].id
-        elif before is not None:
-            given = [*await _names_of(self._studio, actor, before), *given]
-        new = await self._studio.requests.ask(actor, question, given, chosen, follows=follows)
-        if new.private and actor.guild_id is not None:
-            raise UserError(STEALTH)
-        # say that it waits where its answer will be; the same message asked about twice makes one job
-        shown = await reply_to(message, messages.placeholder_text(new.request, message.author.id))
-        limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
-        reply, is_new = Reply(message_id=shown.id if shown else None, file_limit=limit), False
-        try:
-            submitted = await self._studio.submit(actor, new, reply, once=f"message:{message.id}")
-            is_new = not submitted.duplicate
-        finally:
-            if shown is not None and not is_new:
-                with suppress(*FAILURES):
-                    await shown.delete()
-        self._delivery.follow(submitted.job)
-
-
-async def _names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None]) -> list[str]:
+async def names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None]) -> list[str]:
     """Return the names of the pictures of a job that a message shows: all of them, or the one."""
     job, index = found
     result = await studio.rights.result(actor, job.id, Action.USE)

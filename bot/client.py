@@ -14,7 +14,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.button_handlers import JobButtons
-from bot.chat import Mentions, Questions, Teaching
+from bot.chat import Questions, Teaching
 from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery, Ladder, Sharing, apologise
 from bot.discord_api import http, private_api
@@ -28,7 +28,8 @@ from bot.projects import views as project_items
 from bot.projects.handlers import ProjectPresses
 from bot.projects.results import OwnPosts
 from bot.submit import Answers, Asking
-from bot.ui import buttons
+from bot.talk import Turns
+from bot.ui import buttons, turns
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from core.errors import UserError
@@ -127,7 +128,7 @@ class Atelier(commands.AutoShardedBot):
             sessions.watch(trace)
         super().__init__(
             command_prefix=commands.when_mentioned,
-            intents=wanted_intents(mentions=services.settings.has_chat_model),
+            intents=wanted_intents(mentions=services.settings.talk != "off"),
             help_command=None,
             allowed_mentions=SILENT,
             http_trace=trace,
@@ -150,6 +151,7 @@ class Atelier(commands.AutoShardedBot):
             VideoPosts(studio.video_requests.showing, services.showing, services.moderator, web),
             OwnPosts(services.database, services.files, web),
             web,
+            dialogues=studio.dialogues,
             asks=studio.talking.is_possible,
             animates=studio.video_requests.is_possible,
             edits=studio.can_edit,
@@ -167,12 +169,21 @@ class Atelier(commands.AutoShardedBot):
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
         self.questions = Questions(studio, self.asking)
-        self.mentions = Mentions(studio, self.asking, self.delivery)
+        self.turns = Turns(
+            studio,
+            self.asking,
+            self.answers,
+            self.delivery,
+            self.posts,
+            lambda actor, text: self.cogs["Search"].post_of(actor, text),  # type: ignore[attr-defined]
+            channel=self.get_partial_messageable,
+            possible=services.settings.talk != "off",
+        )
         self.teaching = Teaching(studio, self.asking, self.questions)
         self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions, web)
-        parts = (self.sharing, self.questions, self.teaching, self.projects.verdicts)
+        parts = (self.sharing, self.questions, self.teaching, self.projects.verdicts, self.turns)
         self.job_buttons = JobButtons(studio, self.answers, self.asking, *parts)
-        self._on_identify, self._taken_up = on_identify, False
+        self._on_identify, self._taken_up, self._wait = on_identify, False, wait
         self._launching: asyncio.Task[None] | None = None
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
@@ -184,7 +195,7 @@ class Atelier(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
-        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)
+        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *turns.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
         assert info is not None
@@ -273,10 +284,13 @@ class Atelier(commands.AutoShardedBot):
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
         if not self._taken_up:
             self._taken_up = True
+            own = copy_context()  # the bot's; what another door does is told in that door's
+            told = self.studio.dialogues.telling(lambda turn: own.run(self.turns.told, turn), self._wait)
+            self._attached.enter_context(told)
+            await self.turns.resume()
             if count := await self.delivery.resume():
                 log.info("taken up: %s", counted(count, "job"))
             self._unpost_soon()
-            own = copy_context()  # the bot's; what is deleted by another door is told in that door's
             telling = self._services.privacy.telling(lambda: own.run(self._unpost_soon))
             self._attached.enter_context(telling)
 

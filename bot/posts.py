@@ -8,7 +8,7 @@ from typing import Any
 import discord
 
 from bot.projects.results import OwnPosts
-from bot.ui import buttons, markdown, messages
+from bot.ui import buttons, markdown, messages, turns
 from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import cut_text, length, quote
 from bot.ui.replies import Picture, Post, alt_text
@@ -23,7 +23,7 @@ from storage.blobs.base import EXTENSIONS
 from storage.job_queries import StoredPicture
 from storage.videos import StoredVideo
 from studio import texts
-from studio.authority import Place
+from studio.authority import Actor, Place
 from studio.inputs import video_of
 from studio.library.clips import Strips, VideoShowing
 from studio.library.rendition import Showing, Shown
@@ -31,6 +31,8 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
+from studio.talk.dialogues import Dialogues
+from studio.talk.history import Turn
 from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, video_facts, visible
 
 CSV, JSON = "table.csv", "table.json"
@@ -181,8 +183,9 @@ _OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the
 
 class Posts:
     """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
-    on the web, "" where the world finds none. asks, animates, edits: whether anything here answers
-    questions, makes videos, and changes pictures as words say."""
+    on the web, "" where the world finds none. dialogues: knows which jobs are turns of conversations. asks,
+    animates, edits: whether anything here answers questions, makes videos, and changes pictures as words
+    say."""
 
     def __init__(
         self,
@@ -194,10 +197,12 @@ class Posts:
         own: OwnPosts,
         web: str = "",
         *,
+        dialogues: Dialogues,
         asks: bool = False,
         animates: bool = False,
         edits: bool = False,
     ) -> None:
+        self._dialogues = dialogues
         self._showing, self._moderator, self._intake = showing, moderator, intake
         self._strips, self._web, self._asks, self._animates = strips, web, asks, animates
         self._edits = edits
@@ -220,6 +225,10 @@ class Posts:
         """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
         when ``event`` changes nothing. ran: seconds since its first step."""
         job = job if place is None else await self.told(job, place)
+        post = await self._running(job, event, place, ran)
+        return None if post is None else await self._of_turn(post, job, place or _asked_in(job))
+
+    async def _running(self, job: Job, event: Event, place: Place | None, ran: float) -> Post | None:
         view = view_of(JobButton(job.id, "cancel"))
         match event:
             case Queued():
@@ -255,7 +264,45 @@ class Posts:
             labels = [label for label, _ in result.scores]
             if None in await self._moderator.captions(labels, place):
                 return Post(messages.held_back(result.job))
-        return await self._made[result.job.request.answer](result, file_limit, place)
+        post = await self._made[result.job.request.answer](result, file_limit, place)
+        return await self._of_turn(post, result.job, place, result)
+
+    async def _of_turn(self, post: Post, job: Job, place: Place, result: Result | None = None) -> Post:
+        """``post`` with what the turn of a conversation adds to it that the job is: what was understood, the
+        newest changes behind its pictures, and the buttons and menu of turns. result: once it is there."""
+        turn_id = turns.turn_of(job)
+        if turn_id is None or post.view is None:
+            return post
+        asker = asker_of(job, place)
+        turn = await self._dialogues.turn(asker, turn_id)
+        [understood] = await self._moderator.captions([turn.understood], place)
+        lines = [turns.understood_text(understood)] if understood and job.worded else []
+        view = post.view
+        if result is not None and (result.pictures or result.videos):
+            numbers = [one.index for one in result.videos or result.pictures]
+            shown = numbers[0] if len(numbers) == 1 else None
+            changes = await self._dialogues.changes(asker, job.id, numbers[0])
+            lines += [turns.changes_line(changes)] if len(changes) > 1 else []
+            view = turns.view_of_pictures(
+                turn, job, shown, numbers[-1] + 1, self._web, animates=self._animates
+            )
+        elif view is not None:
+            view = turns.add_menu(view, turn)
+        return replace(post, content=turns.with_turn(post.content, *lines), view=view)
+
+    async def of_turn(self, turn: Turn, result: Result, limit: int, place: Place) -> Post:
+        """Return the message of a turn that goes back to a picture, or chooses one: the picture, or all of
+        its job's. Raises UserError."""
+        result, index = await self._told(result, place), turn.decision.index
+        job, numbers = result.job, [one.index for one in result.videos or result.pictures]
+        shown = numbers[0] if len(numbers) == 1 else None if index is None else index - 1
+        changes = await self._dialogues.changes(asker_of(job, place), job.id, shown or 0)
+        content = turns.shown_text(turn, job, shown, changes)
+        view = turns.view_of_pictures(turn, job, shown, numbers[-1] + 1, self._web, animates=self._animates)
+        if shown is not None:
+            return await self._picture(result, shown, content, view, limit, place)
+        post = await self._made[job.request.answer](result, limit, place)
+        return post if post.view is None else replace(post, content=content, view=view)
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: without words that break a rule there."""
@@ -389,7 +436,8 @@ class Posts:
 
     async def ended(self, job: Job, event: Failed | Cancelled | Paused) -> Post:
         """Return what the message of a job says that ended, or pauses, without a result."""
-        return without_result(await self.told(job, _asked_in(job)), event)
+        job = await self.told(job, _asked_in(job))
+        return await self._of_turn(without_result(job, event), job, _asked_in(job))
 
     async def kept(self, job: Job) -> Post:
         """Return what the job's message says where Discord refuses its result: how to get it."""
@@ -448,6 +496,11 @@ def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:
 
 def _asked_in(job: Job) -> Place:
     return Place(job.origin.guild_id, job.origin.channel_id)
+
+
+def asker_of(job: Job, place: Place) -> Actor:
+    """Return who has asked for a job, as somebody in ``place``."""
+    return Actor(job.origin.user_id, place.guild_id, place.channel_id)
 
 
 def _attached(shown: Shown, job: Job) -> Picture | None:

@@ -4,7 +4,7 @@ so many jobs are meant, queue, and say in plain words what went wrong."""
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 import discord
@@ -50,6 +50,11 @@ class Answers:
         """An interaction came in: jobs are queued when it has its first answer."""
         self._unanswered.add(interaction)
 
+    def noted(self, interaction: discord.Interaction) -> AbstractContextManager[None]:
+        """Keep a note of an interaction until the block ends, so that the start after a kill answers it."""
+        note = PendingInteraction(interaction.id, interaction.application_id, interaction.token)
+        return self._pending.kept(note)
+
     async def ask(
         self,
         interaction: discord.Interaction,
@@ -66,9 +71,7 @@ class Answers:
         process may have acknowledged it so. Returns the job, or None when there is none: whatever goes wrong
         is said to the asker.
         """
-        with self._pending.kept(
-            PendingInteraction(interaction.id, interaction.application_id, interaction.token)
-        ):
+        with self.noted(interaction):
             if not await self.acknowledge(interaction, ephemeral=private is not False):
                 return None
             await self._unanswered.none_left()

@@ -142,7 +142,7 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     settings, queue, studio = built.settings, built.queue, Studio(built)
     transport = Transport()
     connections = Connections(settings.data_dir / "connections.json")
-    intents = wanted_intents(mentions=settings.has_chat_model).value
+    intents = wanted_intents(mentions=settings.talk != "off").value
     path = settings.data_dir / "gateway-session"
     sessions = keep_sessions(path, settings.discord_token, intents, pending.take_over)
 

@@ -2,6 +2,7 @@
 
 EXTENSIONS = (
     "bot.cogs.imagine",
+    "bot.cogs.talk",
     "bot.cogs.video",
     "bot.cogs.variation",
     "bot.cogs.outpaint",

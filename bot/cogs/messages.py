@@ -1,8 +1,8 @@
 """What people do with messages: they send one, react to one, or choose an app in its menu.
 
 An envelope sends a picture to oneself, a cross ends or deletes one's own, a star or heart keeps it; under an
-answer ✅ and ❌ say whether it is right. A message that mentions the bot asks it; each picture in a direct
-message gets a reply with buttons.
+answer ✅ and ❌ say whether it is right. A message that mentions the bot, or a direct one with words, is a
+turn of a conversation; each picture in a direct message without words gets a reply with buttons.
 """
 
 import logging
@@ -123,9 +123,9 @@ class Sent(AtelierCog):
         if message.author.bot or self.bot.user is None:
             return
         if message.guild is not None:
-            await self.bot.mentions.in_server(message, self.bot.user)
+            await self.bot.turns.in_server(message, self.bot.user)
             return
-        if await self.bot.mentions.direct(message):
+        if await self.bot.turns.direct(message):
             return
         if not (attachments := files_of(message)):
             await reply_to(message, "Send me a picture, or type `/imagine`. `/help` shows everything.")
@@ -141,6 +141,16 @@ class Sent(AtelierCog):
                 await reply_to(message, A_VIDEO)
                 continue
             await self._offer(message, attachment, words, problem)
+
+    @commands.Cog.listener()
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Take back the words of a deleted message."""
+        await self.bot.turns.forget((payload.message_id,))
+
+    @commands.Cog.listener()
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Take back the words of deleted messages."""
+        await self.bot.turns.forget(payload.message_ids)
 
     async def _offer(
         self, message: discord.Message, attachment: discord.Attachment, words: str, problem: str

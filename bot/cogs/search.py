@@ -16,7 +16,7 @@ from bot.ui.buttons import KeptItem, view_of
 from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
 from studio import search
-from studio.authority import Action
+from studio.authority import Action, Actor
 from studio.new_job import picture_of
 from studio.requests.prompts import remix_text
 from studio.search import Found
@@ -75,21 +75,30 @@ class Search(AtelierCog):
     async def _show(self, interaction: discord.Interaction, text: str) -> None:
         """Put the first page of a search into the answer of a deferred interaction, or say that there is
         none. Raises UserError."""
-        found = await self._find(interaction, text, 0)
-        if not found.tiles:
-            await whisper(interaction, found.note or NOTHING)
+        post = await self.post_of(actor_of(interaction), text)
+        if post.picture is None:
+            await whisper(interaction, post.content)
             return
-        search_id = await self.bot.studio.search.keep(actor_of(interaction), text)
-        await (await self._post(interaction, search_id, text, found, 0)).answer(interaction)
+        await post.answer(interaction)
+
+    async def post_of(self, actor: Actor, text: str) -> Post:
+        """Return the first page of a search, for its asker alone, or a sentence where there is none. Raises
+        UserError."""
+        found = await self._find(actor, text, 0)
+        if not found.tiles:
+            return Post(found.note or NOTHING)
+        search_id = await self.bot.studio.search.keep(actor, text)
+        return await self._post(actor, search_id, text, found, 0)
 
     async def turn_to(self, interaction: discord.Interaction, search_id: str, page: int) -> None:
         """Show another page of the presser's own search in the same message. Raises UserError."""
         await interaction.response.defer()
-        text = await self.bot.studio.search.kept(actor_of(interaction), search_id)
-        found = await self._find(interaction, text, page)
+        actor = actor_of(interaction)
+        text = await self.bot.studio.search.kept(actor, search_id)
+        found = await self._find(actor, text, page)
         if not found.tiles:
             raise UserError(NO_MORE)
-        await (await self._post(interaction, search_id, text, found, page)).answer(interaction)
+        await (await self._post(actor, search_id, text, found, page)).answer(interaction)
 
     @answers_privately
     async def open(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
@@ -101,14 +110,12 @@ class Search(AtelierCog):
         post = await self.bot.posts.single(result, index, interaction.user.id, limit, place)
         await post.answer(interaction)
 
-    async def _find(self, interaction: discord.Interaction, text: str, page: int) -> Found:
+    async def _find(self, actor: Actor, text: str, page: int) -> Found:
         query = search.read_query(text)
-        return await self.bot.studio.search.find(actor_of(interaction), query, skip=page * PAGE, limit=PAGE)
+        return await self.bot.studio.search.find(actor, query, skip=page * PAGE, limit=PAGE)
 
-    async def _post(
-        self, interaction: discord.Interaction, search_id: str, text: str, found: Found, page: int
-    ) -> Post:
-        shown = await self.bot.studio.search.sheet(actor_of(interaction), found)
+    async def _post(self, actor: Actor, search_id: str, text: str, found: Found, page: int) -> Post:
+        shown = await self.bot.studio.search.sheet(actor, found)
         assert shown.data is not None  # a sheet is always there, though its cells may be empty
         numbered, first = list(enumerate(found.tiles, 1)), page * PAGE + 1
         alt = "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in numbered)

@@ -325,7 +325,7 @@ def for_grid(job: Job, count: int, web: str = "", *, videos: bool = False) -> di
     the studio on the web, which then is a link away."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
     vary = [JobButton(job.id, "vary", i, row=1) for i in range(count) if not videos]
-    links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
+    links = [link_button("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
     return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
 
 
@@ -362,7 +362,7 @@ def for_single(
     links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
     addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
     asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
-    linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
+    linked = [link_button(*one, row) for one, row in zip(addresses, room, strict=False)]
     return view_of(*acting, *linked, *asking)
 
 
@@ -370,11 +370,11 @@ def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:
     """Return what can be done with video ``index`` (from 0). web: as for ``for_grid``."""
     rows = actions.for_video(job)
     acting = [JobButton(job.id, action, index, row=row) for row, group in enumerate(rows) for action in group]
-    links = [_link("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
+    links = [link_button("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
     return view_of(*acting, *links)
 
 
-def _link(label: str, address: str, row: int) -> discord.ui.Button[Any]:
+def link_button(label: str, address: str, row: int | None = None) -> discord.ui.Button[Any]:
     """Return a button that leads to a page of the studio on the web."""
     return discord.ui.Button(label=label, url=address, row=row)
 

@@ -8,9 +8,11 @@ from core.prompt.parser import FLAGS, MAX_JOBS
 from core.prompt.values import hint
 
 OVERVIEW = """**Atelier**
+Just say what you want, in a DM, by a mention or with `/talk`: *a red house*, then *make it blue*, \
+*go back*, *make it move* (`/help topic:talk`).
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
-`/variation` · `/upscale` · `/region` · `/outpaint` · `/edit` · `/cutout` start from a picture you attach, \
-or one made here · `/video` makes videos
+`/variation` · `/upscale` · `/region` · `/outpaint` · `/edit` · `/cutout` start from a picture you \
+attach, or one made here · `/video` makes videos
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
 `/ask` answers questions about it · `/examples` learns from a few of your own
@@ -26,8 +28,8 @@ shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it (❤️ in `/favourites` \
 removes it); under an answer ✅ and ❌ say whether it is right. A message's menu (Apps) has Describe, Ask, \
 Add to project, Inspect, Vary and more.
-Send me a picture in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut out. \
-`/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
+Send me a picture alone in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut \
+out. `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
 WELCOME = """**Welcome to Atelier.** This page is a small Discord on your own machine, with the real bot.
 Type `/imagine`, press Enter, write what you want to see, and press Enter again. {examples}
@@ -49,6 +51,13 @@ An em dash counts as `--`. If you give a flag twice, the first one counts, excep
 `--cref`, `--oref` and `--lora` add up."""
 
 COMMANDS: dict[str, str] = {
+    "talk": (
+        "`/talk words [image…]`: a conversation. It draws, changes, animates, upscales, cuts out, extends,"
+        " answers and searches, as you say: `/talk words:make it blue`. The same works in a DM, in a message"
+        " or reply that mentions me, and in a thread. Each answer says what I understood; **No, I meant …**"
+        " puts it right, **Undo** goes back, **Changes** lists what was changed and takes one out. `new`"
+        " starts over."
+    ),
     "imagine": (
         "`/imagine prompt [image…]`: draws four pictures. `/imagine a red house --ar 3:2`. Attached pictures"
         " guide it; with `--strength 0.4` it starts from the first. Under the four: **U** posts one on its"

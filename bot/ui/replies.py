@@ -217,6 +217,17 @@ class Post:
             content=self.content, attachments=self.files(), view=self.view, allowed_mentions=SILENT
         )
 
+    async def send_beside(self, interaction: discord.Interaction) -> None:
+        """Show this post to the asker alone, beside an answer that is shown already. Never raises for
+        Discord."""
+        optional: dict[str, Any] = {} if self.view is None else {"view": self.view}
+        try:
+            await interaction.followup.send(
+                self.content, files=self.files(), ephemeral=True, allowed_mentions=SILENT, **optional
+            )
+        except FAILURES as error:
+            log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
+
     async def send_to(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
         """Send this post to ``channel``; the same ``nonce`` within minutes makes no second message."""
         optional = {"nonce": nonce, "view": self.view}

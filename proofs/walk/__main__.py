@@ -16,7 +16,7 @@ from pathlib import Path
 from proofs.walk.report import Report
 from proofs.walk.sandbox import ROOT, Sandbox
 
-PARTS = ("video_recorder", "inspector", "asker")
+PARTS = ("video_recorder", "inspector", "asker", "talker")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 HEAD = """# A walk through the sandbox
 
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _walk(browser, sandbox: Sandbox, report: Report, part: str) -> None:
-    from proofs.walk import admin, asker, host, inspector, member, newcomer, video_recorder
+    from proofs.walk import admin, asker, host, inspector, member, newcomer, talker, video_recorder
     from proofs.walk.page import Page
 
     try:
@@ -88,7 +88,7 @@ def _walk(browser, sandbox: Sandbox, report: Report, part: str) -> None:
             host.walk(page, report, sandbox)
             sandbox.interrupt()
             page.open(sandbox.start())
-        walks = dict(zip(PARTS, (video_recorder, inspector, asker), strict=True))
+        walks = dict(zip(PARTS, (video_recorder, inspector, asker, talker), strict=True))
         for name in (part,) if part in walks else PARTS:
             walks[name].walk(page, report, sandbox)
     finally:

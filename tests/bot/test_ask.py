@@ -19,7 +19,8 @@ SETTINGS = MODEL
 
 
 def labels(message) -> list[str]:
-    return [str(child.label or child.emoji) for row in message.components for child in row.children]
+    buttons = [one for row in message.components for one in row.children if one.type.name == "button"]
+    return [str(one.label or one.emoji) for one in buttons]
 
 
 async def asked(studio: Studio, question: str = "What is it?", **options):

@@ -40,6 +40,7 @@ CAPABILITIES = (
     Capability("favourites", ("favourites",), ("/api/favourites",)),
     Capability("find pictures", ("search",), ("/pictures", "/explore", "/api/pictures", "/api/explore")),
     Capability("ask about pictures", ("ask", "Ask"), ("/ask", "/talk", "/api/talk", "/api/videos")),
+    Capability("talk to the studio", ("talk",), ("/talk", "/api/talk")),
     Capability("sets of examples", ("examples", "Add as example"), ("/examples", "/api/examples")),
     Capability(
         "own models and styles",

@@ -1,4 +1,4 @@
-"""Questions as messages: mentions, replies, threads, words in a direct message."""
+"""Questions as messages: mentions, replies, words in a direct message."""
 
 import asyncio
 from pathlib import Path
@@ -8,8 +8,9 @@ from typing import Any
 import discord
 import pytest
 
-from bot.chat import BY_BUTTON, FRESH, STEALTH
 from bot.client import wanted_intents
+from bot.talk import BY_BUTTON, STEALTH
+from studio.talk.dialogues import BEGUN
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_ask import MODEL, asked
 from tests.bot.test_presses import job_of
@@ -56,11 +57,6 @@ async def test_a_reply_to_pictures_asks_about_them(studio: Studio) -> None:
     assert "turn 1 with 4 pictures" in studio.last().content
 
 
-async def test_talk_about_the_bot_is_not_answered(studio: Studio) -> None:
-    sent = await studio.alice.send(studio.channel, f"{me(studio)} is nice")
-    assert studio.last().id == sent.id
-
-
 @pytest.mark.parametrize("pings", [True, False])
 async def test_a_reply_whose_words_do_not_arrive_is_answered_once(studio: Studio, pings: bool) -> None:
     """As replies to answers of commands do, with or without a ping, for a bot that may not read messages."""
@@ -76,7 +72,7 @@ async def test_a_reply_whose_words_do_not_arrive_is_answered_once(studio: Studio
             reference=SimpleNamespace(message_id=answer.id),
             to_reference=answer.to_reference,
         )
-        await studio.bot.mentions.in_server(reply, studio.bot.user)
+        await studio.bot.turns.in_server(reply, studio.bot.user)
     assert [m.content for m in studio.channel.history()[1:]] == [BY_BUTTON]
 
 
@@ -89,7 +85,7 @@ async def _sent(studio: Studio, text: str, *files: tuple[str, bytes]):
 
 
 async def _answered(studio: Studio, message) -> None:
-    await studio.bot.mentions.in_server(message, studio.bot.user)
+    await studio.bot.turns.in_server(message, studio.bot.user)
     await asyncio.gather(*studio.bot.delivery.tasks.values())
 
 
@@ -128,11 +124,10 @@ async def test_what_is_gone_from_a_direct_message_makes_no_error(studio: Studio,
     sent = await studio.send_dm(studio.alice.user, "hello")
     channel = await studio.bot.fetch_channel(sent.channel.id)
     message = await channel.fetch_message(sent.id)
-    before = len(studio.alice.user.dm_channel.history())
     studio.env.backend.delete_message(channel.id, sent.id)
+    before = len(studio.alice.user.dm_channel.history())
     await studio.bot.get_cog("Sent").on_message(message)
-    assert len(studio.alice.user.dm_channel.history()) == before
-    assert "Send me a picture" in last_dm(studio, studio.alice).content
+    assert len(studio.alice.user.dm_channel.history()) == before  # the answer is there already
 
 
 async def test_stealth_gives_nothing_away(studio: Studio) -> None:
@@ -143,26 +138,27 @@ async def test_stealth_gives_nothing_away(studio: Studio) -> None:
 
 async def test_what_is_refused_is_said_in_a_reply(studio: Studio) -> None:
     await studio.alice.send(studio.channel, f"{me(studio)} who is this man?", attachments=[CAT])
-    assert studio.last().content.startswith("❌ Atelier doesn't say who somebody is")
+    assert "Atelier doesn't say who somebody is" in studio.last().content
 
 
 async def test_a_direct_message_with_a_question_goes_on_by_itself(studio: Studio) -> None:
     await studio.send_dm(studio.alice.user, "What is it?", CAT)
     assert "turn 1 with 1 pictures" in last_dm(studio, studio.alice).content
-    await studio.send_dm(studio.alice.user, "and the colour")
+    await studio.send_dm(studio.alice.user, "And what colour is it?")
     assert "turn 2" in last_dm(studio, studio.alice).content
     await studio.send_dm(studio.alice.user, "new")
-    assert last_dm(studio, studio.alice).content == FRESH
-    await studio.send_dm(studio.alice.user, "hello")
-    assert "Send me a picture" in last_dm(studio, studio.alice).content
+    assert BEGUN in last_dm(studio, studio.alice).content
 
 
-async def test_a_picture_without_a_question_has_its_buttons(studio: Studio) -> None:
-    await studio.send_dm(studio.alice.user, "a red house", CAT)
+async def test_a_picture_without_words_has_its_buttons(studio: Studio) -> None:
+    await studio.send_dm(studio.alice.user, "", CAT)
     assert "What would you like to do with it?" in last_dm(studio, studio.alice).content
 
 
-async def test_without_a_model_messages_are_as_before(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, ASK_MODEL="none") as studio:
-        await studio.send_dm(studio.alice.user, "What is it?", CAT)
+async def test_where_nobody_may_talk_messages_are_as_before(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, ASK_MODEL="none", TALK="off") as studio:
+        await studio.send_dm(studio.alice.user, "a red house", CAT)
         assert "What would you like to do with it?" in last_dm(studio, studio.alice).content
+        await studio.send_dm(studio.alice.user, "a red house")
+        assert "Send me a picture" in last_dm(studio, studio.alice).content
+        assert not studio.bot.intents.guild_messages

@@ -1,6 +1,7 @@
 """Pictures from people: what is taken, what is refused and why."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -68,20 +69,29 @@ async def test_a_picture_over_the_upload_limit_is_refused(studio: Studio) -> Non
     assert "the limit is 10 MB" in result.followups[-1].content
 
 
-async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(studio: Studio) -> None:
+@pytest.mark.parametrize("words", ["", "a castle --seed 9"])
+async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(
+    tmp_path: Path, words: str
+) -> None:
+    """With words where nobody may talk to the studio; else they are a turn about the picture."""
+    async with open_studio(tmp_path, TALK="off" if words else "rules") as studio:
+        await _press_offers(studio, words)
+
+
+async def _press_offers(studio: Studio, words: str) -> None:
     dora = studio.newcomer()
-    await studio.send_dm(dora, "a castle --seed 9", ("a.png", png()), ("b.jpg", png(form="JPEG")))
+    await studio.send_dm(dora, words, ("a.png", png()), ("b.jpg", png(form="JPEG")))
     offers = [m for m in dora.dm_channel.history() if m.components]
     assert len(offers) == 2 and all("What would you like to do" in m.content for m in offers)
-    for label, words in (
-        ("Vary", "a castle"),
+    for label, told in (
+        ("Vary", "a castle" if words else "Variations"),
         ("Outpaint", "Zoom out 1.5×"),
         ("Describe", "telling number 1"),
         ("Classify", "house"),
     ):
         await dora.click(offers[0], label=label)
         answer = dora.dm_channel.history()[-1]
-        assert words in answer.content, (label, answer.content)
+        assert told in answer.content, (label, answer.content)
 
 
 async def test_dm_buttons_work_after_a_restart(studio: Studio) -> None:

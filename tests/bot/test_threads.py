@@ -51,7 +51,7 @@ async def test_a_question_that_a_rule_hides_names_no_thread(studio: Studio) -> N
     await studio.mira.slash(studio.channel, "moderation add", word="clown")
     await studio.bob.click(answer, label="Thread")
     [thread] = [thread for thread in studio.channel.threads if thread.id == answer.id]
-    assert studio.bot.get_channel(thread.id).name == "Questions"
+    assert studio.bot.get_channel(thread.id).name == "Conversation"
 
 
 async def test_the_button_leads_to_the_thread_that_there_is(studio: Studio) -> None:

@@ -1,0 +1,217 @@
+"""The message of a turn of a conversation: what was understood, the list of changes, its buttons and menus.
+
+``tn:<turn id>:<action>:<index>`` for buttons, ``tm:<turn id>`` for what was meant instead, ``to:<turn id>``
+for which picture was meant, ``tc:<job id>:<index>`` to take a change out of the list behind a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import discord
+
+from bot.ui.buttons import (
+    MOST_OPTIONS,
+    JobButton,
+    KeptItem,
+    Secondary,
+    Success,
+    chosen_in,
+    link_button,
+    options_of,
+    view_of,
+)
+from bot.ui.messages import cut_text, fit_message, quote
+from core.job import Job
+from core.requests.base import Answer
+from studio.talk.changes import Change
+from studio.talk.history import Turn
+from studio.texts import plain
+
+KEY = "turn:"  # beginning of a job's request key
+NEWEST_CHANGES = 4  # that a message shows
+MEANT: dict[str, str] = {  # kind → what it is called where somebody says what they meant
+    "draw": "A new picture",
+    "change": "Change the picture",
+    "video": "Make it a video",
+    "upscale": "Upscale it",
+    "cutout": "Cut it out",
+    "extend": "Extend it",
+    "ask": "Answer a question",
+    "find": "Search my pictures",
+}
+OTHER = "other"  # in that menu: the same, with another picture
+SAYS = {"again": "try again", "video": "make it move", "upscale": "upscale it", "cutout": "cut it out"}
+LOOKS: dict[str, tuple[str | None, str | None]] = {  # action → label, emoji
+    "undo": ("Undo", "↩️"),
+    "redo": ("Redo", "↪️"),
+    "again": (None, "🔄"),
+    "video": ("Animate", "🎞️"),
+    "upscale": ("Upscale", "⏫"),
+    "cutout": ("Cut out", "✂️"),
+    "changes": ("Changes", "📝"),
+    "find": ("Show them", "🔍"),
+}
+
+
+class TurnButton(KeptItem, template=r"tn:(?P<turn_id>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<index>[0-9])"):
+    """A button of a turn. label: of an offer, or of a number."""
+
+    def __init__(
+        self, turn_id: str, action: str, index: int = 0, label: str | None = None, row: int | None = None
+    ) -> None:
+        said, emoji = LOOKS.get(action, (label or action.title(), None))
+        style = Success if action == "offer" else Secondary
+        custom_id = f"tn:{turn_id}:{action}:{index}"
+        super().__init__(
+            discord.ui.Button(label=said, emoji=emoji, style=style, custom_id=custom_id, row=row)
+        )
+        self.turn_id, self.action, self.index = turn_id, action, index
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.turns.on_press(interaction, self.turn_id, self.action, self.index)
+
+
+class MeantMenu(KeptItem, template=r"tm:(?P<turn_id>[a-z2-9]{12})"):
+    """Says what a sentence meant instead. It stands in the first row that is free."""
+
+    def __init__(self, turn_id: str, kind: str = "") -> None:
+        named = {value: label for value, label in MEANT.items() if value != kind}
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"tm:{turn_id}",
+            options=options_of({**named, OTHER: "Another picture …"}),
+            placeholder="No, I meant …",
+        )
+        super().__init__(menu)
+        self.turn_id = turn_id
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.turns.on_meant(interaction, self.turn_id, next(iter(chosen_in(interaction)), ""))
+
+
+class OtherMenu(KeptItem, template=r"to:(?P<turn_id>[a-z2-9]{12})"):
+    """Says which picture a sentence was about. pictures: number → words."""
+
+    def __init__(self, turn_id: str, pictures: Mapping[int, str] | None = None) -> None:
+        labels = {
+            str(number): f"{number} {plain(words)}".strip() for number, words in (pictures or {}).items()
+        }
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"to:{turn_id}",
+            options=options_of(labels) or [discord.SelectOption(label="-")],
+            placeholder="Which picture?",
+        )
+        super().__init__(menu)
+        self.turn_id = turn_id
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.turns.on_other(interaction, self.turn_id, next(iter(chosen_in(interaction)), ""))
+
+
+class TakeOutMenu(KeptItem, template=r"tc:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
+    """Takes a change out of those behind a picture."""
+
+    def __init__(self, job_id: str, index: int, changes: Sequence[Change] = ()) -> None:
+        options = [
+            discord.SelectOption(
+                label=cut_text(f"{one.number} {plain(one.words)}", 100),
+                value=str(one.number),
+                description=cut_text(one.again, 100),
+            )
+            for one in changes
+            if one.can_go
+        ]
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"tc:{job_id}:{index}",
+            options=options[-MOST_OPTIONS:] or [discord.SelectOption(label="-")],
+            placeholder="Take one out and make the rest again",
+        )
+        super().__init__(menu)
+        self.job_id, self.index = job_id, index
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        number = next(iter(chosen_in(interaction)), "")
+        await client.turns.on_take_out(interaction, self.job_id, self.index, number)
+
+
+def turn_of(job: Job) -> str | None:
+    """Return the id of the turn whose job it is, None for every other job."""
+    key = job.origin.request_key or ""
+    return key.removeprefix(KEY) if key.startswith(KEY) else None
+
+
+DYNAMIC_ITEMS = (TurnButton, MeantMenu, OtherMenu, TakeOutMenu)
+
+
+def understood_text(understood: str) -> str:
+    """Return the line that says what a sentence was taken for, "" where there is nothing to say."""
+    return f"-# Understood: {quote(understood, 300)}" if understood else ""
+
+
+def waiting_text(turn: Turn) -> str:
+    """Return the message of a turn before it has a job."""
+    said = f"**{quote(turn.said, 250)}** - " if turn.said else ""
+    waits = " (Waiting for the picture before)" if turn.waits_for is not None else ""
+    lines = (f"{said}<@{turn.user_id}>{waits}", understood_text(turn.understood))
+    return fit_message("\n".join(line for line in lines if line))
+
+
+def reply_text(turn: Turn) -> str:
+    """Return the message of a turn that no job answers."""
+    return fit_message("\n".join([waiting_text(turn), turn.reply]).rstrip())
+
+
+def shown_text(turn: Turn, job: Job, index: int | None, changes: Sequence[Change]) -> str:
+    """Return the message of a turn that shows what there is already. index: of its job, None = all."""
+    number = "" if index is None else f" {index + 1}"
+    lines = [waiting_text(turn), f"-# job {job.id}{number}"]
+    return fit_message("\n".join([*lines, *([changes_line(changes)] if len(changes) > 1 else [])]))
+
+
+def changes_line(changes: Sequence[Change]) -> str:
+    """Return the newest of the changes behind a picture."""
+    return f"-# {' · '.join(f'{one.number} {quote(one.words, 80)}' for one in changes[-NEWEST_CHANGES:])}"
+
+
+def changes_text(changes: Sequence[Change]) -> str:
+    """Return the whole list of changes behind a picture."""
+    lines = [f"{one.number}. {quote(one.words, 300) or '…'}" for one in changes]
+    return fit_message("\n".join(["**Changes** behind this picture", *lines]))
+
+
+def with_turn(content: str, *lines: str) -> str:
+    """Return the text of a job's message with lines of its turn below."""
+    return fit_message("\n".join(line for line in (content, *lines) if line))
+
+
+def view_of_offers(turn: Turn) -> discord.ui.View:
+    """Return what can be answered to a turn that no job answers: its offers, or what was meant instead."""
+    labels = [cut_text(plain(label), 80) for label in turn.offers]
+    offers = [TurnButton(turn.id, "offer", i, label, row=0) for i, label in enumerate(labels)]
+    found = [TurnButton(turn.id, "find", row=0)] if turn.kind == "find" else []
+    return view_of(*offers, *found, MeantMenu(turn.id, turn.kind))
+
+
+def view_of_pictures(
+    turn: Turn, job: Job, index: int | None, count: int, web: str = "", *, animates: bool = False
+) -> discord.ui.View:
+    """Return what can be done with what a turn shows: ``count`` pictures of a job, or the one with ``index``
+    (from 0). web: the address of the studio on the web. animates: whether videos are made here."""
+    several, video = index is None and count > 1, job.request.answer is Answer.VIDEOS
+    picks = [TurnButton(turn.id, "pick", i, str(i + 1), row=0) for i in range(count)] if several else []
+    first = [*picks, TurnButton(turn.id, "again", row=0)] if several else []
+    row, actions = int(several), ["undo"] if turn.can_undo else []
+    actions += [] if video else [*(["video"] if animates else []), "upscale", "cutout"]
+    second = [TurnButton(turn.id, action, row=row) for action in (*actions, "changes")]
+    row += 2  # between them is the menu
+    threads = ["thread"] if job.origin.guild_id is not None and not job.origin.private else []
+    redo = [TurnButton(turn.id, "redo", row=row)] if turn.can_redo else []
+    last = [JobButton(job.id, action, index or 0, row) for action in (*threads, "favourite", "details")]
+    links = [link_button("Web", f"{web}/talk/{turn.id}", row)] if web else []
+    return view_of(*first, *second, *redo, *last, *links, MeantMenu(turn.id, turn.kind))
+
+
+def add_menu(view: discord.ui.View, turn: Turn) -> discord.ui.View:
+    """Return a view with the menu of a turn below its buttons."""
+    return view.add_item(MeantMenu(turn.id, turn.kind))

@@ -1,0 +1,296 @@
+"""Conversations in messages: what a turn's message shows, and what its buttons and menus do."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+import discord
+import pytest
+
+from bot.talk import BY_MESSAGE, STEALTH
+from bot.ui.turns import MEANT, OTHER, turn_of, view_of_offers, waiting_text
+from core.requests import CutOutRequest, EditRequest, ImagineRequest, UpscaleRequest
+from core.requests.video import VideoRequest
+from studio.authority import Actor
+from studio.talk.plans import WELCOME
+from tests.bot.conftest import Studio, open_studio
+from tests.bot.test_ask import MODEL, labels
+from tests.bot.test_mentions import CAT, last_dm, me
+from tests.bot.test_presses import job_of
+
+SETTINGS = MODEL
+
+
+async def said(studio: Studio, words: str, *files: tuple[str, bytes]) -> discord.Message:
+    """What alice reads when she writes to the bot."""
+    await studio.send_dm(studio.alice.user, words, *files)
+    return last_dm(studio, studio.alice)
+
+
+async def mentioned(studio: Studio, who, words: str, channel=None, **more) -> discord.Message:
+    """What stands in a channel after a mention."""
+    await who.send(channel or studio.channel, f"{me(studio)} {words}", **more)
+    return studio.last(channel)
+
+
+def menu(message, kind: str = "tm:") -> str:
+    """The custom_id of a menu, also of a message that one person sees."""
+    rows = [row if isinstance(row, dict) else row.to_dict() for row in message.components]
+    found = [str(one.get("custom_id")) for row in rows for one in row["components"]]
+    return next(one for one in found if one.startswith(kind))
+
+
+async def test_a_conversation_is_one_message_a_turn_with_what_was_understood(studio: Studio) -> None:
+    first = await said(studio, "a red house in the snow")
+    assert isinstance((await job_of(studio, first)).request, ImagineRequest)
+    assert "Understood: a new picture" in first.content and first.attachments
+    assert labels(first)[:5] == ["1", "2", "3", "4", "🔄"] and "Undo" not in labels(first)
+    second = await said(studio, "make it blue")
+    job = await job_of(studio, second)
+    assert isinstance(job.request, EditRequest) and job.parent_id == (await job_of(studio, first)).id
+    assert "Understood: changing 1 (a red house in the snow)" in second.content
+    assert "-# 1 a red house in the snow · 2 make it blue" in second.content
+    third = await said(studio, "go back to the first one")
+    assert third.attachments[0].filename == first.attachments[0].filename
+    assert labels(third)[:5] == ["1", "2", "3", "4", "🔄"]
+    assert isinstance((await job_of(studio, await said(studio, "make it move"))).request, VideoRequest)
+    assert len(studio.alice.user.dm_channel.history()) == 8
+
+
+async def test_its_buttons_are_turns_as_words_are(studio: Studio) -> None:
+    grid = await said(studio, "a red house")
+    await studio.alice.user.click(grid, label="2")
+    picked = last_dm(studio, studio.alice)
+    job = await job_of(studio, grid)
+    assert f"job {job.id} 2" in picked.content and "Undo" in labels(picked)
+    for label, kind in (("Cut out", CutOutRequest), ("Upscale", UpscaleRequest), ("Animate", VideoRequest)):
+        await studio.alice.user.click(picked, label=label)
+        made = await job_of(studio, last_dm(studio, studio.alice))
+        assert isinstance(made.request, kind) and (made.parent_id, made.parent_index) == (job.id, 1)
+    await studio.alice.user.click(picked, label="Undo")
+    undone = last_dm(studio, studio.alice)
+    assert labels(undone)[:2] == ["1", "2"] and "Undo" not in labels(undone)
+    await studio.alice.user.click(undone, label="Redo")
+    assert f"job {job.id} 2" in last_dm(studio, studio.alice).content
+
+
+async def test_the_menu_takes_a_sentence_for_something_else(studio: Studio) -> None:
+    await said(studio, "a red house")
+    message = await said(studio, "make it blue")
+    await studio.alice.user.select(message, ["draw"], custom_id=menu(message))
+    made = await job_of(studio, last_dm(studio, studio.alice))
+    assert isinstance(made.request, ImagineRequest) and made.request.prompt == "make it blue"
+    assert set(MEANT) > {"draw", "change"} and (await job_of(studio, message)).status.over
+
+
+async def test_the_menu_takes_a_sentence_as_about_another_picture(studio: Studio) -> None:
+    first = await said(studio, "a red house")
+    await said(studio, "a completely new picture: a green boat at sea --seed 7")
+    message = await said(studio, "make it blue")
+    result = await studio.alice.user.select(message, [OTHER], custom_id=menu(message))
+    asked = result.response or result.followups[-1]
+    await studio.alice.user.select(asked, ["1"], custom_id=menu(asked, "to:"))
+    made = await job_of(studio, last_dm(studio, studio.alice))
+    assert isinstance(made.request, EditRequest) and made.parent_id == (await job_of(studio, first)).id
+
+
+async def test_what_is_unclear_is_asked_with_buttons(studio: Studio) -> None:
+    await said(studio, "a red house")
+    asked = await said(studio, "a boat")
+    offers = [label for label in labels(asked) if label.startswith(("Draw", "Chang"))]
+    assert len(offers) == 2 and not asked.attachments
+    await studio.alice.user.click(asked, label=offers[1])
+    made = await job_of(studio, last_dm(studio, studio.alice))
+    assert isinstance(made.request, EditRequest) and "boat" in made.request.prompt
+
+
+async def test_a_turn_that_comes_too_early_waits_for_its_picture(studio: Studio) -> None:
+    studio.hooks.wait = studio.outside
+    await studio.built.queue.pause(studio.mira.id)
+    first = await said(studio, "a red house")
+    second = await said(studio, "make it blue")
+    assert "Waiting for the picture before" in second.content and not second.attachments
+    third = await said(studio, "add a boat")
+    await studio.built.queue.resume(studio.mira.id)
+    async with asyncio.timeout(20):
+        while not last_dm(studio, studio.alice).attachments:
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
+    messages = studio.alice.user.dm_channel.history()
+    assert [one.id for one in messages[1::2]] == [first.id, second.id, third.id] and len(messages) == 6
+    assert all(one.attachments for one in messages[1::2])
+
+
+async def test_a_turn_whose_picture_never_comes_says_so(studio: Studio) -> None:
+    studio.hooks.wait = studio.outside
+    await studio.built.queue.pause(studio.mira.id)
+    first = await said(studio, "a red house")
+    second = await said(studio, "make it blue")
+    await studio.alice.user.click(first, label="Cancel")
+    await studio.built.queue.resume(studio.mira.id)
+    async with asyncio.timeout(20):
+        while "Waiting" in last_dm(studio, studio.alice).content:
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
+    ended = last_dm(studio, studio.alice)
+    assert ended.id == second.id and "isn't in this conversation any more" in ended.content
+
+
+async def test_the_same_message_told_twice_is_one_turn(studio: Studio) -> None:
+    sent = await studio.send_dm(studio.alice.user, "a red house")
+    message = await (await studio.bot.fetch_channel(sent.channel.id)).fetch_message(sent.id)
+    before = len(studio.alice.user.dm_channel.history())
+    cog = studio.bot.get_cog("Sent")
+    await asyncio.gather(cog.on_message(message), cog.on_message(message))
+    await studio.restart()
+    await studio.bot.get_cog("Sent").on_message(message)
+    assert len(studio.alice.user.dm_channel.history()) == before
+
+
+async def test_an_edited_message_does_nothing(studio: Studio) -> None:
+    sent = await studio.alice.send(studio.channel, f"{me(studio)} a red house")
+    await studio.alice.edit(sent, f"{me(studio)} a blue boat")
+    assert len(studio.channel.history()) == 2
+
+
+async def test_a_deleted_message_takes_its_words_with_it(studio: Studio) -> None:
+    sent = await studio.send_dm(studio.alice.user, "a secret house")
+    job = await job_of(studio, last_dm(studio, studio.alice))
+    dialogues, turn_id = studio.bot.studio.dialogues, turn_of(job)
+    payload = SimpleNamespace(message_id=sent.id)
+    await studio.bot.get_cog("Sent").on_raw_message_delete(payload)
+    turn = await dialogues.turn(alone(studio), turn_id)
+    assert turn.said == "" and "secret" not in str(turn.decision)
+
+
+async def test_stealth_in_a_channel_refuses_and_in_direct_messages_works(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "stealth")
+    await mentioned(studio, studio.alice, "a red house")
+    assert STEALTH in studio.last().content and not studio.last().attachments
+    result = await studio.alice.slash(studio.channel, "talk", words="a red house")
+    assert result.ephemeral and len(studio.channel.history()) == 2
+    assert (await said(studio, "a green house")).attachments
+
+
+async def test_of_a_private_picture_nothing_is_shown_in_a_channel(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "stealth")
+    await studio.alice.slash(studio.channel, "talk", words="a red house")
+    await studio.alice.slash(studio.channel, "public")
+    await mentioned(studio, studio.alice, "make it blue")
+    assert studio.last().content == BY_MESSAGE and last_dm(studio, studio.alice).attachments
+    await mentioned(studio, studio.alice, "a boat")
+    await mentioned(studio, studio.alice, "go back to the first one")
+    assert STEALTH in studio.last().content
+    told = [one for one in studio.channel.history() if one.author.bot]
+    assert len(told) == 3 and not any(one.attachments or "red" in one.content for one in told)
+
+
+async def test_others_go_on_from_what_they_may_see(studio: Studio) -> None:
+    message = await mentioned(studio, studio.alice, "a red house")
+    answer = await mentioned(studio, studio.bob, "make it blue", reply_to=message)
+    job = await job_of(studio, answer)
+    assert job.origin.user_id == studio.bob.id and job.parent_id == (await job_of(studio, message)).id
+    assert "a red house" not in answer.content.split("Understood")[1].splitlines()[0]
+    await studio.bob.select(message, ["ask"], custom_id=menu(message))
+    assert len(studio.channel.history()) == 4  # what alice meant, she says herself
+
+
+async def test_a_reply_to_a_picture_of_a_command_begins_a_conversation(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+    before = studio.last()
+    answer = await mentioned(studio, studio.bob, "make it blue", reply_to=before)
+    job = await job_of(studio, answer)
+    assert isinstance(job.request, EditRequest) and job.parent_id == (await job_of(studio, before)).id
+
+
+async def test_a_thread_goes_on_from_the_message_that_it_began_under(studio: Studio) -> None:
+    message = await mentioned(studio, studio.alice, "a red house")
+    await studio.bob.click(message, label="Thread")
+    [thread] = studio.channel.threads
+    assert studio.bot.get_channel(thread.id).name == "a red house"
+    answer = await mentioned(studio, studio.bob, "make it blue", thread)
+    assert (await job_of(studio, answer)).parent_id == (await job_of(studio, message)).id
+    later = await mentioned(studio, studio.alice, "add a boat", thread)
+    assert (await job_of(studio, later)).parent_id == (await job_of(studio, answer)).id
+
+
+async def test_a_picture_that_is_sent_with_words_is_what_they_are_about(studio: Studio) -> None:
+    answer = await said(studio, "make it blue", CAT)
+    request = (await job_of(studio, answer)).request
+    assert isinstance(request, EditRequest) and request.prompt == "make it blue"
+
+
+async def test_a_search_is_its_askers_alone(studio: Studio) -> None:
+    await mentioned(studio, studio.alice, "a red house")
+    asked = await mentioned(studio, studio.alice, "find my pictures of a red house")
+    assert not asked.attachments
+    result = await studio.alice.click(asked, label="Show them")
+    assert result.ephemeral
+    found = await said(studio, "find my pictures of a red house")
+    assert found.attachments, found.content
+
+
+async def test_the_list_of_changes_takes_one_out(studio: Studio) -> None:
+    await said(studio, "a red house")
+    await said(studio, "make it blue")
+    message = await said(studio, "add a boat")
+    result = await studio.alice.user.click(message, label="Changes")
+    listed = result.response or result.followups[-1]
+    assert "1. a red house\n2. make it blue\n3. add a boat" in listed.content
+    await studio.alice.user.select(listed, ["2"], custom_id=menu(listed, "tc:"))
+    made = await job_of(studio, last_dm(studio, studio.alice))
+    assert isinstance(made.request, EditRequest) and made.request.prompt == "add a boat"
+
+
+async def test_buttons_of_before_a_restart_work_after_it(studio: Studio) -> None:
+    grid = await said(studio, "a red house")
+    await studio.restart()
+    await studio.alice.user.click(grid, label="3")
+    assert " 3" in last_dm(studio, studio.alice).content
+    await studio.alice.user.select(grid, ["find"], custom_id=menu(grid))
+    assert len(studio.alice.user.dm_channel.history()) == 4
+
+
+def alone(studio: Studio) -> Actor:
+    """Alice in her direct messages."""
+    return Actor(studio.alice.id, None, studio.alice.user.dm_channel.id)
+
+
+async def test_a_turn_that_was_written_and_not_shown_is_shown_after_a_restart_once(studio: Studio) -> None:
+    sent = await studio.send_dm(studio.alice.user, "", CAT)
+    count = len(studio.alice.user.dm_channel.history())
+    await studio.bot.studio.dialogues.say(alone(studio), "thank you", once=f"message:{sent.id}")
+    for _ in range(2):
+        await studio.restart()
+        assert WELCOME in last_dm(studio, studio.alice).content
+        assert len(studio.alice.user.dm_channel.history()) == count + 1
+
+
+@pytest.mark.parametrize("shown", [False, True])
+async def test_a_turn_without_its_job_goes_on_after_a_restart_in_one_message(
+    studio: Studio, shown: bool
+) -> None:
+    """Also where its message had been sent, which nothing had noted."""
+    sent = await studio.send_dm(studio.alice.user, "", CAT)
+    count = len(studio.alice.user.dm_channel.history())
+    once = f"message:{sent.id}"
+    turn = await studio.bot.studio.dialogues.say(alone(studio), "a red house", once=once)
+    if shown:
+        channel = await studio.bot.fetch_channel(sent.channel.id)
+        await channel.send(waiting_text(turn), view=view_of_offers(turn))
+    await studio.restart()
+    await studio.bot.studio.dialogues.resume()
+    async with asyncio.timeout(20):
+        while not last_dm(studio, studio.alice).attachments:
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
+    assert len(studio.alice.user.dm_channel.history()) == count + 1
+    await studio.restart()
+    assert last_dm(studio, studio.alice).attachments
+    assert len(studio.alice.user.dm_channel.history()) == count + 1
+
+
+async def test_where_talk_is_off_a_mention_is_not_answered(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, TALK="off") as studio:
+        sent = await studio.alice.send(studio.channel, f"{me(studio)} a red house")
+        assert studio.last().id == sent.id
