@@ -130,6 +130,8 @@ class Turn:
     offers: tuple[str, ...] = ()
     message_id: int | None = None
     private: bool = False
+    can_undo: bool = False
+    can_redo: bool = False
 
     @property
     def asks(self) -> bool:
@@ -992,6 +994,8 @@ def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) ->
         offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         private=row.private,
+        can_undo=standing.step(-1) is not None,
+        can_redo=standing.step(1) is not None,
     )
 
 
