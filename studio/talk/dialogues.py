@@ -106,7 +106,7 @@ class Turn:
     the job to queue by ``Dialogues.submit``, None where there is none or it is queued. shows: job and index
     (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number: of the
     picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what buttons of an
-    ``unclear`` turn say.
+    ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these lead anywhere.
     """
 
     id: str
@@ -130,6 +130,7 @@ class Turn:
     offers: tuple[str, ...] = ()
     message_id: int | None = None
     private: bool = False
+    sent: tuple[Sent, ...] = ()
     can_undo: bool = False
     can_redo: bool = False
 
@@ -994,6 +995,7 @@ def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) ->
         offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         private=row.private,
+        sent=row.sent,
         can_undo=standing.step(-1) is not None,
         can_redo=standing.step(1) is not None,
     )
