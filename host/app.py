@@ -120,7 +120,7 @@ async def _serve_sandbox(
 
     web = serve_web(built, studio, port=port, local=lambda: people, elsewhere=elsewhere)
     watched = _watched(built, metrics, lambda: bool(discord), stopping)
-    async with watched, web as opened:
+    async with watched, studio.dialogues.running(), web as opened:
 
         def announce(url: str, viewers: Mapping[str, int]) -> None:
             people.update(viewers)
@@ -168,6 +168,6 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
 
     metrics = Metrics(queue, wire, built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
-    async with watched, open_web(built, studio):
+    async with watched, studio.dialogues.running(), open_web(built, studio):
         await serving.until(stopping)
     return 0

@@ -54,6 +54,7 @@ from studio.search import Search
 from studio.services import Services
 from studio.talk import decide
 from studio.talk.dialogues import Dialogues
+from studio.talk.plans import Plans
 from studio.texts import caption_prompt, shorter_prompts
 from vision.capabilities import CAPABILITIES
 
@@ -109,16 +110,9 @@ class Studio:
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
-        self.dialogues = Dialogues(
-            self.rights,
-            services,
-            self.sources,
-            self.requests,
-            press=self.from_button,
-            submit=self.submit,
-            check=self.check_kind,
-            decide=_decide,
-        )
+        found = (self.rights, services, self.sources)
+        plans = Plans(*found, self.requests, self.from_button, self.check_kind)
+        self.dialogues = Dialogues(*found, plans, decide=_decide, submit=self.submit)
         self.editor = Editor(self.rights, services, self.sources, self.requests)
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)

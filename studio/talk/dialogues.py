@@ -22,13 +22,9 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.exc import IntegrityError
 
-from core.convert import Preferences
 from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
-from core.limits import MAX_PROMPT
-from core.prompt.parser import Prompt, format_prompt
-from core.requests import EditRequest
 from core.talk import MAKES, MAX_SAID, NEEDS_PICTURE, By, Decision, Kind, State
 from jobs.queue import Submitted
 from storage import job_queries
@@ -38,53 +34,27 @@ from storage.turns import Sent, StoredTurn
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.moderation.rules import Blocked
-from studio.new_job import NewJob, PromptWithPictures, Source, direction_sides
-from studio.requests import actions
-from studio.requests.prompts import Requests, attached
-from studio.requests.video import Asked, Material
+from studio.new_job import NewJob
 from studio.rights import Rights
 from studio.services import Services
 from studio.talk import as_kind
 from studio.talk.history import Numbered, Standing, understood_text
-from studio.texts import counted, duration
+from studio.talk.plans import NOT_UNDERSTOOD, Plan, Plans
 
 NEWEST = "newest"  # in the place of a turn's id: where the actor stands in their channel
 A_TALK, A_THREAD = timedelta(days=1), timedelta(days=7)  # for which a conversation goes on by itself
 FRESH = ("new", "start over")  # words that begin another conversation
-MOST_WAITING = 4  # turns of one person that wait for a picture
 RESUMED = timedelta(hours=1)  # how old a turn without its job may be to go on after a start
-CONFIRM_JOBS, CONFIRM_SECONDS = 3, 120.0  # of one sentence, above which it is asked whether that is meant
-PICTURES = 1  # of a change
 SHOWN_CONVERSATIONS = 30
 
 NOTHING_SAID = "Say what to draw, or what to change."
-NOT_UNDERSTOOD = "I'm not sure what you mean. Say what to draw, or what to change in the picture."
-WELCOME = "You're welcome. Say what to draw or to change next."
 BEGUN = "A new conversation. What shall I draw?"
 NOTHING_TO_UNDO, NOTHING_TO_REDO = "There is nothing to undo.", "There is nothing to redo."
-WHICH = "What do you mean?"
 CORRECTED = "You meant something else."
 TOO_OLD = "The studio was away when this was to be done. Say it again."
 GONE = "That part of the conversation is gone."
 NOT_YOURS = "Somebody else said that. Say it yourself to go on from there."
-COMMAND = "That can't be done by talking. Use `{}`."
-FOUND = "Your pictures are in the search: `/search {}`."
-TOO_MANY = f"{MOST_WAITING} things wait for their picture already. Say this again when one is done."
-NOTHING_CAME = "Nothing came of {}, so this wasn't done."
 log = logging.getLogger(__name__)
-
-
-class Press(Protocol):
-    """``Studio.from_button``."""
-
-    async def __call__(
-        self,
-        actor: Actor,
-        job_id: str,
-        action: str,
-        index: int,
-        words: PromptWithPictures | None = None,
-    ) -> NewJob: ...
 
 
 class Submit(Protocol):
@@ -102,9 +72,9 @@ Decide = Callable[[Actor, str, State], Awaitable[Decision]]
 class Turn:
     """A turn as somebody sees it.
 
-    understood: one line on what is done, with which picture. reply: a sentence, where no job answers. new:
-    the job to queue by ``Dialogues.submit``, None where there is none or it is queued. shows: job and index
-    (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number: of the
+    understood: one line on what is done, with which picture. reply: a sentence, where no job answers. asks:
+    ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
+    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number: of the
     picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what buttons of an
     ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these lead anywhere.
     """
@@ -126,7 +96,7 @@ class Turn:
     shows_sent: str | None = None
     number: int | None = None
     waits_for: str | None = None
-    is_open: bool = False
+    asks: bool = False
     offers: tuple[str, ...] = ()
     message_id: int | None = None
     private: bool = False
@@ -134,48 +104,25 @@ class Turn:
     can_undo: bool = False
     can_redo: bool = False
 
-    @property
-    def asks(self) -> bool:
-        """Whether ``submit`` is to be called: its job is to be queued, now or when its picture is there."""
-        return self.is_open
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be done: a decision, with the jobs that it takes, a sentence in their place, or the turn
-    that has to be done before."""
-
-    decision: Decision
-    news: tuple[NewJob, ...] = ()
-    reply: str = ""
-    waits_for: str | None = None
-
-    @property
-    def asks(self) -> bool:
-        return bool(self.news) or self.waits_for is not None
-
 
 class Dialogues:
-    """What people say to the studio. Every method takes an actor and checks their right. press, submit,
-    check: the studio's own ways from buttons to jobs. decide: what sentences mean."""
+    """What people say to the studio. Every method takes an actor and checks their right. decide: tells what
+    sentences mean. submit: the studio's own."""
 
     def __init__(
         self,
         rights: Rights,
         services: Services,
         sources: Sources,
-        requests: Requests,
+        plans: Plans,
         *,
-        press: Press,
-        submit: Submit,
-        check: Callable[[NewJob], None],
         decide: Decide,
+        submit: Submit,
     ) -> None:
-        self._rights, self._sources, self._requests = rights, sources, requests
-        self._database, self._queue = services.database, services.queue
-        self._moderator, self._intake = services.moderator, services.intake
+        self._rights, self._sources, self._plans = rights, sources, plans
+        self._database, self._queue, self._moderator = services.database, services.queue, services.moderator
         self._members = Members(services.database)
-        self._press, self._submit, self._check, self._decide = press, submit, check, decide
+        self._decide, self._submit = decide, submit
         self._speaking = WeakValueDictionary[int, asyncio.Lock]()
         self._replies = dict[str, Reply]()  # of turns that wait
         self._listeners: list[Callable[[Turn], object]] = []
@@ -216,14 +163,14 @@ class Dialogues:
             sent, known = await self._sent(actor, given, standing)
             new = self._row(actor, said, before, once=once, sent=sent)
             if said.lower() in FRESH:
-                return await self._write(actor, new, standing, [_Plan(Decision(kind="talk"), reply=BEGUN)])
+                return await self._write(actor, new, standing, [Plan(Decision(kind="talk"), reply=BEGUN)])
             if known is not None:
                 standing = standing.showing(*known)
             standing = standing.with_sent(new)
             numbers = [one.number for one in sent]
             state = standing.state(actor.user_id, numbers)
             decision = await self._decided(actor, said, state)
-            plans = await self._plans(actor, _resolved(decision, standing, numbers), standing)
+            plans = await self._plans.plans(actor, standing.resolved(decision, numbers), standing)
             return await self._write(actor, new, standing, plans)
 
     async def preview(
@@ -238,7 +185,7 @@ class Dialogues:
         new = self._row(actor, said, None, sent=came)
         standing, numbers = standing.with_sent(new), [one.number for one in came]
         decision = await self._decided(actor, said.strip()[:MAX_SAID], standing.state(actor.user_id, numbers))
-        decision = _resolved(decision, standing, numbers)
+        decision = standing.resolved(decision, numbers)
         return decision, understood_text(decision, standing, actor.user_id)
 
     async def submit(self, actor: Actor, turn: Turn, reply: Reply | None = None) -> Job | None:
@@ -279,7 +226,7 @@ class Dialogues:
     async def _rebuilt(self, actor: Actor, row: StoredTurn) -> NewJob:
         """Return the job of a turn by its row. Raises UserError where there is none."""
         standing = await self._standing_of(actor, row)
-        plan = await self._plan(actor, row.decision, standing, confirmed=True)
+        plan = await self._plans.plan(actor, row.decision, standing, confirmed=True)
         if not plan.news:
             raise UserError(plan.reply or NOT_UNDERSTOOD)
         return plan.news[0]
@@ -312,7 +259,7 @@ class Dialogues:
         if about is not None:
             decision = replace(decision, about=(about,), index=None)
         decision = replace(decision, by="person")
-        plans = await self._plans(actor, _resolved(decision, standing, numbers), standing, confirmed=True)
+        plans = await self._plans.plans(actor, standing.resolved(decision, numbers), standing, confirmed=True)
         return await self._write(actor, new, standing, plans)
 
     async def offer(self, actor: Actor, turn_id: str, number: int) -> Turn:
@@ -328,13 +275,13 @@ class Dialogues:
         standing = await self._standing(actor, row)
         new = self._row(actor, row.said, row, once=once)
         sent = [one.number for one in row.sent]
-        plans, steps = list[_Plan](), standing
+        plans, steps = list[Plan](), standing
         for step in row.decision.offers[number]:
             if plans and step.kind in NEEDS_PICTURE and not step.about:  # of the step before
-                plans.append(_Plan(replace(step, by="person"), waits_for=NEWEST))
+                plans.append(Plan(replace(step, by="person"), waits_for=NEWEST))
                 continue
-            decision = _resolved(replace(step, by="person"), steps, sent)
-            plans += await self._plans(actor, decision, steps, confirmed=True)
+            decision = steps.resolved(replace(step, by="person"), sent)
+            plans += await self._plans.plans(actor, decision, steps, confirmed=True)
         return await self._write(actor, new, standing, plans)
 
     async def show(self, actor: Actor, turn_id: str, job_id: str, index: int) -> Turn:
@@ -361,7 +308,7 @@ class Dialogues:
 
     async def _shown(self, actor: Actor, before: StoredTurn, standing: Standing, decision: Decision) -> Turn:
         await self._rights.check(actor, Action.ASK)
-        plan = await self._plan(actor, replace(decision, by="person"), standing, confirmed=True)
+        plan = await self._plans.plan(actor, replace(decision, by="person"), standing, confirmed=True)
         return await self._write(actor, self._row(actor, "", before), standing, [plan])
 
     # Looking
@@ -504,7 +451,7 @@ class Dialogues:
     async def _queued_now(self, actor: Actor, row: StoredTurn) -> None:
         if row.waits_for is not None and row.kind in NEEDS_PICTURE and not row.decision.about:
             standing = await self._standing_of(actor, row)  # a step of a plan: about the one before it
-            decision = _resolved(row.decision, standing, [])
+            decision = standing.resolved(row.decision)
             work = partial(rows.set_decision, turn_id=row.id, decision=decision)
             await self._database.write(work)
             row = replace(row, decision=decision)
@@ -642,193 +589,6 @@ class Dialogues:
             sent.append(Sent(number + len(sent) + 1, source.sha256, job_id, at))
         return tuple(sent), known
 
-    async def _plans(
-        self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
-    ) -> list[_Plan]:
-        """Return what a decision takes: one plan, or one for each of several jobs."""
-        plan = await self._plan(actor, decision, standing, confirmed=confirmed)
-        if len(plan.news) < 2:
-            return [plan]
-        each = await self._each(actor, decision)
-        return [replace(plan, decision=one, news=(new,)) for one, new in zip(each, plan.news, strict=True)]
-
-    async def _each(self, actor: Actor, decision: Decision) -> list[Decision]:
-        """Return the drawings that one with sets in braces or ``--repeat`` stands for."""
-        chosen = await self._members.preferences(actor.user_id)
-        typed = await self._requests.imagine(actor, decision.words, chosen, attached=len(decision.about))
-        texts = [
-            format_prompt(replace(prompt, repeat=None))
-            for prompt in typed.prompts
-            for _ in range(prompt.repeat or 1)
-        ]
-        return [replace(decision, words=text) for text in texts]
-
-    async def _plan(
-        self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
-    ) -> _Plan:
-        """Return what a decision takes. confirmed: that it takes much is meant."""
-        match decision.kind:
-            case "talk":
-                last = standing.last
-                return _Plan(decision, reply="" if last is not None and last.kind == "talk" else WELCOME)
-            case "find":
-                return _Plan(decision, reply=FOUND.format(decision.words))
-            case "unclear":
-                if decision.command:
-                    return _Plan(decision, reply=COMMAND.format(decision.command))
-                return _Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
-        try:
-            targets = self._targets(decision, standing)
-            if decision.kind in ("back", "pick"):
-                await self._check_shown(actor, decision, targets[0])
-                return _Plan(decision)
-            if (first := self._first(decision, standing, targets)) is not None:
-                waiting = await self._database.read(partial(rows.count_open, user_id=actor.user_id))
-                if waiting >= MOST_WAITING and not confirmed:
-                    return _Plan(decision, reply=TOO_MANY)
-                return _Plan(decision, waits_for=first)
-            news = tuple(await self._news(actor, decision, targets, standing))
-            for new in news:
-                self._check(new)
-        except UserError as error:
-            return _Plan(decision, reply=str(error))
-        return _Plan(decision, news) if confirmed else self._confirmed(decision, news)
-
-    def _targets(self, decision: Decision, standing: Standing) -> list[Numbered]:
-        targets = [standing.pictures.get(number) for number in decision.about]
-        if decision.kind in NEEDS_PICTURE and (not targets or None in targets):
-            raise ImageError("That picture isn't in this conversation any more.")
-        return [one for one in targets if one is not None]
-
-    def _first(self, decision: Decision, standing: Standing, targets: Sequence[Numbered]) -> str | None:
-        """Return the turn that has to be done before, None where all is there."""
-        last = standing.last
-        if decision.kind == "ask" and last is not None and _asked(last, decision):
-            if not last.is_ready and not last.is_lost:
-                return last.id
-        late = [one.turn for one in targets if not one.is_ready]
-        return max(late, key=lambda turn: turn.seq).id if late else None
-
-    def _confirmed(self, decision: Decision, news: tuple[NewJob, ...]) -> _Plan:
-        """Return the plan, or a question whether so much is meant."""
-        known = [self._queue.seconds(new.request) for new in news]
-        seconds = sum(one for one in known if one is not None)
-        if len(news) <= CONFIRM_JOBS and seconds <= CONFIRM_SECONDS:
-            return _Plan(decision, news)
-        about = f", about {duration(seconds)}" if seconds else ""
-        asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
-        return _Plan(asked, reply=f"That is {counted(len(news), 'job')}{about}. Do you mean that?")
-
-    async def _check_shown(self, actor: Actor, decision: Decision, one: Numbered) -> None:
-        if one.job_id is not None:
-            await self._rights.job(actor, one.job_id, Action.SHOW)
-        if decision.index is not None and decision.index > one.count:
-            raise ImageError(f"Picture {one.number} has {counted(one.count, 'picture')}.")
-
-    # From plans to jobs
-
-    async def _news(
-        self, actor: Actor, decision: Decision, targets: Sequence[Numbered], standing: Standing
-    ) -> list[NewJob]:
-        """Return the jobs of a decision. Raises UserError, which says what is wrong."""
-        chosen = await self._members.preferences(actor.user_id)
-        if decision.kind == "draw":
-            names = [_picture_name(one, decision.index) for one in targets]
-            words = f"{decision.words} --think" if decision.closely else decision.words
-            typed = await self._requests.imagine(actor, words, chosen, attached=len(names))
-            return await typed.jobs(attached(names))
-        if decision.kind == "ask":
-            new = await self._question(actor, decision, targets, standing, chosen)
-        elif decision.kind == "change":
-            new = await self._change(actor, decision, targets, chosen)
-        else:
-            new = await self._of_picture(actor, decision, targets[0], standing, chosen)
-        return [new.chosen(chosen.lane, private=chosen.private)]
-
-    async def _question(
-        self,
-        actor: Actor,
-        decision: Decision,
-        targets: Sequence[Numbered],
-        standing: Standing,
-        chosen: Preferences,
-    ) -> NewJob:
-        last = standing.last
-        ask = partial(self._requests.ask, actor, decision.words, chosen=chosen)
-        if last is not None and last.is_ready and _asked(last, decision):
-            return await ask([], follows=last.job_id)
-        return await ask([_picture_name(one, decision.index) for one in targets])
-
-    async def _change(
-        self, actor: Actor, decision: Decision, targets: Sequence[Numbered], chosen: Preferences
-    ) -> NewJob:
-        first, *others = [
-            await self._source(
-                actor, one, decision.index if n == 0 else None, Action.VARY if n == 0 else Action.USE
-            )
-            for n, one in enumerate(targets)
-        ]
-        words, *then = decision.changes
-        typed = await self._requests.edit(actor, words, chosen, job=first.job)
-
-        async def build(source: Source, found: PromptWithPictures | None) -> NewJob:
-            return actions.edit_picture(source, found)
-
-        new = await typed.job(first, build)
-        assert isinstance(new.request, EditRequest)
-        more = [(await self._requests.read_prompt(actor, text)).text for text in then]
-        images = tuple(source.sha256 for source in others)
-        request = replace(new.request, then=tuple(more), images=images, num_images=PICTURES)
-        private = typed.private or any(source.private for source in others)
-        return replace(new, request=request).chosen(None, private=private)
-
-    async def _of_picture(
-        self,
-        actor: Actor,
-        decision: Decision,
-        one: Numbered,
-        standing: Standing,
-        chosen: Preferences,
-    ) -> NewJob:
-        """Return the job of a decision about one picture that has no words, or moves it."""
-        kind, index = decision.kind, decision.index
-        if kind == "again":
-            if one.sent is None and (index is None or one.count == 1):
-                assert one.job_id is not None
-                return await self._press(actor, one.job_id, "again", 0)
-            source = await self._source(actor, one, index, Action.VARY)
-            words = None if source.request else PromptWithPictures(Prompt(), {})
-            return actions.variation(source, "strong", words)
-        if kind == "video":
-            source = await self._source(actor, one, index, Action.ANIMATE)
-            own = source.request.prompt if source.request else ""
-            text = ", ".join(filter(None, (own, decision.words)))[:MAX_PROMPT]
-            asked, material = Asked(text, "new", {"motion": decision.motion}), Material(_name_of(source))
-            new = await (await self._requests.video(actor, asked, material, chosen)).job()
-            return replace(new, parent=source.parent, private=new.private or source.private)
-        if kind == "upscale":
-            source = await self._source(actor, one, index, Action.UPSCALE)
-            new = actions.upscale(source, decision.factor, "subtle")
-        elif kind == "cutout":
-            new = actions.cut_out(await self._source(actor, one, index, Action.CUT_OUT))
-        else:
-            whole = decision.sides == ("all",)
-            source = await self._source(actor, one, index, Action.ZOOM if whole else Action.PAN)
-            words = None if source.request else PromptWithPictures(Prompt(), {})
-            sides = {
-                side: px for name in decision.sides for side, px in direction_sides(source, name).items()
-            }
-            new = actions.outpaint(source, sides, words)
-        return new
-
-    async def _source(self, actor: Actor, one: Numbered, index: int | None, action: Action) -> Source:
-        """Return a picture of a conversation to work on. index: from 1, of a grid."""
-        if one.job_id is None:
-            assert one.sent is not None
-            return await self._sources.uploaded(actor, one.sent.sha256)
-        job = await self._rights.job(actor, one.job_id, action)
-        return await self._sources.of_job(actor, job, _index(one, index), action)
-
     # Rows
 
     def _row(
@@ -861,7 +621,7 @@ class Dialogues:
             sent=sent,
         )
 
-    async def _write(self, actor: Actor, new: StoredTurn, standing: Standing, plans: Sequence[_Plan]) -> Turn:
+    async def _write(self, actor: Actor, new: StoredTurn, standing: Standing, plans: Sequence[Plan]) -> Turn:
         """Write the turn of each plan, one after the other, and return the first; the others go on by
         themselves."""
         private = (await self._members.preferences(actor.user_id)).private
@@ -877,7 +637,7 @@ class Dialogues:
                 by=decision.by,
                 decision=decision,
                 reply=plan.reply,
-                is_open=plan.asks,
+                is_open=plan.is_open,
                 waits_for=waits_for,
                 private=private or any(one.private for one in plan.news),
             )
@@ -907,45 +667,6 @@ def _with_new(standing: Standing, row: StoredTurn) -> dict[int, Numbered]:
     return dict(standing.pictures) | made
 
 
-def _resolved(decision: Decision, standing: Standing, sent: Sequence[int]) -> Decision:
-    """Return a decision that names its pictures, and which of a grid: those that came, or what is shown."""
-    about = decision.about
-    if not about and decision.kind in NEEDS_PICTURE:
-        shown = standing.shown
-        about = tuple(sent) or ((shown[0],) if shown else ())
-    elif not about and sent and decision.kind in ("draw", "ask"):
-        about = tuple(sent)
-    about = tuple(dict.fromkeys(standing.still(number, decision.kind) for number in about))
-    index = decision.index
-    if index is None and about and decision.kind not in ("back", "pick"):
-        index = standing.chosen(about[0])
-    return replace(decision, about=about, index=index)
-
-
-def _asked(last: StoredTurn, decision: Decision) -> bool:
-    """Whether a question goes on from the one before it."""
-    return last.kind == "ask" and last.job_id is not None and last.decision.about == decision.about
-
-
-def _index(one: Numbered, index: int | None) -> int:
-    """Return which picture (from 0) of its job is meant."""
-    if one.sent is not None:
-        return one.sent.position or 0
-    return (index or 1) - 1
-
-
-def _picture_name(one: Numbered, index: int | None) -> str:
-    """Return what ``Sources.meant`` knows a picture by."""
-    if one.job_id is not None:
-        return f"{one.job_id} {_index(one, index) + 1}"
-    assert one.sent is not None
-    return one.sent.sha256
-
-
-def _name_of(source: Source) -> str:
-    return f"{source.job.id} {source.index + 1}" if source.job else source.sha256
-
-
 def _origin(actor: Actor) -> Origin:
     return Origin(
         actor.user_id,
@@ -972,7 +693,7 @@ def _actor_of(row: StoredTurn) -> Actor:
 def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) -> Turn:
     decision, shown = row.decision, standing.shown
     one = standing.pictures.get(shown[0]) if shown else None
-    shows = None if one is None or one.job_id is None else (one.job_id, _index(one, shown and shown[1]))
+    shows = None if one is None or one.job_id is None else (one.job_id, one.position(shown and shown[1]))
     sent = one.sent.sha256 if one is not None and one.sent is not None and one.job_id is None else None
     return Turn(
         id=row.id,
@@ -991,7 +712,7 @@ def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) ->
         shows_sent=sent,
         number=row.number if row.number is not None else shown[0] if shown else None,
         waits_for=row.waits_for,
-        is_open=row.is_open,
+        asks=row.is_open,
         offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         private=row.private,
@@ -1008,5 +729,5 @@ def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> s
     [step] = plan
     if step.kind == "draw":
         return "Draw it new"
-    text = understood_text(_resolved(step, standing, ()), standing, user_id)
+    text = understood_text(standing.resolved(step), standing, user_id)
     return text[:1].upper() + text[1:]

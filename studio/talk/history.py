@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.requests import VideoRequest
-from core.talk import MAX_STATE, Decision, Kind, Picture, State
+from core.talk import MAX_STATE, NEEDS_PICTURE, Decision, Kind, Picture, State
 from storage.turns import Sent, StoredTurn
 
 GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
@@ -44,6 +44,18 @@ class Numbered:
         if self.sent is not None:
             return 1
         return self.turn.made or (4 if self.turn.kind in GRIDS else 1)
+
+    def position(self, index: int | None) -> int:
+        """Return which picture (from 0) of its job is meant. index: from 1, None = the first."""
+        if self.sent is not None:
+            return self.sent.position or 0
+        return (index or 1) - 1
+
+    def name(self, index: int | None) -> str:
+        """Return what ``Sources.meant`` knows a picture of it by."""
+        if self.sent is not None and self.job_id is None:
+            return self.sent.sha256
+        return f"{self.job_id} {self.position(index) + 1}"
 
     @property
     def before(self) -> int | None:
@@ -135,6 +147,20 @@ class Standing:
                 break
             number = one.before
         return number
+
+    def resolved(self, decision: Decision, sent: Sequence[int] = ()) -> Decision:
+        """Return a decision that names its pictures, and which of a grid: those that were sent, or what is
+        shown."""
+        about = decision.about
+        if not about and decision.kind in NEEDS_PICTURE:
+            about = tuple(sent) or ((self.shown[0],) if self.shown else ())
+        elif not about and decision.kind in ("draw", "ask"):
+            about = tuple(sent)
+        about = tuple(dict.fromkeys(self.still(number, decision.kind) for number in about))
+        index = decision.index
+        if index is None and about and decision.kind not in ("back", "pick"):
+            index = self.chosen(about[0])
+        return replace(decision, about=about, index=index)
 
     def with_sent(self, turn: StoredTurn) -> Standing:
         """Return the same with the pictures that come with a turn, the first of which is what it is about."""

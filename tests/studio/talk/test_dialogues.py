@@ -1,37 +1,85 @@
 """What people say becomes rows and ordinary jobs, in order, once, and as far as each may."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from core.requests import EditRequest, ImagineRequest
+from core.errors import NotAllowedError, UserError
+from core.job import Status
+from core.requests import AskRequest, EditRequest, ImagineRequest, OutpaintRequest, UpscaleRequest
+from core.requests.images import CutOutRequest
+from core.requests.video import VideoRequest
 from core.talk import Decision, State
+from storage.schema import jobs, turn_pictures, turns
 from studio.authority import Actor
-from studio.talk.dialogues import Turn
-from tests.studio.conftest import ALICE, Opened, open_studio
+from studio.moderation.rules import Blocked
+from studio.talk.dialogues import Dialogues, Turn
+from tests.studio.conftest import ALICE, BOB, Opened, Sent, open_studio, png
+from tests.studio.talker import Talker
+from vision.protocol import Run
 
-EDIT = {"EDIT_MODEL": "longcat-edit", "MODELS_DIR": "/nonexistent"}
+CHANGES = {"EDIT_MODEL": "tiny/edit", "ASK_MODEL": "tiny/chat"}
+DM = Actor(1, None, 11)
+
+
+class Held(Talker):
+    """Draws nothing until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+
+    async def run(self, device: str, run: Run, report: Any) -> Any:
+        await self.let.wait()
+        return await super().run(device, run, report)
 
 
 @pytest.fixture
 async def talk(tmp_path: Path) -> AsyncIterator[Opened]:
-    async with open_studio(tmp_path, EDIT_MODEL="tiny/edit") as opened:
+    async with open_studio(tmp_path, Talker(), **CHANGES) as opened, opened.studio.dialogues.running():
         yield opened
 
 
-async def done(opened: Opened, actor: Actor, turn: Turn) -> Turn:
+def decides(opened: Opened, **said: Decision) -> None:
+    """Let sentences mean this, with _ for blanks."""
+
+    async def decide(actor: Actor, text: str, state: State) -> Decision:
+        return said[text.replace(" ", "_")]
+
+    opened.studio.dialogues._decide = decide
+
+
+async def settled(opened: Opened, turn: Turn) -> Turn:
+    """A turn once its job is queued, or nothing comes of it."""
+    actor = Actor(turn.user_id, None)
+    while (turn := await opened.studio.dialogues.turn(actor, turn.id)).asks:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    return turn
+
+
+async def over(opened: Opened, actor: Actor, turn: Turn) -> Turn:
     """A turn once its job is over."""
-    job = await opened.studio.dialogues.submit(actor, turn)
-    assert job is not None
-    async for _ in await opened.studio.watch(actor, job.id):
-        pass
+    await opened.studio.dialogues.submit(actor, turn)
+    turn = await settled(opened, turn)
+    if turn.job is not None:
+        async for _ in await opened.studio.watch(actor, turn.job.id):
+            pass
     return await opened.studio.dialogues.turn(actor, turn.id)
 
 
-async def say(opened: Opened, said: str, actor: Actor = ALICE, **more) -> Turn:
+async def say(opened: Opened, said: str, actor: Actor = ALICE, **more: Any) -> Turn:
     turn = await opened.studio.dialogues.say(actor, said, **more)
-    return await done(opened, actor, turn) if turn.asks else turn
+    return await over(opened, actor, turn) if turn.asks else turn
+
+
+async def count(opened: Opened, table: sa.Table) -> int:
+    counted = sa.select(sa.func.count()).select_from(table)
+    return await opened.services.database.read(lambda c: c.scalar(counted))
 
 
 async def test_a_conversation_draws_changes_and_goes_back(talk: Opened) -> None:
@@ -40,11 +88,12 @@ async def test_a_conversation_draws_changes_and_goes_back(talk: Opened) -> None:
     assert isinstance(first.job.request, ImagineRequest) and first.shows == (first.job.id, 0)
     second = await say(talk, "make it blue")
     assert (second.kind, second.number, second.before_id) == ("change", 2, first.id)
+    assert second.understood == "changing 1 (a red house in the snow)"
     request = second.job.request
     assert isinstance(request, EditRequest) and request.num_images == 1
     assert request.prompt == "make it blue" and second.job.parent_id == first.job.id
     undone = await talk.studio.dialogues.step(ALICE, second.id, -1)
-    assert undone.shows == first.shows and undone.job is None and undone.new is None
+    assert undone.shows == first.shows and undone.job is None and not undone.asks
     redone = await talk.studio.dialogues.step(ALICE, undone.id, 1)
     assert redone.shows == second.shows
     back = await say(talk, "go back to the first one")
@@ -54,3 +103,245 @@ async def test_a_conversation_draws_changes_and_goes_back(talk: Opened) -> None:
     tree = await talk.studio.dialogues.tree(ALICE, third.id)
     assert [one.number for one in tree] == [1, 2, 1, 2, 1, 3]
     assert [one.shows for one in tree][:4] == [first.shows, second.shows, first.shows, second.shows]
+    assert [one.shows for one in tree] == [
+        (await talk.studio.dialogues.turn(ALICE, one.id)).shows for one in tree
+    ]
+
+
+async def test_each_kind_becomes_the_request_that_its_button_makes(talk: Opened) -> None:
+    decides(
+        talk,
+        a_house=Decision(kind="draw", words="a house"),
+        the_second=Decision(kind="pick", about=(1,), index=2),
+        again=Decision(kind="again"),
+        large=Decision(kind="upscale", about=(1,), factor=2),
+        alone=Decision(kind="cutout", about=(1,)),
+        wider=Decision(kind="extend", about=(1,), sides=("left", "right")),
+        sail=Decision(kind="video", about=(1,), words="it sails", motion="high"),
+        two=Decision(kind="change", about=(1,), changes=("make it blue", "add a boat")),
+        both=Decision(kind="change", about=(1, 2), changes=("put both side by side",)),
+        why=Decision(kind="ask", about=(1,), words="what is it?"),
+    )
+    await say(talk, "a house")
+    second = await say(talk, "the second")
+    assert second.kind == "pick" and second.shows[1] == 1 and second.job is None
+    other = await say(talk, "again")
+    assert other.job.request.kind == "variation" and other.job.parent_index == 1
+    assert isinstance((await say(talk, "large")).job.request, UpscaleRequest)
+    assert isinstance((await say(talk, "alone")).job.request, CutOutRequest)
+    wider = (await say(talk, "wider")).job.request
+    assert isinstance(wider, OutpaintRequest) and (wider.left, wider.right, wider.top) == (32, 32, 0)
+    moved = (await say(talk, "sail")).job
+    assert isinstance(moved.request, VideoRequest) and moved.request.motion == "high"
+    assert moved.request.prompt == "a house, it sails" and moved.parent_index == 1
+    two = (await say(talk, "two")).job.request
+    assert (two.prompt, two.then, two.about) == ("make it blue", ("add a boat",), "a house")
+    both = (await say(talk, "both")).job.request
+    assert len(both.images) == 1 and both.images[0] != both.image
+    asked = await say(talk, "why")
+    assert isinstance(asked.job.request, AskRequest) and not asked.job.request.follows
+    more = await say(talk, "why")
+    assert more.job.request.follows and more.job.parent_id == asked.job.id
+    assert more.shows == asked.shows == (await talk.studio.dialogues.turn(ALICE, asked.before_id)).shows
+
+
+async def test_what_is_wrong_with_the_words_is_the_turns_sentence(talk: Opened) -> None:
+    wrong = await say(talk, "a house --ar 99:1")
+    assert not wrong.asks and "ar" in wrong.reply and wrong.number is None
+    assert (await say(talk, "a house")).number == 1, "nothing was counted"
+    with pytest.raises(UserError):
+        await say(talk, "   ")
+    with pytest.raises(UserError, match="2,001"):
+        await say(talk, "a" * 2001)
+
+
+async def test_a_turn_that_comes_too_early_waits_for_its_picture(tmp_path: Path) -> None:
+    held = Held()
+    async with open_studio(tmp_path, held, **CHANGES) as opened, opened.studio.dialogues.running():
+        told: list[Turn] = []
+        dialogues = opened.studio.dialogues
+        with dialogues.telling(told.append):
+            first = await dialogues.say(ALICE, "a red house")
+            job = await dialogues.submit(ALICE, first)
+            second = await dialogues.say(ALICE, "make it blue")
+            assert second.asks and second.waits_for == first.id and second.number == 2
+            assert await dialogues.submit(ALICE, second) is None
+            third = await dialogues.say(ALICE, "add a boat")
+            assert third.waits_for == second.id
+            assert await dialogues.submit(ALICE, third) is None
+            held.let.set()
+            third = await over(opened, ALICE, third)
+            second = await dialogues.turn(ALICE, second.id)
+        assert second.job.parent_id == job.id and third.job.parent_id == second.job.id
+        assert [one.id for one in told] == [second.id, third.id]
+        assert await count(opened, jobs) == 3
+
+
+async def test_what_waits_for_a_picture_that_never_comes_ends(tmp_path: Path) -> None:
+    held = Held()
+    async with open_studio(tmp_path, held, **CHANGES) as opened, opened.studio.dialogues.running():
+        dialogues = opened.studio.dialogues
+        first = await dialogues.say(ALICE, "a red house")
+        job = await dialogues.submit(ALICE, first)
+        waiting = []
+        for words in ("make it blue", "add a boat", "make it green", "add a tree"):
+            waiting.append(await dialogues.say(ALICE, words))
+            assert await dialogues.submit(ALICE, waiting[-1]) is None
+        fifth = await dialogues.say(ALICE, "add a cat")
+        assert not fifth.asks and "4 things" in fifth.reply
+        await opened.studio.cancel(ALICE, job.id)
+        for turn in waiting:
+            ended = await settled(opened, turn)
+            assert ended.job is None and ended.reply
+        held.let.set()
+        assert await count(opened, jobs) == 1
+
+
+async def test_the_same_message_twice_is_one_turn_and_one_job(talk: Opened) -> None:
+    dialogues = talk.studio.dialogues
+    turns_ = await asyncio.gather(*(dialogues.say(ALICE, "a red house", once="message:5") for _ in range(3)))
+    assert len({turn.id for turn in turns_}) == 1
+    jobs_ = await asyncio.gather(*(dialogues.submit(ALICE, turn) for turn in turns_))
+    assert len({job.id for job in jobs_}) == 1 and await count(talk, jobs) == 1
+
+
+async def test_a_correction_stops_what_waits_and_is_a_turn_beside_it(tmp_path: Path) -> None:
+    held = Held()
+    async with open_studio(tmp_path, held, **CHANGES) as opened, opened.studio.dialogues.running():
+        dialogues = opened.studio.dialogues
+        held.let.set()
+        first = await say(opened, "a red house")
+        held.let.clear()
+        second = await dialogues.say(ALICE, "make it blue")
+        job = await dialogues.submit(ALICE, second)
+        meant = await dialogues.meant(ALICE, second.id, "draw")
+        assert (meant.kind, meant.by, meant.before_id) == ("draw", "person", first.id)
+        assert (await opened.services.queue.job(job.id)).status is Status.CANCELLED
+        assert (await dialogues.meant(ALICE, second.id, "draw")).id == meant.id
+        held.let.set()
+        assert isinstance((await over(opened, ALICE, meant)).job.request, ImagineRequest)
+        about = await dialogues.meant(ALICE, meant.id, "change", 1)
+        assert about.decision.about == (1,) and about.decision.changes == ("make it blue",)
+
+
+async def test_offers_are_done_one_after_the_other(talk: Opened) -> None:
+    steps = (
+        Decision(kind="draw", words="a boat"),
+        Decision(kind="change", changes=("make it blue",)),
+        Decision(kind="upscale"),
+    )
+    decides(talk, all_of_it=Decision(kind="unclear", offers=(steps, steps[:1])))
+    asked = await say(talk, "all of it")
+    assert asked.offers == ("Do all 3 steps", "Draw it new") and not asked.asks and asked.reply
+    first = await talk.studio.dialogues.offer(ALICE, asked.id, 0)
+    await talk.studio.dialogues.submit(ALICE, first)
+    for turn in await talk.studio.dialogues.tree(ALICE, first.id):
+        await settled(talk, turn)
+    tree = await talk.studio.dialogues.tree(ALICE, first.id)
+    kinds = [(one.kind, one.reply, one.job and one.job.request.kind) for one in tree[1:]]
+    assert kinds == [("draw", "", "imagine"), ("change", "", "edit"), ("upscale", "", "upscale")]
+    assert tree[2].job.parent_id == tree[1].job.id and tree[3].job.parent_id == tree[2].job.id
+    assert (await talk.studio.dialogues.offer(ALICE, asked.id, 0)).id == first.id, "once"
+
+
+async def test_many_jobs_are_asked_about_and_few_are_made(talk: Opened) -> None:
+    asked = await say(talk, "a red house --repeat 5")
+    assert asked.kind == "unclear" and asked.reply.startswith("That is 5 jobs") and len(asked.offers) == 1
+    first = await talk.studio.dialogues.offer(ALICE, asked.id, 0)
+    await over(talk, ALICE, first)
+    for turn in await talk.studio.dialogues.tree(ALICE, first.id):
+        await settled(talk, turn)
+    assert await count(talk, jobs) == 5
+    two = await say(talk, "a {blue, green} house", after=None)
+    assert two.kind == "draw" and two.job.request.prompt == "a blue house"
+
+
+async def test_a_sent_picture_is_what_it_is_about(talk: Opened) -> None:
+    turn = await say(talk, "make it blue", given=[Sent(png())])
+    assert turn.kind == "change" and turn.decision.about == (1,) and turn.number == 2
+    assert turn.job.request.image is not None and turn.job.parent_id is None
+    undone = await talk.studio.dialogues.step(ALICE, turn.id, -1)
+    assert undone.shows is None and undone.shows_sent == turn.job.request.image
+    again = await say(talk, "add a boat")
+    assert again.job.request.image == turn.job.request.image
+    drawn = await talk.drawn(BOB)
+    named = await say(talk, "make it red", after=None, given=[f"{drawn.job.id} 3"])
+    assert named.job.parent_id == drawn.job.id and named.job.parent_index == 2
+
+
+async def test_a_conversation_in_a_direct_message_and_on_the_web_are_two(talk: Opened) -> None:
+    first = await say(talk, "a red house", DM)
+    assert (await say(talk, "make it blue", DM)).root_id == first.root_id
+    assert (await say(talk, "a red house", ALICE)).root_id != first.root_id
+    fresh = await say(talk, "new", DM)
+    assert fresh.root_id == fresh.id and fresh.reply and not fresh.asks
+    assert (await say(talk, "a boat", DM)).root_id == fresh.id
+
+
+async def test_others_may_go_on_where_they_see_and_are_told_no_words(talk: Opened) -> None:
+    thread = replace(ALICE, channel_id=99, parent_channel_id=10)
+    bob = replace(BOB, channel_id=99, parent_channel_id=10)
+    first = await say(talk, "a red house", thread)
+    seen: list[State] = []
+    decide = talk.studio.dialogues._decide
+
+    async def listen(actor: Actor, said: str, state: State) -> Decision:
+        seen.append(state)
+        return await decide(actor, said, state)
+
+    talk.studio.dialogues._decide = listen
+    second = await say(talk, "make it blue", bob)
+    assert second.before_id == first.id and second.user_id == bob.user_id
+    assert [(one.number, one.words) for one in seen[0].pictures] == [(1, "")]
+    assert second.understood == "changing 1"
+    with pytest.raises(NotAllowedError):
+        await talk.studio.dialogues.meant(bob, first.id, "draw")
+    await talk.studio.own.change(thread, private=True)
+    hidden = await say(talk, "make it green", thread)
+    assert hidden.job.origin.private
+    third = await say(talk, "add a boat", bob)
+    assert third.before_id == second.id and [one.number for one in seen[-1].pictures] == [1, 2]
+    with pytest.raises(NotAllowedError):
+        await talk.studio.dialogues.turn(bob, hidden.id)
+    tree = await talk.studio.dialogues.tree(bob, first.id)
+    assert [one.id for one in tree] == [first.id, second.id, third.id]
+
+
+async def test_words_that_a_rule_stops_are_not_kept(talk: Opened) -> None:
+    with pytest.raises(Blocked):
+        await say(talk, "a naked child")
+    assert await count(talk, turns) == 0
+
+
+async def test_what_is_deleted_goes_with_its_words_and_the_rest_holds_together(talk: Opened) -> None:
+    first = await say(talk, "a red house")
+    second = await say(talk, "make it blue")
+    third = await say(talk, "add a boat")
+    await talk.studio.delete(ALICE, second.job.id)
+    tree = await talk.studio.dialogues.tree(ALICE, third.id)
+    assert [(one.id, one.before_id) for one in tree] == [(first.id, None), (third.id, first.id)]
+    undone = await talk.studio.dialogues.step(ALICE, third.id, -1)
+    assert undone.shows == first.shows
+    await say(talk, "make it red", given=[Sent(png())], once="message:7")
+    assert await count(talk, turn_pictures) == 1
+    await talk.studio.dialogues.unsaid(ALICE.user_id, "message:7")
+    said = [one.said for one in await talk.studio.dialogues.tree(ALICE, third.id)]
+    assert said[-1] == "" and "red" not in repr(
+        [one.decision for one in await talk.studio.dialogues.tree(ALICE, third.id)][1:]
+    )
+    await talk.studio.own.delete(ALICE)
+    assert await count(talk, turns) == await count(talk, turn_pictures) == 0
+
+
+async def test_after_a_restart_rows_without_their_job_go_on_once(tmp_path: Path) -> None:
+    held = Held()
+    async with open_studio(tmp_path, held, **CHANGES) as opened:
+        first = await opened.studio.dialogues.say(ALICE, "a red house")
+        second = await opened.studio.dialogues.say(ALICE, "make it blue")
+        assert second.waits_for == first.id
+    async with open_studio(tmp_path, **CHANGES) as opened, opened.studio.dialogues.running():
+        dialogues: Dialogues = opened.studio.dialogues
+        second = await settled(opened, second)
+        assert second.job is not None and await count(opened, jobs) == 2
+        await dialogues.resume()
+        assert await count(opened, jobs) == 2

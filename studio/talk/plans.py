@@ -1,0 +1,277 @@
+"""From what a sentence was taken for to ordinary jobs, which others than this module admit and order: with a
+person's settings, the rights that each button asks for, and a question where more is asked for than one
+sentence should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from core.convert import Preferences
+from core.errors import ImageError, UserError
+from core.limits import MAX_PROMPT
+from core.prompt.parser import Prompt, format_prompt
+from core.requests import EditRequest
+from core.talk import NEEDS_PICTURE, Decision
+from storage import turns as rows
+from storage.members import Members
+from storage.turns import StoredTurn
+from studio.authority import Action, Actor
+from studio.inputs import Sources
+from studio.new_job import NewJob, PromptWithPictures, Source, direction_sides
+from studio.requests import actions
+from studio.requests.prompts import Requests, attached
+from studio.requests.video import Asked, Material
+from studio.rights import Rights
+from studio.services import Services
+from studio.talk.history import Numbered, Standing
+from studio.texts import counted, duration
+
+MOST_WAITING = 4  # turns of one person that wait for a picture
+CONFIRM_JOBS, CONFIRM_SECONDS = 3, 120.0  # of one sentence, above which it is asked whether that is meant
+PICTURES = 1  # of a change
+
+NOT_UNDERSTOOD = "I'm not sure what you mean. Say what to draw, or what to change in the picture."
+WELCOME = "You're welcome. Say what to draw or to change next."
+WHICH = "What do you mean?"
+COMMAND = "That can't be done by talking. Use `{}`."
+FOUND = "Your pictures are in the search: `/search {}`."
+TOO_MANY = f"{MOST_WAITING} things wait for their picture already. Say this again when one is done."
+NOT_HERE = "That picture isn't in this conversation any more."
+
+
+class Press(Protocol):
+    """``Studio.from_button``."""
+
+    async def __call__(
+        self, actor: Actor, job_id: str, action: str, index: int, words: PromptWithPictures | None = None
+    ) -> NewJob: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done: a decision, with the jobs that it takes, a sentence in their place, or the turn
+    that has to be done before."""
+
+    decision: Decision
+    news: tuple[NewJob, ...] = ()
+    reply: str = ""
+    waits_for: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a job is to be queued for it, now or later."""
+        return bool(self.news) or self.waits_for is not None
+
+
+class Plans:
+    """Makes plans of decisions. press, check: the studio's ways from a button to a job, and to whether that
+    can be done here."""
+
+    def __init__(
+        self,
+        rights: Rights,
+        services: Services,
+        sources: Sources,
+        requests: Requests,
+        press: Press,
+        check: Callable[[NewJob], None],
+    ) -> None:
+        self._rights, self._sources, self._requests = rights, sources, requests
+        self._database, self._queue = services.database, services.queue
+        self._members = Members(services.database)
+        self._press, self._check = press, check
+
+    async def plans(
+        self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
+    ) -> list[Plan]:
+        """Return what a decision takes: one plan, or one for each of several jobs."""
+        plan = await self.plan(actor, decision, standing, confirmed=confirmed)
+        if len(plan.news) < 2:
+            return [plan]
+        each = await self._each(actor, decision)
+        return [replace(plan, decision=one, news=(new,)) for one, new in zip(each, plan.news, strict=True)]
+
+    async def _each(self, actor: Actor, decision: Decision) -> list[Decision]:
+        """Return the drawings that one with sets in braces or ``--repeat`` stands for."""
+        chosen = await self._members.preferences(actor.user_id)
+        typed = await self._requests.imagine(actor, decision.words, chosen, attached=len(decision.about))
+        texts = [
+            format_prompt(replace(prompt, repeat=None))
+            for prompt in typed.prompts
+            for _ in range(prompt.repeat or 1)
+        ]
+        return [replace(decision, words=text) for text in texts]
+
+    async def plan(
+        self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
+    ) -> Plan:
+        """Return what a decision takes. confirmed: that it takes much is meant."""
+        match decision.kind:
+            case "talk":
+                last = standing.last
+                return Plan(decision, reply="" if last is not None and last.kind == "talk" else WELCOME)
+            case "find":
+                return Plan(decision, reply=FOUND.format(decision.words))
+            case "unclear":
+                if decision.command:
+                    return Plan(decision, reply=COMMAND.format(decision.command))
+                return Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
+        try:
+            targets = self._targets(decision, standing)
+            if decision.kind in ("back", "pick"):
+                await self._check_shown(actor, decision, targets[0])
+                return Plan(decision)
+            if (first := self._first(decision, standing, targets)) is not None:
+                waiting = await self._database.read(partial(rows.count_open, user_id=actor.user_id))
+                if waiting >= MOST_WAITING and not confirmed:
+                    return Plan(decision, reply=TOO_MANY)
+                return Plan(decision, waits_for=first)
+            news = tuple(await self._news(actor, decision, targets, standing))
+            for new in news:
+                self._check(new)
+        except UserError as error:
+            return Plan(decision, reply=str(error))
+        return Plan(decision, news) if confirmed else self._confirmed(decision, news)
+
+    def _targets(self, decision: Decision, standing: Standing) -> list[Numbered]:
+        targets = [standing.pictures.get(number) for number in decision.about]
+        if decision.kind in NEEDS_PICTURE and (not targets or None in targets):
+            raise ImageError(NOT_HERE)
+        return [one for one in targets if one is not None]
+
+    def _first(self, decision: Decision, standing: Standing, targets: Sequence[Numbered]) -> str | None:
+        """Return the turn that has to be done before, None where all is there."""
+        last = standing.last
+        if decision.kind == "ask" and last is not None and _asked(last, decision):
+            if not last.is_ready and not last.is_lost:
+                return last.id
+        late = [one.turn for one in targets if not one.is_ready]
+        return max(late, key=lambda turn: turn.seq).id if late else None
+
+    def _confirmed(self, decision: Decision, news: tuple[NewJob, ...]) -> Plan:
+        """Return the plan, or a question whether so much is meant."""
+        known = [self._queue.seconds(new.request) for new in news]
+        seconds = sum(one for one in known if one is not None)
+        if len(news) <= CONFIRM_JOBS and seconds <= CONFIRM_SECONDS:
+            return Plan(decision, news)
+        about = f", about {duration(seconds)}" if seconds else ""
+        asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
+        return Plan(asked, reply=f"That is {counted(len(news), 'job')}{about}. Do you mean that?")
+
+    async def _check_shown(self, actor: Actor, decision: Decision, one: Numbered) -> None:
+        if one.job_id is not None:
+            await self._rights.job(actor, one.job_id, Action.SHOW)
+        if decision.index is not None and decision.index > one.count:
+            raise ImageError(f"Picture {one.number} has {counted(one.count, 'picture')}.")
+
+    # From plans to jobs
+
+    async def _news(
+        self, actor: Actor, decision: Decision, targets: Sequence[Numbered], standing: Standing
+    ) -> list[NewJob]:
+        """Return the jobs of a decision. Raises UserError, which says what is wrong."""
+        chosen = await self._members.preferences(actor.user_id)
+        if decision.kind == "draw":
+            names = [one.name(decision.index) for one in targets]
+            words = f"{decision.words} --think" if decision.closely else decision.words
+            typed = await self._requests.imagine(actor, words, chosen, attached=len(names))
+            return await typed.jobs(attached(names))
+        if decision.kind == "ask":
+            new = await self._question(actor, decision, targets, standing, chosen)
+        elif decision.kind == "change":
+            new = await self._change(actor, decision, targets, chosen)
+        else:
+            new = await self._of_picture(actor, decision, targets[0], standing, chosen)
+        return [new.chosen(chosen.lane, private=chosen.private)]
+
+    async def _question(
+        self,
+        actor: Actor,
+        decision: Decision,
+        targets: Sequence[Numbered],
+        standing: Standing,
+        chosen: Preferences,
+    ) -> NewJob:
+        last = standing.last
+        ask = partial(self._requests.ask, actor, decision.words, chosen=chosen)
+        if last is not None and last.is_ready and _asked(last, decision):
+            return await ask([], follows=last.job_id)
+        return await ask([one.name(decision.index) for one in targets])
+
+    async def _change(
+        self, actor: Actor, decision: Decision, targets: Sequence[Numbered], chosen: Preferences
+    ) -> NewJob:
+        first, *others = [
+            await self._source(
+                actor, one, decision.index if n == 0 else None, Action.VARY if n == 0 else Action.USE
+            )
+            for n, one in enumerate(targets)
+        ]
+        words, *then = decision.changes
+        typed = await self._requests.edit(actor, words, chosen, job=first.job)
+
+        async def build(source: Source, found: PromptWithPictures | None) -> NewJob:
+            return actions.edit_picture(source, found)
+
+        new = await typed.job(first, build)
+        assert isinstance(new.request, EditRequest)
+        more = [(await self._requests.read_prompt(actor, text)).text for text in then]
+        images = tuple(source.sha256 for source in others)
+        request = replace(new.request, then=tuple(more), images=images, num_images=PICTURES)
+        private = typed.private or any(source.private for source in others)
+        return replace(new, request=request).chosen(None, private=private)
+
+    async def _of_picture(
+        self,
+        actor: Actor,
+        decision: Decision,
+        one: Numbered,
+        standing: Standing,
+        chosen: Preferences,
+    ) -> NewJob:
+        """Return the job of a decision about one picture that has no words, or moves it."""
+        kind, index = decision.kind, decision.index
+        if kind == "again":
+            if one.sent is None and (index is None or one.count == 1):
+                assert one.job_id is not None
+                return await self._press(actor, one.job_id, "again", 0)
+            source = await self._source(actor, one, index, Action.VARY)
+            words = None if source.request else PromptWithPictures(Prompt(), {})
+            return actions.variation(source, "strong", words)
+        if kind == "video":
+            source = await self._source(actor, one, index, Action.ANIMATE)
+            own = source.request.prompt if source.request else ""
+            text = ", ".join(filter(None, (own, decision.words)))[:MAX_PROMPT]
+            asked, material = Asked(text, "new", {"motion": decision.motion}), Material(one.name(index))
+            new = await (await self._requests.video(actor, asked, material, chosen)).job()
+            return replace(new, parent=source.parent, private=new.private or source.private)
+        if kind == "upscale":
+            source = await self._source(actor, one, index, Action.UPSCALE)
+            new = actions.upscale(source, decision.factor, "subtle")
+        elif kind == "cutout":
+            new = actions.cut_out(await self._source(actor, one, index, Action.CUT_OUT))
+        else:
+            whole = decision.sides == ("all",)
+            source = await self._source(actor, one, index, Action.ZOOM if whole else Action.PAN)
+            words = None if source.request else PromptWithPictures(Prompt(), {})
+            sides = {
+                side: px for name in decision.sides for side, px in direction_sides(source, name).items()
+            }
+            new = actions.outpaint(source, sides, words)
+        return new
+
+    async def _source(self, actor: Actor, one: Numbered, index: int | None, action: Action) -> Source:
+        """Return a picture of a conversation to work on. index: from 1, of a grid."""
+        if one.job_id is None:
+            assert one.sent is not None
+            return await self._sources.uploaded(actor, one.sent.sha256)
+        job = await self._rights.job(actor, one.job_id, action)
+        return await self._sources.of_job(actor, job, one.position(index), action)
+
+
+def _asked(last: StoredTurn, decision: Decision) -> bool:
+    """Whether a question goes on from the one before it."""
+    return last.kind == "ask" and last.job_id is not None and last.decision.about == decision.about
