@@ -38,7 +38,11 @@ async def conversation_page(call: Call) -> Answer:
     if turn is None:
         return await _of_question(call, chat.conversation_page)
     told = await _dialogue(call, turn)
-    return Html("dialogue", {**told, "meant": list(MEANT.items()), "chip": _chip(told)}, tab="/")
+    shown = told["shown"] or {"number": None, "picture": None}
+    number = str(shown["number"] or "")
+    named = (number, f"picture {number}") if number else ("this conversation", "this conversation")
+    values = {**told, "meant": list(MEANT.items()), "chip": _chip(*named, shown["picture"])}
+    return Html("dialogue", values, tab="/")
 
 
 async def show_conversation(call: Call) -> Answer:
@@ -50,8 +54,8 @@ async def show_conversation(call: Call) -> Answer:
 
 
 async def say(call: Call) -> Answer:
-    """Take a sentence, the first of a conversation or one that goes on from a turn, and queue what it asks
-    for; or a question with the form of its answer, which is no turn."""
+    """Take a sentence, the first of a conversation or one that follows a turn, and queue what it asks for; or a
+    question with the form of its answer, which is no turn."""
     given = read_body(call, schemas.NewTalk)
     if not given.said:
         if "question" not in call.body:
@@ -135,8 +139,9 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
     tree = await call.studio.dialogues.tree(call.actor, turn.id)
     by_id = {one.id: one for one in tree}
     here = by_id[turn.id]
-    while new and (more := next((one for one in tree if _goes_on(one, here)), None)) is not None:
-        here = more
+    further = {one.before_id: one for one in tree if not one.said and one.kind in MAKES}
+    while new and here.id in further:
+        here = further[here.id]
     way = [here]
     while (before := by_id.get(way[0].before_id or "")) is not None:
         way.insert(0, before)
@@ -152,11 +157,6 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
         "undo": here.can_undo,
         "redo": here.can_redo,
     }
-
-
-def _goes_on(one: Turn, before: Turn) -> bool:
-    """Return whether a turn is a further step of the sentence before it."""
-    return one.before_id == before.id and not one.said and one.kind in MAKES
 
 
 def ordered(tree: Sequence[Turn], way: set[str]) -> list[tuple[Turn, int]]:
@@ -204,12 +204,12 @@ async def _said(call: Call, turn: Turn) -> dict[str, Any]:
         "understood": sentence(turn.understood),
         "reply": turn.reply,
         "find": turn.decision.words if turn.kind == "find" else "",
-        "waits": turn.waits_for if turn.is_open else None,
+        "waits": turn.waits_for if turn.asks else None,
         "offers": list(turn.offers),
         "job": job,
         "shows": await _shown(call, turn) if turn.kind in ("back", "pick") and not turn.reply else None,
         "number": turn.number if turn.kind in MAKES else None,
-        "gone": job is None and not turn.is_open and not turn.reply and turn.kind in (*MAKES, "ask"),
+        "gone": job is None and not turn.asks and not turn.reply and turn.kind in (*MAKES, "ask"),
     }
 
 
@@ -246,17 +246,10 @@ async def _shown(call: Call, turn: Turn) -> dict[str, Any] | None:
     return shape | {"comes": False}
 
 
-def _chip(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the words of a conversation's bar are about."""
-    shown = told["shown"]
-    number = shown and shown["number"]
-    label = str(number) if number else "this conversation"
-    return {"label": label, "name": f"picture {number}" if number else label, "thumb": _thumb(shown)}
-
-
-def _thumb(shown: Mapping[str, Any] | None) -> str | None:
-    picture = shown and shown["picture"]
-    return picture["small"] if picture and picture["visibility"] == "show" else None
+def _chip(label: str, name: str, picture: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the words of a bar are about, as its chip shows it."""
+    thumb = picture["small"] if picture and picture["visibility"] == "show" else None
+    return {"label": label, "name": name[:LONGEST_NAME], "thumb": thumb}
 
 
 async def chip_of(call: Call) -> dict[str, Any] | None:
@@ -271,7 +264,4 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
     picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
     if picture is None:
         return None
-    shown = {"picture": picture}
-    return {"label": "this picture", "name": picture["alt"][:LONGEST_NAME], "thumb": _thumb(shown)} | {
-        "picture": f"{job['id']} {n}"
-    }
+    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}
