@@ -50,6 +50,7 @@ NEEDS_PICTURE: tuple[Kind, ...] = (
 )
 MAX_SAID = 2000  # characters of a turn
 MAX_CHANGES = 4  # instructions in one sentence
+MAX_REMADE = 9  # of a list of changes that is made again without one
 MAX_STEPS = 4  # of a plan
 MAX_PICTURES = 4  # that one change is about
 MAX_STATE = 24  # pictures that a decider is told of
@@ -130,7 +131,8 @@ class Decision:
             len(self.about) > MAX_PICTURES or len(set(self.about)) < len(self.about),
             self.index is not None and not 1 <= self.index <= 4,
             len(self.words) > MAX_SAID,
-            (self.kind == "change") != bool(self.changes) or len(self.changes) > MAX_CHANGES,
+            (self.kind == "change") != bool(self.changes),
+            len(self.changes) > (MAX_REMADE if self.by == "person" else MAX_CHANGES),
             self.kind != "back" and self.steps != 0,
             self.factor not in (2, 4),
             (self.kind == "extend") != bool(self.sides) or not set(self.sides) <= set(SIDES),

@@ -798,7 +798,7 @@ turns = _table(  # of conversations with the studio: a tree
     _partial("turns_number", NUMBERED, "root_id", "number"),
     _partial("turns_job", WITH_JOB, "job_id", unique=True),
     _partial("turns_message", SHOWN_BY, "message_id"),
-    _partial("turns_once", ASKED_ONCE, "user_id", "once", unique=True),
+    _partial("turns_once", ASKED_ONCE, "once", "user_id", unique=True),
     sqlite_autoincrement=True,
 )
 

@@ -204,6 +204,25 @@ def of_once(connection: sa.Connection, user_id: int, once: str) -> StoredTurn | 
     return next(iter(_all(connection, _TURNS.where(*same))), None)
 
 
+def said_as(connection: sa.Connection, once: Collection[str]) -> list[str]:
+    """Return the ids of the turns that these askings have made, whoever's they are."""
+    found = sa.select(turns.c.id).where(turns.c.once.in_(list(once)), sa.text(f"turns.{ASKED_ONCE}"))
+    return list(connection.scalars(found))
+
+
+def newest_without_message(
+    connection: sa.Connection, begins: str, since: datetime, limit: int = 200
+) -> list[StoredTurn]:
+    """Return which of the newest turns are shown in no message that is known, oldest first. begins: how the
+    key begins of the askings that they came from."""
+    newest = _all(connection, _TURNS.order_by(turns.c.seq.desc()).limit(limit))[::-1]
+    return [
+        one
+        for one in newest
+        if one.message_id is None and (one.once or "").startswith(begins) and one.created_at >= since
+    ]
+
+
 def of_message(connection: sa.Connection, message_id: int) -> StoredTurn | None:
     """Return the turn that a message shows, itself or by its job."""
     shown = _all(connection, _TURNS.where(turns.c.message_id == message_id))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -99,6 +99,8 @@ class Turn:
     asks: bool = False
     offers: tuple[str, ...] = ()
     message_id: int | None = None
+    channel_id: int = 0
+    guild_id: int | None = None
     private: bool = False
     sent: tuple[Sent, ...] = ()
     can_undo: bool = False
@@ -352,11 +354,22 @@ class Dialogues:
         row = await self._own(actor, turn_id)
         await self._database.write(partial(rows.note_message, turn_id=row.id, message_id=message_id))
 
-    async def unsaid(self, user_id: int, once: str) -> None:
-        """Forget the words that somebody has said with this key, as they have deleted their message."""
-        row = await self._database.read(partial(rows.of_once, user_id=user_id, once=once))
-        if row is not None:
-            await self._database.write(partial(rows.forget_said, turn_id=row.id))
+    async def unsaid(self, once: Collection[str]) -> None:
+        """Forget the words that were said with these keys, as their authors have deleted their messages."""
+        for turn_id in await self._database.read(partial(rows.said_as, once=once)):
+            await self._database.write(partial(rows.forget_said, turn_id=turn_id))
+
+    async def newest(self, actor: Actor) -> Turn | None:
+        """Return where the actor stands in their channel, None at the beginning."""
+        row = await self._before(actor, NEWEST)
+        return None if row is None else await self._turn(actor, row)
+
+    async def unshown(self, begins: str) -> list[tuple[Actor, str, Turn]]:
+        """Return who said, with which key, the turns of the last hour that no known message shows, oldest
+        first. begins: how those keys begin."""
+        work = partial(rows.newest_without_message, begins=begins, since=datetime.now(UTC) - RESUMED)
+        found = [(_actor_of(row), row) for row in await self._database.read(work)]
+        return [(actor, row.once or "", await self._turn(actor, row)) for actor, row in found]
 
     # Going on
 
@@ -715,6 +728,8 @@ def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) ->
         asks=row.is_open,
         offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
+        channel_id=row.channel_id,
+        guild_id=row.guild_id,
         private=row.private,
         sent=row.sent,
         can_undo=standing.step(-1) is not None,

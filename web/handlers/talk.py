@@ -54,8 +54,8 @@ async def show_conversation(call: Call) -> Answer:
 
 
 async def say(call: Call) -> Answer:
-    """Take a sentence, the first of a conversation or one that follows a turn, and queue what it asks for; or a
-    question with the form of its answer, which is no turn."""
+    """Take a sentence, the first of a conversation or one that follows a turn, and queue what it asks
+    for; or a question with the form of its answer, which is no turn."""
     given = read_body(call, schemas.NewTalk)
     if not given.said:
         if "question" not in call.body:
@@ -114,7 +114,7 @@ async def _done(call: Call, turn: Turn) -> Json:
 
 
 async def _turn(call: Call, turn_id: str = "") -> Turn | None:
-    """Return a turn, else the one that the address names; None where there is none that the person may see."""
+    """Return a turn, else the one that the address names; None where the person may see none."""
     try:
         return await call.studio.dialogues.turn(call.actor, turn_id or call.path["turn"])
     except (ImageError, NotAllowedError):

@@ -15,7 +15,7 @@ PARTIAL = {
     "turns_job": (["job_id"], "job_id IS NOT NULL"),
     "turns_message": (["message_id"], "message_id IS NOT NULL"),
     "turns_number": (["root_id", "number"], "number IS NOT NULL"),
-    "turns_once": (["user_id", "once"], "once IS NOT NULL"),
+    "turns_once": (["once", "user_id"], "once IS NOT NULL"),
     "turns_open": (["seq"], "is_open = 1"),
     "turns_waits": (["waits_for"], "waits_for IS NOT NULL"),
 }

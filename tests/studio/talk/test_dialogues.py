@@ -324,7 +324,7 @@ async def test_what_is_deleted_goes_with_its_words_and_the_rest_holds_together(t
     assert undone.shows == first.shows
     await say(talk, "make it red", given=[Sent(png())], once="message:7")
     assert await count(talk, turn_pictures) == 1
-    await talk.studio.dialogues.unsaid(ALICE.user_id, "message:7")
+    await talk.studio.dialogues.unsaid(["message:7"])
     said = [one.said for one in await talk.studio.dialogues.tree(ALICE, third.id)]
     assert said[-1] == "" and "red" not in repr(
         [one.decision for one in await talk.studio.dialogues.tree(ALICE, third.id)][1:]
