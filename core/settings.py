@@ -653,6 +653,23 @@ class Settings:
         whole(0, 10**9),
     )
 
+    talk: str = setting(
+        "Who decides what a sentence of a conversation means: rules, model (ASK_MODEL or VLM_URL where the "
+        "rules aren't sure) or off.",
+        "rules",
+        one_of("rules", "model", "off"),
+        section="Conversations",
+    )
+    talk_pictures: int = setting("How many pictures a change draws in a conversation.", "1", whole(1, 4))
+    talk_confirm_jobs: int = setting(
+        "Jobs that one sentence starts without a press of a button.", "3", whole(1, 40)
+    )
+    talk_confirm_seconds: int = setting(
+        "Estimated device seconds that one sentence starts without a press of a button.",
+        "120",
+        whole(1, 86_400),
+    )
+
     video_model: str = setting(
         "Model that draws videos: AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5, "
         "as a folder or Hugging Face id@revision. Empty: the profile's; none: animated sketches "

@@ -108,9 +108,10 @@ class HttpChatServer:
             response.close()  # which ends the answer on the server, too
 
 
-def open_chat_server(settings: Settings) -> HttpChatServer:
-    """Return the server that the settings name, not connected yet."""
-    waits = CONNECT, settings.vlm_wait, BETWEEN
+def open_chat_server(settings: Settings, waits: tuple[float, float, float] | None = None) -> HttpChatServer:
+    """Return the server that the settings name, not connected yet. waits: see HttpChatServer, None = those of
+    questions."""
+    waits = waits or (CONNECT, settings.vlm_wait, BETWEEN)
     return HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key, waits)
 
 

@@ -232,6 +232,13 @@ async def services(
         parameters = settings.picture_parameters
         showing = Showing(files, intake, moderator, thumbnails, marker=marker, parameters=parameters)
         links = WebLinks(Sessions(database, idle))
+        choice = None
+        if settings.talk == "model" and settings.vlm_url:
+            from host.openai_client import open_chat_server  # here: nothing else needs aiohttp
+            from jobs.executors.server_choice import WAITS, ServerChoice
+
+            choice = ServerChoice(open_chat_server(settings, WAITS))
+            stack.push_async_callback(choice.close)
         yield Services(
             settings,
             database,
@@ -248,6 +255,7 @@ async def services(
             indexing,
             eyes,
             bus,
+            choice,
         )
 
 

@@ -292,7 +292,7 @@ def note_job(connection: sa.Connection, turn_id: str, job_id: str) -> bool:
     """Note the job that a turn has become. False when the turn, or the job, is gone."""
     if connection.scalar(sa.select(jobs.c.seq).where(jobs.c.id == job_id)) is None:
         return False
-    values = {"job_id": job_id, "is_open": 0, "waits_for": None, "reply": ""}
+    values = {"job_id": job_id, "is_open": 0, "waits_for": None}
     return bool(connection.execute(_of(turn_id).values(**values)).rowcount)
 
 

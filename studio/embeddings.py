@@ -19,7 +19,19 @@ from storage import people
 from storage.blobs.base import Files
 from storage.database import Database
 from storage.embeddings import Slot, Vector, VectorFiles
-from vision.protocol import Check, Checked, Declined, Embed, Nearest, Neighbours, Question, Select, Selected
+from vision.protocol import (
+    Check,
+    Checked,
+    Choose,
+    Chosen,
+    Declined,
+    Embed,
+    Nearest,
+    Neighbours,
+    Question,
+    Select,
+    Selected,
+)
 from vision.weights import files
 
 PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
@@ -113,6 +125,11 @@ class Eyes:
         """Return how pictures and a text stand to rules. Raises Blind, Busy."""
         question = Check(_new_id(), tuple(map(str, paths)), text, tuple(rules))
         return Checked(*await self._ask(question, LONG_PATIENCE))
+
+    async def choose(self, text: str, answers: Sequence[str]) -> Chosen:
+        """Return which of ``answers`` to a text the chat model finds right. Raises Blind, Busy."""
+        question = Choose(_new_id(), text, tuple(answers))
+        return Chosen(*await self._ask(question, PATIENCE))
 
     async def _ask(self, question: Question, patience: float | None) -> tuple:
         try:

@@ -45,6 +45,15 @@ class NewJob:
         """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""
         return replace(self, lane=lane or self.lane, private=self.private or private)
 
+    def seeded(self, seed: int) -> NewJob:
+        """Return the job with a seed, where it has one."""
+        request = self.request
+        return (
+            replace(self, request=replace(request, seed=seed))
+            if isinstance(request, GenerateRequest)
+            else self
+        )
+
     def in_lane_of(self, job: Job, words: PromptWithPictures | None) -> NewJob:
         """Return the job in the lane of the one that it is made from, unless its ``words`` name one."""
         return self if words and words.prompt.lane else replace(self, lane=job.lane)

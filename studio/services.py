@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
+from jobs.executors.server_choice import ServerChoice
 from jobs.queue import Queue
 from storage.blobs.base import Files
 from storage.database import Database
@@ -74,3 +75,4 @@ class Services:
     indexing: Indexing
     eyes: Eyes
     bus: Bus | None = None  # to other machines and processes
+    choice: ServerChoice | None = None  # of a chat server, where one is asked what sentences mean

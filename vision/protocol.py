@@ -269,7 +269,27 @@ class Measured(NamedTuple):
     lines: tuple[TextLine, ...] = ()
 
 
-EngineQuestion = Embed | Select | Check | Measure  # answered between the steps of the jobs
+@dataclass(frozen=True)
+class Choose:
+    """Asks the chat model which of up to 26 ``answers`` to a text is right, by its probabilities of their
+    letters, beside the jobs as ``Embed`` does. text: with the question, without the list. Answered by a
+    Chosen."""
+
+    question_id: str
+    text: str = field(repr=False)
+    answers: tuple[str, ...] = field(repr=False)
+
+
+class Chosen(NamedTuple):
+    """What a chat model finds. chances: 0..1 of each answer, which add up to 1. agreed: it likes the same
+    answer best in either order. tokens: that it took, 0 = not counted."""
+
+    chances: tuple[float, ...]
+    agreed: bool = True
+    tokens: int = 0
+
+
+EngineQuestion = Embed | Select | Check | Measure | Choose  # answered between the steps of the jobs
 Question = EngineQuestion | Nearest
 
 # From the worker

@@ -86,7 +86,7 @@ def _check_nkeys(what: str) -> None:
         raise BusError(NEEDS_NKEYS.format(what=what))
 
 
-VERSION = 4  # of all messages; programs of two versions exchange none
+VERSION = 5  # of all messages; programs of two versions exchange none
 MESSAGE_MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
 
 

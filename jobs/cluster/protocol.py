@@ -187,7 +187,7 @@ class Stored(Message, frozen=True):
 
 
 class Ask(Message, frozen=True):
-    """A question beside the jobs: one of the four, whose paths are names of ``files``."""
+    """A question beside the jobs: one of the five, whose paths are names of ``files``."""
 
     token: Token
     files: Wanted
@@ -195,6 +195,7 @@ class Ask(Message, frozen=True):
     select: worker.Select | None = None
     check: worker.Check | None = None
     measure: worker.Measure | None = None
+    choose: worker.Choose | None = None
 
 
 class Reply(Message, frozen=True):
@@ -205,6 +206,7 @@ class Reply(Message, frozen=True):
     selected: worker.Selected | None = None
     checked: worker.Checked | None = None
     measured: tuple[worker.Measured, ...] | None = None
+    chosen: worker.Chosen | None = None
 
 
 CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
@@ -213,17 +215,25 @@ FIELDS = {  # a question's in Ask, its answer's in Reply
     worker.Select: ("select", "selected"),
     worker.Check: ("check", "checked"),
     worker.Measure: ("measure", "measured"),
+    worker.Choose: ("choose", "chosen"),
 }
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def paths_of(question: worker.Question) -> tuple[str, ...]:
     """Return the paths of the files that a question is about."""
-    return question.paths if isinstance(question, worker.Embed | worker.Check) else (question.path,)
+    match question:
+        case worker.Choose():
+            return ()
+        case worker.Embed() | worker.Check():
+            return question.paths
+    return (question.path,)
 
 
 def with_paths(question: worker.Question, paths: Mapping[str, str]) -> worker.Question:
     """Return a question about the files that ``paths`` has in the place of its own."""
+    if isinstance(question, worker.Choose):
+        return question
     if isinstance(question, worker.Embed | worker.Check):
         return replace(question, paths=tuple(paths[path] for path in question.paths))
     return replace(question, path=paths[question.path])

@@ -416,7 +416,7 @@ class RemoteWorker:
                     path.unlink(missing_ok=True)
 
     async def _answer(self, ask: protocol.Ask, subject: str) -> protocol.Reply:
-        question = ask.embed or ask.select or ask.check or ask.measure
+        question = ask.embed or ask.select or ask.check or ask.measure or ask.choose
         if question is None or not set(protocol.paths_of(question)) <= ask.files.keys():
             return protocol.Reply(declined="that is no question")
         lent = self._fetching.lent(ask.token, ask.files)

@@ -518,27 +518,13 @@ async def _answer(server: api.ChatServer, model: str, colour: str | None) -> str
         content.insert(0, {"type": "image_url", "image_url": {"url": url}})
     prompt = api.Prompt([{"role": "user", "content": content if colour else QUESTION}])
     request = AskRequest(question=QUESTION, follows=True)
-    talk, instead, stream = Talk((), max_tokens=1024), dict[str, Any](), api.Stream()
+    talk, instead = Talk((), max_tokens=1024), dict[str, Any]()
     while True:
-        body, whole = api.body_of(prompt, talk, request, model, instead), bytearray()
+        body = api.body_of(prompt, talk, request, model, instead)
         try:
-            async with server.ask(body) as answering:
-                async for data in answering.pieces():
-                    if answering.streams:
-                        stream.feed(data)
-                    else:
-                        whole += data
-                    if stream.over or len(stream.text) > ENOUGH:
-                        break
-            break
+            return (await api.read_short_answer(server, body, ENOUGH)).text
         except api.Refused as error:
             changed = api.refused_fields(body, error.said) if error.status in (400, 422) else {}
             if not changed:
                 raise
             instead |= changed
-    if whole:
-        stream.whole(bytes(whole))
-    stream.finish()
-    if not stream.text and not stream.done:
-        raise api.Garbled("nothing came")
-    return stream.text

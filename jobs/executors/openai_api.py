@@ -96,7 +96,12 @@ def body_of(
         "reasoning_effort": "none",
         **sampled,
     }
-    for name, value in (instead or {}).items():
+    return with_instead(body, instead or {})
+
+
+def with_instead(body: dict[str, Any], instead: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with what a server takes, as ``refused_fields`` has it, in the place of fields."""
+    for name, value in instead.items():
         old = body.pop(name, None)
         if name == "max_tokens":
             body[value] = old
@@ -307,6 +312,31 @@ def error_words(found: Any) -> str:
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) and value >= 0 else 0
+
+
+MOST_WHOLE = 1 << 20  # bytes of a short answer
+
+
+async def read_short_answer(server: "ChatServer", body: Mapping[str, Any], enough: int = 0) -> Stream:
+    """Put a question; return its answer, streamed or not. enough: characters after which no more is read, 0 =
+    all. Raises Unreachable, Refused, Garbled or ServerError."""
+    stream, whole = Stream(no_thinking="chat_template_kwargs" in body), bytearray()
+    async with server.ask(body) as answering:
+        async for data in answering.pieces():
+            if answering.streams:
+                stream.feed(data)
+            else:
+                whole += data
+            if len(whole) > MOST_WHOLE:
+                raise Garbled("an answer without an end")
+            if stream.over or (enough and len(stream.text) > enough):
+                break
+    if whole:
+        stream.whole(bytes(whole))
+    stream.finish()
+    if not stream.text and not stream.done:
+        raise Garbled("nothing came")
+    return stream
 
 
 class Unreachable(Exception):

@@ -405,18 +405,22 @@ class Conversations:
         return kept[::-1], [GONE] if _follows(first) else []
 
     async def _use(self, job: Job) -> list[str]:
-        now, origin = datetime.now(UTC), job.origin
-        where: dict[str, Any] = {"guild_id": origin.guild_id, "role_ids": tuple(origin.roles)}
-        rules = await self._database.read(partial(people.read_rules, user_id=origin.user_id, **where))
-        most = tokens_a_day(self._settings.ask_per_day, rules.role_tokens)
-        used = await self._database.read(
-            partial(conversations.read_token_use, user_id=origin.user_id, now=now)
-        )
-        if not most or used.tokens < NEARLY * most:
+        asker = job.origin.user_id, job.origin.guild_id, job.origin.roles
+        used, most = await tokens_today(self._database, self._settings, *asker)
+        if not most or used < NEARLY * most:
             return []
-        return [
-            f"You have used {used.tokens / most:.0%} of today's {most:,} tokens; new ones come at 0:00 UTC."
-        ]
+        return [f"You have used {used / most:.0%} of today's {most:,} tokens; new ones come at 0:00 UTC."]
+
+
+async def tokens_today(
+    database: Database, settings: Settings, user_id: int, guild_id: int | None, roles: Collection[int]
+) -> tuple[int, int]:
+    """Return how many of today's tokens a person has used, and how many they may, 0 = any number."""
+    rules = await database.read(
+        partial(people.read_rules, user_id=user_id, guild_id=guild_id, role_ids=tuple(roles))
+    )
+    used = await database.read(partial(conversations.read_token_use, user_id=user_id, now=datetime.now(UTC)))
+    return used.tokens, tokens_a_day(settings.ask_per_day, rules.role_tokens)
 
 
 def _follows(request: object) -> bool:

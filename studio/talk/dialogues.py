@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -25,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
-from core.talk import MAKES, MAX_SAID, NEEDS_PICTURE, By, Decision, Kind, State
+from core.talk import MAKES, MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
 from jobs.queue import Submitted
 from storage import job_queries
 from storage import turns as rows
@@ -38,7 +39,8 @@ from studio.new_job import NewJob
 from studio.rights import Rights
 from studio.services import Services
 from studio.talk import as_kind
-from studio.talk.history import Numbered, Standing, understood_text
+from studio.talk.changes import MOST_OTHERS, Change, Changes
+from studio.talk.history import Numbered, Standing, Turn, understood_text, view_turn
 from studio.talk.plans import NOT_UNDERSTOOD, Plan, Plans
 
 NEWEST = "newest"  # in the place of a turn's id: where the actor stands in their channel
@@ -53,7 +55,12 @@ NOTHING_TO_UNDO, NOTHING_TO_REDO = "There is nothing to undo.", "There is nothin
 CORRECTED = "You meant something else."
 TOO_OLD = "The studio was away when this was to be done. Say it again."
 GONE = "That part of the conversation is gone."
-NOT_YOURS = "Somebody else said that. Say it yourself to go on from there."
+NOT_YOURS = "Somebody else said that. Say it yourself to continue from there."
+_ASKS_LIST = re.compile(
+    r"\bwhat (?:all )?(?:did|have|has) (?:we|i|you|been) (?:all )?(?:chang|edit|alter)"
+    r"|\b(?:list|show)\b.{0,12}\bchanges\b|\bwhat (?:were|are|was) the changes\b",
+    re.IGNORECASE,
+)
 log = logging.getLogger(__name__)
 
 
@@ -68,48 +75,10 @@ class Submit(Protocol):
 Decide = Callable[[Actor, str, State], Awaitable[Decision]]
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A turn as somebody sees it.
-
-    understood: one line on what is done, with which picture. reply: a sentence, where no job answers. asks:
-    ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
-    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number: of the
-    picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what buttons of an
-    ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these lead anywhere.
-    """
-
-    id: str
-    before_id: str | None
-    root_id: str
-    user_id: int
-    said: str = field(repr=False)
-    kind: Kind
-    by: By
-    decision: Decision = field(repr=False)
-    created_at: datetime
-    understood: str = field(default="", repr=False)
-    reply: str = ""
-    new: NewJob | None = None
-    job: Job | None = None
-    shows: tuple[str, int] | None = None
-    shows_sent: str | None = None
-    number: int | None = None
-    waits_for: str | None = None
-    asks: bool = False
-    offers: tuple[str, ...] = ()
-    message_id: int | None = None
-    channel_id: int = 0
-    guild_id: int | None = None
-    private: bool = False
-    sent: tuple[Sent, ...] = ()
-    can_undo: bool = False
-    can_redo: bool = False
-
-
 class Dialogues:
-    """What people say to the studio. Every method takes an actor and checks their right. decide: tells what
-    sentences mean. submit: the studio's own."""
+    """What people say to the studio. Every method takes an actor and checks their right: ImageError for a
+    turn that isn't there, NotAllowedError for who is barred and for what is somebody else's, UserError for
+    what makes no sense. decide: tells what sentences mean. submit: the studio's own."""
 
     def __init__(
         self,
@@ -124,7 +93,8 @@ class Dialogues:
         self._rights, self._sources, self._plans = rights, sources, plans
         self._database, self._queue, self._moderator = services.database, services.queue, services.moderator
         self._members = Members(services.database)
-        self._decide, self._submit = decide, submit
+        self._changes = Changes(rights, services.queue)
+        self.decide, self._submit = decide, submit
         self._speaking = WeakValueDictionary[int, asyncio.Lock]()
         self._replies = dict[str, Reply]()  # of turns that wait
         self._listeners: list[Callable[[Turn], object]] = []
@@ -169,9 +139,10 @@ class Dialogues:
             if known is not None:
                 standing = standing.showing(*known)
             standing = standing.with_sent(new)
+            if (listed := await self._listed(actor, said, standing)) is not None:
+                return await self._write(actor, new, standing, [listed])
             numbers = [one.number for one in sent]
-            state = standing.state(actor.user_id, numbers)
-            decision = await self._decided(actor, said, state)
+            decision = await self._decided(actor, said, standing.state(actor.user_id, numbers))
             plans = await self._plans.plans(actor, standing.resolved(decision, numbers), standing)
             return await self._write(actor, new, standing, plans)
 
@@ -243,8 +214,8 @@ class Dialogues:
     async def meant(self, actor: Actor, turn_id: str, kind: Kind, about: int | None = None) -> Turn:
         """Take a sentence of the actor's for another kind, or as about another picture (its number): what
         waits or runs of the turn is stopped, what is done stays. Raises as ``say`` does."""
-        row = await self._own(actor, turn_id)
         await self._rights.check(actor, Action.ASK)
+        row = await self._own(actor, turn_id)
         await self._stop(actor, row, CORRECTED)
         once = f"meant:{turn_id}:{kind}:{about or ''}"
         if (same := await self._of_once(actor, once)) is not None:
@@ -267,8 +238,8 @@ class Dialogues:
     async def offer(self, actor: Actor, turn_id: str, number: int) -> Turn:
         """Do what offer ``number`` (from 0) of an ``unclear`` turn of the actor's says; several steps are
         done one after the other. Raises UserError where there is no such offer."""
-        row = await self._own(actor, turn_id)
         await self._rights.check(actor, Action.ASK)
+        row = await self._own(actor, turn_id)
         if not 0 <= number < len(row.decision.offers):
             raise UserError(GONE)
         once = f"offer:{turn_id}:{number}"
@@ -288,6 +259,7 @@ class Dialogues:
 
     async def show(self, actor: Actor, turn_id: str, job_id: str, index: int) -> Turn:
         """Go back to picture ``index`` (from 0) of a job of the conversation, or choose it of a grid."""
+        await self._rights.check(actor, Action.ASK)
         before = await self._seen(actor, turn_id)
         standing = await self._standing(actor, before)
         found = next((n for n, one in standing.pictures.items() if one.job_id == job_id), None)
@@ -300,6 +272,7 @@ class Dialogues:
 
     async def step(self, actor: Actor, turn_id: str, steps: int) -> Turn:
         """Undo (-1) or redo (1) so many steps. Raises UserError where there is nothing to."""
+        await self._rights.check(actor, Action.ASK)
         before = await self._seen(actor, turn_id)
         standing = await self._standing(actor, before)
         to = standing.step(steps) if steps else None
@@ -309,9 +282,61 @@ class Dialogues:
         return await self._shown(actor, before, standing, decision)
 
     async def _shown(self, actor: Actor, before: StoredTurn, standing: Standing, decision: Decision) -> Turn:
-        await self._rights.check(actor, Action.ASK)
         plan = await self._plans.plan(actor, replace(decision, by="person"), standing, confirmed=True)
         return await self._write(actor, self._row(actor, "", before), standing, [plan])
+
+    # The list of changes
+
+    async def changes(self, actor: Actor, job_id: str, index: int) -> list[Change]:
+        """Return the list behind picture ``index`` (from 0) of a job, its drawing first. Raises ImageError or
+        NotAllowedError."""
+        return await self._changes.lines(actor, job_id, index)
+
+    async def without(
+        self, actor: Actor, job_id: str, index: int, number: int, *, words: str = "", once: str = ""
+    ) -> Turn:
+        """Take line ``number`` (from 1) out of the list behind a picture, or put other words in its place: the
+        turn that goes back to the one before it, and makes the rest again in one job. once: the same key is
+        the same turn. Raises UserError where that can't be taken out, ImageError or NotAllowedError."""
+        await self._rights.check(actor, Action.ASK)
+        if once and (same := await self._of_once(actor, once)) is not None:
+            return same
+        lines = await self._changes.lines(actor, job_id, index)
+        line = lines[number - 1].words if 1 <= number <= len(lines) else ""
+        remade = await self._changes.without(actor, job_id, number, words)
+        before = await self._database.read(partial(rows.of_job, job_id=job_id))
+        before = before if before is not None and await self._sees(actor, before) else None
+        standing = await self._standing(actor, before)
+        found = (n for n, one in standing.pictures.items() if one.is_of(remade.job_id, remade.sha256))
+        number_ = next(found, None)
+        sent = tuple[Sent, ...]()
+        if number_ is None:
+            number_ = max(standing.pictures, default=0) + 1
+            source = await self._sources.meant(actor, remade.name)
+            at = remade.index if remade.job_id else None
+            sent = (Sent(number_, source.sha256, remade.job_id, at),)
+        said = f"{words}, in place of: {line}" if words else f"Without: {line}"
+        await self._moderator.check_said(_origin(actor), said)
+        row = self._row(actor, said, before, once=once, sent=sent)
+        standing = standing.with_sent(row)
+        grid = standing.pictures[number_].count > 1
+        about: dict[str, Any] = {"about": (number_,), "index": remade.index + 1 if grid else None}
+        kind: Kind = "change" if remade.changes else "back"
+        decision = Decision(kind=kind, changes=remade.changes, by="person", **about)
+        plan = await self._plans.plan(actor, decision, standing, confirmed=True)
+        news = tuple(new.seeded(remade.seed) for new in plan.news)
+        reply = plan.reply or (remade.told if news else "")
+        return await self._write(actor, row, standing, [replace(plan, news=news, reply=reply)])
+
+    async def replay(self, actor: Actor, job_id: str, index: int, others: Sequence[str]) -> list[NewJob]:
+        """Return the jobs that do the list behind a picture on ``others``, at most ten, as ``Sources.meant``
+        takes them. Raises UserError for none, too many, or a list that doesn't fit into one job, ImageError
+        or NotAllowedError for a picture."""
+        changes = await self._changes.instructions(actor, job_id)
+        if not 1 <= len(others) <= MOST_OTHERS:
+            raise UserError(f"There are {len(others)} pictures; it takes 1 to {MOST_OTHERS}.")
+        sources = [await self._sources.meant(actor, name) for name in others]
+        return [await self._plans.changed(actor, [source], changes) for source in sources]
 
     # Looking
 
@@ -328,12 +353,13 @@ class Dialogues:
         making = await self._making(actor, row.root_id)
         places, turns = dict[str, Standing](), list[Turn]()
         texts = await self._moderator.captions([one.said for one in found], actor.place)
-        jobs = await self._jobs([one.job_id for one in found if one.job_id])
+        ids = [one.job_id for one in found if one.job_id]
+        jobs = await self._database.read(partial(job_queries.read_jobs, ids=ids), once=True)
         for one, said in zip(found, texts, strict=True):
             before = places.get(one.before_id or "") or Standing.of((), making)
             places[one.id] = before.after(one)
             job = jobs.get(one.job_id or "")
-            turns.append(_view(actor, replace(one, said=said or ""), places[one.id], job))
+            turns.append(view_turn(actor, replace(one, said=said or ""), places[one.id], job))
         return turns
 
     async def conversations(self, actor: Actor) -> list[Turn]:
@@ -557,9 +583,6 @@ class Dialogues:
             raise NotAllowedError(NOT_YOURS)
         return row
 
-    async def _jobs(self, ids: Sequence[str]) -> Mapping[str, Job]:
-        return await self._database.read(partial(job_queries.read_jobs, ids=ids), once=True) if ids else {}
-
     async def _turn(self, actor: Actor, row: StoredTurn) -> Turn:
         """Return a row as the actor sees it, with its job to be queued if that is so."""
         standing = (await self._standing_of(actor, row)).after(row)
@@ -568,18 +591,27 @@ class Dialogues:
         if row.is_open and row.waits_for is None and row.user_id == actor.user_id:
             with suppress(UserError):
                 new = await self._rebuilt(actor, row)
-        return replace(_view(actor, row, standing, job), new=new)
+        return replace(view_turn(actor, row, standing, job), new=new)
 
     # From sentences to plans
 
     async def _decided(self, actor: Actor, said: str, state: State) -> Decision:
         try:
-            decision = await self._decide(actor, said, state)
+            decision = await self.decide(actor, said, state)
             decision.check(state)
         except ValueError as error:
             log.warning("a decision wasn't one: %s", type(error).__name__)
             return Decision(kind="unclear")
         return decision
+
+    async def _listed(self, actor: Actor, said: str, standing: Standing) -> Plan | None:
+        """Return the list of changes behind what is shown, where that is asked for."""
+        shown = standing.pictures.get(standing.shown[0]) if standing.shown else None
+        if shown is None or shown.job_id is None or not shown.is_ready or not _ASKS_LIST.search(said[:200]):
+            return None
+        lines = await self._changes.lines(actor, shown.job_id, shown.position(standing.chosen(shown.number)))
+        text = "\n".join(f"{line.number}. {line.words}" for line in lines)
+        return Plan(Decision(kind="talk"), reply=text)
 
     async def _sent(
         self, actor: Actor, given: Sequence[Given], standing: Standing
@@ -668,16 +700,10 @@ class Dialogues:
                 self._follow(row.id)
         first = written[0]
         if len(written) == 1 and not first.sent:
-            shown = replace(standing, pictures=_with_new(standing, first)).after(first)
-            turn = _view(actor, first, shown, None)
+            turn = view_turn(actor, first, standing.making(first).after(first), None)
             return replace(turn, new=plans[0].news[0] if plans[0].news else None)
         found = await self._turn(actor, first)
         return replace(found, new=plans[0].news[0] if plans[0].news else found.new)
-
-
-def _with_new(standing: Standing, row: StoredTurn) -> dict[int, Numbered]:
-    made = {} if row.number is None else {row.number: Numbered(row.number, row)}
-    return dict(standing.pictures) | made
 
 
 def _origin(actor: Actor) -> Origin:
@@ -701,48 +727,3 @@ def _actor_of(row: StoredTurn) -> Actor:
         parent_channel_id=row.parent_channel_id,
         surface=Surface(row.surface),
     )
-
-
-def _view(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) -> Turn:
-    decision, shown = row.decision, standing.shown
-    one = standing.pictures.get(shown[0]) if shown else None
-    shows = None if one is None or one.job_id is None else (one.job_id, one.position(shown and shown[1]))
-    sent = one.sent.sha256 if one is not None and one.sent is not None and one.job_id is None else None
-    return Turn(
-        id=row.id,
-        before_id=row.before_id,
-        root_id=row.root_id,
-        user_id=row.user_id,
-        said=row.said,
-        kind=row.kind,
-        by=row.by,
-        decision=decision,
-        created_at=row.created_at,
-        understood=understood_text(decision, standing, actor.user_id),
-        reply=row.reply,
-        job=job,
-        shows=shows,
-        shows_sent=sent,
-        number=row.number if row.number is not None else shown[0] if shown else None,
-        waits_for=row.waits_for,
-        asks=row.is_open,
-        offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
-        message_id=row.message_id,
-        channel_id=row.channel_id,
-        guild_id=row.guild_id,
-        private=row.private,
-        sent=row.sent,
-        can_undo=standing.step(-1) is not None,
-        can_redo=standing.step(1) is not None,
-    )
-
-
-def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
-    """Return what the button of an offer says."""
-    if len(plan) > 1:
-        return f"Do all {len(plan)} steps"
-    [step] = plan
-    if step.kind == "draw":
-        return "Draw it new"
-    text = understood_text(standing.resolved(step), standing, user_id)
-    return text[:1].upper() + text[1:]

@@ -1,14 +1,19 @@
 """Where somebody is in a conversation: what they are shown, what undo and redo lead to, and what a decider is
-told of it. It follows from the turns up to the root, so nothing of it is kept. Pure."""
+told of it. It follows from the turns up to the root, so nothing of it is kept. And a turn as somebody sees
+it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from core.job import Job
 from core.requests import VideoRequest
-from core.talk import MAX_STATE, NEEDS_PICTURE, Decision, Kind, Picture, State
+from core.talk import MAX_STATE, NEEDS_PICTURE, By, Decision, Kind, Picture, State
 from storage.turns import Sent, StoredTurn
+from studio.authority import Actor
+from studio.new_job import NewJob
 
 GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
 MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video")
@@ -50,6 +55,10 @@ class Numbered:
         if self.sent is not None:
             return self.sent.position or 0
         return (index or 1) - 1
+
+    def is_of(self, job_id: str | None, sha256: str) -> bool:
+        """Return whether it is a job's, or (None) what somebody has sent."""
+        return self.job_id == job_id if job_id else self.sent is not None and self.sent.sha256 == sha256
 
     def name(self, index: int | None) -> str:
         """Return what ``Sources.meant`` knows a picture of it by."""
@@ -162,6 +171,11 @@ class Standing:
             index = self.chosen(about[0])
         return replace(decision, about=about, index=index)
 
+    def making(self, turn: StoredTurn) -> Standing:
+        """Return the same with the picture that a turn makes."""
+        made = {} if turn.number is None else {turn.number: Numbered(turn.number, turn)}
+        return replace(self, pictures=dict(self.pictures) | made)
+
     def with_sent(self, turn: StoredTurn) -> Standing:
         """Return the same with the pictures that come with a turn, the first of which is what it is about."""
         came = {one.number: Numbered(one.number, turn, one) for one in turn.sent}
@@ -247,3 +261,88 @@ def _name(number: int, standing: Standing, user_id: int) -> str:
     if len(words) > 40:
         words = f"{words[:39].rstrip()}…"
     return f"{number} ({words})" if words else str(number)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn as somebody sees it.
+
+    understood: one line on what is done, with which picture. reply: a sentence, where no job answers. asks:
+    ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
+    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number:
+    of the picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what
+    buttons of an ``unclear`` turn say.
+    """
+
+    id: str
+    before_id: str | None
+    root_id: str
+    user_id: int
+    said: str = field(repr=False)
+    kind: Kind
+    by: By
+    decision: Decision = field(repr=False)
+    created_at: datetime
+    understood: str = field(default="", repr=False)
+    reply: str = ""
+    new: NewJob | None = None
+    job: Job | None = None
+    shows: tuple[str, int] | None = None
+    shows_sent: str | None = None
+    number: int | None = None
+    waits_for: str | None = None
+    asks: bool = False
+    offers: tuple[str, ...] = ()
+    message_id: int | None = None
+    channel_id: int = 0
+    guild_id: int | None = None
+    private: bool = False
+    sent: tuple[Sent, ...] = ()
+    can_undo: bool = False
+    can_redo: bool = False
+
+
+def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) -> Turn:
+    """Return a row as the actor sees it. standing: where it leads. job: that it has become."""
+    decision, shown = row.decision, standing.shown
+    one = standing.pictures.get(shown[0]) if shown else None
+    shows = None if one is None or one.job_id is None else (one.job_id, one.position(shown and shown[1]))
+    sent = one.sent.sha256 if one is not None and one.sent is not None and one.job_id is None else None
+    return Turn(
+        id=row.id,
+        before_id=row.before_id,
+        root_id=row.root_id,
+        user_id=row.user_id,
+        said=row.said,
+        kind=row.kind,
+        by=row.by,
+        decision=decision,
+        created_at=row.created_at,
+        understood=understood_text(decision, standing, actor.user_id),
+        reply=row.reply,
+        job=job,
+        shows=shows,
+        shows_sent=sent,
+        number=row.number if row.number is not None else shown[0] if shown else None,
+        waits_for=row.waits_for,
+        asks=row.is_open,
+        offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
+        message_id=row.message_id,
+        channel_id=row.channel_id,
+        guild_id=row.guild_id,
+        private=row.private,
+        sent=row.sent,
+        can_undo=standing.step(-1) is not None,
+        can_redo=standing.step(1) is not None,
+    )
+
+
+def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
+    """Return what the button of an offer says."""
+    if len(plan) > 1:
+        return f"Do all {len(plan)} steps"
+    [step] = plan
+    if step.kind == "draw":
+        return "Draw it new"
+    text = understood_text(standing.resolved(step), standing, user_id)
+    return text[:1].upper() + text[1:]

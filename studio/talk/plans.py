@@ -38,7 +38,7 @@ WELCOME = "You're welcome. Say what to draw or to change next."
 WHICH = "What do you mean?"
 COMMAND = "That can't be done by talking. Use `{}`."
 FOUND = "Your pictures are in the search: `/search {}`."
-TOO_MANY = f"{MOST_WAITING} things wait for their picture already. Say this again when one is done."
+TOO_MANY = f"{MOST_WAITING} changes wait for their picture already. Say this again when one is done."
 NOT_HERE = "That picture isn't in this conversation any more."
 
 
@@ -67,8 +67,8 @@ class Plan:
 
 
 class Plans:
-    """Makes plans of decisions. press, check: the studio's ways from a button to a job, and to whether that
-    can be done here."""
+    """Makes plans of decisions; what is wrong, such as an ImageError, is the plan's ``reply``. press, check:
+    the studio's ways from a button to a job, and to whether that can be done here."""
 
     def __init__(
         self,
@@ -120,9 +120,15 @@ class Plans:
                     return Plan(decision, reply=COMMAND.format(decision.command))
                 return Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
         try:
-            targets = self._targets(decision, standing)
+            targets = [standing.pictures[number] for number in decision.about if number in standing.pictures]
+            if decision.kind in NEEDS_PICTURE and (not targets or len(targets) < len(decision.about)):
+                raise ImageError(NOT_HERE)
             if decision.kind in ("back", "pick"):
-                await self._check_shown(actor, decision, targets[0])
+                one = targets[0]
+                if one.job_id is not None:
+                    await self._rights.job(actor, one.job_id, Action.SHOW)
+                if decision.index is not None and decision.index > one.count:
+                    raise ImageError(f"Picture {one.number} has {counted(one.count, 'picture')}.")
                 return Plan(decision)
             if (first := self._first(decision, standing, targets)) is not None:
                 waiting = await self._database.read(partial(rows.count_open, user_id=actor.user_id))
@@ -135,12 +141,6 @@ class Plans:
         except UserError as error:
             return Plan(decision, reply=str(error))
         return Plan(decision, news) if confirmed else self._confirmed(decision, news)
-
-    def _targets(self, decision: Decision, standing: Standing) -> list[Numbered]:
-        targets = [standing.pictures.get(number) for number in decision.about]
-        if decision.kind in NEEDS_PICTURE and (not targets or None in targets):
-            raise ImageError(NOT_HERE)
-        return [one for one in targets if one is not None]
 
     def _first(self, decision: Decision, standing: Standing, targets: Sequence[Numbered]) -> str | None:
         """Return the turn that has to be done before, None where all is there."""
@@ -161,12 +161,6 @@ class Plans:
         asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
         return Plan(asked, reply=f"That is {counted(len(news), 'job')}{about}. Do you mean that?")
 
-    async def _check_shown(self, actor: Actor, decision: Decision, one: Numbered) -> None:
-        if one.job_id is not None:
-            await self._rights.job(actor, one.job_id, Action.SHOW)
-        if decision.index is not None and decision.index > one.count:
-            raise ImageError(f"Picture {one.number} has {counted(one.count, 'picture')}.")
-
     # From plans to jobs
 
     async def _news(
@@ -182,7 +176,10 @@ class Plans:
         if decision.kind == "ask":
             new = await self._question(actor, decision, targets, standing, chosen)
         elif decision.kind == "change":
-            new = await self._change(actor, decision, targets, chosen)
+            first, *others = targets
+            sources = [await self._source(actor, first, decision.index, Action.VARY)]
+            sources += [await self._source(actor, one, None, Action.USE) for one in others]
+            new = await self.changed(actor, sources, decision.changes)
         else:
             new = await self._of_picture(actor, decision, targets[0], standing, chosen)
         return [new.chosen(chosen.lane, private=chosen.private)]
@@ -201,16 +198,12 @@ class Plans:
             return await ask([], follows=last.job_id)
         return await ask([one.name(decision.index) for one in targets])
 
-    async def _change(
-        self, actor: Actor, decision: Decision, targets: Sequence[Numbered], chosen: Preferences
-    ) -> NewJob:
-        first, *others = [
-            await self._source(
-                actor, one, decision.index if n == 0 else None, Action.VARY if n == 0 else Action.USE
-            )
-            for n, one in enumerate(targets)
-        ]
-        words, *then = decision.changes
+    async def changed(self, actor: Actor, sources: Sequence[Source], changes: Sequence[str]) -> NewJob:
+        """Return the edit of the first of some pictures, which the actor may change, by one instruction after
+        another that may name the others. Raises UserError for words that aren't taken."""
+        chosen = await self._members.preferences(actor.user_id)
+        first, *others = sources
+        words, *then = changes
         typed = await self._requests.edit(actor, words, chosen, job=first.job)
 
         async def build(source: Source, found: PromptWithPictures | None) -> NewJob:

@@ -6,7 +6,8 @@ It takes as many jobs at once as its configuration says ("slots" among the model
 A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault),
 times (how often, counted in the file ``marker``; without one: always), count (a file that grows by a byte
 with each step). Any other prompt is three quick steps.
-A question about texts is answered by these, unless one says "die"; about pictures, by their bytes.
+A question about texts is answered by these, unless one says "die"; about pictures, by their bytes. Of answers
+the last is chosen.
 The picture's colour is its seed's, so a run again gives the same bytes.
 """
 
@@ -27,6 +28,8 @@ from core.results import TextLine
 from vision.protocol import (
     Answered,
     Broke,
+    Choose,
+    Chosen,
     Done,
     Embed,
     Fault,
@@ -97,6 +100,9 @@ class _Worker:
                         os._exit(7)
                     seen = tuple(Path(path).read_bytes() for path in message.paths)
                     self.connection.send(Answered(message.question_id, seen or message.texts))
+                elif isinstance(message, Choose):
+                    chances = (*(0.0 for _ in message.answers[1:]), 1.0)
+                    self.connection.send(Answered(message.question_id, Chosen(chances)))
                 elif isinstance(message, Nearest):
                     self.connection.send(Answered(message.question_id, (len(message.places),)))
         except EOFError:

@@ -42,6 +42,11 @@ SPECIAL = {  # where a check or a link asks for more than any value of the type
     "alike": "auto",
     "right": "use",
     "part": "train",
+    "by": "rules",
+    "before_id": None,
+    "waits_for": None,
+    "turn_id": "1",
+    "is_open": 0,
 }
 STATES = {"project_items": "labelled", "project_versions": "active"}
 KINDS = {"allowed": "role"}

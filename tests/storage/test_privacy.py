@@ -55,6 +55,10 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         | dict.fromkeys(("added_at", "changed_at"), NOW),
         "project_versions": {"project_id": str(user), "number": 1, "user_id": user, "state": "active"}
         | {"size": 1, "settings": "{}", "metrics": "{}", "asked_at": NOW, "at": NOW},
+        "turns": {"id": str(user), "root_id": str(user), "user_id": user, "channel_id": 2, "surface": "web"}
+        | {"roles": "[]", "private": 0, "said": "a cat", "kind": "draw", "by": "rules", "decision": "{}"}
+        | {"created_at": NOW},
+        "turn_pictures": {"turn_id": str(user), "number": 1, **sha256},
         "films": {"job_id": job_id, "position": 0, "media_type": "video/mp4", **sha256}
         | dict.fromkeys(("width", "height", "frames", "fps", "sound", "size"), 1),
     }

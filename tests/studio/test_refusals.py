@@ -46,6 +46,7 @@ from studio.requests.video import Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.search import Found, Query, Search
 from studio.studio import Studio
+from studio.talk.dialogues import Dialogues
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 from tests.support.videos import animation, plain
 
@@ -65,6 +66,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Explore: lambda studio: studio.explore,
     Search: lambda studio: studio.search,
     Talking: lambda studio: studio.talking,
+    Dialogues: lambda studio: studio.dialogues,
     VideoRequests: lambda studio: studio.video_requests,
     Sets: lambda studio: studio.examples,
     Copies: lambda studio: studio.copies,
@@ -95,7 +97,9 @@ def _methods(kind: type) -> list[tuple[type, str]]:
 METHODS = [pair for kind in PARTS for pair in _methods(kind)]
 LAST = ((Shelf, "forget"), (Own, "delete"))  # which leave nothing to the others
 METHODS.sort(key=lambda pair: LAST.index(pair) if pair in LAST else -1)
-NAMING = set("job job_id message_id draft_id sha256 named names parent follows".split())  # somebody's object
+NAMING = set(
+    "job job_id message_id draft_id sha256 named names parent follows turn turn_id".split()
+)  # somebody's object
 
 
 def _named(**names: str) -> set[str]:
@@ -118,6 +122,7 @@ KEPT_BY_THE_BANNED = _named(
     Server="queues cancellable",  # `cancellable` tells only of what the actor may cancel
     Search="find within sheet keep kept",  # `sheet` of what was found
     Talking="index_of",  # which is none
+    Dialogues="newest turn tree conversations of_message said_with",  # of their own
     Feedback="withdraw",  # of their own
     Sets="all last forget",
     Copies="mine sheet",  # `sheet` of what they have been shown
@@ -137,6 +142,7 @@ OPEN_TO_STRANGERS = _named(
     Gallery="is_own",  # no
     Folders="put take_out",  # finds no such folder
     Talking="index_of",  # none
+    Dialogues="of_message",  # none
 )
 
 
@@ -240,12 +246,20 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "move": "usual",
             "second": 2,
             "chart": "roc",
+            "said": "a boat",
+            "steps": -1,
+            "others": [f"{job.id} 1"],
+            "turn": (turn := await studio.dialogues.say(ALICE, "a boat")),
+            "turn_id": turn.id,
         }
         special = {
             "find": {"picture": None},
             "keep_mask": {"data": mask},
             "mask": {"sha256": hashlib.sha256(mask).hexdigest()},
             "select": {"source": documents.Source(job.id, 1), "wanted": Wanted(words="boat")},
+            "say": {"given": []},
+            "preview": {"sent": 0},
+            "meant": {"kind": "draw"},
             "from_button": {"action": "exthigh"},
             "from_upload": {"action": "describe"},
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
@@ -269,6 +283,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": (await studio.sources.given(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": (await studio.requests.keep_question(BOB, [Prompt(text="a boat")])).draft_id,
         }
+        bobs["turn"] = await studio.dialogues.say(BOB, "a boat", after=None)
+        bobs["turn_id"] = bobs["turn"].id
         await studio.projects.new(BOB, "raw")
         await studio.examples.create(BOB, "raw")
         values["contents"] = await studio.examples.add(BOB, "raw", "a browser", [Sent(png(29, 29))])

@@ -1,9 +1,9 @@
 """Questions about what texts and pictures show, answered beside the jobs: a question is a guest, which takes
 no slot, gets the little time that side work has, and has no model given up for it.
 
-Vectors of texts and pictures; how pictures and a text stand to rules (the text that is read in the pictures,
-and for each rule how likely the chat model finds *yes*, asked in both orders; decides nothing); and which
-pixels belong to an object, by points or by words."""
+Vectors of texts and pictures; which of given answers the chat model finds right; how pictures and a text
+stand to rules (the text that is read in the pictures, and for each rule how likely the chat model finds
+*yes*, asked in both orders; decides nothing); and which pixels belong to an object, by points or by words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,21 @@ from vision.chat import talker as scoring
 from vision.chat.prompt import Picture, stored_picture
 from vision.diffusion import inpaint
 from vision.images import encode
-from vision.protocol import Answered, Check, Checked, Declined, Embed, Measure, Select, Selected, Talk, Turn
+from vision.protocol import (
+    Answered,
+    Check,
+    Checked,
+    Choose,
+    Chosen,
+    Declined,
+    Embed,
+    EngineQuestion,
+    Measure,
+    Select,
+    Selected,
+    Talk,
+    Turn,
+)
 from vision.readers.charts import measure
 from vision.readers.ocr import quote
 from vision.readers.photo import describe
@@ -54,7 +68,7 @@ class GuestReporter(Reporter):
 
 
 def begin_question(
-    question: Embed | Select | Check | Measure,
+    question: EngineQuestion,
     models: Models,
     engine: Engine,
     inbox: Inbox,
@@ -76,27 +90,29 @@ def begin_question(
     engine.begin(question.question_id, work, check=inbox.check_open, done=done)
 
 
-def _words(question: Embed | Select | Check | Measure) -> set[str]:
+def _words(question: EngineQuestion) -> set[str]:
     """Return what somebody wrote in a question."""
     match question:
         case Select():
             return {question.words}
         case Check():
             return {question.text} - {""}
+        case Choose():
+            return {question.text, *question.answers}
         case Measure():
             return set()
         case Embed():
             return set(question.texts)
 
 
-def _answer(
-    question: Embed | Select | Check | Measure, models: Models, reporter: Reporter
-) -> Answered | Declined:
+def _answer(question: EngineQuestion, models: Models, reporter: Reporter) -> Answered | Declined:
     try:
         if isinstance(question, Select):
             return Answered(question.question_id, select(question, models, reporter))
         if isinstance(question, Check):
             return Answered(question.question_id, check_picture(question, models, reporter))
+        if isinstance(question, Choose):
+            return Answered(question.question_id, choose(question, models, reporter))
         if isinstance(question, Measure):
             found = measure(question, models, reporter)
             return Answered(question.question_id, () if found is None else (found,))
@@ -212,6 +228,32 @@ def _chance(talker, rule: str, told: str, pictures: Mapping[str, Picture], repor
         yes, no = scoring.score_answers(talker, talk, pictures, (YES, NO), reporter)
         found.append(1 / (1 + math.exp(min(700.0, no - yes))))
     return sum(found) / len(found)
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MOST_TOKENS = 2048  # of a question with its list
+
+
+def choose(question: Choose, models: Models, reporter: Reporter) -> Chosen:
+    """Return the chance of each answer, the mean of both orders of the list. Letters are compared, as a sum
+    over the tokens of words would favour short ones. Raises ModelError for a model that can't be had or
+    compares nothing, UserError for a question that is too long."""
+    if not models.config.models.get("ask"):
+        raise ModelError(NO_MODEL)
+    talker, count = models.get("ask", reporter), len(question.answers)
+    means, places, best = [0.0] * count, list(range(count)), set[int]()
+    for order in (places, places[::-1]):
+        lines = [
+            f"{letter}: {question.answers[place]}" for letter, place in zip(LETTERS, order, strict=False)
+        ]
+        asked = "\n".join([question.text, *lines, "Answer with one letter."])
+        talk = Talk((Turn("user", asked),), "short", context=MOST_TOKENS)
+        scores = scoring.score_answers(talker, talk, {}, LETTERS[:count], reporter)
+        weights = [math.exp(score - max(scores)) for score in scores]
+        for place, weight in zip(order, weights, strict=True):
+            means[place] += weight / sum(weights) / 2
+        best.add(order[weights.index(max(weights))])
+    return Chosen(tuple(means), len(best) == 1)
 
 
 POINT = (

@@ -23,7 +23,7 @@ from tests.jobs.conftest import ask, eventually, is_at, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.video_worker import video_bytes
 from tests.support import nats
-from vision.protocol import Answered, Declined, Embed, Nearest, Neighbours, WorkerConfig
+from vision.protocol import Answered, Choose, Chosen, Declined, Embed, Nearest, Neighbours, WorkerConfig
 
 pytestmark = pytest.mark.bus
 video_worker.register()
@@ -101,6 +101,8 @@ async def test_questions_are_answered_elsewhere_and_vectors_compared_here(
         assert await executor.ask(question) == Declined("a" * 16, "no machine is ready")
         await until(executor.free)
         assert await executor.ask(question) == Answered("a" * 16, (b"pixels",))
+        choice = Choose("d" * 16, "Which?", ("draw", "change"))
+        assert await executor.ask(choice) == Answered("d" * 16, Chosen((0.0, 1.0)))
         nearest = Nearest("c" * 16, str(vectors), (struct.pack("<3e", 0, 0, 1),), "0,1", "", 2)
         assert await executor.ask(nearest) == Answered("c" * 16, Neighbours((), (0, 1)))
 

@@ -51,7 +51,7 @@ def decides(opened: Opened, **said: Decision) -> None:
     async def decide(actor: Actor, text: str, state: State) -> Decision:
         return said[text.replace(" ", "_")]
 
-    opened.studio.dialogues._decide = decide
+    opened.studio.dialogues.decide = decide
 
 
 async def settled(opened: Opened, turn: Turn) -> Turn:
@@ -188,7 +188,7 @@ async def test_what_waits_for_a_picture_that_never_comes_ends(tmp_path: Path) ->
             waiting.append(await dialogues.say(ALICE, words))
             assert await dialogues.submit(ALICE, waiting[-1]) is None
         fifth = await dialogues.say(ALICE, "add a cat")
-        assert not fifth.asks and "4 things" in fifth.reply
+        assert not fifth.asks and "4 changes" in fifth.reply
         await opened.studio.cancel(ALICE, job.id)
         for turn in waiting:
             ended = await settled(opened, turn)
@@ -283,13 +283,13 @@ async def test_others_may_go_on_where_they_see_and_are_told_no_words(talk: Opene
     bob = replace(BOB, channel_id=99, parent_channel_id=10)
     first = await say(talk, "a red house", thread)
     seen: list[State] = []
-    decide = talk.studio.dialogues._decide
+    decide = talk.studio.dialogues.decide
 
     async def listen(actor: Actor, said: str, state: State) -> Decision:
         seen.append(state)
         return await decide(actor, said, state)
 
-    talk.studio.dialogues._decide = listen
+    talk.studio.dialogues.decide = listen
     second = await say(talk, "make it blue", bob)
     assert second.before_id == first.id and second.user_id == bob.user_id
     assert [(one.number, one.words) for one in seen[0].pictures] == [(1, "")]
@@ -345,3 +345,62 @@ async def test_after_a_restart_rows_without_their_job_go_on_once(tmp_path: Path)
         assert second.job is not None and await count(opened, jobs) == 2
         await dialogues.resume()
         assert await count(opened, jobs) == 2
+
+
+async def changed(opened: Opened) -> Turn:
+    """A picture that was drawn and changed three times, once by two instructions in one job."""
+    decides(
+        opened,
+        a_house=Decision(kind="draw", words="a house"),
+        blue=Decision(kind="change", changes=("make it blue",)),
+        two=Decision(kind="change", changes=("add a boat", "add a tree")),
+        night=Decision(kind="change", changes=("at night",)),
+    )
+    for said in ("a house", "blue", "two"):
+        await say(opened, said)
+    return await say(opened, "night")
+
+
+async def test_the_list_of_changes_is_read_from_the_lineage(talk: Opened) -> None:
+    last = await changed(talk)
+    lines = await talk.studio.dialogues.changes(ALICE, last.job.id, 0)
+    words = ["a house", "make it blue", "add a boat", "add a tree", "at night"]
+    assert [line.words for line in lines] == words
+    assert [line.can_go for line in lines] == [False, True, True, True, True]
+    assert lines[1].again.startswith("3 changes again") and lines[4].again == "nothing to make again"
+    assert lines[2].job_id is None and lines[3].job_id == last.job.parent_id
+    told = await say(talk, "what did we change?")
+    assert told.kind == "talk" and told.reply.splitlines() == [f"{n}. {w}" for n, w in enumerate(words, 1)]
+
+
+async def test_one_taken_out_the_rest_is_made_again_in_one_job(talk: Opened) -> None:
+    last = await changed(talk)
+    first, blue, two, _ = await talk.studio.dialogues.tree(ALICE, last.id)
+    without = await talk.studio.dialogues.without(ALICE, last.job.id, 0, 3)
+    made = await over(talk, ALICE, without)
+    request = made.job.request
+    assert (request.prompt, request.then) == ("add a tree", ("at night",))
+    assert made.job.parent_id == blue.job.id and request.seed == two.job.request.seed
+    assert made.said == "Without: add a boat" and made.before_id == last.id
+    words = [line.words for line in await talk.studio.dialogues.changes(ALICE, made.job.id, 0)]
+    assert words == ["a house", "make it blue", "add a tree", "at night"]
+    none = await talk.studio.dialogues.without(ALICE, blue.job.id, 0, 2)
+    assert none.kind == "back" and none.shows == (first.job.id, 0) and not none.asks
+    with pytest.raises(UserError, match="no change 1"):
+        await talk.studio.dialogues.without(ALICE, last.job.id, 0, 1)
+    await talk.studio.delete(ALICE, first.job.id)
+    with pytest.raises(UserError, match="deleted"):
+        await talk.studio.dialogues.without(ALICE, last.job.id, 0, 2)
+
+
+async def test_a_list_is_done_on_other_pictures_by_ordinary_jobs(talk: Opened) -> None:
+    last = await changed(talk)
+    other = await talk.drawn(BOB)
+    news = await talk.studio.dialogues.replay(
+        ALICE, last.job.id, 0, [f"{other.job.id} 2", f"{other.job.id} 1"]
+    )
+    assert [(new.parent, new.request.prompt, new.request.then) for new in news] == [
+        ((other.job.id, at), "make it blue", ("add a boat", "add a tree", "at night")) for at in (1, 0)
+    ]
+    with pytest.raises(UserError):
+        await talk.studio.dialogues.replay(ALICE, last.job.id, 0, [])

@@ -13,7 +13,21 @@ from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from tests.vision.readers.test_reader import BILL, bill
 from tests.vision.test_worker import PATIENCE, Running, start
-from vision.protocol import Answered, Check, Checked, Done, Quit, Run, Step, Stop, Stopped, Talk, Turn
+from vision.protocol import (
+    Answered,
+    Check,
+    Checked,
+    Choose,
+    Chosen,
+    Done,
+    Quit,
+    Run,
+    Step,
+    Stop,
+    Stopped,
+    Talk,
+    Turn,
+)
 
 pytest.importorskip("rapidocr")
 
@@ -70,6 +84,15 @@ def test_a_question_is_told_the_text_which_is_reported_before_its_first_word(run
             texts = [i for i, message in enumerate(heard) if isinstance(message, Step) and message.text]
             assert not texts or texts[0] > next(i for i, m in enumerate(heard) if getattr(m, "seen", ""))
     assert ends[1] > ends[0] + 40
+
+
+def test_a_choice_is_weighed_beside_the_jobs(running: Running) -> None:
+    running.conn.send(Choose("q", "What is meant?", ("draw", "change", "back")))
+    message = running.receive()
+    while not isinstance(message, Answered):
+        message = running.receive()
+    found = Chosen(*message.answer)
+    assert len(found.chances) == 3 and abs(sum(found.chances) - 1) < 1e-6
 
 
 def test_a_check_reads_and_asks_beside_the_jobs(running: Running) -> None:
