@@ -158,6 +158,8 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", "/api/talk", talk.say, schemas.NewTalk, ask),
         Route("POST", SAID, talk.say, schemas.NewTalk, ask),
         Route("POST", "/api/talk/preview", talk.preview, schemas.Typed, Bucket.PREVIEW),
+        Route("POST", "/api/talk/without", talk.take_out, schemas.Without, ask),
+        Route("POST", "/api/talk/replay", talk.replay, schemas.Replay, ask),
         Route("POST", f"{SAID}/show", talk.show, schemas.Picked, change),
         Route("POST", f"{SAID}/step", talk.step, schemas.Steps, change),
         Route("POST", f"{SAID}/meant", talk.correct, schemas.Meant, ask),

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, inspect
 
 from core.errors import UserError
 from core.requests.chat import FORMS, Form
+from core.requests.images import MAX_INSTRUCTION
 from core.talk import KINDS, Kind
 from storage.collections import Named as CollectionsNamed
 from studio.editor.document import MOST_STROKES
@@ -83,6 +84,24 @@ class Picked(Struct, frozen=True):
 
     job: str
     n: int
+    key: str = ""
+
+
+class Without(Struct, frozen=True):
+    """Line ``number`` (from 1) of the changes behind a picture, such as "abcd2345efgh/2", to be taken out.
+    words: what is to be done in its place. key: pressed once, it is one turn."""
+
+    picture: str
+    number: int
+    words: Annotated[str, Meta(max_length=MAX_INSTRUCTION)] = ""
+    key: str = ""
+
+
+class Replay(Struct, frozen=True):
+    """A picture whose changes are made on others too. key: the same wish is queued once."""
+
+    picture: str
+    pictures: Annotated[list[str], Meta(extra={"takes": _NAMES})]
     key: str = ""
 
 

@@ -271,7 +271,8 @@ class Turn:
     ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
     index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number:
     of the picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what
-    buttons of an ``unclear`` turn say.
+    buttons of an ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these
+    lead anywhere.
     """
 
     id: str

@@ -99,6 +99,10 @@ RULES: dict[str, Rule] = {
     "GET /api/talk/{turn}": _rule(AUTHOR_ONLY, 200),
     "POST /api/talk/{turn}": _rule(AUTHOR_ONLY, 202, body={"said": "make it blue"}, changes=True),
     "POST /api/talk/preview": _rule(NOT_BARRED, 200, body={"said": "a red house"}),
+    "POST /api/talk/without": _rule(
+        LOOK, 400, body={"picture": "{job}/1", "number": 1}
+    ),  # nothing was changed
+    "POST /api/talk/replay": _rule(LOOK, 400, body={"picture": "{job}/1", "pictures": ["{job}/1"]}),
     "POST /api/talk/{turn}/show": _rule(AUTHOR_ONLY, 422, body={"job": "{job}", "n": 1}),  # it has no picture
     "POST /api/talk/{turn}/step": _rule(AUTHOR_ONLY, 400, body={"steps": -1}),  # nothing to undo
     "POST /api/talk/{turn}/meant": _rule(AUTHOR_ONLY, 202, body={"kind": "draw"}, changes=True),

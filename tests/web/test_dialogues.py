@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.talk import Decision
-from studio.talk.dialogues import Turn
+from studio.talk.history import Turn
 from tests.web.conftest import Site
 from web.handlers.talk import ordered
 
@@ -104,6 +104,34 @@ async def test_what_is_unclear_is_asked_and_an_offer_done(site: Site) -> None:
     done = (await site.you.post(f"/api/talk/{turn['id']}/offer", {"number": 0})).data
     assert done["path"][-1]["kind"] == "draw" and done["path"][-1]["job"] is not None
     assert (await site.you.post(f"/api/talk/{turn['id']}/offer", {"number": 7})).status == 400
+
+
+async def test_a_change_is_taken_out_or_worded_otherwise_and_the_list_made_on_others(site: Site) -> None:
+    first = await said(site, HOUSE)
+    second = await said(site, "make it blue", first["turn"])
+    third = await said(site, "add a boat", second["turn"])
+    assert [line["words"] for line in third["changes"]] == [HOUSE, "make it blue", "add a boat"]
+    drawn, blue, _ = third["changes"]
+    assert not drawn["again"] and blue["again"].startswith("1 change again")
+    picture = f"{third['shown']['job']}/1"
+    page = await site.you.page(f"/pictures/{picture}")
+    assert "<h3>Changes</h3>" in page and "<span>make it blue</span>" in page
+    out = (await site.you.post("/api/talk/without", {"picture": picture, "number": 2})).data
+    await site.finished(out["path"][-1]["job"]["id"])
+    found = (await site.you.get(f"/api{out['href']}")).data
+    assert [line["words"] for line in found["changes"]] == [HOUSE, "add a boat"]
+    words = {"picture": picture, "number": 2, "words": "make it green"}
+    other = (await site.you.post("/api/talk/without", words)).data
+    await site.finished(other["path"][-1]["job"]["id"])
+    found = (await site.you.get(f"/api{other['href']}")).data
+    assert [line["words"] for line in found["changes"]] == [HOUSE, "make it green", "add a boat"]
+    job = await site.drawn(site.you, "a green tree")
+    body = {"picture": picture, "pictures": [f"{job['id']}/1", f"{job['id']}/2"], "key": "k"}
+    answers = [await site.you.post("/api/talk/replay", body) for _ in range(2)]
+    assert [one["id"] for one in answers[0].data["jobs"]] == [one["id"] for one in answers[1].data["jobs"]]
+    assert [one["parent"]["n"] for one in answers[0].data["jobs"]] == [1, 2]
+    wrong = await site.you.post("/api/talk/without", {"picture": picture, "number": 1})
+    assert wrong.status == 400 and "no change 1" in wrong.data["detail"]
 
 
 async def test_nobody_else_sees_it_or_says_anything_in_it(site: Site) -> None:

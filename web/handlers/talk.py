@@ -10,11 +10,11 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.talk import MAKES
 from storage.turns import Sent
 from studio.new_job import picture_of
-from studio.talk.dialogues import Turn
+from studio.talk.history import Turn
 from web import schemas, views
 from web.call import Answer, Call, Gone, Handler, Html, Json, there
 from web.handlers import chat, jobs
-from web.schemas import key_of, number_of, read_body
+from web.schemas import chosen_of, key_of, number_of, read_body
 
 MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
 LONGEST_SAID = 200  # characters of a turn in the tree
@@ -104,6 +104,30 @@ async def take_offer(call: Call) -> Answer:
     return await _done(call, await call.studio.dialogues.offer(call.actor, turn.id, number))
 
 
+async def take_out(call: Call) -> Answer:
+    """Make a picture again without one of the changes behind it, or with other words in its place."""
+    given, once = read_body(call, schemas.Without), key_of(call) or ""
+    [(job_id, index)] = chosen_of([given.picture])
+    dialogues, words = call.studio.dialogues, given.words.strip()
+    turn = await dialogues.without(call.actor, job_id, index, given.number, words=words, once=once)
+    return await _done(call, turn)
+
+
+async def replay(call: Call) -> Answer:
+    """Queue the changes behind a picture for other pictures, a job for each."""
+    given = read_body(call, schemas.Replay)
+    [(job_id, index)] = chosen_of([given.picture])
+    others = [f"{name} {at + 1}" for name, at in chosen_of(given.pictures)]
+    new = await call.studio.dialogues.replay(call.actor, job_id, index, others)
+    return await jobs.queue_all(call, new, key_of(call))
+
+
+async def list_changes(call: Call, job_id: str, index: int) -> list[dict[str, Any]]:
+    """Return the changes behind picture ``index`` (from 0) of a job, its drawing first."""
+    lines = await call.studio.dialogues.changes(call.actor, job_id, index)
+    return [{"number": one.number, "words": one.words, "again": one.again} for one in lines]
+
+
 async def _done(call: Call, turn: Turn) -> Json:
     """Queue what a turn asks for, and return the conversation up to it; where that isn't possible, the turn
     says why."""
@@ -153,7 +177,9 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
         "path": [await _said(call, one) for one in way[-MOST_SHOWN:]],
         "cut": len(way) > MOST_SHOWN or way[0].before_id is not None,
         "shown": shown,
-        "changes": [],
+        "changes": await list_changes(call, shown["job"], shown["n"] - 1)
+        if shown and shown["picture"]
+        else [],
         "undo": here.can_undo,
         "redo": here.can_redo,
     }
@@ -262,6 +288,6 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
         return None
     n = call.query.get("n", "1")
     picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
-    if picture is None:
+    if picture is None or picture["video"]:
         return None
     return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}

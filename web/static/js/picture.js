@@ -1,6 +1,6 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { leaveNote, readPictures, sendJson, sendOnce, takeNote } from "./core/api.js";
+import { leaveNote, readPictures, takeNote } from "./core/api.js";
 import { postPicture } from "./core/dialog.js";
 import { copyText, deleteJobForGood, followNews, offerShare, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
 import { addShortcuts, elementOf, icon, pageData, startPage } from "./core/page.js";
@@ -271,17 +271,11 @@ async function trash() {
   await trashAndLeave({ job: job.id, n: picture.n }, () => location.replace(after ?? before ?? leave));
 }
 
-/** The changes that have led to the picture: one is taken out or worded anew, which makes another picture. */
+/** The changes that have led to the picture; one that is taken out begins a conversation. */
 function listChanges() {
-  if (changes.length < 2) return;
-  const without = (/** @type {Change} */ { number, words }, /** @type {string} */ instead = "") => {
-    const body = { picture: `${job.id}/${picture.n}`, number, words: instead };
-    const send = async () => /** @type {{jobs: Job[]}} */ (await sendOnce(["without", body], (key) => sendJson("POST", "/api/talk/without", { ...body, key }))).jobs;
-    results.ask(instead || `Without “${words}”`, "", send);
-  };
   const place = elementOf("changes", HTMLElement);
   place.replaceChildren();
-  render(changesList({ job: job.id, n: picture.n }, changes, { without, reword: without }), place);
+  render(changesList({ job: job.id, n: picture.n }, changes, ({ href }) => location.assign(href)), place);
 }
 
 /** @param {SubmitEvent} event */

@@ -221,7 +221,7 @@ class Stream {
       { label: "Open", icon: "expand", href: picture.href },
       { label: "Download", icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
       ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
-      ...(this.tools.talk && job.mine ? [{ label: "Talk about it", icon: "words", work: () => this.tools.talk?.(job, picture) }] : []),
+      ...(this.tools.talk && job.mine && !picture.video ? [{ label: "Talk about it", icon: "words", work: () => this.tools.talk?.(job, picture) }] : []),
       { label: picture.video ? "Use video" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
     const what = picture.video ? "video" : "picture";
@@ -328,7 +328,7 @@ function startCreate() {
   if (toggle) {
     unhide("bar-talk");
     toggle.addEventListener("click", () => {
-      const newest = stream.jobs.all.find(({ mine, pictures }) => mine && pictures[0]);
+      const newest = stream.jobs.all.find(({ mine, pictures }) => mine && pictures[0]?.video === null);
       if (toggle.ariaPressed === "true") follow(null);
       else if (newest) talk(newest, newest.pictures[0]);
       else showToast("Draw a picture first. Then you can say what is to change.");

@@ -182,7 +182,7 @@
 
 /** @typedef {{job: string, n: number, number: number | null, picture: Picture | null, comes: boolean}} Shown  comes: it is being made */
 /** @typedef {{id: string, before: string | null, said: string, level: number, number: number | null}} Branch  a turn of the tree */
-/** @typedef {{number: number, words: string, kind: string, again: string}} Change  of the list behind a picture, the drawing 0; again: what taking it out makes anew */
+/** @typedef {{number: number, words: string, again: string}} Change  a line of the list behind a picture, from 1; again: what taking it out takes, "" = it can't be */
 /** @typedef {{turn: string, href: string, tree: Branch[], path: Said[], cut: boolean, shown: Shown | null, changes: Change[], undo: boolean, redo: boolean}} Dialogue  path: from its beginning to the turn */
 /** @typedef {{understood: string, kind: string, about: number[]}} Heard  what a sentence would be understood as */
 
