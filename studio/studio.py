@@ -20,7 +20,6 @@ from core.errors import UserError
 from core.job import Job, Origin, Reply, new_seed
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
-from core.talk import Decision, State
 from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
@@ -52,15 +51,11 @@ from studio.requests.video import VideoRequests
 from studio.rights import Memberships, Rights
 from studio.search import Search
 from studio.services import Services
-from studio.talk import decide
+from studio.talk.deciders import Deciders
 from studio.talk.dialogues import Dialogues
 from studio.talk.plans import Plans
 from studio.texts import caption_prompt, shorter_prompts
 from vision.capabilities import CAPABILITIES
-
-
-async def _decide(actor: Actor, said: str, state: State) -> Decision:
-    return decide(said, state)
 
 
 class Studio:
@@ -112,7 +107,8 @@ class Studio:
         self.copies = Copies(self.examples, services, lessons)
         found = (self.rights, services, self.sources)
         plans = Plans(*found, self.requests, self.from_button, self.check_kind)
-        self.dialogues = Dialogues(*found, plans, decide=_decide, submit=self.submit)
+        decide = Deciders(services).decide
+        self.dialogues = Dialogues(*found, plans, decide=decide, submit=self.submit)
         self.editor = Editor(self.rights, services, self.sources, self.requests)
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)

@@ -12,7 +12,7 @@ from typing import Protocol
 from core.convert import Preferences
 from core.errors import ImageError, UserError
 from core.limits import MAX_PROMPT
-from core.prompt.parser import Prompt, format_prompt
+from core.prompt.parser import BY_NAME, Prompt, format_prompt
 from core.requests import EditRequest
 from core.talk import NEEDS_PICTURE, Decision
 from storage import turns as rows
@@ -30,8 +30,6 @@ from studio.talk.history import Numbered, Standing
 from studio.texts import counted, duration
 
 MOST_WAITING = 4  # turns of one person that wait for a picture
-CONFIRM_JOBS, CONFIRM_SECONDS = 3, 120.0  # of one sentence, above which it is asked whether that is meant
-PICTURES = 1  # of a change
 
 NOT_UNDERSTOOD = "I'm not sure what you mean. Say what to draw, or what to change in the picture."
 WELCOME = "You're welcome. Say what to draw or to change next."
@@ -83,6 +81,9 @@ class Plans:
         self._database, self._queue = services.database, services.queue
         self._members = Members(services.database)
         self._press, self._check = press, check
+        settings = services.settings
+        self._pictures = settings.talk_pictures  # of a change
+        self._jobs, self._seconds = settings.talk_confirm_jobs, settings.talk_confirm_seconds
 
     async def plans(
         self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
@@ -155,7 +156,7 @@ class Plans:
         """Return the plan, or a question whether so much is meant."""
         known = [self._queue.seconds(new.request) for new in news]
         seconds = sum(one for one in known if one is not None)
-        if len(news) <= CONFIRM_JOBS and seconds <= CONFIRM_SECONDS:
+        if len(news) <= self._jobs and seconds <= self._seconds:
             return Plan(decision, news)
         about = f", about {duration(seconds)}" if seconds else ""
         asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
@@ -170,7 +171,8 @@ class Plans:
         chosen = await self._members.preferences(actor.user_id)
         if decision.kind == "draw":
             names = [one.name(decision.index) for one in targets]
-            words = f"{decision.words} --think" if decision.closely else decision.words
+            closely = " --think" if decision.closely and "think" in BY_NAME else ""
+            words = f"{decision.words}{closely}"
             typed = await self._requests.imagine(actor, words, chosen, attached=len(names))
             return await typed.jobs(attached(names))
         if decision.kind == "ask":
@@ -213,7 +215,7 @@ class Plans:
         assert isinstance(new.request, EditRequest)
         more = [(await self._requests.read_prompt(actor, text)).text for text in then]
         images = tuple(source.sha256 for source in others)
-        request = replace(new.request, then=tuple(more), images=images, num_images=PICTURES)
+        request = replace(new.request, then=tuple(more), images=images, num_images=self._pictures)
         private = typed.private or any(source.private for source in others)
         return replace(new, request=request).chosen(None, private=private)
 
