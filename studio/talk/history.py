@@ -16,7 +16,7 @@ from studio.authority import Actor
 from studio.new_job import NewJob
 
 GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
-MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video")
+MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video", "ask")
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,8 @@ class Standing:
         known = frozenset(kept)
         pictures = tuple(self._told(self.pictures[number], user_id, known) for number in kept)
         last = self.last
-        asked = last is not None and last.kind == "ask" and last.decision.about[:1] == (shown,)
+        seen = None if shown is None else self.still(shown, "ask")
+        asked = last is not None and last.kind == "ask" and last.decision.about[:1] == (seen,)
         return State(
             pictures=pictures,
             shown=shown,

@@ -131,7 +131,7 @@ class Page {
       </div>
       <div class="answer">
         ${turn.understood ? html`<p class="understood">${plainText(turn.understood)}</p>` : nothing}
-        ${turn.find ? html`<p><a class="button quiet small" href="/pictures?q=${encodeURIComponent(turn.find)}">${icon("search")}Show them</a></p>` : turn.reply ? html`<p class="said">${plainText(turn.reply)}</p>` : nothing}
+        ${turn.find ? html`<p><a class="button quiet small" href="/pictures?q=${encodeURIComponent(turn.find)}">${icon("search")}Show them</a></p>` : turn.reply ? html`<p class="said as-written">${plainText(turn.reply)}</p>` : nothing}
         ${turn.offers.length ? html`<div class="job-actions">${turn.offers.map((label, n) => html`<button class="button small ${n ? "quiet" : ""}" type="button" @click=${() => this.act("offer", { number: n }, turn.id)}>${label}</button>`)}</div>` : nothing}
         ${job ? this.#outcome(job) : turn.waits ? html`<p class="muted">It starts once the picture before it is there.</p>` : turn.gone ? html`<p class="muted">Its pictures were deleted.</p>` : turn.shows ? pictureOf(turn.shows, turn.said) : nothing}
         ${turn.mine ? this.#after(turn, job, last) : nothing}
