@@ -150,20 +150,13 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("DELETE", STORED, editor.delete_document, bucket=change),
         # conversations
         Route("GET", "/ask", chat.questions_page),
+        Route("GET", "/talk", talk.conversations_page),
         Route("GET", f"/talk/{TURN}", talk.conversation_page),
         Route("GET", SAID, talk.show_conversation),
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=read),
         Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, upload, limit=video),
         Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=read),
-        Route("POST", "/api/talk", talk.say, schemas.NewTalk, ask),
-        Route("POST", SAID, talk.say, schemas.NewTalk, ask),
-        Route("POST", "/api/talk/preview", talk.preview, schemas.Typed, Bucket.PREVIEW),
-        Route("POST", "/api/talk/without", talk.take_out, schemas.Without, ask),
-        Route("POST", "/api/talk/replay", talk.replay, schemas.Replay, ask),
-        Route("POST", f"{SAID}/show", talk.show, schemas.Picked, change),
-        Route("POST", f"{SAID}/step", talk.step, schemas.Steps, change),
-        Route("POST", f"{SAID}/meant", talk.correct, schemas.Meant, ask),
-        Route("POST", f"{SAID}/offer", talk.take_offer, schemas.Offered, ask),
+        *_talk_routes(settings),
         # sets of examples
         Route("GET", "/examples", chat.examples_page),
         Route("GET", f"/examples/{SET}", chat.example_set_page),
@@ -211,6 +204,24 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", f"{API}/try", projects.try_version, Body.FILES, ask, limit=PACKED),
         Route("GET", f"/api/verdicts/{JOB}", projects.list_verdicts),
         Route("POST", f"/api/verdicts/{JOB}/{NUMBER}", projects.answer_verdict, schemas.Judgement, change),
+    )
+
+
+def _talk_routes(settings: Settings) -> tuple[Route, ...]:
+    """Return the routes by which something is said; of a host without conversations only questions."""
+    ask, change, new = Bucket.ASK, Bucket.CHANGE, schemas.NewTalk
+    if settings.talk == "off":
+        return Route("POST", "/api/talk", talk.ask, new, ask), Route("POST", SAID, talk.ask, new, ask)
+    return (
+        Route("POST", "/api/talk", talk.say, new, ask),
+        Route("POST", SAID, talk.say, new, ask),
+        Route("POST", "/api/talk/preview", talk.preview, schemas.Typed, Bucket.PREVIEW),
+        Route("POST", "/api/talk/without", talk.take_out, schemas.Without, ask),
+        Route("POST", "/api/talk/replay", talk.replay, schemas.Replay, ask),
+        Route("POST", f"{SAID}/show", talk.show, schemas.Picked, change),
+        Route("POST", f"{SAID}/step", talk.step, schemas.Steps, change),
+        Route("POST", f"{SAID}/meant", talk.correct, schemas.Meant, ask),
+        Route("POST", f"{SAID}/offer", talk.take_offer, schemas.Offered, ask),
     )
 
 

@@ -95,6 +95,7 @@ RULES: dict[str, Rule] = {
     "GET /shares": _rule(SIGNED_IN, 200),
     "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
     # conversations: test_talks.py has questions, which are jobs
+    "GET /talk": _rule(SIGNED_IN, 200),
     "GET /talk/{turn}": _rule(AUTHOR_ONLY, 200),
     "GET /api/talk/{turn}": _rule(AUTHOR_ONLY, 200),
     "POST /api/talk/{turn}": _rule(AUTHOR_ONLY, 202, body={"said": "make it blue"}, changes=True),

@@ -8,7 +8,7 @@ import pytest
 
 from core.talk import Decision
 from studio.talk.history import Turn
-from tests.web.conftest import Site
+from tests.web.conftest import Site, open_site
 from web.handlers.talk import ordered
 
 SETTINGS = {"EDIT_MODEL": "tiny/edit"}
@@ -132,6 +132,28 @@ async def test_a_change_is_taken_out_or_worded_otherwise_and_the_list_made_on_ot
     assert [one["parent"]["n"] for one in answers[0].data["jobs"]] == [1, 2]
     wrong = await site.you.post("/api/talk/without", {"picture": picture, "number": 1})
     assert wrong.status == 400 and "no change 1" in wrong.data["detail"]
+
+
+async def test_a_host_without_conversations_offers_none_and_answers_questions(tmp_path) -> None:
+    async with open_site(tmp_path, TALK="off") as site:
+        await site.drawn(site.you)
+        page = await site.you.page("/")
+        assert 'id="bar-talk"' not in page and "/?talk=" not in page
+        answer = await site.you.post("/api/talk", {"said": HOUSE})
+        assert answer.status == 400 and "turned off" in answer.data["detail"]
+        assert (await site.you.post("/api/talk/preview", {"said": HOUSE})).status == 404
+        asked = await site.you.post("/api/talk", {"question": " "})
+        assert "empty" in asked.data["detail"]
+
+
+async def test_conversations_are_listed_where_they_stand(site: Site) -> None:
+    assert "No conversations yet" in await site.you.page("/talk")
+    first = await said(site, HOUSE)
+    second = await said(site, "make it blue", first["turn"])
+    page = await site.you.page("/talk")
+    assert page.count('<a href="/talk/') == 1 and second["href"] in page and "make it blue" in page
+    other = await site.person(77)
+    assert "No conversations yet" in await other.page("/talk")
 
 
 async def test_nobody_else_sees_it_or_says_anything_in_it(site: Site) -> None:

@@ -58,12 +58,19 @@ TABS = {  # pages that every page leads to, the first five beside it, the others
 
 class Frame:
     """What every page has. elsewhere: what else of this studio is open, such as a simulated Discord. policy:
-    the address of what the host says of privacy."""
+    the address of what the host says of privacy. talks: words change pictures here."""
 
     def __init__(
-        self, studio: Studio, visitors: Visitors, elsewhere: Callable[[], str | None], policy: str
+        self,
+        studio: Studio,
+        visitors: Visitors,
+        elsewhere: Callable[[], str | None],
+        policy: str,
+        *,
+        talks: bool,
     ) -> None:
         self._studio, self._visitors, self._elsewhere, self._policy = studio, visitors, elsewhere, policy
+        self._talks = talks
 
     def around(self, person: Person | None, page: Html) -> dict[str, Any]:
         """Return the values that every page has."""
@@ -87,7 +94,7 @@ class Frame:
             "other": {"name": others[0], "discord": address} if others and address else None,
             "simulated": address is not None,
             "videos": self._studio.video_requests.is_possible,
-            "talks": True,
+            "talks": self._talks,
         }
 
 

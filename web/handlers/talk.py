@@ -19,6 +19,7 @@ from web.schemas import chosen_of, key_of, number_of, read_body
 MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
 LONGEST_SAID = 200  # characters of a turn in the tree
 LONGEST_NAME = 40  # characters of a picture's name on the chip
+SWITCHED_OFF = "Conversations are turned off in this studio."
 MEANT = {  # kinds of turns that somebody may have meant instead, as a page calls them
     "draw": "A new picture",
     "change": "A change",
@@ -30,6 +31,21 @@ MEANT = {  # kinds of turns that somebody may have meant instead, as a page call
     "ask": "A question",
     "find": "A search",
 }
+
+
+async def conversations_page(call: Call) -> Answer:
+    """Where the person's conversations stand, the newest first."""
+    found = await call.studio.dialogues.conversations(call.actor)
+    talks = [
+        {
+            "href": f"/talk/{one.id}",
+            "said": (one.said or sentence(one.understood))[:LONGEST_SAID],
+            "understood": sentence(one.understood) or one.reply[:LONGEST_SAID],
+            "created": one.created_at.isoformat(),
+        }
+        for one in found
+    ]
+    return Html("talks", {"talks": talks}, tab="/")
 
 
 async def conversation_page(call: Call) -> Answer:
@@ -60,13 +76,20 @@ async def say(call: Call) -> Answer:
     if not given.said:
         if "question" not in call.body:
             raise UserError("`said` is missing.")
-        return await _of_question(call, chat.ask_question)
+        return await ask(call)
     after, once = call.path.get("turn"), key_of(call) or ""
     if after is not None:
         there(await _turn(call))
     dialogues = call.studio.dialogues
     turn = await dialogues.say(call.actor, given.said, after=after, given=given.pictures, once=once)
     return await _done(call, turn)
+
+
+async def ask(call: Call) -> Answer:
+    """Queue a question of a conversation about pictures, the first or one that follows."""
+    if "question" not in call.body:
+        raise UserError(SWITCHED_OFF)
+    return await _of_question(call, chat.ask_question)
 
 
 async def preview(call: Call) -> Answer:
