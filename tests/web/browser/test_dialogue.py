@@ -39,9 +39,12 @@ async def say(page, words: str, turns: int) -> None:
 
 async def begin(page) -> None:
     """Say something about the newest picture."""
-    await page.locator("#bar-prompt").focus()
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
+    if await page.locator("#bar-talk").is_visible():
+        await page.locator("#bar-prompt").focus()
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+    else:  # a phone, where the card under the bar has it
+        await page.get_by_role("button", name="Talk", exact=True).first.click()
     await page.wait_for_selector(".on-picture")
     await say(page, "make it blue", 1)
 

@@ -41,7 +41,7 @@ export class About {
     const on = chip !== null || this.always;
     this.bar.tell(on ? this : null);
     this.heard.hidden = !on;
-    this.bar.field.placeholder = chip ? "Change it, or ask about it" : "What do you want to see?";
+    this.bar.field.placeholder = chip ? "Change it, or ask" : "What do you want to see?";
     render(chip ? drawChip(chip, () => this.leave()) : nothing, this.place);
     document.getElementById("bar-talk")?.setAttribute("aria-pressed", String(chip !== null));
     this.typed();

@@ -58,6 +58,8 @@ export class Bar {
     this.attachments = undefined;
     /** @type {Completion | undefined} read when somebody begins to write */
     this.completion = undefined;
+    /** @type {Promise<void> | undefined} */
+    this.completing = undefined;
     this.sending = false;
     /** @type {About | null} whom the words are told, in place of the queue */
     this.about = null;
@@ -74,7 +76,7 @@ export class Bar {
   }
 
   #listen() {
-    this.field.addEventListener("focus", () => this.#complete().catch(showError), { once: true });
+    this.field.addEventListener("focus", () => this.#complete());
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
     this.form.addEventListener("submit", (event) => {
@@ -86,7 +88,13 @@ export class Bar {
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
   }
 
-  async #complete() {
+  /** Suggest and mark, from the first time on that a prompt is written. */
+  #complete() {
+    if (this.about) return;
+    this.completing ??= this.#readCompletion().catch(showError);
+  }
+
+  async #readCompletion() {
     const { value } = this.field;
     const { Completion } = await import("./completion.js");
     this.completion = new Completion(this.field, elementOf("bar-suggestions", HTMLElement), (text) => this.#took(text));
@@ -98,6 +106,7 @@ export class Bar {
   /** Tell words to what a picture is about, or to the queue again. Prompts are suggested for the queue alone. @param {About | null} about */
   tell(about) {
     this.about = about;
+    if (document.activeElement === this.field) this.#complete();
     if (!this.completion) return;
     this.completion.rests = about !== null;
     this.completion.marks.show(this.field.value, [], []);
