@@ -533,6 +533,10 @@ class Queue:
         """Return about how long a request will take of a device, None while nothing like it was measured."""
         return self.dispatcher.estimate.seconds(cost_key(request))
 
+    def usual_seconds(self, kind: str) -> float | None:
+        """Return how long the last requests of a kind took, None while none was measured."""
+        return self.dispatcher.estimate.medians.get(f"{kind}||")
+
     @property
     def unfinished(self) -> int:
         """How many jobs wait or run."""

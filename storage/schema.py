@@ -806,8 +806,8 @@ turn_pictures = _table(  # that came with a turn
     "turn_pictures",
     sa.Column("turn_id", sa.Text, sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("number", Int64, primary_key=True, autoincrement=False),  # in its conversation
-    sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),  # whose it is, if a job's
+    sa.Column("sha256", sa.Text, nullable=False),  # of an upload; "" = a job's
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
     sa.Column("position", Int64),  # from 0, of that job
     sa.Index("turn_pictures_sha256", "sha256"),
     sa.Index("turn_pictures_job", "job_id"),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +21,8 @@ MAX_PATH, MAX_TREE, MAX_LINEAGE = 100, 200, 32  # turns up to the root, turns of
 
 @dataclass(frozen=True)
 class Sent:
-    """A picture that came with a turn. number: in its conversation. job_id, position: of a picture of
-    ours."""
+    """A picture that came with a turn. number: in its conversation. sha256: of an upload, "" of a picture of
+    ours, which job_id and position name: that one goes when its job does."""
 
     number: int
     sha256: str
@@ -149,8 +150,9 @@ def read_path(connection: sa.Connection, turn_id: str, limit: int = MAX_PATH) ->
     up_ = up.where(turns.c.id == turn_id).cte("up", recursive=True)
     step = sa.select(turns.c.id, turns.c.before_id, up_.c.depth + 1)
     up_ = up_.union_all(step.where(turns.c.id == up_.c.before_id, up_.c.depth < limit))
-    path = sa.select(*_COLUMNS).select_from(_WITH_JOBS.join(up_, up_.c.id == turns.c.id))
-    return _all(connection, path.order_by(up_.c.depth.desc()))
+    ids = list(connection.scalars(sa.select(up_.c.id).order_by(up_.c.depth.desc())))
+    found = {one.id: one for one in _all(connection, _TURNS.where(turns.c.id.in_(ids)))}
+    return [found[one] for one in ids]
 
 
 def read_tree(connection: sa.Connection, root_id: str, limit: int = MAX_TREE) -> list[StoredTurn]:
@@ -363,10 +365,6 @@ def lineage(connection: sa.Connection, job_id: str, limit: int = MAX_LINEAGE) ->
     up_ = up.cte("up", recursive=True)
     step = sa.select(jobs.c.id, jobs.c.parent_id, up_.c.depth + 1)
     up_ = up_.union_all(step.where(jobs.c.id == up_.c.parent_id, up_.c.depth < limit))
-    chain = sa.select(jobs).join(up_, up_.c.id == jobs.c.id).order_by(up_.c.depth)
-    found = list[Job]()
-    for row in connection.execute(chain):
-        if (job := job_queries.readable(row)) is None:
-            break
-        found.append(job)
-    return found[::-1]
+    ids = list(connection.scalars(sa.select(up_.c.id).order_by(up_.c.depth)))
+    read = job_queries.read_jobs(connection, ids)
+    return [read[one] for one in takewhile(read.__contains__, ids)][::-1]

@@ -278,7 +278,7 @@ class Dialogues:
         to = standing.step(steps) if steps else None
         if to is None:
             raise UserError(NOTHING_TO_REDO if steps > 0 else NOTHING_TO_UNDO)
-        decision = Decision(kind="back", about=(to[0],), index=to[1], steps=1 if steps > 0 else -1)
+        decision = Decision(kind="back", about=(to[0],), index=to[1], steps=steps)
         return await self._shown(actor, before, standing, decision)
 
     async def _shown(self, actor: Actor, before: StoredTurn, standing: Standing, decision: Decision) -> Turn:
@@ -312,9 +312,9 @@ class Dialogues:
         sent = tuple[Sent, ...]()
         if number_ is None:
             number_ = max(standing.pictures, default=0) + 1
-            source = await self._sources.meant(actor, remade.name)
+            await self._sources.meant(actor, remade.name)
             at = remade.index if remade.job_id else None
-            sent = (Sent(number_, source.sha256, remade.job_id, at),)
+            sent = (Sent(number_, remade.sha256, remade.job_id, at),)
         said = f"{words}, in place of: {line}" if words else f"Without: {line}"
         await self._moderator.check_said(_origin(actor), said)
         row = self._row(actor, said, before, once=once, sent=sent)
@@ -631,7 +631,8 @@ class Dialogues:
                 known = known or (own, source.index + 1 if grid else None)
                 continue
             at = source.index if source.job else None
-            sent.append(Sent(number + len(sent) + 1, source.sha256, job_id, at))
+            sha256 = "" if job_id else source.sha256
+            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at))
         return tuple(sent), known
 
     # Rows

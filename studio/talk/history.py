@@ -112,10 +112,11 @@ class Standing:
     def moved(self, decision: Decision) -> Standing:
         """Return where going back, undo, redo or a choice leads."""
         number = decision.about[0]
-        there = range(self.at, -1, -1) if decision.steps < 0 else range(self.at + 1, len(self.steps))
         if decision.steps:
-            wanted = (number, decision.index)
-            same = next((at for at in there if self.steps[at] == wanted), None)
+            behind, wanted = decision.steps < 0, (number, decision.index)
+            there = range(self.at - 1, -1, -1) if behind else range(self.at + 1, len(self.steps))
+            likely = (at for at in (self.at + decision.steps, *there) if at in there)
+            same = next((at for at in likely if self.steps[at] == wanted), None)
             if same is not None:
                 return replace(self, at=same)
         return self.showing(number, decision.index)
@@ -166,9 +167,9 @@ class Standing:
         elif not about and decision.kind in ("draw", "ask"):
             about = tuple(sent)
         about = tuple(dict.fromkeys(self.still(number, decision.kind) for number in about))
-        index = decision.index
-        if index is None and about and decision.kind not in ("back", "pick"):
-            index = self.chosen(about[0])
+        index, to = decision.index, self.step(decision.steps) if decision.steps else None
+        if index is None and about and decision.kind != "pick":
+            index = to[1] if to is not None and to[0] == about[0] else self.chosen(about[0])
         return replace(decision, about=about, index=index)
 
     def making(self, turn: StoredTurn) -> Standing:

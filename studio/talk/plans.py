@@ -4,7 +4,7 @@ sentence should."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -13,8 +13,17 @@ from core.convert import Preferences
 from core.errors import ImageError, UserError
 from core.limits import MAX_PROMPT
 from core.prompt.parser import BY_NAME, Prompt, format_prompt
-from core.requests import EditRequest
-from core.talk import NEEDS_PICTURE, Decision
+from core.requests import (
+    AskRequest,
+    CutOutRequest,
+    EditRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    Request,
+    UpscaleRequest,
+)
+from core.requests.video import VideoRequest
+from core.talk import NEEDS_PICTURE, Decision, Kind
 from storage import turns as rows
 from storage.members import Members
 from storage.turns import StoredTurn
@@ -30,6 +39,17 @@ from studio.talk.history import Numbered, Standing
 from studio.texts import counted, duration
 
 MOST_WAITING = 4  # turns of one person that wait for a picture
+
+REQUESTS: Mapping[Kind, type[Request]] = {
+    "draw": ImagineRequest,
+    "change": EditRequest,
+    "again": ImagineRequest,
+    "video": VideoRequest,
+    "upscale": UpscaleRequest,
+    "cutout": CutOutRequest,
+    "extend": OutpaintRequest,
+    "ask": AskRequest,
+}  # of whose last ones the time of a step is told
 
 NOT_UNDERSTOOD = "I'm not sure what you mean. Say what to draw, or what to change in the picture."
 WELCOME = "You're welcome. Say what to draw or to change next."
@@ -119,6 +139,9 @@ class Plans:
             case "unclear":
                 if decision.command:
                     return Plan(decision, reply=COMMAND.format(decision.command))
+                if len(decision.offers) == 1 and len(decision.offers[0]) > 1:
+                    steps = decision.offers[0]
+                    return Plan(decision, reply=self._cost(len(steps), map(self._usual, steps)))
                 return Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
         try:
             targets = [standing.pictures[number] for number in decision.about if number in standing.pictures]
@@ -155,12 +178,20 @@ class Plans:
     def _confirmed(self, decision: Decision, news: tuple[NewJob, ...]) -> Plan:
         """Return the plan, or a question whether so much is meant."""
         known = [self._queue.seconds(new.request) for new in news]
-        seconds = sum(one for one in known if one is not None)
-        if len(news) <= self._jobs and seconds <= self._seconds:
+        if len(news) <= self._jobs and sum(filter(None, known)) <= self._seconds:
             return Plan(decision, news)
-        about = f", about {duration(seconds)}" if seconds else ""
         asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
-        return Plan(asked, reply=f"That is {counted(len(news), 'job')}{about}. Do you mean that?")
+        return Plan(asked, reply=self._cost(len(news), known))
+
+    def _usual(self, step: Decision) -> float | None:
+        return self._queue.usual_seconds(REQUESTS[step.kind].kind) if step.kind in REQUESTS else None
+
+    @staticmethod
+    def _cost(count: int, known: Iterable[float | None]) -> str:
+        """Return the question whether so many jobs are meant. known: seconds of each, None = not known."""
+        seconds = sum(filter(None, known))
+        about = f", about {duration(seconds)}" if seconds else ""
+        return f"That is {counted(count, 'job')}{about}. Do you mean that?"
 
     # From plans to jobs
 

@@ -15,11 +15,11 @@ from core.requests import AskRequest, EditRequest, ImagineRequest, OutpaintReque
 from core.requests.images import CutOutRequest
 from core.requests.video import VideoRequest
 from core.talk import Decision, State
-from storage.schema import jobs, turn_pictures, turns
+from storage.schema import jobs, turn_pictures, turns, uploads
 from studio.authority import Actor
 from studio.moderation.rules import Blocked
 from studio.talk.dialogues import Dialogues, Turn
-from tests.studio.conftest import ALICE, BOB, Opened, Sent, open_studio, png
+from tests.studio.conftest import ALICE, BOB, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
 from vision.protocol import Run
 
@@ -244,8 +244,13 @@ async def test_offers_are_done_one_after_the_other(talk: Opened) -> None:
         Decision(kind="change", changes=("make it blue",)),
         Decision(kind="upscale"),
     )
-    decides(talk, all_of_it=Decision(kind="unclear", offers=(steps, steps[:1])))
-    asked = await say(talk, "all of it")
+    decides(
+        talk,
+        all_of_it=Decision(kind="unclear", offers=(steps, steps[:1])),
+        all_steps=Decision(kind="unclear", offers=(steps,)),
+    )
+    assert (await say(talk, "all steps", after=None)).reply == "That is 3 jobs. Do you mean that?"
+    asked = await say(talk, "all of it", after=None)
     assert asked.offers == ("Do all 3 steps", "Draw it new") and not asked.asks and asked.reply
     first = await talk.studio.dialogues.offer(ALICE, asked.id, 0)
     await talk.studio.dialogues.submit(ALICE, first)
@@ -418,3 +423,42 @@ async def test_a_list_is_done_on_other_pictures_by_ordinary_jobs(talk: Opened) -
     ]
     with pytest.raises(UserError):
         await talk.studio.dialogues.replay(ALICE, last.job.id, 0, [])
+
+
+async def test_a_sent_picture_is_kept_as_long_as_its_turn(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, Talker(), RETENTION_DAYS="100", UPLOAD_DAYS="1") as opened:
+        decides(opened, what_is_this=Decision(kind="talk"))
+        turn = await say(opened, "what is this", given=[Sent(png())])
+        assert turn.shows_sent is not None
+        sent, files, janitor = turn.shows_sent, opened.services.files, opened.services.janitor
+
+        def older(connection: sa.Connection) -> None:
+            for column, days in ((uploads.c.at, 30), (turns.c.created_at, 60)):
+                micros = sa.type_coerce(column, sa.BigInteger) - days * 86_400 * 10**6
+                connection.execute(sa.update(column.table).values({column.name: micros}))
+
+        await opened.services.database.write(older)
+        await swept(janitor)
+        assert await files.has(sent) and await count(opened, turns) == 1
+        await opened.services.database.write(older)
+        await swept(janitor)
+        assert await count(opened, turns) == 0
+        await swept(janitor)
+        assert not await files.has(sent)
+
+
+async def test_undo_and_redo_are_exact_where_a_picture_was_shown_twice(talk: Opened) -> None:
+    first = await say(talk, "a red house")
+    second = await say(talk, "make it blue")
+    dialogues = talk.studio.dialogues
+    turn = await dialogues.show(ALICE, second.id, *first.shows)
+    turn = await dialogues.show(ALICE, turn.id, *second.shows)
+    turn = await dialogues.show(ALICE, turn.id, *second.shows)
+    shown = []
+    for steps in (-1, -1, -1, -1, 1, 1, 1, 1, -2):
+        turn = await dialogues.step(ALICE, turn.id, steps)
+        shown.append(turn.shows)
+    one, two = (first.shows[0], 0), second.shows
+    assert shown == [two, one, two, one, two, one, two, two, one]
+    with pytest.raises(UserError, match="nothing to redo"):
+        await dialogues.step(ALICE, turn.id, 3)
