@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job, Status
-from core.talk import By, Decision, Kind
+from core.talk import MAKES, By, Decision, Kind
 from storage import job_queries
 from storage.people import from_row
 from storage.schema import ASKED_ONCE, IN_SERVER, OPEN, jobs, messages, pictures, turn_pictures, turns
@@ -270,24 +270,31 @@ _WRITTEN = [
 ]
 
 
-def add_turn(connection: sa.Connection, new: StoredTurn, *, makes: bool) -> StoredTurn:
-    """Write a turn with the pictures that came with it and return it with its numbers. The numbers of these,
-    in its decision too, are moved on by what others have added to the conversation meanwhile. makes: it makes
-    a picture, which gets the next number."""
-    number = next_number(connection, new.root_id)
-    if new.sent and (moved := number - new.sent[0].number):
-        named = {one.number for one in new.sent}
-        about = tuple(n + moved if n in named else n for n in new.decision.about)
-        sent = tuple(replace(one, number=one.number + moved) for one in new.sent)
-        new = replace(new, decision=replace(new.decision, about=about), sent=sent)
-    new = replace(new, number=number + len(new.sent) if makes else None)
-    values = {name: getattr(new, name) for name in _WRITTEN}
-    values |= {"private": int(new.private), "is_open": int(new.is_open), "roles": json.dumps(new.roles)}
-    connection.execute(sa.insert(turns).values(**values, decision=decision_json(new.decision)))
-    if new.sent:
-        rows = [{"turn_id": new.id, **asdict(one)} for one in new.sent]
-        connection.execute(sa.insert(turn_pictures), rows)
-    return new
+def add_turns(connection: sa.Connection, new: Iterable[StoredTurn]) -> list[StoredTurn]:
+    """Write turns, the first with the pictures that came with it, and return them with their numbers: each
+    that is to make a picture gets the next. The numbers of pictures that came, in decisions too, are moved on
+    by what others have added to the conversation meanwhile."""
+    written, moved = list[StoredTurn](), dict[int, int]()
+    for turn in new:
+        number = next_number(connection, turn.root_id)
+        moved |= {one.number: number + n for n, one in enumerate(turn.sent)}
+        sent = tuple(replace(one, number=moved[one.number]) for one in turn.sent)
+        about = tuple(moved.get(one, one) for one in turn.decision.about)
+        makes = turn.is_open and turn.kind in MAKES
+        row = replace(
+            turn,
+            decision=replace(turn.decision, about=about),
+            sent=sent,
+            number=number + len(sent) if makes else None,
+        )
+        values = {name: getattr(row, name) for name in _WRITTEN}
+        values |= {"private": int(row.private), "is_open": int(row.is_open), "roles": json.dumps(row.roles)}
+        connection.execute(sa.insert(turns).values(**values, decision=decision_json(row.decision)))
+        if sent:
+            rows = [{"turn_id": row.id, **asdict(one)} for one in sent]
+            connection.execute(sa.insert(turn_pictures), rows)
+        written.append(row)
+    return written
 
 
 def note_job(connection: sa.Connection, turn_id: str, job_id: str) -> bool:

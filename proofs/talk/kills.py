@@ -39,14 +39,14 @@ from tests.studio.conftest import Opened, open_studio
 SAID = ("a red house", "make it blue")
 # A point: what the database is to write, whether the process dies before or after that, the how many-th time
 POINTS = {
-    "before the turn": ("add_turn", False, 1),
-    "turn written": ("add_turn", True, 1),
+    "before the turn": ("add_turns", False, 1),
+    "turn written": ("add_turns", True, 1),
     "posted, message not noted": ("note_message", False, 1),
     "message noted": ("note_message", True, 1),
     "before the job": ("_admit", False, 1),
     "job written, turn doesn't know": ("note_job", False, 1),
     "turn knows its job": ("note_job", True, 1),
-    "second turn written": ("add_turn", True, 2),
+    "second turn written": ("add_turns", True, 2),
     "the one that waits, before its job": ("_admit", False, 2),
     "the one that waits, job written": ("note_job", False, 2),
 }

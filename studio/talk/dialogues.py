@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
-from core.talk import MAKES, MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
+from core.talk import MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
 from jobs.queue import Submitted
 from storage import job_queries
 from storage import turns as rows
@@ -671,31 +671,26 @@ class Dialogues:
         """Write the turn of each plan, one after the other, and return the first; the others go on by
         themselves."""
         private = (await self._members.preferences(actor.user_id)).private
-        written, follows = list[StoredTurn](), new
+        turns = list[StoredTurn]()
         for plan in plans:
-            if written:
-                follows = self._row(actor, "", written[-1])
-            waits_for = written[-1].id if plan.waits_for == NEWEST else plan.waits_for
-            decision = plan.decision
-            row = replace(
-                follows,
-                kind=decision.kind,
-                by=decision.by,
-                decision=decision,
-                reply=plan.reply,
-                is_open=plan.is_open,
-                waits_for=waits_for,
-                private=private or any(one.private for one in plan.news),
-            )
-            makes = row.is_open and decision.kind in MAKES
-            try:
-                row = await self._database.write(partial(rows.add_turn, new=row, makes=makes))
-            except IntegrityError:  # the same was said twice at once
-                same = await self._of_once(actor, new.once) if new.once else None
-                if same is None:
-                    raise
-                return same
-            written.append(row)
+            row, decision = self._row(actor, "", turns[-1]) if turns else new, plan.decision
+            waits_for = turns[-1].id if plan.waits_for == NEWEST else plan.waits_for
+            private = private or any(one.private for one in plan.news)
+            taken: dict[str, Any] = {
+                "kind": decision.kind,
+                "by": decision.by,
+                "decision": decision,
+                "reply": plan.reply,
+            }
+            row = replace(row, is_open=plan.is_open, waits_for=waits_for, private=private, **taken)
+            turns.append(row)
+        try:
+            written = await self._database.write(partial(rows.add_turns, new=turns))
+        except IntegrityError:  # the same was said twice at once
+            same = await self._of_once(actor, new.once) if new.once else None
+            if same is None:
+                raise
+            return same
         for row in written[1:]:
             if row.is_open:
                 self._follow(row.id)
