@@ -16,7 +16,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.job import new_job_id
 from core.talk import Decision, State
 from studio.authority import Action, Actor
 from studio.talk.dialogues import Turn
@@ -80,10 +79,10 @@ async def move(opened: Opened, walk: Walk, choice: str, dice: random.Random, don
         case "branch" if walk.stands:
             turn_id = dice.choice(list(walk.stands))
             walk.steps, walk.at = list(walk.stands[turn_id][0]), walk.stands[turn_id][1]
-            await say(opened, walk, f"make it branch {new_job_id()}", turn_id)
+            await say(opened, walk, f"make it branch {done.total()}", turn_id)
         case _:
             choice = "change"
-            await say(opened, walk, f"make it {new_job_id()}", walk.turn.id)
+            await say(opened, walk, f"make it {done.total()}", walk.turn.id)
     done[choice] += 1
     found = await shown(opened, walk)
     assert walk.turn.shows is not None
@@ -120,7 +119,7 @@ async def measure(folder: Path, walks: int, seed: int) -> Counter[str]:
                     done["restarts"] += 1
                     for walk in batch:
                         if round_ == 0:
-                            await say(opened, walk, f"a house {new_job_id()}", None)
+                            await say(opened, walk, f"a house {done.total()}", None)
                             walk.seen[walk.steps[0]] = await shown(opened, walk)
                             assert walk.turn is not None
                             walk.stands[walk.turn.id] = (list(walk.steps), walk.at)
@@ -136,6 +135,7 @@ async def measure(folder: Path, walks: int, seed: int) -> Counter[str]:
                             assert picture.sha256 == sha256
                             done["compared"] += 1
         done["walks"] += len(batch)
+        print(f"{done['walks']} walks, {done['compared']} files compared, 0 wrong", flush=True)
     return done
 
 

@@ -27,6 +27,7 @@ from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
 from core.talk import MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
+from jobs.feed import Wait
 from jobs.queue import Submitted
 from storage import job_queries
 from storage import turns as rows
@@ -99,6 +100,7 @@ class Dialogues:
         self._replies = dict[str, Reply]()  # of turns that wait
         self._listeners: list[Callable[[Turn], object]] = []
         self._waiting = dict[str, asyncio.Task[None]]()
+        self._wait: Wait | None = None
         self._moved = asyncio.Event()
 
     # Saying
@@ -295,9 +297,12 @@ class Dialogues:
     async def without(
         self, actor: Actor, job_id: str, index: int, number: int, *, words: str = "", once: str = ""
     ) -> Turn:
-        """Take line ``number`` (from 1) out of the list behind a picture, or put other words in its place: the
-        turn that goes back to the one before it, and makes the rest again in one job. once: the same key is
-        the same turn. Raises UserError where that can't be taken out, ImageError or NotAllowedError."""
+        """Take line ``number`` (from 1) out of the list behind a picture, or put other words in its place:
+        the turn that goes back to the one before it, and makes the rest again in one job.
+
+        once: the same key is the same turn. Raises UserError where that can't be taken out, ImageError or
+        NotAllowedError.
+        """
         await self._rights.check(actor, Action.ASK)
         if once and (same := await self._of_once(actor, once)) is not None:
             return same
@@ -400,14 +405,16 @@ class Dialogues:
     # Going on
 
     @contextmanager
-    def telling(self, work: Callable[[Turn], object]) -> Iterator[None]:
+    def telling(self, work: Callable[[Turn], object], wait: Wait | None = None) -> Iterator[None]:
         """Call ``work`` with each turn that had waited, when its job is queued or nothing comes of it, until
-        the block ends."""
+        the block ends. wait: every wait for a picture goes through it meanwhile."""
         self._listeners.append(work)
+        before, self._wait = self._wait, wait
         try:
             yield
         finally:
             self._listeners.remove(work)
+            self._wait = before
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -452,11 +459,11 @@ class Dialogues:
                 if first is None or first.is_ready or first.is_lost:
                     break
                 if first.job_id is not None:
-                    async for event in self._queue.watch(first.job_id):
+                    async for event in self._queue.watch(first.job_id, self._wait):
                         if isinstance(event, Paused):
                             return  # the next start goes on
                 elif first.is_open:
-                    await moved.wait()
+                    await (self._wait(moved.wait()) if self._wait else moved.wait())
                 else:
                     break
                 row = await self._read(turn_id)
