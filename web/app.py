@@ -127,7 +127,7 @@ async def serve_web(
     context = Context(
         studio,
         visitors,
-        Frame(studio, visitors, elsewhere, settings.privacy_url),
+        Frame(studio, visitors, elsewhere, settings.privacy_url, talks=settings.talk != "off"),
         static,
         templates,
         addresses,

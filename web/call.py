@@ -51,6 +51,7 @@ class Bucket(enum.Enum):
     UPLOAD = 30
     CHANGE = 240
     SELECT = 60
+    PREVIEW = 120
     SIGN_IN = 10
 
 

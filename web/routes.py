@@ -16,7 +16,7 @@ from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
 from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
-from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares
+from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares, talk
 from web.handlers.account import Account, SettingsForm
 from web.schemas import MOST_CHOSEN
 
@@ -29,6 +29,8 @@ SHA256, DOCUMENT = "{sha256:[0-9a-f]{64}}", "{document:[a-z2-9]{12}}"
 FOLDER = "{folder:[a-z2-9]{12}}"
 SET = "{set:[a-z2-9]{12}}"
 PROJECT = "{project:[a-z2-9]{12}}"
+TURN = "{turn:[a-z2-9]{12}}"
+SAID = f"/api/talk/{TURN}"
 VERSION = "{version:[0-9]{1,6}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
@@ -52,7 +54,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
     sign_in, form, most = Bucket.SIGN_IN, SettingsForm(tuple(settings.image_models)), MOST_CHOSEN * NAME
     return (
         # pages
-        Route("GET", "/", pages.create_page, everybody=True, query=("prompt", "from", "n")),
+        Route("GET", "/", pages.create_page, everybody=True, query=("prompt", "from", "n", "talk")),
         Route("GET", "/pictures", pages.pictures_page, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture_page),
         Route("GET", "/explore", pages.explore_page, query=(*gallery.FILTERS, "before")),
@@ -148,13 +150,13 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("DELETE", STORED, editor.delete_document, bucket=change),
         # conversations
         Route("GET", "/ask", chat.questions_page),
-        Route("GET", f"/talk/{JOB}", chat.conversation_page),
-        Route("GET", f"/api/talk/{JOB}", chat.show_conversation),
+        Route("GET", "/talk", talk.conversations_page),
+        Route("GET", f"/talk/{TURN}", talk.conversation_page),
+        Route("GET", SAID, talk.show_conversation),
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=read),
         Route("POST", "/api/videos", chat.keep_video, Body.PICTURE, upload, limit=video),
         Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=read),
-        Route("POST", "/api/talk", chat.ask_question, schemas.NewTalk, ask),
-        Route("POST", f"/api/talk/{JOB}", chat.ask_question, schemas.NewTalk, ask),
+        *_talk_routes(settings),
         # sets of examples
         Route("GET", "/examples", chat.examples_page),
         Route("GET", f"/examples/{SET}", chat.example_set_page),
@@ -202,6 +204,24 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", f"{API}/try", projects.try_version, Body.FILES, ask, limit=PACKED),
         Route("GET", f"/api/verdicts/{JOB}", projects.list_verdicts),
         Route("POST", f"/api/verdicts/{JOB}/{NUMBER}", projects.answer_verdict, schemas.Judgement, change),
+    )
+
+
+def _talk_routes(settings: Settings) -> tuple[Route, ...]:
+    """Return the routes by which something is said; of a host without conversations only questions."""
+    ask, change, new = Bucket.ASK, Bucket.CHANGE, schemas.NewTalk
+    if settings.talk == "off":
+        return Route("POST", "/api/talk", talk.ask, new, ask), Route("POST", SAID, talk.ask, new, ask)
+    return (
+        Route("POST", "/api/talk", talk.say, new, ask),
+        Route("POST", SAID, talk.say, new, ask),
+        Route("POST", "/api/talk/preview", talk.preview, schemas.Typed, Bucket.PREVIEW),
+        Route("POST", "/api/talk/without", talk.take_out, schemas.Without, ask),
+        Route("POST", "/api/talk/replay", talk.replay, schemas.Replay, ask),
+        Route("POST", f"{SAID}/show", talk.show, schemas.Picked, change),
+        Route("POST", f"{SAID}/step", talk.step, schemas.Steps, change),
+        Route("POST", f"{SAID}/meant", talk.correct, schemas.Meant, ask),
+        Route("POST", f"{SAID}/offer", talk.take_offer, schemas.Offered, ask),
     )
 
 

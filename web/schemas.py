@@ -12,6 +12,8 @@ from msgspec import Meta, Struct, inspect
 
 from core.errors import UserError
 from core.requests.chat import FORMS, Form
+from core.requests.images import MAX_INSTRUCTION
+from core.talk import KINDS, Kind
 from storage.collections import Named as CollectionsNamed
 from studio.editor.document import MOST_STROKES
 from studio.media.uploads import Sent
@@ -57,12 +59,71 @@ class NewJobs(Struct, frozen=True):
 
 
 class NewTalk(Struct, frozen=True):
-    """A question. answer: its form, "free", "short", "table", "boxes" or "text". pictures: names of pictures
-    that come along. key: the same wish is queued once."""
+    """A sentence to the studio, ``said``; or a ``question`` and the form of its answer: "free", "short",
+    "table", "boxes" or "text". pictures: names of pictures that come along. key: the same wish is queued
+    once."""
 
-    question: str
+    said: str = ""
+    question: str = ""
     answer: Annotated[Form | Literal[""], Meta(extra={"takes": ", ".join(FORMS)})] = ""
     pictures: Annotated[list[Word], Meta(max_length=10)] = []
+    key: str = ""
+
+
+class Typed(Struct, frozen=True):
+    """A sentence that is still typed. after: the turn that it would follow. sent: how many pictures would
+    come along."""
+
+    said: str
+    after: str = ""
+    sent: int = 0
+
+
+class Picked(Struct, frozen=True):
+    """Picture ``n`` of a job of the conversation. key: pressed once, it is one turn."""
+
+    job: str
+    n: int
+    key: str = ""
+
+
+class Without(Struct, frozen=True):
+    """Line ``number`` (from 1) of the changes behind a picture, such as "abcd2345efgh/2", to be taken out.
+    words: what is to be done in its place. key: pressed once, it is one turn."""
+
+    picture: str
+    number: int
+    words: Annotated[str, Meta(max_length=MAX_INSTRUCTION)] = ""
+    key: str = ""
+
+
+class Replay(Struct, frozen=True):
+    """A picture whose changes are made on others too. key: the same wish is queued once."""
+
+    picture: str
+    pictures: Annotated[list[str], Meta(extra={"takes": _NAMES})]
+    key: str = ""
+
+
+class Steps(Struct, frozen=True):
+    """How many steps are undone (below 0) or redone."""
+
+    steps: int
+    key: str = ""
+
+
+class Meant(Struct, frozen=True):
+    """What a sentence was meant as. about: the number of the picture that was meant."""
+
+    kind: Annotated[Kind, Meta(extra={"takes": ", ".join(KINDS)})]
+    about: int | None = None
+    key: str = ""
+
+
+class Offered(Struct, frozen=True):
+    """Which offer is taken, from 0."""
+
+    number: int
     key: str = ""
 
 

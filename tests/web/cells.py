@@ -212,7 +212,7 @@ def leaked(person: Somebody, answer: Answered) -> str:
     known = {
         subject.word_of(person.id or 0) for subject in SUBJECTS if expected.may_look(person, subject)
     } | (
-        {f"{CANARY}draftx", f"{CANARY}folderx", f"{CANARY}documentx", f"{CANARY}setx", f"{CANARY}projectx"}
+        {f"{CANARY}{one}x" for one in ("draft", "folder", "document", "set", "project", "turn")}
         if person.id == 1
         else set()
     )

@@ -55,7 +55,6 @@ def _rule(who: str, *good: int, **more: Any) -> Rule:
     return Rule(who, frozenset(good), **more)
 
 
-ASKED = {"question": "What is it?"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
 NEVER = {"pictures": [f"{world.GONE}/1"]}
 OF_JOB = {"job": "{job}"}
@@ -95,14 +94,24 @@ RULES: dict[str, Rule] = {
     "GET /examples/{set}": _rule(AUTHOR_ONLY, 200),
     "GET /shares": _rule(SIGNED_IN, 200),
     "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
-    # conversations: the jobs here are pictures; test_talks.py has those that go on
-    "GET /talk/{job}": _rule(LOOK, 422),
-    "GET /api/talk/{job}": _rule(LOOK, 422),
+    # conversations: test_talks.py has questions, which are jobs
+    "GET /talk": _rule(SIGNED_IN, 200),
+    "GET /talk/{turn}": _rule(AUTHOR_ONLY, 200),
+    "GET /api/talk/{turn}": _rule(AUTHOR_ONLY, 200),
+    "POST /api/talk/{turn}": _rule(AUTHOR_ONLY, 202, body={"said": "make it blue"}, changes=True),
+    "POST /api/talk/preview": _rule(NOT_BARRED, 200, body={"said": "a red house"}),
+    "POST /api/talk/without": _rule(
+        LOOK, 400, body={"picture": "{job}/1", "number": 1}
+    ),  # nothing was changed
+    "POST /api/talk/replay": _rule(LOOK, 400, body={"picture": "{job}/1", "pictures": ["{job}/1"]}),
+    "POST /api/talk/{turn}/show": _rule(AUTHOR_ONLY, 422, body={"job": "{job}", "n": 1}),  # it has no picture
+    "POST /api/talk/{turn}/step": _rule(AUTHOR_ONLY, 400, body={"steps": -1}),  # nothing to undo
+    "POST /api/talk/{turn}/meant": _rule(AUTHOR_ONLY, 202, body={"kind": "draw"}, changes=True),
+    "POST /api/talk/{turn}/offer": _rule(AUTHOR_ONLY, 400, body={"number": 0}),  # it offers nothing
     "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no videos
     "POST /api/videos": _rule(NOT_BARRED, 422, body=b"no video"),
     "POST /api/clips": _rule(NOT_BARRED, 422, body=b"no video"),
-    "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
-    "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
+    "POST /api/talk": _rule(NOT_BARRED, 202, body={"said": "a red house"}, changes=True),
     "GET /files/{job}/table.{kind}": _rule(LOOK, 422),
     # data
     "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
@@ -227,9 +236,9 @@ RULES: dict[str, Rule] = {
     "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": world.MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
-# Buttons that make no sense: this world's pictures are square, of none a label was said, none is of a video
+# Buttons that make no sense here: pictures are square and four of a kind, none has a label or is of a video
 WITHOUT_SENSE = {
-    **dict.fromkeys(("square", "why"), frozenset({400})),
+    **dict.fromkeys(("square", "why", "three"), frozenset({400})),
     **dict.fromkeys(OF_VIDEOS, frozenset({400, 422})),
 }
 
@@ -237,7 +246,13 @@ WITHOUT_SENSE = {
 def named(job: str, upload: str, session: str) -> dict[str, str]:
     """What stands in an address, by the names that the table of routes uses."""
     made = {"job": job, "n": "1", "side": "256", "kind": "csv", "step": "1", "session": session}
-    made |= {"draft": world.DRAFT, "folder": world.FOLDER, "set": world.SET, "project": world.PROJECT}
+    made |= {
+        "turn": world.TURN,
+        "draft": world.DRAFT,
+        "folder": world.FOLDER,
+        "set": world.SET,
+        "project": world.PROJECT,
+    }
     made |= {"version": "1", "chart": "roc", "form": "csv", "suffix": "webp", "mask": world.MASK}
     made |= {"example": "1", "document": world.DOCUMENT, "share": world.SHARE, "token": world.LINK}
     made |= {"sha256": upload}

@@ -148,7 +148,7 @@ async def test_somebody_elses_upload_is_not_taken(site: Site) -> None:
         ({"question": " "}, "empty"),
         ({"question": "What?"}, "no picture"),
         ({"question": "Who is this?"}, NOT_WHO),
-        ({}, "`question` is missing"),
+        ({}, "`said` is missing"),
         ({"question": 3}, "a text"),
     ],
 )

@@ -33,6 +33,7 @@ from storage.schema import (
     metadata,
     shares,
     timeouts,
+    turns,
     uploads,
 )
 from storage.sessions import hash_of
@@ -49,6 +50,7 @@ GONE = "gzgzgzgzgzgz"  # the id of no job
 CANARY = "canary"  # begins a word that stands in one job's prompt and nowhere else
 DRAFT = "draftdraftdr"
 FOLDER = "foldfoldfoad"
+TURN = "turnturnturn"
 SET = "setsetsetset"
 PROJECT = "projprojproj"
 DOCUMENT = "documentdocu"
@@ -341,6 +343,16 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(sa.insert(documents).values(summary=summary, created_at=now, updated_at=now, **row))
     folder = {"id": FOLDER, "user_id": AUTHOR.id, "name": f"{CANARY}folderx", "created_at": now}
     connection.execute(sa.insert(folders).values(**folder))
+    turn = {
+        "id": TURN,
+        "root_id": TURN,
+        "user_id": AUTHOR.id,
+        "channel_id": 0,
+        "surface": "web",
+        "roles": "[]",
+    }
+    turn |= {"private": 1, "said": f"{CANARY}turnx", "kind": "talk", "by": "rules", "created_at": now}
+    connection.execute(sa.insert(turns).values(decision='{"kind": "talk"}', **turn))
     known = {"id": SET, "user_id": AUTHOR.id, "name": f"{CANARY}setx", "created_at": now}
     connection.execute(sa.insert(example_sets).values(**known))
     one = {"id": 1, "set_id": SET, "question": "", "label": "a boat", "created_at": now}

@@ -21,7 +21,7 @@ The web studio's own pages use this interface, and so can your programs. A runni
 as OpenAPI 3.1 at `/api/openapi.json`, with every field and range. Turn it on with `WEB_PORT`; see [Web \
 studio](../host/web-studio.md).
 
-`{{job}}` is a job's id, such as `abcd2345efgh`. `{{n}}` is the number of a picture, from 1. A field \
+`{{job}}` and `{{turn}}` are ids of a job and of a turn, such as `abcd2345efgh`. `{{n}}` is the number of a picture, from 1. A field \
 with `?` can be left out. A call that fails answers with JSON: `status`, `title` and `detail`, a \
 sentence that says why. `{LIVE}` is a WebSocket that reports what changes."""
 EXAMPLE = """\
@@ -50,6 +50,7 @@ BUCKETS = {
     Bucket.UPLOAD: "uploads",
     Bucket.CHANGE: "changes",
     Bucket.SELECT: "selections in the editor",
+    Bucket.PREVIEW: "looking at what is typed",
     Bucket.SIGN_IN: "signing in",
 }
 GROUPS = {  # a module of web.handlers → what its routes are about
@@ -60,6 +61,7 @@ GROUPS = {  # a module of web.handlers → what its routes are about
     "collections": "Folders and trash",
     "shares": "Shares and posts",
     "editor": "Editor",
+    "talk": "Conversations",
     "chat": "Questions and examples",
     "projects": "Custom models",
     "routes": "Description",

@@ -53,15 +53,21 @@ async def _queued(call: Call, new: NewJob) -> Json:
 
 async def confirm(call: Call) -> Answer:
     """Queue the jobs of a question that the person says yes to; where a limit ends it, say how far it got."""
-    studio, actor, draft_id = call.studio, call.actor, call.path["draft"]
-    jobs: list[Job] = []
+    draft_id = call.path["draft"]
     try:
-        new = await studio.requests.confirmed(actor, draft_id)
+        new = await call.studio.requests.confirmed(call.actor, draft_id)
     except UserError as error:  # gone, or somebody else's
         raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+    return await queue_all(call, new, f"draft:{draft_id}")
+
+
+async def queue_all(call: Call, new: Sequence[NewJob], once: str | None) -> Json:
+    """Queue jobs, with a key once; where a limit ends it, say how far it got."""
+    jobs: list[Job] = []
     for number, made in enumerate(new):
         try:
-            submitted = await studio.submit(actor, made, once=f"draft:{draft_id}:{number}")
+            key = once and f"{once}:{number}"
+            submitted = await call.studio.submit(call.actor, made, once=key)
         except UserError as error:
             if not jobs:
                 raise

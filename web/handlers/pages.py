@@ -17,7 +17,7 @@ from studio.texts import job_name
 from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
-from web.handlers import gallery, jobs
+from web.handlers import gallery, jobs, talk
 from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
@@ -58,12 +58,19 @@ TABS = {  # pages that every page leads to, the first five beside it, the others
 
 class Frame:
     """What every page has. elsewhere: what else of this studio is open, such as a simulated Discord. policy:
-    the address of what the host says of privacy."""
+    the address of what the host says of privacy. talks: words change pictures here."""
 
     def __init__(
-        self, studio: Studio, visitors: Visitors, elsewhere: Callable[[], str | None], policy: str
+        self,
+        studio: Studio,
+        visitors: Visitors,
+        elsewhere: Callable[[], str | None],
+        policy: str,
+        *,
+        talks: bool,
     ) -> None:
         self._studio, self._visitors, self._elsewhere, self._policy = studio, visitors, elsewhere, policy
+        self._talks = talks
 
     def around(self, person: Person | None, page: Html) -> dict[str, Any]:
         """Return the values that every page has."""
@@ -87,6 +94,7 @@ class Frame:
             "other": {"name": others[0], "discord": address} if others and address else None,
             "simulated": address is not None,
             "videos": self._studio.video_requests.is_possible,
+            "talks": self._talks,
         }
 
 
@@ -107,6 +115,7 @@ async def create_page(call: Call) -> Answer:
         "groups": list(views.NARROWED),
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
         **_examples(call),
+        "chip": await talk.chip_of(call),
         "promise": f"Write what you want to see and press Enter. {promise}",
     }
     return Html("create", values, tab="/")
@@ -159,6 +168,8 @@ async def picture_page(call: Call) -> Answer:
         "actions": shape["picture_actions"],
         "may": sorted(may),
         "can_edit": "region" in may,
+        "can_talk": bool({"question", "edit"} & may) and not shape["pictures"][0]["video"],
+        "changes": await talk.list_changes(call, seen.job.id, index),
         "can_ask": "question" in may and studio.talking.is_possible,
         "message": message and f"{CHANNELS}/{message.guild_id or '@me'}/{message.channel_id}/{message.id}",
         "share": share_form(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,

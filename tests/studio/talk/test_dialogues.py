@@ -145,6 +145,20 @@ async def test_each_kind_becomes_the_request_that_its_button_makes(talk: Opened)
     assert more.shows == asked.shows == (await talk.studio.dialogues.turn(ALICE, asked.before_id)).shows
 
 
+async def test_a_question_about_a_video_is_about_what_it_was_made_from(talk: Opened) -> None:
+    decides(
+        talk,
+        a_house=Decision(kind="draw", words="a house"),
+        sail=Decision(kind="video", words="it sails"),
+        why=Decision(kind="ask", words="what is it?"),
+    )
+    first = await say(talk, "a house")
+    await say(talk, "sail")
+    asked = await say(talk, "why")
+    assert isinstance(asked.job.request, AskRequest) and asked.job.parent_id == first.job.id
+    assert (await say(talk, "why")).job.request.follows
+
+
 async def test_what_is_wrong_with_the_words_is_the_turns_sentence(talk: Opened) -> None:
     wrong = await say(talk, "a house --ar 99:1")
     assert not wrong.asks and "ar" in wrong.reply and wrong.number is None

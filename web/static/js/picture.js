@@ -5,10 +5,11 @@ import { postPicture } from "./core/dialog.js";
 import { copyText, deleteJobForGood, followNews, offerShare, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
 import { addShortcuts, elementOf, icon, pageData, startPage } from "./core/page.js";
 import { commandOf, showError } from "./core/text.js";
+import { changesList } from "./parts/changes.js";
 import { openMenu } from "./parts/menu.js";
 import { Results } from "./parts/results.js";
 
-/** @import {Action, Job, Picture} from "./types.js" */
+/** @import {Action, Change, Job, Picture} from "./types.js" */
 
 /** A picture to compare with. */
 /** @typedef {{src: string, label: string}} Other */
@@ -162,7 +163,7 @@ const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seco
 
 /** @typedef {{href: string, thumb: string, label: string, video: boolean}} Kin */
 
-const { job, picture, parent, actions, made } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[], made: Job[]}} */ (pageData());
+const { job, picture, parent, actions, made, changes } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[], made: Job[], changes: Change[]}} */ (pageData());
 const stage = elementOf("stage", HTMLElement);
 const { before, after, back } = readTrail(job.pictures.map(({ href }) => href));
 const leave = back ?? (job.mine ? "/pictures" : "/explore");
@@ -268,6 +269,13 @@ function posting() {
 async function trash() {
   if (!job.mine) return;
   await trashAndLeave({ job: job.id, n: picture.n }, () => location.replace(after ?? before ?? leave));
+}
+
+/** The changes that have led to the picture; one that is taken out begins a conversation. */
+function listChanges() {
+  const place = elementOf("changes", HTMLElement);
+  place.replaceChildren();
+  render(changesList({ job: job.id, n: picture.n }, changes, ({ href }) => location.assign(href)), place);
 }
 
 /** @param {SubmitEvent} event */
@@ -393,6 +401,7 @@ posting();
 openings();
 chooseVideo();
 asking();
+listChanges();
 sendByEnter();
 const like = hearts();
 const compare = comparing();

@@ -2,13 +2,14 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
 import { copyText, foldedRows, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
-import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
-import { announce, countOf, durationOf, showError, showToast } from "./core/text.js";
+import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage, unhide } from "./core/page.js";
+import { announce, countOf, durationOf, showError, showToast, splitPrompt } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "./core/jobs.js" */
+/** @import {About, Chip} from "./parts/about.js" */
 /** @import {Asked} from "./parts/job-card.js" */
 /** @import {Action, Job, Picture, Queue, QueuedJob} from "./types.js" */
 
@@ -114,8 +115,9 @@ class Stream {
    * @param {Bar} bar
    * @param {() => TemplateResult} empty  shown while there is no job
    * @param {(job: Job) => boolean} [belongs]
+   * @param {(job: Job, picture?: Picture) => void} [talk]  lets words change a picture
    */
-  constructor(jobs, bar, empty, belongs) {
+  constructor(jobs, bar, empty, belongs, talk) {
     this.place = elementOf("jobs", HTMLElement);
     this.bar = bar;
     /** @type {Set<string>} sets whose jobs all stand there */
@@ -140,6 +142,7 @@ class Stream {
       rest: (/** @type {LiveJob} */ job) => this.folded.get(job.id) ?? [],
       unfold: (/** @type {LiveJob} */ job) => (job.talk ? this.#unfoldTalk(job) : this.#unfoldSet(job)),
       earlier: (/** @type {LiveJob} */ job) => this.turns.get(job.id)?.map((one) => this.jobs.byId.get(one.id) ?? one),
+      talk,
       begun: (/** @type {LiveJob} */ job) => this.begun.has(job.id),
       fresh: (/** @type {LiveJob} */ job) => this.away.isFresh(job),
     };
@@ -218,6 +221,7 @@ class Stream {
       { label: "Open", icon: "expand", href: picture.href },
       { label: "Download", icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
       ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
+      ...(this.tools.talk && job.mine && !picture.video ? [{ label: "Talk about it", icon: "words", work: () => this.tools.talk?.(job, picture) }] : []),
       { label: picture.video ? "Use video" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
     const what = picture.video ? "video" : "picture";
@@ -295,8 +299,14 @@ function aboutJob({ who, name, position, percent, eta, device }) {
   return [who, name, state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
 }
 
+/** @param {Job} job @param {Picture} picture @returns {Chip} */
+const chipOf = (job, picture) => {
+  const name = job.pictures.length > 1 ? `picture ${picture.n} of “${splitPrompt(job.prompt).words.slice(0, 40)}”` : `“${splitPrompt(job.prompt).words.slice(0, 40)}”`;
+  return { label: "this picture", name, thumb: picture.visibility === "show" ? picture.small : null, picture: `${job.id} ${picture.n}` };
+};
+
 function startCreate() {
-  const { jobs, more, show, hints, drawn, promise } = /** @type {{jobs: Job[], more: boolean, show: string, hints: string[], drawn: boolean, promise: string}} */ (pageData());
+  const { jobs, more, show, hints, drawn, promise, chip } = /** @type {{jobs: Job[], more: boolean, show: string, hints: string[], drawn: boolean, promise: string, chip: Chip | null}} */ (pageData());
   const draw = (/** @type {Event} */ event, /** @type {string} */ hint) => {
     event.preventDefault();
     bar.put(hint);
@@ -304,10 +314,31 @@ function startCreate() {
   };
 
   const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
+  const toggle = document.getElementById("bar-talk");
+  /** @type {Promise<About> | undefined} read when somebody begins to talk */
+  let talking;
+  const follow = (/** @type {Chip | null} */ one) => {
+    talking ??= import("./parts/about.js").then(({ About }) => new About(bar, ({ href }) => location.assign(href)));
+    talking.then((about) => {
+      about.show(one);
+      bar.field.focus();
+    }).catch(showError);
+  };
+  const talk = (/** @type {Job} */ job, /** @type {Picture | undefined} */ picture) => picture && follow(chipOf(job, picture));
+  if (toggle) {
+    unhide("bar-talk");
+    toggle.addEventListener("click", () => {
+      const newest = stream.jobs.all.find(({ mine, pictures }) => mine && pictures[0]?.video === null);
+      if (toggle.ariaPressed === "true") follow(null);
+      else if (newest) talk(newest, newest.pictures[0]);
+      else showToast("Draw a picture first. Then you can say what is to change.");
+    });
+  }
+  if (chip) follow(chip);
   const empty = () => show ? emptyState("search", "Nothing of this kind yet", "What you ask for appears here.", html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
     ${drawn ? html`<p class="muted small">Drawn by the model in use here. Press one to draw it again.</p>` : nothing}
     <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
-  const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show);
+  const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show, toggle ? talk : undefined);
   const older = document.getElementById("older");
   if (older) older.hidden = !more;
   older?.addEventListener("click", async () => {

@@ -161,6 +161,31 @@
  * @property {{href: string, question: string}[]} branches  questions that follow on from it, but for the next of these turns
  */
 
+/**
+ * @typedef {object} Said  a sentence to the studio, with what was understood and what came of it
+ * @property {string} id
+ * @property {string | null} before  the turn that it follows
+ * @property {string} said
+ * @property {string} kind
+ * @property {boolean} mine
+ * @property {string} understood
+ * @property {string} reply  where there is no job
+ * @property {{number: number, thumb: string | null}[]} sent  pictures that came with it
+ * @property {string} find  what a search looks for
+ * @property {string | null} waits  the turn whose picture it waits for
+ * @property {string[]} offers
+ * @property {Job | null} job
+ * @property {Shown | null} shows  the picture that "it" means from here on
+ * @property {number | null} number  of its picture in the conversation
+ * @property {boolean} gone  its pictures were deleted
+ */
+
+/** @typedef {{job: string, n: number, number: number | null, picture: Picture | null, comes: boolean}} Shown  comes: it is being made */
+/** @typedef {{id: string, before: string | null, said: string, level: number, number: number | null}} Branch  a turn of the tree */
+/** @typedef {{number: number, words: string, again: string}} Change  a line of the list behind a picture, from 1; again: what taking it out takes, "" = it can't be */
+/** @typedef {{turn: string, href: string, tree: Branch[], path: Said[], cut: boolean, shown: Shown | null, changes: Change[], undo: boolean, redo: boolean}} Dialogue  path: from its beginning to the turn */
+/** @typedef {{understood: string, kind: string, about: number[]}} Heard  what a sentence would be understood as */
+
 /** @typedef {{jobs: State[], changed: string[], complete: boolean, at: number}} News  at: the point that they end at */
 
 // Of projects

@@ -5,6 +5,7 @@ import { droppedPicture, elementOf, takeChosen, takeDrops, unhide } from "../cor
 import { showError, showToast, withFlag } from "../core/text.js";
 
 /** @import {Job, Picture} from "../types.js" */
+/** @import {About} from "./about.js" */
 /** @import {Attachment, Attachments} from "./attachments.js" */
 /** @import {Completion} from "./completion.js" */
 
@@ -57,20 +58,25 @@ export class Bar {
     this.attachments = undefined;
     /** @type {Completion | undefined} read when somebody begins to write */
     this.completion = undefined;
+    /** @type {Promise<void> | undefined} */
+    this.completing = undefined;
     this.sending = false;
+    /** @type {About | null} whom the words are told, in place of the queue */
+    this.about = null;
+    this.keeps = this.form.dataset.keeps ?? "prompt"; // the name of what is typed, until it is sent
     this.#listen();
     const flags = elementOf("bar-flags", HTMLElement);
     flags.addEventListener("click", async () => (await import("./menu.js")).togglePanel(flags, this.field));
     unhide("bar-add", "bar-flags");
     this.field.required = false; // pictures alone may do
     if (this.field.value) this.put(this.field.value);
-    keepField(this.field, "prompt");
+    keepField(this.field, this.keeps);
     const pictures = /** @type {Attachment[] | null} */ (keptHere("pictures"));
     if (pictures) this.#attach((all) => all.addKept(pictures));
   }
 
   #listen() {
-    this.field.addEventListener("focus", () => this.#complete().catch(showError), { once: true });
+    this.field.addEventListener("focus", () => this.#complete());
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
     this.form.addEventListener("submit", (event) => {
@@ -82,12 +88,29 @@ export class Bar {
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
   }
 
-  async #complete() {
+  /** Suggest and mark, from the first time on that a prompt is written. */
+  #complete() {
+    if (this.about) return;
+    this.completing ??= this.#readCompletion().catch(showError);
+  }
+
+  async #readCompletion() {
     const { value } = this.field;
     const { Completion } = await import("./completion.js");
     this.completion = new Completion(this.field, elementOf("bar-suggestions", HTMLElement), (text) => this.#took(text));
+    this.completion.rests = this.about !== null;
     if (this.field.value !== value) this.completion.typed(); // meanwhile
     else if (value) this.completion.look();
+  }
+
+  /** Tell words to what a picture is about, or to the queue again. Prompts are suggested for the queue alone. @param {About | null} about */
+  tell(about) {
+    this.about = about;
+    if (document.activeElement === this.field) this.#complete();
+    if (!this.completion) return;
+    this.completion.rests = about !== null;
+    this.completion.marks.show(this.field.value, [], []);
+    this.completion.look();
   }
 
   /** @param {(all: Attachments) => void} work */
@@ -129,7 +152,7 @@ export class Bar {
    */
   put(prompt) {
     this.field.value = prompt;
-    keepHere("prompt", prompt || null);
+    keepHere(this.keeps, prompt || null);
     this.field.focus({ preventScroll: false });
     this.field.setSelectionRange(prompt.length, prompt.length);
     this.field.scrollTop = this.field.scrollHeight;
@@ -163,7 +186,7 @@ export class Bar {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing || this.completion?.key(event)) return;
-    if (event.key === "Escape") return this.field.blur(); // then letters and arrows act on the page
+    if (event.key === "Escape") return this.about?.leave() ? event.preventDefault() : this.field.blur(); // then letters and arrows act on the page
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       return this.form.requestSubmit();
@@ -194,7 +217,9 @@ export class Bar {
     this.#busy(true);
     try {
       const hasVideo = pictures.some(({ video }) => video);
-      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], hasVideo ? this.to?.value : "");
+      const names = (await attached?.ids()) ?? [];
+      const told = this.about && (await this.about.say(typed.trim(), names));
+      const jobs = told ? [] : await sendPrompt(typed.trim(), names, hasVideo ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };
@@ -218,10 +243,10 @@ export class Bar {
     if (this.to) this.to.value = "";
     if (this.field.value === typed) {
       this.field.value = "";
-      keepHere("prompt", null);
+      keepHere(this.keeps, null);
       this.completion?.look();
     }
-    this.onSent(jobs);
+    if (jobs.length) this.onSent(jobs);
   }
 
   /** @param {boolean} on */

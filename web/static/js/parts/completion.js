@@ -25,6 +25,7 @@ export class Completion {
     this.asking = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    this.rests = false; // the words are no prompt
     this.marks = new Marks(field, onTake);
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-controls", list.id);
@@ -49,7 +50,7 @@ export class Completion {
    */
   key(event) {
     if (event.isComposing) return false;
-    if (!this.isOpen) return event.key === "ArrowDown" && !this.field.value && this.#recent(event);
+    if (!this.isOpen) return !this.rests && event.key === "ArrowDown" && !this.field.value && this.#recent(event);
     if (event.key === "ArrowDown") this.#mark(this.at + 1);
     else if (event.key === "ArrowUp") this.#mark(Math.max(this.at, 0) - 1);
     else if (event.key === "Escape") this.close();
@@ -74,6 +75,7 @@ export class Completion {
   typed() {
     clearTimeout(this.timer);
     this.asking?.abort();
+    if (this.rests) return;
     const { value, selectionEnd } = this.field;
     const isAtEnd = selectionEnd === value.length;
     if (!value.trim() || !isAtEnd) this.#show([]);
@@ -84,7 +86,7 @@ export class Completion {
   look() {
     this.close();
     this.marks.show("", [], []);
-    if (this.field.value.trim()) this.#ask(this.field.value, false);
+    if (this.field.value.trim() && !this.rests) this.#ask(this.field.value, false);
   }
 
   /**

@@ -45,6 +45,9 @@ function previewSheet(job, index) {
   return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
 }
 
+/** The boxes of a job's pictures, also while they are awaited. @param {LiveJob} job @param {Tools} tools */
+export const cellsOf = (job, tools) => (job.pictures.length ? pictureCells(job, tools) : job.over || !job.count ? nothing : waitingCells(job));
+
 /** @param {LiveJob} job */
 function waitingCells(job) {
   const [width, height] = job.width && job.height ? [job.width, job.height] : shapeOf(job.prompt);
@@ -124,8 +127,9 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 /**
  * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
  * `rest`: the other jobs of its prompt while they are folded away, `unfold` shows them; `earlier`: the questions before it, where they are unfolded.
+ * `talk`: let words change a picture of it.
  * `begun`: it was under way before somebody's eyes, so that its row keeps its height whatever becomes of it.
- * @typedef {Tools & {rest: (job: LiveJob) => LiveJob[], unfold: (job: LiveJob) => void, earlier: (job: LiveJob) => Asked[] | undefined, fresh: (job: LiveJob) => boolean, begun: (job: LiveJob) => boolean, act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
+ * @typedef {Tools & {rest: (job: LiveJob) => LiveJob[], unfold: (job: LiveJob) => void, earlier: (job: LiveJob) => Asked[] | undefined, fresh: (job: LiveJob) => boolean, begun: (job: LiveJob) => boolean, act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void, talk?: (job: LiveJob, picture?: Picture) => void}} CardTools
  */
 
 /**
@@ -140,7 +144,7 @@ export function jobCard(job, tools) {
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : read ? aboutPicture(job) : nothing}
     <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)}</div>
     <div class="job-foot">
-      ${stateTold(job, tools)} ${job.notes.length ? html`<div class="notes" title=${plainText(job.notes.join("\n"))}>${job.notes.map((note) => html`<p>${plainText(note)}</p>`)}</div>` : nothing}
+      ${stateTold(job)} ${job.notes.length ? html`<div class="notes" title=${plainText(job.notes.join("\n"))}>${job.notes.map((note) => html`<p>${plainText(note)}</p>`)}</div>` : nothing}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
     ${restOfSet(job, tools)}
@@ -177,11 +181,8 @@ function promptWords(job, tools) {
       : nothing}`;
 }
 
-/**
- * @param {LiveJob} job
- * @param {CardTools} tools
- */
-function stateTold(job, tools) {
+/** How far a job is, or why it has nothing to show. @param {LiveJob} job */
+export function stateTold(job) {
   if (job.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(job.error)}</p></div>`;
   if (job.status === "cancelled") return html`<p class="muted">Stopped before it was done.</p>`;
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
@@ -228,6 +229,7 @@ function actions(job, tools) {
   return html`<div class="job-actions">
     ${talk}
     ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
+    ${job.mine && job.pictures[0]?.video === null && tools.talk ? button("Talk", () => tools.talk?.(job, job.pictures[0])) : nothing}
     ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
   </div>`;
 }

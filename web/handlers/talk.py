@@ -1,0 +1,316 @@
+"""Conversations with the studio: the page of one, what is said in it, and the changes behind a picture."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from core.errors import ImageError, NotAllowedError, UserError
+from core.talk import MAKES
+from storage.turns import Sent
+from studio.new_job import picture_of
+from studio.talk.history import Turn
+from web import schemas, views
+from web.call import Answer, Call, Gone, Handler, Html, Json, there
+from web.handlers import chat, jobs
+from web.schemas import chosen_of, key_of, number_of, read_body
+
+MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
+LONGEST_SAID = 200  # characters of a turn in the tree
+LONGEST_NAME = 40  # characters of a picture's name on the chip
+SWITCHED_OFF = "Conversations are turned off in this studio."
+MEANT = {  # kinds of turns that somebody may have meant instead, as a page calls them
+    "draw": "A new picture",
+    "change": "A change",
+    "again": "The same again",
+    "video": "A video",
+    "upscale": "A larger picture",
+    "cutout": "A cut-out",
+    "extend": "More around it",
+    "ask": "A question",
+    "find": "A search",
+}
+
+
+async def conversations_page(call: Call) -> Answer:
+    """Where the person's conversations stand, the newest first."""
+    found = await call.studio.dialogues.conversations(call.actor)
+    talks = [
+        {
+            "href": f"/talk/{one.id}",
+            "said": (one.said or sentence(one.understood))[:LONGEST_SAID],
+            "understood": sentence(one.understood) or one.reply[:LONGEST_SAID],
+            "created": one.created_at.isoformat(),
+        }
+        for one in found
+    ]
+    return Html("talks", {"talks": talks}, tab="/")
+
+
+async def conversation_page(call: Call) -> Answer:
+    """The conversation up to a turn, or up to a question that no turn has asked."""
+    turn = await _turn(call)
+    if turn is None:
+        return await _of_question(call, chat.conversation_page)
+    told = await _dialogue(call, turn)
+    shown = told["shown"] or {"number": None, "picture": None}
+    number = str(shown["number"] or "")
+    named = (number, f"picture {number}") if number else ("this conversation", "this conversation")
+    values = {**told, "meant": list(MEANT.items()), "chip": _chip(*named, shown["picture"])}
+    return Html("dialogue", values, tab="/")
+
+
+async def show_conversation(call: Call) -> Answer:
+    """Return the conversation up to a turn, or up to a question that no turn has asked."""
+    turn = await _turn(call)
+    if turn is None:
+        return await _of_question(call, chat.show_conversation)
+    return Json(await _dialogue(call, turn))
+
+
+async def say(call: Call) -> Answer:
+    """Take a sentence, the first of a conversation or one that follows a turn, and queue what it asks
+    for; or a question with the form of its answer, which is no turn."""
+    given = read_body(call, schemas.NewTalk)
+    if not given.said:
+        if "question" not in call.body:
+            raise UserError("`said` is missing.")
+        return await ask(call)
+    after, once = call.path.get("turn"), key_of(call) or ""
+    if after is not None:
+        there(await _turn(call))
+    dialogues = call.studio.dialogues
+    turn = await dialogues.say(call.actor, given.said, after=after, given=given.pictures, once=once)
+    return await _done(call, turn)
+
+
+async def ask(call: Call) -> Answer:
+    """Queue a question of a conversation about pictures, the first or one that follows."""
+    if "question" not in call.body:
+        raise UserError(SWITCHED_OFF)
+    return await _of_question(call, chat.ask_question)
+
+
+async def preview(call: Call) -> Answer:
+    """Return what a sentence would be understood as; nothing is kept."""
+    given = read_body(call, schemas.Typed)
+    after, sent = given.after or None, given.sent
+    if after is not None:
+        there(await _turn(call, after))
+    decision, text = await call.studio.dialogues.preview(call.actor, given.said, after=after, sent=sent)
+    return Json({"understood": text, "kind": decision.kind, "about": list(decision.about)})
+
+
+async def show(call: Call) -> Answer:
+    """Go back to a picture of the conversation, or choose one of a grid."""
+    given, turn = read_body(call, schemas.Picked), there(await _turn(call))
+    index = number_of(str(given.n)) - 1
+    return await _done(call, await call.studio.dialogues.show(call.actor, turn.id, given.job, index))
+
+
+async def step(call: Call) -> Answer:
+    """Undo or redo."""
+    steps, turn = read_body(call, schemas.Steps).steps, there(await _turn(call))
+    return await _done(call, await call.studio.dialogues.step(call.actor, turn.id, steps))
+
+
+async def correct(call: Call) -> Answer:
+    """Take a sentence for what was meant instead."""
+    given, turn = read_body(call, schemas.Meant), there(await _turn(call))
+    return await _done(call, await call.studio.dialogues.meant(call.actor, turn.id, given.kind, given.about))
+
+
+async def take_offer(call: Call) -> Answer:
+    """Do what a button under an unclear sentence says."""
+    number, turn = read_body(call, schemas.Offered).number, there(await _turn(call))
+    return await _done(call, await call.studio.dialogues.offer(call.actor, turn.id, number))
+
+
+async def take_out(call: Call) -> Answer:
+    """Make a picture again without one of the changes behind it, or with other words in its place."""
+    given, once = read_body(call, schemas.Without), key_of(call) or ""
+    [(job_id, index)] = chosen_of([given.picture])
+    dialogues, words = call.studio.dialogues, given.words.strip()
+    turn = await dialogues.without(call.actor, job_id, index, given.number, words=words, once=once)
+    return await _done(call, turn)
+
+
+async def replay(call: Call) -> Answer:
+    """Queue the changes behind a picture for other pictures, a job for each."""
+    given = read_body(call, schemas.Replay)
+    [(job_id, index)] = chosen_of([given.picture])
+    others = [f"{name} {at + 1}" for name, at in chosen_of(given.pictures)]
+    new = await call.studio.dialogues.replay(call.actor, job_id, index, others)
+    return await jobs.queue_all(call, new, key_of(call))
+
+
+async def list_changes(call: Call, job_id: str, index: int) -> list[dict[str, Any]]:
+    """Return the changes behind picture ``index`` (from 0) of a job, its drawing first."""
+    lines = await call.studio.dialogues.changes(call.actor, job_id, index)
+    return [{"number": one.number, "words": one.words, "again": one.again} for one in lines]
+
+
+async def _done(call: Call, turn: Turn) -> Json:
+    """Queue what a turn asks for, and return the conversation up to it; where that isn't possible, the turn
+    says why."""
+    if turn.asks:
+        with suppress(UserError):
+            await call.studio.dialogues.submit(call.actor, turn)
+    return Json(await _dialogue(call, turn, new=True), HTTPStatus.ACCEPTED)
+
+
+async def _turn(call: Call, turn_id: str = "") -> Turn | None:
+    """Return a turn, else the one that the address names; None where the person may see none."""
+    try:
+        return await call.studio.dialogues.turn(call.actor, turn_id or call.path["turn"])
+    except (ImageError, NotAllowedError):
+        return None
+
+
+async def _of_question(call: Call, work: Handler) -> Answer:
+    """Return the answer to a call about a question's job, which looks like one that never was where the
+    person may not see it."""
+    job_id = call.path.get("turn")
+    try:
+        return await work(call if job_id is None else replace(call, path={"job": job_id}))
+    except (ImageError, NotAllowedError) as error:
+        if job_id is not None and not await call.studio.sources.is_seen(call.actor, job_id):
+            raise Gone() from error
+        raise
+
+
+async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, Any]:
+    """Return the conversation up to a turn. new: it was said just now, and what it asks for besides is done
+    in turns that follow it."""
+    tree = await call.studio.dialogues.tree(call.actor, turn.id)
+    by_id = {one.id: one for one in tree}
+    here = by_id[turn.id]
+    further = {one.before_id: one for one in tree if not one.said and one.kind in MAKES}
+    while new and here.id in further:
+        here = further[here.id]
+    way = [here]
+    while (before := by_id.get(way[0].before_id or "")) is not None:
+        way.insert(0, before)
+    shown = await _shown(call, here)
+    return {
+        "turn": here.id,
+        "href": f"/talk/{here.id}",
+        "tree": [_branch(one, level) for one, level in ordered(tree, {one.id for one in way})],
+        "path": [await _said(call, one) for one in way[-MOST_SHOWN:]],
+        "cut": len(way) > MOST_SHOWN or way[0].before_id is not None,
+        "shown": shown,
+        "changes": await list_changes(call, shown["job"], shown["n"] - 1)
+        if shown and shown["picture"]
+        else [],
+        "undo": here.can_undo,
+        "redo": here.can_redo,
+    }
+
+
+def ordered(tree: Sequence[Turn], way: set[str]) -> list[tuple[Turn, int]]:
+    """Return the turns of a tree from its root on, each with its level from 1: what branches off stands
+    before what goes on, one level deeper. way: ids of those that go on."""
+    after: dict[str, list[Turn]] = {}
+    known = {one.id for one in tree}
+    for one in tree:
+        after.setdefault(one.before_id if one.before_id in known else "", []).append(one)
+    found: list[tuple[Turn, int]] = []
+    todo = [(one, 1) for one in reversed(after.get("", []))]
+    while todo:
+        one, level = todo.pop()
+        found.append((one, level))
+        following = after.get(one.id, [])
+        main = next((next_ for next_ in following if next_.id in way), following[0] if following else None)
+        todo += [(next_, level) for next_ in following if next_ is main]
+        todo += [(next_, level + 1) for next_ in reversed(following) if next_ is not main]
+    return found
+
+
+def _branch(turn: Turn, level: int) -> dict[str, Any]:
+    return {
+        "id": turn.id,
+        "before": turn.before_id,
+        "said": (turn.said or turn.understood or turn.kind)[:LONGEST_SAID],
+        "level": level,
+        "number": turn.number if turn.kind in MAKES else None,
+    }
+
+
+async def _said(call: Call, turn: Turn) -> dict[str, Any]:
+    """Return a turn with what came of it."""
+    job = None
+    if turn.job is not None:
+        with suppress(ImageError, NotAllowedError, Gone):
+            job = await jobs.find_job(call, turn.job.id)
+    return {
+        "id": turn.id,
+        "before": turn.before_id,
+        "said": turn.said,
+        "kind": turn.kind,
+        "mine": turn.user_id == call.actor.user_id,
+        "sent": [{"number": one.number, "thumb": await _sent_thumb(call, one)} for one in turn.sent],
+        "understood": sentence(turn.understood),
+        "reply": turn.reply,
+        "find": turn.decision.words if turn.kind == "find" else "",
+        "waits": turn.waits_for if turn.asks else None,
+        "offers": list(turn.offers),
+        "job": job,
+        "shows": await _shown(call, turn) if turn.kind in ("back", "pick") and not turn.reply else None,
+        "number": turn.number if turn.kind in MAKES else None,
+        "gone": job is None and not turn.asks and not turn.reply and turn.kind in (*MAKES, "ask"),
+    }
+
+
+async def _sent_thumb(call: Call, one: Sent) -> str | None:
+    """Return where a picture that came with a turn is, small; None where the reader can't be shown it."""
+    if one.job_id is not None:
+        return f"/files/{one.job_id}/{(one.position or 0) + 1}/256.webp"
+    with suppress(ImageError):
+        await call.studio.sources.check_sent(call.actor, one.sha256)
+        return f"/files/uploads/{one.sha256}.webp"
+    return None
+
+
+def sentence(text: str) -> str:
+    """Return a line as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+async def _shown(call: Call, turn: Turn) -> dict[str, Any] | None:
+    """Return the picture that "it" means after a turn, None before there is one."""
+    if turn.shows is None:
+        return None
+    job_id, index = turn.shows
+    shape: dict[str, Any] = {"job": job_id, "n": index + 1, "number": turn.number, "picture": None}
+    with suppress(ImageError, NotAllowedError):
+        seen = await call.studio.gallery.look(call.actor, job_id)
+        if seen.result is None:
+            return shape | {"comes": not seen.job.status.over}
+        how = dict(zip((one.index for one in seen.result.pictures), seen.visible, strict=False))
+        if index in how and index not in seen.trashed:
+            clip = next((one for one in seen.result.videos if one.index == index), None)
+            stored = picture_of(seen.result, index)
+            shape["picture"] = views.describe_picture(seen.job, stored, how[index], seen.kept, clip)
+    return shape | {"comes": False}
+
+
+def _chip(label: str, name: str, picture: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the words of a bar are about, as its chip shows it."""
+    thumb = picture["small"] if picture and picture["visibility"] == "show" else None
+    return {"label": label, "name": name[:LONGEST_NAME], "thumb": thumb}
+
+
+async def chip_of(call: Call) -> dict[str, Any] | None:
+    """Return what words are about that are typed on Create for a picture that the address names."""
+    if not (job_id := call.query.get("talk")):
+        return None
+    try:
+        job = await jobs.find_job(call, job_id)
+    except (ImageError, NotAllowedError, Gone):
+        return None
+    n = call.query.get("n", "1")
+    picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
+    if picture is None or picture["video"]:
+        return None
+    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}

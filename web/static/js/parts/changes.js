@@ -1,0 +1,53 @@
+// The list of changes behind a picture: one is taken out or worded anew, and the rest is made again; the list is made on other pictures.
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { sendJson, sendOnce } from "../core/api.js";
+import { askConfirmed, askWords, pickPictures } from "../core/dialog.js";
+import { icon } from "../core/page.js";
+import { countOf, plainText, showError, showToast } from "../core/text.js";
+
+/** @import {Change, Dialogue} from "../types.js" */
+
+const MOST = 10; // pictures that a list is made on at once
+
+/**
+ * @param {{job: string, n: number}} picture
+ * @param {Change[]} changes  its drawing first
+ * @param {(told: Dialogue) => void} onTold  the rest is made again
+ */
+export function changesList(picture, changes, onTold) {
+  if (changes.length < 2) return nothing;
+  const without = async (/** @type {Change} */ { number }, words = "") => {
+    const body = { picture: `${picture.job}/${picture.n}`, number, words };
+    try {
+      onTold(/** @type {Dialogue} */ (await sendOnce(["without", body], (key) => sendJson("POST", "/api/talk/without", { ...body, key }))));
+    } catch (error) {
+      showError(error);
+    }
+  };
+  const takeOut = async (/** @type {Change} */ change) => {
+    if (await askConfirmed("Take it out?", `Without “${change.words}”: ${change.again}.`, "Take it out")) await without(change);
+  };
+  const reword = async (/** @type {Change} */ change) => {
+    const words = (await askWords("Other words for this change", change.words))?.trim();
+    if (words && words !== change.words) await without(change, words);
+  };
+  const one = (/** @type {Change} */ change) => html`<li><span>${change.words}</span>
+    ${change.again ? html`<button class="icon-button" type="button" aria-label="Other words for: ${change.words}" title="Other words" @click=${() => reword(change)}>${icon("rename")}</button>
+      <button class="icon-button" type="button" aria-label="Take out: ${change.words}" title="Take it out" @click=${() => takeOut(change)}>${icon("close")}</button>` : nothing}</li>`;
+  return html`<h3>Changes</h3><ol class="changes">${changes.map(one)}</ol>
+    <div class="job-actions"><button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => replay(picture)}>Replay on others …</button></div>`;
+}
+
+/** Make the changes on other pictures. @param {{job: string, n: number}} picture */
+async function replay({ job, n }) {
+  try {
+    const others = await pickPictures(false);
+    if (!others.length) return;
+    if (others.length > MOST) return showToast(`Choose up to ${MOST} pictures.`, { bad: true });
+    const body = { picture: `${job}/${n}`, pictures: others.map((one) => `${one.job}/${one.n}`) };
+    const { jobs, detail } = /** @type {{jobs: unknown[], detail?: string}} */ (await sendOnce(["replay", body], (key) => sendJson("POST", "/api/talk/replay", { ...body, key })));
+    showToast(plainText(detail ?? `${countOf(jobs.length, "job")} queued`), { bad: Boolean(detail), link: { href: "/", label: "Show" } });
+  } catch (error) {
+    showError(error);
+  }
+}
