@@ -1,80 +1,125 @@
-"""What a sentence to the studio means: ``decide`` weighs patterns (`rules`) and what was learned (`classifier`).
+"""What a sentence to the studio means: patterns (`rules`) and what was learned (`classifier`), weighed.
 
-Pure: it knows neither rows nor requests nor Discord.
+Pure: it knows neither rows nor requests nor any door.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Literal
 
-from core.talk import KINDS, MAKES, MAX_SAID, Decision, Kind, State
+from core.talk import KINDS, MAKES, MAX_SAID, MAX_STEPS, NEEDS_PICTURE, Decision, Kind, Picture, State
 from studio.talk import rules
 from studio.talk.classifier import chances, stored_weights
+from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
-LEAST = 0.35  # a job that is less likely is asked back
+LEAST = 0.4  # a job that is less likely is asked back
+SURE_STEP = 0.7  # each step of a plan is at least so likely
 
 
 def decide(said: str, state: State) -> Decision:
     """Return what ``said`` means in a conversation that is at ``state``."""
-    said = " ".join(said.split())[:MAX_SAID]
+    said = " ".join(said.split())[:MAX_SAID].strip()
+    steps = _plan(said, state)
+    if len(steps) > 1:
+        return Decision(kind="unclear", sure=1.0, offers=(steps,))
+    return _decide(said, state)
+
+
+def _decide(said: str, state: State) -> Decision:
     text = plain(said)
-    here = rules.shown(state)
+    if not any(letter.isalnum() for letter in text):
+        return Decision(kind="unclear")
     likely = chances(read_words(text), rules.situation(text, state), stored_weights("kinds", len(KINDS)))
-    ranked = sorted(KINDS, key=lambda kind: -likely[kind])
-    kind: Kind = ranked[0]
-    if not text:
-        return Decision(kind="unclear", sure=1.0)
+    kind: Kind = max(KINDS, key=likely.__getitem__)
+    sure = round(likely[kind], 3)
     if kind in (*MAKES, "ask") and likely[kind] < LEAST:
-        return unclear(said, text, state, likely[kind])
-    return as_kind(kind, said, state, sure=round(likely[kind], 3))
+        second = sorted(KINDS, key=lambda one: -likely[one])[:2]
+        return replace(_unclear(said, state, sure), offers=_offers(said, state, *second))
+    return as_kind(kind, said, state, sure)
 
 
 def as_kind(kind: Kind, said: str, state: State, sure: float = 1.0) -> Decision:
     """Return the decision of a kind that is known, with all that the words say about it."""
-    said = " ".join(said.split())[:MAX_SAID]
-    text = plain(said)
-    here = rules.shown(state)
-    if kind in ("draw", "find", "talk"):
-        return Decision(kind=kind, words=said if kind != "talk" else "", sure=sure)
-    if kind == "unclear" or here is None:
-        return unclear(said, text, state, sure)
+    said = " ".join(said.split())[:MAX_SAID].strip()
+    text, here = plain(said), rules.shown(state)
+    closely = rules.asks_closely(text)
+    if kind == "draw":
+        return Decision(kind=kind, words=rules.drawn_words(said), closely=closely, sure=sure)
+    if kind == "find":
+        return Decision(kind=kind, words=rules.sought_words(said), sure=sure)
+    if kind == "talk":
+        return Decision(kind=kind, sure=sure)
+    if kind == "unclear" or here is None or not said:
+        return _unclear(said, state, sure)
     if kind == "back":
         number, steps = rules.back_to(text, state)
         if number is None:
-            return unclear(said, text, state, sure)
-        return Decision(kind="back", about=(number,), steps=max(-1, steps), sure=sure)
-    grid = here.count > 1 and here.index is None
-    index = rules.grid_index(text) if grid or kind == "pick" else None
+            return _unclear(said, state, sure)
+        return Decision(kind=kind, about=(number,), steps=steps, sure=sure)
+    index = rules.grid_index(text) if rules.is_open_grid(here) or kind == "pick" else None
     if kind == "pick":
         if index is None or index > here.count:
-            return unclear(said, text, state, sure)
-        return Decision(kind="pick", about=(here.number,), index=index, sure=sure)
-    number = rules.numbered_picture(text, state) if not (grid and index) else None
-    number = number or rules.picture_with(text, state) or here.number
-    about = (number,)
+            return _unclear(said, state, sure)
+        return Decision(kind=kind, about=(here.number,), index=index, sure=sure)
+    if index is not None and (index > here.count or here.number != state.pictures[-1].number):
+        index = None
+    about = rules.pictures_of(text, state, here) if index is None else (here.number,)
+    base = Decision(kind="ask", about=about, index=index, sure=sure)
     if kind == "change":
-        return Decision(kind="change", about=about, changes=rules.cut_changes(said), sure=sure)
-    if kind == "again":
-        return Decision(kind="again", about=about, sure=sure)
+        return replace(base, kind=kind, changes=cut_changes(said) or (said,), closely=closely)
     if kind == "upscale":
-        factor = (
-            4 if re.search(r"\b(?:4 ?x|x ?4|4k|8k|four times|quadruple|max\w*|poster|huge)\b", text) else 2
-        )
-        return Decision(kind="upscale", about=about, factor=factor, sure=sure)
+        return replace(base, kind=kind, factor=rules.factor_of(text))
     if kind == "extend":
-        return Decision(kind="extend", about=about, sides=rules.sides_of(text), sure=sure)
+        return replace(base, kind=kind, sides=rules.sides_of(text))
     if kind == "video":
-        return Decision(kind="video", about=about, words=said, sure=sure)
+        return replace(base, kind=kind, words=rules.moving_words(said), motion=rules.motion_of(text))
     if kind == "cutout":
-        return Decision(kind="cutout", about=about, sure=sure)
-    return Decision(kind="ask", about=about, words=said, sure=sure)
+        return replace(base, kind=kind, thing=rules.thing_of(text))
+    return replace(base, kind=kind, words=said if kind == "ask" else "")
 
 
-def unclear(said: str, text: str, state: State, sure: float) -> Decision:
-    """Ask back."""
-    if rules.shown(state) is None:
-        return Decision(kind="unclear", sure=sure)
-    draw = Decision(kind="draw", words=said)
-    add = Decision(kind="change", changes=(f"add {said}",))
-    return Decision(kind="unclear", sure=sure, offers=((draw,), (add,)) if len(text) < 60 and text else ())
+def _unclear(said: str, state: State, sure: float) -> Decision:
+    """Ask back: with the command that does it, or with what a bare thing can mean."""
+    text = plain(said)
+    if command := rules.command_of(text):
+        return Decision(kind="unclear", sure=sure, command=command)
+    if rules.is_bare_thing(text):
+        return Decision(kind="unclear", sure=sure, offers=_offers(said, state, "draw", "change"))
+    return Decision(kind="unclear", sure=sure)
+
+
+def _offers(said: str, state: State, *kinds: Kind) -> tuple[tuple[Decision, ...], ...]:
+    """Return what two kinds would do with a sentence."""
+    found = []
+    for kind in kinds:
+        if kind not in ("unclear", "talk") and (rules.shown(state) is not None or kind not in NEEDS_PICTURE):
+            decision = as_kind(kind, said, state)
+            if kind == "change" and rules.is_bare_thing(plain(said)):
+                decision = replace(decision, changes=(f"add {said}",))
+            if decision.kind != "unclear":
+                found.append((decision,))
+    return tuple(found)
+
+
+def _plan(said: str, state: State) -> tuple[Decision, ...]:
+    """Return the steps of a sentence that asks for several jobs, one after the other, none of any other."""
+    parts = rules.steps_of(said)
+    if not 1 < len(parts) <= MAX_STEPS:
+        return ()
+    steps: list[Decision] = []
+    for part in parts:
+        step = _decide(part, state)
+        if step.kind not in MAKES or step.sure < SURE_STEP:
+            return ()
+        steps.append(step if not steps else replace(step, about=(), index=None))
+        number = max((one.number for one in state.pictures), default=0) + 1
+        before = rules.shown(state) if step.kind != "draw" else None
+        made = Picture(number=number, words=part, kind=step.kind, before=before.number if before else None)
+        state = replace(state, pictures=(*state.pictures, made), shown=number, undo=None, redo=None, sent=())
+    kinds = [step.kind for step in steps]
+    if all(kind == "change" for kind in kinds) or kinds[1:].count("draw"):
+        return ()
+    return tuple(steps)

@@ -20,6 +20,9 @@ from studio.talk.words import READ, Word
 GENERAL = frozenset(
     ("thing", "colour", "scene", "style", "part", "praise", "number", "move", "size", "light")
 )
+LEADS = frozenset(
+    "let make made should can could would might may will to and the a if watch see has have must".split()
+)
 HEAD = struct.Struct("<If")  # features, what a step of a weight is worth
 
 
@@ -93,6 +96,17 @@ def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     found |= {f"e {' '.join(line[-n:-1])}" for n in (2, 3)}
     found |= {f"~ {word[:4]}" for word in raw if len(word) > 4}
     found |= {f"$ {word[-3:]}" for word in raw if len(word) > 4}
+    for at, word in enumerate(words):
+        if word.moves:
+            before = words[at - 1].text if at else "<"
+            found |= {f"m {word.moves}", f"m {word.moves} {at == 0} {at == len(words) - 1}"}
+            found |= {
+                f"mb {word.moves} {line[at]}",
+                f"ma {word.moves} {line[at + 2]}",
+                f"mt {word.moves} {before}",
+            }
+            lead = next((w.text for w in reversed(words[:at]) if w.text in LEADS), "")
+            found.add(f"ml {word.moves} {lead}")
     count = len(raw)
     size = f"{count if count < 6 else 6 if count < 9 else 9 if count < 14 else 14 if count < 25 else 25}"
     found |= {f"n {size}"}

@@ -7,20 +7,35 @@ are read on at most ``READ`` characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from typing import Literal
 
-from core.talk import MAX_CHANGES, Picture, Side, State
-from studio.talk.words import READ, plain, read_words, things_in
+from core.talk import MAX_PICTURES, Picture, Side, State
+from studio.talk.words import READ, WEAK, kind_of, plain, read_words, things_in
 
 ORDINALS = {
-    **dict.fromkeys(("1", "1st", "first", "one", "uno", "upper left", "top left", "left top"), 1),
-    **dict.fromkeys(("2", "2nd", "second", "two", "dos", "upper right", "top right", "right top"), 2),
-    **dict.fromkeys(("3", "3rd", "third", "three", "lower left", "bottom left", "left bottom"), 3),
-    **dict.fromkeys(("4", "4th", "fourth", "four", "last", "final", "lower right", "bottom right"), 4),
+    **dict.fromkeys(("1", "1st", "first", "one", "uno", "upper left", "top left", "left top", "a", "i"), 1),
+    **dict.fromkeys(
+        ("2", "2nd", "second", "two", "dos", "upper right", "top right", "right top", "b", "ii"), 2
+    ),
+    **dict.fromkeys(
+        ("3", "3rd", "third", "three", "lower left", "bottom left", "left bottom", "c", "iii"), 3
+    ),
+    **dict.fromkeys(("4", "4th", "fourth", "four", "last", "lower right", "bottom right", "d", "iv"), 4),
 }
-_ORDINAL = "|".join(sorted(map(re.escape, ORDINALS), key=len, reverse=True))
-_NUMBERED = re.compile(
-    r"\b(?:u|nr|no|number|numero|#|picture|pic|image|version|grid|option|the)?[ .]*#? ?(" + _ORDINAL + r")\b"
+_PLACE_OF_FOUR = re.compile(
+    r"\b((?:top|upper|bottom|lower)[ -](?:left|right)|left (?:top|bottom)|right top)(?:[ -]hand)?\b"
+)
+_NUMBER_OF_FOUR = re.compile(
+    r"(?:\b(?:u|nr|no|num|number|numero|option|picture|pic|image|version|candidate)|#)[ .:]*#?"
+    r" ?([1-4]|one|two|three|four|uno|dos)\b"
+)
+_ORDINAL_OF_FOUR = re.compile(
+    r"\b(first|second|third|fourth|1st|2nd|3rd|4th|last)\b(?! (?:time|thing|of all|but))"
+)
+_BARE_OF_FOUR = re.compile(
+    r"^\W*(?:(?:i|we|let's|lets|ok|okay|hm+|ooh?|oh|no|yes|go|gotta|be|it's|its|think|say|like|love|take|took|choose|chose"
+    r"|pick|want|use|using|keep|with|for|on|continue|have|i'll|we'll|i'd|definitely|probably|maybe|the|and|going|w/?"
+    r"|finally|please|def)\b\W*)*([1-4]|one|two|three|four|uno|dos|[a-d])\b(?! more| other| new| of (?:them|these))"
 )
 _PICTURE = r"(?:picture|pic|image|img|version|drawing|render|result|frame|try|attempt|variant|variation)s?"
 _OF_NUMBER = re.compile(
@@ -29,8 +44,8 @@ _OF_NUMBER = re.compile(
 )
 _FIRST = re.compile(
     r"\b(?:very first|original|initial|at the (?:start|beginning)|the beginning|where we (?:started|began)"
-    r"|(?:i|we) (?:started|began) with|first (?:one|version|picture|pic|try|attempt|lot|ones|set|batch|draft|state|form)"
-    r"|the first|how (?:did )?it (?:start|look)|square one|starting point|og)\b"
+    r"|(?:i|we) (?:started|began) with|(?:first|1st) (?:one|go|take|attempt|description|result|version|picture|pic|try|attempt|lot|ones|set|batch|draft|state|form)"
+    r"|the first(?= (?:again|please|pls|was|were|with|without|but|in|at|of|,)|[,.!]|$)|off the first|from the first|how(?:'d| did)? it (?:start|look)|(?:very )?outset|square one|starting point|og)\b"
 )
 NUMBERS = {
     w: n
@@ -45,95 +60,177 @@ CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for name, pattern in (
         (
             "undo",
-            r"\b(?:undo|revert|reverse (?:that|it|the last)|ctrl[ +-]?z|roll (?:it |that )?back|take (?:that|it) back|step back|go back|back up|(?:one|two|a) steps? back(?:wards)?|unmake|cancel that|scratch that|never ?mind)\b",
+            r"\b(?:undo|revert|reverse (?:that|it|the last)|ctrl[ +-]?z|roll (?:it |that )?back|"
+            r"take (?:that|it) back|step back|go back|back up|(?:one|two|a) steps? back(?:wards)?|unmake|"
+            r"cancel that|scratch that|never ?mind)\b",
         ),
         (
             "redo",
-            r"\b(?:redo|forward again|put (?:it|that) back|after all|changed my mind|bring (?:it|that) back)\b",
+            r"\b(?:redo|forward again|put (?:it|that) back|after all|changed my mind|bring (?:it|"
+            r"that) back)\b",
         ),
         (
             "back",
-            r"\b(?:back to|previous|prev|earlier|return to|restore|the one before|before (?:that|the|we|i|all|it)|was (?:better|nicer|best|prettier|funnier|cleaner|cooler)|were (?:better|nicer)|looked (?:better|cleaner|nicer)|prefer(?:red)?|original|old one|as it was|the way it was|liked .* (?:more|better)|bring back|back please|back pls|fetch)\b",
+            r"\b(?:back to|previous|prev|earlier|return to|restore|the one before|before (?:that|the|we|i|"
+            r"all|it)|was (?:better|nicer|best|prettier|funnier|cleaner|cooler)|were (?:better|nicer)|"
+            r"looked (?:better|cleaner|nicer)|prefer(?:red)?|original|old one|as it was|the way it was|"
+            r"liked .* (?:more|better)|bring back|back please|back pls|fetch)\b",
         ),
         ("again at end", r"\bagain\b[ ,]*(?:please|pls|dear|now)?[.! ]*$"),
         ("back at end", r"\bback\b[ ,]*(?:please|pls|dear|now|again)?[.!? ]*$"),
         (
             "still",
-            r"\b(?:still|stands still|not moving|without (?:the )?mov\w*|no movement|frozen|not the (?:clip|video))\b",
+            r"\b(?:still|stands still|not moving|without (?:the )?mov\w*|no movement|frozen|"
+            r"not the (?:clip|video))\b",
         ),
         (
             "video",
-            r"\b(?:animat\w*|gif|video|movie|film|clip|footage|timelapse|time-lapse|loop(?:ed|ing|able|s)?|in motion|motion|moving|move|come (?:alive|to life)|to life|seconds?|secs?|fps|frames)\b",
+            r"\b(?:animat\w*|gif|video|movie|film|clip|footage|timelapse|time-lapse|loop(?:ed|ing|able|"
+            r"s)?|in motion|motion|moving|move|come (?:alive|to life)|to life|seconds?|secs?|fps|frames)\b",
         ),
         (
             "upscale",
-            r"\b(?:up-?scale\w*|up-?res\w*|hi-?res|high-?res\w*|higher?[ -]res\w*|full[ -]res\w*|resolution|4k|8k|2k|hd|uhd|1080p?|dpi|px|pixels|megapixels?|print(?:ed|ing|er|able|s)?|poster|framed?|enlarge\w*|blow (?:it|this|that) up|[248] ?x|x ?[248]|\d{3,5}(?: ?[x×] ?\d{3,5})|\d+ times (?:as|the)|double (?:the )?size|sharper|file|quality|canvas print|a[0-5])\b",
+            r"\b(?:up-?scale\w*|up-?res\w*|hi-?res|high-?res\w*|higher?[ -]res\w*|full[ -]res\w*|"
+            r"resolution|4k|8k|2k|hd|uhd|1080p?|dpi|px|pixels|megapixels?|print(?:ed|ing|er|able|s)?|"
+            r"poster|framed?|enlarge\w*|blow (?:it|this|that) up|[248] ?x|x ?[248]|"
+            r"\d{3,5}(?: ?[x×] ?\d{3,5})|\d+ times (?:as|the)|double (?:the )?size|sharper|file|quality|"
+            r"canvas print|a[0-5])\b",
         ),
         (
             "cutout",
-            r"\b(?:cut ?-?outs?|cut (?:it |him |her |the \w+ )?out|die-?cut|transparen\w*|isolat\w*|(?:no|without|w/o|remove|drop|kill|delete|lose|minus|erase|strip|rip|knock out)(?: the| any| its| that)? (?:bg|background|backdrop|surroundings)|alpha|by itself|by himself|on (?:its|his|her|their) own|alone|solo|nothing (?:behind|around|else)|sticker|png|see-through|without (?:the )?rest|extract|lift(?:ed)? out|silhouette|clipped)\b",
+            r"\b(?:cut ?-?outs?|cut (?:it |him |her |the \w+ )?out|die-?cut|transparen\w*|isolat\w*|(?:no|"
+            r"without|w/o|remove|drop|kill|delete|lose|minus|erase|strip|rip|knock out)(?: the| any| its|"
+            r" that)? (?:bg|background|backdrop|surroundings)|alpha|by itself|by himself|on (?:its|his|"
+            r"her|their) own|alone|solo|nothing (?:behind|around|else)|sticker|png|see-through|"
+            r"without (?:the )?rest|extract|lift(?:ed)? out|silhouette|clipped)\b",
         ),
         ("only", r"\b(?:just|only)\b"),
         (
             "extend",
-            r"\b(?:zoom(?:ed)? (?:it )?out|pull (?:\w+ )?(?:back|out)|wid(?:er|en\w*)|broader|taller|extend\w*|expand\w*|outpaint\w*|uncrop\w*|pan|margins?|more (?:space|room|air|breathing room)|(?:see|show|have|reveal|want)(?: me| us)?(?: a (?:bit|little))? more of|what(?:'s| is) (?:beyond|past|outside|next to|around)|surroundings|aspect|landscape format|16[:x/ ]9|9[:x/ ]16|21:9|further back|step back|cropped|stretch (?:it|that)|beyond the (?:edge|frame))\b",
+            r"\b(?:zoom(?:ed)? (?:it )?out|pull (?:\w+ )?(?:back|out)|wid(?:er|en\w*)|broader|taller|"
+            r"extend\w*|expand\w*|outpaint\w*|uncrop\w*|pan|margins?|more (?:space|room|air|"
+            r"breathing room)|(?:see|show|have|reveal|want)(?: me| us)?(?: a (?:bit|little))? more of|"
+            r"what(?:'s| is) (?:beyond|past|outside|next to|around)|surroundings|aspect|landscape format|"
+            r"16[:x/ ]9|9[:x/ ]16|21:9|further back|step back|cropped|stretch (?:it|that)|"
+            r"beyond the (?:edge|frame))\b",
         ),
         (
             "side",
-            r"\b(?:left|right|top|bottom|above|below|sides?|around|edges?|up|down|upwards?|all round|all around)\b",
+            r"\b(?:left|right|top|bottom|above|below|sides?|around|edges?|up|down|upwards?|all round|"
+            r"all around)\b",
         ),
         (
             "again",
-            r"\b(?:re-?roll\w*|again|another (?:go|try|round|set|batch|take|one|four|grid|version|attempt)|try again|once more|one more time|more (?:like|of|versions|variations|options|ideas|tries|alternatives)|(?:other|different|new|more|further|fresh|next) (?:ones?|four|versions?|variations?|options?|takes?|tries|batch|set|alternatives?|lot|ideas|designs|routes|attempts)|others|alternatives?|variations?|none of these|four more|not (?:it|feeling)|something similar)\b",
+            r"\b(?:re-?roll\w*|again|another (?:go|try|round|set|batch|take|one|four|grid|version|"
+            r"attempt)|try again|once more|one more time|more (?:like|of|versions|variations|options|"
+            r"ideas|tries|alternatives)|(?:other|different|new|more|further|fresh|next) (?:ones?|four|"
+            r"versions?|variations?|options?|takes?|tries|batch|set|alternatives?|lot|ideas|designs|"
+            r"routes|attempts)|others|alternatives?|variations?|none of these|four more|not (?:it|"
+            r"feeling)|something similar)\b",
         ),
         ("question", r"\?\s*$"),
         (
             "wh",
-            r"^(?:and |but |so |ok |okay |wait |hey |hmm |um |erm |hm |oh |,|\.)*(?:what|which|who|whose|where|why|when|how|whats|wheres|hows|what's|where's|who's|how's|is|are|was|were|does|do|did|has|have|am|isn't|aren't|doesn't|didn't)\b",
+            r"^(?:and |but |so |ok |okay |wait |hey |hmm |um |erm |hm |oh |,|\.)*(?:what|which|who|whose|"
+            r"where|why|when|how|whats|wheres|hows|what's|where's|who's|how's|is|are|was|were|does|do|did|"
+            r"has|have|am|isn't|aren't|doesn't|didn't)\b",
         ),
         (
             "wish",
-            r"^(?:\w+[, ]+){0,3}(?:can|could|would|will|may|might|shall) (?:you|i|we|it|he|she|they|the|that|this|there)\b",
+            r"^(?:\w+[, ]+){0,3}(?:can|could|would|will|may|might|shall) (?:you|i|we|it|he|she|they|the|"
+            r"that|this|there)\b",
         ),
         (
             "tell",
-            r"\b(?:tell me|describe|explain|caption|read (?:it|that|the|me)|count|list|i wonder (?:what|how|if|whether|why))\b",
+            r"\b(?:tell me|describe|explain|caption|read (?:it|that|the|me)|count|list|i wonder (?:what|"
+            r"how|if|whether|why))\b",
         ),
         (
             "find",
-            r"\b(?:find|search|look (?:up|for|out|through)|lookup|dig|pull up|hunt|locate|retrieve|browse|my (?:\w+ ){0,3}(?:pics|pictures|drawings|images|ones)|where(?:'s| is| are|s| did) (?:my|that|the|those|our)|archive|gallery|library|history|collection|saved|last (?:week|month|year|night|time|summer|winter|autumn|spring|monday|tuesday|wednesday|thursday|friday|saturday|sunday|december|october|christmas|easter)|yesterday|ages ago|(?:days|weeks|months) ago|(?:did|have|had|haven't|didn't) (?:i|we|you) (?:ever|once|already|not|do|make|made|draw|drawn)|ever|all my|all (?:the|our|of my)|everything i|once|somewhere|other ones i)\b",
+            r"\b(?:find|search|look (?:up|for|out|through)|lookup|dig|pull up|hunt|locate|retrieve|browse|"
+            r"my (?:\w+ ){0,3}(?:pics|pictures|drawings|images|ones)|where(?:'s| is| are|s| did) (?:my|"
+            r"that|the|those|our)|archive|gallery|library|history|collection|saved|last (?:week|month|"
+            r"year|night|time|summer|winter|autumn|spring|monday|tuesday|wednesday|thursday|friday|"
+            r"saturday|sunday|december|october|christmas|easter)|yesterday|ages ago|(?:days|weeks|"
+            r"months) ago|(?:did|have|had|haven't|didn't) (?:i|we|you) (?:ever|once|already|not|do|make|"
+            r"made|draw|drawn)|ever|all my|all (?:the|our|of my)|everything i|once|somewhere|"
+            r"other ones i)\b",
         ),
         (
             "talk",
-            r"\b(?:thanks?|thank you|thx|ty|tysm|tyy+|cheers|hello|hi|hey|good (?:morning|evening|afternoon|night|day|job|work)|bless you|you're (?:the best|great|a star)|nice|lovely|perfect|awesome|great|love it|love this|wow|haha+|lol|lmao+|bye|goodnight)\b",
+            r"\b(?:thanks?|thank you|thx|ty|tysm|tyy+|cheers|hello|hi|hey|good (?:morning|evening|"
+            r"afternoon|night|day|job|work)|bless you|you're (?:the best|great|a star)|nice|lovely|"
+            r"perfect|awesome|great|love it|love this|wow|haha+|lol|lmao+|bye|goodnight)\b",
         ),
         (
             "draw",
-            r"^(?:\W*(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine|aight|alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|for)\b\W*)*(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b",
+            r"^(?:\W*(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine|"
+            r"aight|alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|"
+            r"for)\b\W*)*(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b",
         ),
         (
             "new",
-            r"\b(?:new (?:one|picture|pic|drawing|image|idea|piece|project|scene|request|thing|job)|another (?:picture|drawing|image|piece|idea|thing)|something (?:else|different|new|completely)|separate(?:ly)?|start (?:over|afresh|fresh|again|from scratch)|from scratch|completely different|different (?:picture|subject|thing)|next (?:up|one|picture|piece|idea|request|thing)?|fresh (?:picture|one|start)|forget (?:that|it|this|the)|enough (?:of|with)|moving on|instead draw|companion|matching|unrelated|now for)\b",
+            r"\b(?:new (?:one|picture|pic|drawing|image|idea|piece|project|scene|request|thing|job)|"
+            r"another (?:picture|drawing|image|piece|idea|thing)|something (?:else|different|new|"
+            r"completely)|separate(?:ly)?|start (?:over|afresh|fresh|again|from scratch)|from scratch|"
+            r"completely different|different (?:picture|subject|thing)|next (?:up|one|picture|piece|idea|"
+            r"request|thing)?|fresh (?:picture|one|start)|forget (?:that|it|this|the)|enough (?:of|with)|"
+            r"moving on|instead draw|companion|matching|unrelated|now for)\b",
         ),
         ("flags", r"(?:^|\s)--(?:ar|style|niji|v|s|chaos|seed|stylize|tile|q|video|weird)\b|/imagine\b"),
         (
             "command",
-            r"\b(?:delete|ban|admin|share|send|email|e-mail|mail|post (?:it|this|that)|publish|upload|tweet|price|cost|costs|pay|paid|premium|buy|order|subscri\w+|refund|settings?|default|password|account|log ?(?:in|out)|token|use (?:the|another|a different|v\d)|switch (?:to the|model|models)|model|tokens|credits?|charge|invoice|discord|instagram|facebook|whatsapp|telephone|phone|server|public|private|system|instructions|remember|wallpaper on|download|export|save (?:it|this|that)|copyright|sell|language|mute|kick|privacy|everyone|copies)\b",
+            r"\b(?:delete|ban|admin|share|send|email|e-mail|mail|post (?:it|this|that)|publish|upload|"
+            r"tweet|price|cost|costs|pay|paid|premium|buy|order|subscri\w+|refund|settings?|default|"
+            r"password|account|log ?(?:in|out)|token|use (?:the|another|a different|v\d)|switch (?:to the|"
+            r"model|models)|model|tokens|credits?|charge|invoice|discord|instagram|facebook|whatsapp|"
+            r"telephone|phone|server|public|private|system|instructions|remember|wallpaper on|download|"
+            r"export|save (?:it|this|that)|copyright|sell|language|mute|kick|privacy|everyone|copies)\b",
         ),
         (
             "vague",
-            r"^(?:\W|a bit|a little|much|hmm*|hm|um|make|it|be|can|could|you|still|needs?|more|do|something|somehow|please|just|idk|the|one|i|want)*(?:better|nicer|more|different|differently|pop|oomph|improve(?:d)?|fix(?: it)?|special|good|cooler|prettier|thing|other|that|stuff|something)?(?:\s(?:it|please|pls|one|thing|somehow))*\W*$",
+            r"^(?:\W|a bit|a little|much|hmm*|hm|um|make|it|be|can|could|you|still|needs?|more|do|"
+            r"something|somehow|please|just|idk|the|one|i|want)*(?:better|nicer|more|different|"
+            r"differently|pop|oomph|improve(?:d)?|fix(?: it)?|special|good|cooler|prettier|thing|other|"
+            r"that|stuff|something)?(?:\s(?:it|please|pls|one|thing|somehow))*\W*$",
         ),
         (
             "change",
-            r"\b(?:make|change|turn|replace|swap|switch|add|remove|put|instead|give|should|needs?|colou?r|paint|get rid|take (?:away|out|off)|with|without|no more|rather|lose|drop|ditch|kill|become|becomes|into|let the|bring|move|fewer|less|plus)\b",
+            r"\b(?:make|change|turn|replace|swap|switch|add|remove|put|instead|give|should|needs?|colou?r|"
+            r"paint|get rid|take (?:away|out|off)|with|without|no more|rather|lose|drop|ditch|kill|become|"
+            r"becomes|into|let the|bring|move|fewer|less|plus)\b",
         ),
         (
             "compare",
-            r"\b(?!other|another|water|paper|under|over|after|never|ever|river|winter|summer|flower|tower|corner|center|butter|letter|spider|tiger|computer|poster|sticker|whisker|her|monster|silver|clover|amber|ginger|number|whether|together|rather|matter|wander|wonder|border|upper|lower)\w{2,}(?:ier|er)\b|\b(?:more|less|fewer|too|bit|little|slightly)\b",
+            r"\b(?!other|another|water|paper|under|over|after|never|ever|river|winter|summer|flower|tower|"
+            r"corner|center|butter|letter|spider|tiger|computer|poster|sticker|whisker|her|monster|silver|"
+            r"clover|amber|ginger|number|whether|together|rather|matter|wander|wonder|border|upper|"
+            r"lower)\w{2,}(?:ier|er)\b|\b(?:more|less|fewer|too|bit|little|slightly)\b",
         ),
     )
 )
+
+
+_FOREIGN = frozenset(
+    "der die das ein eine einen einem einer und ist nicht mit auf im den dem mir ich du bitte kannst mach mache zeig wie"
+    " was wo für von zum zur noch mehr ohne dann aber auch sehr soll hätte gern kein keine el la los las un una unos con"
+    " por favor que está en del al más haz pon quiero mi tu sin le les une et dans avec sur pas je il elle plus fais mets"
+    " s'il vous te du des est sont où combien o os um uma com no na mais faça quero meu sem não por para il lo gli di che"
+    " per più fai metti sono het een van niet maar zijn voor w z nie jest proszę bez puedes quita dibuja dibújame pinta"
+    " dessine enlève disegna togli desenhe coloca qual quantos cuántas combien wieviele viele nochmal zurück größer bild"
+    " oben links rechts kleiner noche cielo fondo imagen encore image ça très otra vez".split()
+) - frozenset("die no in on was also an as me plus image la for il lo o w z con van".split())
+
+
+def foreign_share(text: str) -> float:
+    """Return how much of a ``plain`` text is in another language than English, as far as can be seen."""
+    letters = [letter for letter in text if letter.isalpha()]
+    if letters and sum(letter > "\u024f" for letter in letters) > len(letters) / 2:
+        return 1.0
+    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text[:READ])
+    strange = sum(word in _FOREIGN or any(letter > "\x7f" for letter in word) for word in words)
+    english = sum(word in WEAK or bool(kind_of(word)) for word in words if word not in _FOREIGN)
+    return strange / (strange + english) if strange else 0.0
 
 
 def cues(text: str) -> list[str]:
@@ -142,12 +239,29 @@ def cues(text: str) -> list[str]:
     return [name for name, pattern in CUES if pattern.search(read)]
 
 
+_GONE = re.compile(
+    r"\b(?:no|without|remove|delete|erase|lose|drop|ditch|kill|minus|scrap|get rid of|take (?:away|out|off)"
+    r"|instead of|rather than|in place of|not)\s+((?:\w+[ -]?){1,3})"
+    r"|\b(?:swap|replace|switch|exchange)\s+((?:\w+[ -]?){1,3}?)\s*\b(?:for|with|by|to|4)\b"
+    r"|\b((?:\w+ ){1,2}?)(?:off|gone|away|out)(?=\s*(?:$|[,.;!]))"
+)
+_REPLACED = ("colour", "scene", "style")  # of these a picture has one, which a later one takes the place of
+
+
 def believed(state: State) -> dict[int, frozenset[str]]:
-    """Return what each picture is believed to show: what its words and those before it name."""
+    """Return what each picture is believed to show: what its words and those before it name, less what they
+    took away or put something else in the place of."""
     found: dict[int, frozenset[str]] = {}
     for one in state.pictures:
-        before = found.get(one.before, frozenset()) if one.before is not None else frozenset()
-        found[one.number] = before | things_in(plain(one.words)) | frozenset(one.things)
+        has = set(found.get(one.before, ())) if one.before is not None else set()
+        text = plain(one.words)
+        if one.kind == "change":
+            kinds = {word.kind for word in read_words(text)} & set(_REPLACED)
+            has -= {thing for thing in has if kind_of(thing) in kinds}
+        gone = things_in(" , ".join(" ".join(groups) for groups in _GONE.findall(text)))
+        named = things_in(text)
+        has = (has - gone) | (named - gone if one.kind == "change" else named)
+        found[one.number] = frozenset(has | set(one.things))
     return found
 
 
@@ -160,6 +274,8 @@ def shown(state: State) -> Picture | None:
 def situation(text: str, state: State) -> list[str]:
     """Return what a sentence meets: its cues, and what the conversation is at."""
     found = [f"cue {name}" for name in cues(text)]
+    if share := foreign_share(text):
+        found.append("cue foreign" if share > 0.45 else "some foreign")
     here = shown(state)
     if here is None:
         return [*found, "none"]
@@ -190,92 +306,102 @@ def numbered_picture(text: str, state: State) -> int | None:
 
 def grid_index(text: str) -> int | None:
     """Return which of four a text names, None where it names none."""
-    found = [match for match in _NUMBERED.finditer(text)]
-    for match in found:
-        if not re.match(r"one\b", match[1]) or len(found) == 1:
-            return ORDINALS[match[1]]
+    for pattern in (_NUMBER_OF_FOUR, _PLACE_OF_FOUR, _ORDINAL_OF_FOUR, _BARE_OF_FOUR):
+        if found := pattern.search(text):
+            return ORDINALS[found[1].replace("-", " ")]
     return None
 
 
 _NAMED = re.compile(
-    r"\b(?:in|on|of|from|off|to|for|about|take|use|with)?\s*the (?:one|version|picture|pic|image|drawing|clip|video) (?:with|of|in|at|on|where|that|from|before|without|which)\b([^,.;:]*)"
-    rf"|\bthe ([\w' -]{{2,40}}?) (?:one|version|{_PICTURE})\b"
+    r"\bthe (?:one|version|picture|pic|image|drawing|clip|video) (?:with|of|in|at|on|where|that|from|which)\b([^,.;:]*)"
+    rf"|\b(?:the|in|on|of|from|to|that)\s+([\w' -]{{2,40}}?)\s+(?:one|ones|version|{_PICTURE})\b"
 )
-_WITHOUT = re.compile(r"\b(?:without|before|no|minus|w/o|wasn't|not)\b([^,.;]*)")
+_WITHOUT = re.compile(r"\b(?:without|no|minus|w/o|wasn't|not)\b([^,.;]*)")
+_BEFORE = re.compile(
+    r"\bbefore (?:the|that|we|i|you|it|he|she|my|our|adding|any|all)\b(?: (?:added|put|made|got|came|did|had))?([^,.;:]*)"
+)
+_STILL = re.compile(
+    r"\b(?:still|stands still|not moving|motionless|without (?:the |any )?(?:mov\w*|anim\w*|motion|wiggl\w*)|no movement"
+    r"|fr(?:ee|o)ze\w*|not the (?:clip|video)|before the (?:clip|video|anim\w*|danc\w*)|(?:was|were)n't moving"
+    r"|stop (?:it |the )?mov\w*|just the picture|the picture again)\b"
+)
+_TWICE = re.compile(
+    r"\b(?:(?:two|2) (?:steps?|changes|times)|back (?:two|twice)|undo (?:the last )?(?:two|twice|both)|twice)\b"
+)
+_REDO = re.compile(
+    r"\b(?:redo|forward again|forward|put (?:it|that|them|him|her) (?:back|on)|after all|changed (?:my|her|his) mind"
+    r"|bring (?:it|that) back|again)\b"
+)
 
 
-def picture_with(text: str, state: State, *, anywhere: bool = False) -> int | None:
-    """Return the newest picture that has what a text names and the shown one hasn't, or the other way round.
+def picture_before(text: str, state: State) -> int | None:
+    """Return the picture that the one was made from which first had what a text names: "before the mist"."""
+    for phrase in _BEFORE.findall(text):
+        named = things_in(phrase)
+        for one in reversed(state.pictures):
+            if one.before is not None and named & things_in(plain(one.words)):
+                return one.before
+    return None
 
-    anywhere: all of the text names it, not only "the one with …".
-    """
-    phrases = [text] if anywhere else [a or b for a, b in _NAMED.findall(text)]
+
+def still_before(text: str, state: State) -> int | None:
+    """Return the picture that the shown video was made from, where a text asks for what doesn't move."""
+    one = shown(state)
+    if one is None or one.kind != "video" or not _STILL.search(text):
+        return None
+    while one is not None and one.kind == "video":
+        one = None if one.before is None else state.picture(one.before)
+    return one.number if one else None
+
+
+def picture_with(phrase: str, state: State) -> int | None:
+    """Return the newest picture that has what a phrase names and the shown one hasn't, or the other way
+    round."""
     known, here = believed(state), shown(state)
     if here is None:
         return None
-    for phrase in phrases:
-        lost = things_in(" ".join(_WITHOUT.findall(phrase if anywhere else text)))
-        asked = things_in(phrase) - lost
-        best, chosen = 0.0, None
-        for one in reversed(state.pictures):
-            if one.number == here.number:
-                continue
-            has, shows = known[one.number], known[here.number]
-            score = (
-                2.0 * len(asked & has - shows)
-                + 0.5 * len(asked & has & shows)
-                - 1.0 * len(asked & shows - has)
-            )
-            score += 2.0 * len(lost & shows - has) - 2.0 * len(lost & has)
-            if score > best + 0.01:
-                best, chosen = score, one.number
-        if chosen is not None and best >= 1.5:
-            return chosen
+    lost = things_in(" , ".join(_WITHOUT.findall(phrase)))
+    asked = things_in(phrase) - lost
+    shows = known[here.number]
+    best, chosen = 1.4, None
+    for one in reversed(state.pictures):
+        has = known[one.number]
+        score = 2.0 * len(asked & has - shows) + 0.5 * len(asked & has & shows) - len(asked & shows - has)
+        score += 2.0 * len(lost & shows - has) - 2.0 * len(lost & has)
+        if one.number != here.number and score > best + 0.01:
+            best, chosen = score, one.number
+    return chosen
+
+
+def named_picture(text: str, state: State) -> int | None:
+    """Return the picture that a text names beside "it": by its number, or by what is in it."""
+    if (number := numbered_picture(text, state)) is not None:
+        return number
+    if (number := picture_before(text, state)) or (number := still_before(text, state)):
+        return number
+    for phrase in _NAMED.findall(text):
+        if number := picture_with(phrase[0] or phrase[1], state):
+            return number
     return None
 
 
 def back_to(text: str, state: State) -> tuple[int | None, int]:
     """Return the picture that a text goes back to and the steps: -1 undo, 1 redo, 0 that picture."""
-    names = cues(text)
-    if "redo" in names and state.redo is not None:
-        return state.redo, 1
-    if re.search(r"\b(?:two|2|twice)\b", text) and re.search(r"\b(?:steps?|undo|back|changes)\b", text):
-        first = state.picture(state.undo) if state.undo is not None else None
+    if state.redo is not None and (state.undo is None or _REDO.search(text)):
+        if state.undo is None or (picture_with(text, state) or state.redo) == state.redo:
+            return state.redo, 1
+    if _TWICE.search(text) and state.undo is not None:
+        first = state.picture(state.undo)
         if first is not None and first.before is not None:
-            return first.before, -2
-    if (number := numbered_picture(text, state)) is not None:
+            return first.before, 0
+    if (number := still_before(text, state)) is not None and picture_with(text, state) is None:
         return number, 0
-    if "still" in names:
-        one = shown(state)
-        while one is not None and one.kind == "video" and one.before is not None:
-            one = state.picture(one.before)
-        if one is not None and one.number != state.shown:
-            return one.number, 0
-    if "undo" not in names and (number := picture_with(text, state, anywhere=True)) is not None:
+    number = numbered_picture(text, state)
+    if number is None and not re.search(r"\b(?:undo|one back|step back)\b", text):
+        number = picture_before(text, state) or picture_with(text, state)
+    if number is not None and number != state.shown:
         return number, 0
-    if state.undo is not None:
-        return state.undo, -1
-    return None, -1
-
-
-_CUT = re.compile(r"\s*(?:[;.]|,?\s+(?:and then|and|then|n|plus|\+|&)\s+|,)\s*")
-_COURTESY = re.compile(
-    r"^(?:\W*\b(?:ok|okay|now|so|well|please|pls|and|then|also|hm+|um|oh|yes|no|can you|could you|would you|will you|i want you to|i'd like you to|let's)\b[ ,]*)+"
-)
-_VERB = re.compile(
-    r"\b(?:make|change|turn|replace|swap|switch|add|remove|put|give|paint|colou?r|take|drop|lose|delete|erase|let|move|place|set|hang|draw|get|should|needs?|become)\b"
-)
-
-
-def cut_changes(said: str) -> tuple[str, ...]:
-    """Cut a sentence into its changes, in the person's own words; one that can't be cut is one change."""
-    text = " ".join(said.split())
-    parts = [part.strip(" ,.;!") for part in _CUT.split(text)]
-    if 2 <= len(parts) <= MAX_CHANGES and all(
-        _VERB.search(part.lower()) and len(part.split()) >= 2 for part in parts
-    ):
-        return tuple(parts)
-    return (text.strip(" ,;"),)
+    return (state.undo, -1) if state.undo is not None else (state.redo, 1)
 
 
 def sides_of(text: str) -> tuple[Side, ...]:
@@ -304,3 +430,208 @@ def sides_of(text: str) -> tuple[Side, ...]:
         if re.search(pattern, text):
             found.append(side)  # type: ignore[arg-type]
     return tuple(found) or ("all",)
+
+
+def is_open_grid(one: Picture) -> bool:
+    """Whether several pictures are shown of which none was chosen."""
+    return one.count > 1 and one.index is None
+
+
+_SEVERAL = re.compile(
+    rf"\b(?:of|from|in|into|with|and|to|{_PICTURE}|number|#)\s+(?:{_PICTURE}\s+|number\s+|#)?([1-9]\d?)\b(?! ?(?:px|%|x|times))"
+)
+
+
+def pictures_of(text: str, state: State, here: Picture) -> tuple[int, ...]:
+    """Return the pictures that a text is about, the one that is worked on first."""
+    if len(state.sent) > 1:
+        return state.sent[:MAX_PICTURES]
+    known = {one.number for one in state.pictures}
+    if re.search(r"\b(?:put|place|add|set|insert|bring|take|copy|use|combine|merge|swap|give)\b", text):
+        named = [int(number) for number in _SEVERAL.findall(text) if int(number) in known]
+        others = [number for number in dict.fromkeys(named) if number != here.number]
+        if others and re.search(rf"\b(?:of|from|in)\s+(?:{_PICTURE}\s+|number\s+|#)?{others[-1]}\b", text):
+            if re.search(r"\b(?:the|a|an|that|his|her|my) [\w' -]+? (?:of|from) ", text):
+                first = [number for number in named if number not in others[:1]] if len(others) > 1 else []
+                return tuple(dict.fromkeys((*(first[:1] or (here.number,)), *others)))[:MAX_PICTURES]
+    return (named_picture(text, state) or here.number,)
+
+
+def factor_of(text: str) -> Literal[2, 4]:
+    """Return how many times as wide a text wants a picture."""
+    largest = re.search(
+        r"\b(?:4 ?x|x ?4|[48]k|uhd|four times|times four|quadruple|400 ?%|max\w*|poster|huge|biggest|as (?:big|large)"
+        r" as|billboard|a[012]|full size|supersize|enormous|giant|massive|\d{4,5} ?(?:px|pixels|x))",
+        text,
+    )
+    return 4 if largest else 2
+
+
+def motion_of(text: str) -> Literal["low", "high"]:
+    """Return how much a text wants to move."""
+    lively = re.search(
+        r"\b(?:fast\w*|quick\w*|wild\w*|crazy|explo\w*|burst\w*|rac(?:e|es|ing)|danc\w+|jump\w*|leap\w*|sprint\w*|crash\w*"
+        r"|storm\w*|fight\w*|lots? of (?:motion|movement)|dramatic\w*|high motion|whoosh|zoom\w*|run(?:s|ning)?|gallop\w*)\b",
+        text,
+    )
+    return (
+        "high"
+        if lively and not re.search(r"\b(?:slow\w*|gentl\w*|subtl\w*|soft\w*|a little)\b", text)
+        else "low"
+    )
+
+
+def asks_closely(text: str) -> bool:
+    """Whether a text asks to look closely at what is drawn."""
+    return bool(
+        re.search(
+            r"--think\b|\b(?:look (?:very )?closely|think (?:hard\w*|carefully|it through)|take your time|be careful"
+            r"|double[ -]check|check (?:it )?carefully|pay attention|get it exactly right)\b",
+            text,
+        )
+    )
+
+
+_CUT_THING = (
+    re.compile(
+        r"\b(?:only|just|cut(?:ting)?(?: out)?|isolate|extract|free|lift|snip|separate|crop|clip|take|need|want|keep|have)"
+        r"(?: out)? (?:the|that|this|my|his|her|our|a) ([a-z][\w'-]*(?: [a-z][\w'-]*)?)"
+    ),
+    re.compile(
+        r"\b(?:cut-?out of|sticker of|png of|all but|everything but|except) (?:the|that|my|just the)? ?([a-z][\w'-]*)"
+    ),
+    re.compile(
+        r"^\W*(?:the |just |only )?([a-z][\w'-]*) (?:by itself|alone|solo|only|on its own|cut ?out|without|w/o|no)\b"
+    ),
+)
+
+
+def thing_of(text: str) -> str:
+    """Return what is to be cut out, "" where a text doesn't name it."""
+    for pattern in _CUT_THING:
+        for found in pattern.finditer(text):
+            words = [word for word in found[1].split() if word not in WEAK]
+            for word in reversed(words):
+                if kind_of(word) == "thing":
+                    return word
+            if words and not kind_of(words[0]) and words[0] not in ("background", "bg", "rest"):
+                return words[0]
+    return ""
+
+
+_COMMANDS = (
+    (
+        "/privacy delete",
+        r"\b(?:delete|erase|wipe|remove|forget|clear)\b.*\b(?:all|everything|account|data|history|me|my)\b",
+    ),
+    (
+        "/privacy",
+        r"\b(?:delete|wipe|privacy)\b|\b(?:erase|remove|clear)\b.*\b(?:picture|gallery|drawing|image)s?\b",
+    ),
+    ("/stealth", r"\b(?:private|secret|hide (?:it|this) from|nobody (?:else )?(?:can|may) see)\b"),
+    ("/moderation", r"\b(?:ban|mute|kick|block|report|admin|moderator|owner)\b"),
+    ("/settings", r"\b(?:settings?|default|model|always use|from now on|dark mode|notifications?)\b"),
+    ("/queue", r"\b(?:cancel|stop|pause|abort)\b.*\b(?:job|queue|render\w*|everything|all)\b"),
+    ("/info", r"\b(?:cost|costs|price|pay|paid|credits?|tokens?|balance|subscri\w+|premium|plan|owe)\b"),
+    ("/help", r"^\W*(?:help|what can (?:you|i) (?:do|say)\b.*|how does (?:this|it) work)\W*$"),
+)
+_COMMAND = tuple((command, re.compile(pattern)) for command, pattern in _COMMANDS)
+
+
+def command_of(text: str) -> str:
+    """Return the command that does what a text asks for, "" where none is known."""
+    return next((command for command, pattern in _COMMAND if pattern.search(text)), "")
+
+
+def is_bare_thing(text: str) -> bool:
+    """Whether a text names a thing and nothing that is to be done with it."""
+    words = [
+        word for word in read_words(text) if word.text[0].isalnum() and word.text not in ("please", "pls")
+    ]
+    names = [
+        word for word in words if word.text not in ("a", "an", "the", "and", "some", "now", "two", "three")
+    ]
+    if not 1 <= len(names) <= 3 or len(words) > 5:
+        return False
+    return names[-1].kind in ("thing", "part") and all(
+        w.kind in ("colour", "size", "light", "thing", "") for w in names
+    )
+
+
+_DRAW = re.compile(
+    r"^.{0,90}?\b(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|produce|make|do|show|give|get)\b"
+    r"(?:\s+(?:for\s+)?(?:me|us|my \w+))?(?:\s+(?:a|an|the|another|one more)\s+(?:new\s+)?(?:picture|drawing|image|painting"
+    r"|illustration|sketch)\s+(?:of|with))?\s+(?=\S+\s*\S)",
+    re.I,
+)
+_WISH = re.compile(
+    r"^\W*(?:(?:hi|hello|hey|ok(?:ay)?|now|so|well|and|then|next|thanks|great|please|yo|k|good (?:morning|evening|day))\b\W*)*"
+    r"(?:(?:i(?:'d| would)? (?:want|need|like|love)(?: to (?:see|have))?|can i (?:have|get)|could i have|how about|let's see"
+    r"|as (?:the )?next picture|next(?: up| one)?|new (?:one|picture|pic)|another picture|something else|fresh start"
+    r"|start over with|a (?:picture|drawing|image|painting) of|/imagine)\b[\s:,.]*)?",
+    re.I,
+)
+_END = re.compile(
+    r"[\s,]*\b(?:please|pls|plz|if you (?:please|would|can)|would you|thanks|thank you)\W*$|[\s.!?,]+$", re.I
+)
+
+
+def drawn_words(said: str) -> str:
+    """Return what is to be drawn, without what only asks for it."""
+    found = _DRAW.match(said)
+    if found and not re.match(r"(?:it|that|this|them)\b", said[found.end() :], re.I):
+        words = said[found.end() :]
+    else:
+        words = said[_WISH.match(said).end() :]  # type: ignore[union-attr]
+    words = _END.sub("", words).strip()
+    return words if len(words) > 1 else said
+
+
+_SOUGHT = re.compile(
+    r"\b(?:of|with|named|called|about|showing|find|search(?: for)?|look(?:ing)? (?:for|up)|lookup|where(?:'s| is| are|s)|pull up"
+    r"|dig (?:out|up)|show me|show|list|fetch|locate|retrieve|any|all)\s+(?!(?:me|it|them|for)\b)([^.?!]+)",
+    re.I,
+)
+_NOT_SOUGHT = re.compile(
+    r"\b(?:(?:all|of|the|my|our|me|any|old|older|other|earlier|previous|every|that|those|ones?|pictures?|pics?|images?|drawings?"
+    r"|paintings?|photos?)\s+)+(?:(?:with|of|that have|showing)\s+)?(?:(?:an?|the)\s+)?|\b(?:i|we|you) (?:made|did|drew|had|have"
+    r"|painted|generated|asked)\b.*$|\b(?:from|in|at|last|since|a|some|this)?\s*(?:last|this|yesterday|week|month|ago|earlier|before"
+    r"|(?:in )?(?:january|february|march|april|may|june|july|august|september|october|november|december|spring|summer|autumn"
+    r"|winter))\b.*$",
+    re.I,
+)
+
+
+def sought_words(said: str) -> str:
+    """Return what is looked for among pictures, or the whole sentence where that can't be told."""
+    found = _SOUGHT.search(said)
+    words = found[1] if found else said
+    words = _NOT_SOUGHT.sub("", f"{words} ", count=2)
+    words = _END.sub("", words).strip(" ,.?!")
+    words = re.sub(r"^(?:an?|the|my|for)\s+", "", words, flags=re.I)
+    return words if len(words) > 2 else said
+
+
+_ONLY_MOVE = re.compile(
+    r"^\W*(?:(?:please|pls|now|can|could|you|and|ok|then|let's|make|have|turn|bring|do|as|a|an|me|into|to|of|it|this|that|the"
+    r"|one|picture|whole|thing|short|little|animate\w*|anim|video|gif|clip|movie|film|move|moving|mov|life|motion|come"
+    r"|alive|with|some|movement|in|version|plz|image|gimme|give|want|i|we|as|make)\b\W*)+$"
+)
+
+
+def moving_words(said: str) -> str:
+    """Return what a video shows, "" where a text only asks for one."""
+    return "" if _ONLY_MOVE.match(plain(said)) else said
+
+
+_STEP = re.compile(
+    r"[,;.]?\s*\b(?:and\s+)?(?:then|after that|afterwards)\b[,\s]*|[,;]?\s+and\s+(?=(?:animate|upscale|film|enlarge"
+    r"|cut (?:it|the \w+) out|make it move|zoom out|turn it into a (?:video|gif|clip))\b)",
+    re.I,
+)
+
+
+def steps_of(said: str) -> list[str]:
+    """Return the parts of a sentence that asks for several things in order."""
+    parts = [part.strip(" ,.;") for part in _STEP.split(said[:READ])]
+    return [part for part in parts if part] if len(said) <= READ else [said]

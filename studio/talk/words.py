@@ -30,11 +30,13 @@ class Word(NamedTuple):
 
     text: str
     kind: str
+    moves: str = ""
 
 
 class _Vocabulary(NamedTuple):
     kinds: dict[str, str]
     same: dict[str, str]  # a synonym → the word that stands for it
+    moves: frozenset[str]  # what moves, in its base form
     near: dict[str, str]  # a word with one letter less, or the letters in another order → the word
 
 
@@ -48,7 +50,7 @@ def _vocabulary() -> _Vocabulary:
             near.setdefault(form, word)
     for word in stored["common"]:
         kinds.setdefault(word, "")
-    return _Vocabulary(kinds, stored["same"], near)
+    return _Vocabulary(kinds, stored["same"], frozenset(stored["moves"]), near)
 
 
 def _slips(word: str) -> Iterator[str]:
@@ -82,6 +84,22 @@ def kind_of(word: str) -> str:
     return ""
 
 
+ENDINGS = (("ing", ""), ("ing", "e"), ("es", ""), ("s", ""), ("ies", "y"))
+
+
+def form_of_moving(word: str) -> str:
+    """Return the form of a word that can be a motion ("base", "s", "ing"), "" of any other."""
+    moves = _vocabulary().moves
+    if word in moves:
+        return "base"
+    for ending, instead in ENDINGS:
+        if word.endswith(ending):
+            stem = word[: -len(ending)] + instead
+            if stem in moves or (len(stem) > 3 and stem[-1] == stem[-2] and stem[:-1] in moves):
+                return "ing" if ending == "ing" else "s"
+    return ""
+
+
 def plain(said: str) -> str:
     """Return what was said in small letters, with plain quotes and single spaces."""
     text = said.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"').lower()
@@ -92,21 +110,30 @@ def read_words(text: str) -> list[Word]:
     """Return the words and marks of a ``plain`` text, mended."""
     known = _vocabulary()
     return [
-        Word(word, kind_of(word))
+        Word(word, kind_of(word), form_of_moving(word))
         for found in TOKEN.findall(text)
         for word in (_mended(found, known) if found[0].isalpha() else found,)
     ]
 
 
 def things_in(text: str) -> frozenset[str]:
-    """Return what a ``plain`` text names: its words that mean something, one for all of a meaning."""
+    """Return what a ``plain`` text names: the stems of its words that mean something, one for all of a
+    meaning."""
     same = _vocabulary().same
     found = set()
     for word in read_words(text):
-        if word.text in WEAK or not word.text[0].isalnum():
+        if word.text in WEAK or not word.text[0].isalpha():
             continue
-        stem = word.text[:-2] if word.text.endswith("'s") else word.text
-        if stem.endswith("s") and len(stem) > 3 and not stem.endswith("ss"):
-            stem = stem[:-1]
-        found.add(same.get(stem, stem))
+        for part in word.text.split("-"):
+            if part not in WEAK:
+                found.add(same.get(part) or same.get(_stem(part)) or _stem(part))
     return frozenset(found)
+
+
+def _stem(word: str) -> str:
+    word = word.removesuffix("'s")
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) > 2 and not word.endswith("ss"):
+            word = word[: -len(ending)]
+            break
+    return word.removesuffix("e")

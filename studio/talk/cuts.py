@@ -1,0 +1,132 @@
+"""Where a sentence is cut into its changes: only where what follows is a change by itself.
+
+A sentence is taken apart at marks and at *and*, and each part is read: a change, or what belongs to the
+change before it, such as a reason, a courtesy or a closer description.
+"""
+
+from __future__ import annotations
+
+import re
+
+from core.talk import MAX_CHANGES
+from studio.talk.words import Word, plain, read_words
+
+_BETWEEN = re.compile(
+    r"\s*(?:[,;:.!?]+(?=\s)|\s[-–—]+\s)\s*(?:(?:and|&|\+|n|then|also|plus|but|so|moreover)\s+){0,3}"
+    r"|\s+(?:and|&|\+|n|then|plus)\s+(?:(?:also|then|now|please|maybe)\s+){0,2}",
+    re.I,
+)
+_VERBS = frozenset(
+    "make change turn replace swap switch exchange add remove put give paint color colour recolor recolour take"
+    " drop lose delete erase let move place set hang draw get ditch kill stick pop chuck throw fill cover open"
+    " close lift tuck wrap keep bring shift flip tint warm soften sharpen brighten darken lighten blur pull push"
+    " scatter sprinkle use try show write insert cut fix trim raise lower rotate mirror mute tone seat plant kick"
+    " leave have clear wipe smooth round thicken dress light dim swing crop want perch widen shrink enlarge scrap"
+    " convert include do bump dial restore attach tie".split()
+)
+_LEAD = frozenset(
+    "and also then now please pls kindly but so ok okay maybe perhaps just well oh first secondly next moreover can"
+    " could would will you to do the too".split()
+)
+_AMOUNT = frozenset(
+    "a an some more less fewer no two three four five six another several many few lots one plus minus extra tiny"
+    " little".split()
+)
+_PLACES = frozenset(
+    "on in at under above below behind next beside near around over inside along across between beneath".split()
+)
+_BESIDES = re.compile(  # what belongs to the change before it, or after it
+    r"^(?:because|since|cause|cos|bc|which|who|whose|where|when|if|as|unless|otherwise|else|or|like|really|much"
+    r"|very|never|almost|dear|love|thanks?|that's|thats|there's|isn't|i|i'm|i've|i'd|we|we're|we'd|you|not|rather"
+    r"|than|especially|even|till|until|for|to|shall|(?:would|could|can) you$|keep|leave|slightly|right|back"
+    r"|same|with(?!out)|whereas|though|and i quote|no (?:reason|two|lad|dear)|yes|yeah|wait|goodness|ah|oh|ha+|hm+|um|well|good|great|nice|cool|hey|hello|dear|love|sorry|other way (?:round|around)|more (?:like|of)|one (?:per|each)|four or|in that case|what|is|ours|just (?:like|as)|exactly|say|see"
+    r"|let's see|let us (?:try|see) it|(?:the|that) .* (?:i|we) (?:mean|meant)|i must say|except|only|half|each|both|first"
+    r"|(?:take|use|in|on|off|from|about|with|for) (?:the )?(?:very )?(?:first|second|third|last|one|picture|pic"
+    r"|number|version|still|original|second)\b.*)(?![\w'])"
+)
+_WISH = re.compile(r"\b(?:should|needs?|must|wants?|could|ought|might|may|would be|gets?|becomes?)\b")
+_COMPLAINT = re.compile(
+    r"\b(?:too(?!$)|rather(?! than)|quite|looks?|seems?|strikes?|feels?|appears?|boring|odd|ugly|missing|lacks?|dull|wrong"
+    r"|bothers?|dislike|hate|don't|doesn't|isn't|aren't|wasn't|fighting|stark|was|were|had|always|used to|resembles)\b"
+)
+_DESCRIBED = frozenset(("colour", "light", "size", "praise"))
+
+
+def _says(part: str, first: bool, added: bool) -> bool:
+    """Whether a part of a sentence is a change by itself. added: whether *and* or a plus is before it."""
+    words = [word for word in read_words(plain(part)) if word.text[0].isalnum()]
+    at = 0
+    while at < len(words) - 1 and words[at].text in _LEAD and words[at].text not in _AMOUNT:
+        at += 1
+    rest = words[at:]
+    if not rest:
+        return False
+    texts = [word.text for word in rest]
+    text, start = " ".join(texts), texts[0]
+    named = [word.kind in ("thing", "part", "scene") for word in rest]
+    described = [
+        word.kind in _DESCRIBED or (not word.kind and len(word.text) > 5 and word.text.endswith("er"))
+        for word in rest
+    ]
+    if re.match(r"(?:i|we)(?:'d| would| should)? (?:rather|like|prefer|want|need|love)\b", text):
+        return True
+    if _BESIDES.match(" ".join(word.text for word in words)) or _BESIDES.match(text):
+        return start in ("only", "both", "half", "each") and any(named)
+    if start in _VERBS and len(rest) > 1:
+        return True
+    if _WISH.search(" ".join(texts[1:])):
+        return True
+    if _COMPLAINT.search(text) and not start in _AMOUNT:
+        return False
+    if re.match(r"(?:it|he|she|they|this|that|there|it's|he's|she's|they're|he'll|she'll|it'll)$", start):
+        return first
+    if len(rest) == 1:
+        return first or (added and (named[0] or rest[0].kind == "style"))
+    if texts[-1] in ("one", "ones") or (all(described) and not first):
+        return False
+    if start.endswith(("ing", "ed")) and not rest[0].kind and not first:
+        return False
+    return True
+
+
+def cut_changes(said: str) -> tuple[str, ...]:
+    """Return the changes that a sentence asks for, each in the words of ``said``."""
+    found = [match for match in _BETWEEN.finditer(said) if match.start() > 0 and match.end() < len(said)]
+    groups: list[tuple[int, int, bool]] = []  # begin, end, whether it is a change
+    begin, mark = 0, ""
+    for match in (*found, None):
+        end = match.start() if match else len(said)
+        part = said[begin:end]
+        if part.strip(" ,.;:!?"):
+            change = _says(part, not groups, bool(re.search(r"and|&|\+|plus|\bn\b", mark)))
+            if groups and (not change or not groups[-1][2] or _is_pair(said[: groups[-1][1]], mark, part)):
+                last = groups.pop()
+                groups.append((last[0], end, change or last[2]))
+            else:
+                groups.append((begin, end, change))
+        begin, mark = (match.end(), match[0]) if match else (end, "")
+    changes = [said[begin:end].strip(" ,.;:!?") for begin, end, _ in groups]
+    if len(changes) > MAX_CHANGES:
+        changes = [*changes[: MAX_CHANGES - 1], said[groups[MAX_CHANGES - 1][0] :].strip(" ,.;:!?")]
+    return tuple(changes)
+
+
+def _is_pair(left: str, mark: str, right: str) -> bool:
+    """Whether a mark joins two words of one description: "red and gold", "bread and butter"."""
+    before, after = read_words(plain(left)), read_words(plain(right))
+    if not before or not after or re.search(r"[.;!?]", mark):
+        return False
+    kinds = (before[-1].kind, after[0].kind)
+    if (
+        kinds[0] == kinds[1]
+        and kinds[0] in _DESCRIBED
+        and not any(w.kind in ("thing", "part", "scene") for w in before)
+    ):
+        return True
+    if "," in mark or len(after) == 1:
+        return len(after) == 1 and kinds[0] == kinds[1] and "+" not in mark
+    return (
+        after[0].text in ("the", "his", "her", "its")
+        and len(after) == 2
+        and before[-1].kind in ("thing", "part")
+    )
