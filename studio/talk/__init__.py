@@ -5,34 +5,38 @@ Pure: it knows neither rows nor requests nor any door.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import Literal
 
 from core.talk import KINDS, MAKES, MAX_SAID, MAX_STEPS, NEEDS_PICTURE, Decision, Kind, Picture, State
 from studio.talk import rules
-from studio.talk.classifier import chances, stored_weights
+from studio.talk.classifier import Weights, chances, situation, stored_weights
 from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
-LEAST = 0.4  # a job that is less likely is asked back
+LEAST = 0.5  # a job that is less likely is asked back
 SURE_STEP = 0.7  # each step of a plan is at least so likely
 
 
-def decide(said: str, state: State) -> Decision:
-    """Return what ``said`` means in a conversation that is at ``state``."""
+def decide(said: str, state: State, weights: Weights | None = None) -> Decision:
+    """Return what ``said`` means in a conversation that is at ``state``. weights: others than those that come
+    with the program."""
+    weights = weights or stored_weights("kinds", len(KINDS))
     said = " ".join(said.split())[:MAX_SAID].strip()
-    steps = _plan(said, state)
+    steps = _plan(said, state, weights)
     if len(steps) > 1:
         return Decision(kind="unclear", sure=1.0, offers=(steps,))
-    return _decide(said, state)
+    return _decide(said, state, weights)
 
 
-def _decide(said: str, state: State) -> Decision:
+def _decide(said: str, state: State, weights: Weights) -> Decision:
     text = plain(said)
     if not any(letter.isalnum() for letter in text):
         return Decision(kind="unclear")
-    likely = chances(read_words(text), rules.situation(text, state), stored_weights("kinds", len(KINDS)))
+    if rules.takes_from_another(text, state):
+        return as_kind("change", said, state)
+    likely = chances(read_words(text), situation(text, state), weights)
+    if (here := rules.shown(state)) is None or here.count < 2:
+        likely["pick"] = 0.0
     kind: Kind = max(KINDS, key=likely.__getitem__)
     sure = round(likely[kind], 3)
     if kind in (*MAKES, "ask") and likely[kind] < LEAST:
@@ -45,9 +49,9 @@ def as_kind(kind: Kind, said: str, state: State, sure: float = 1.0) -> Decision:
     """Return the decision of a kind that is known, with all that the words say about it."""
     said = " ".join(said.split())[:MAX_SAID].strip()
     text, here = plain(said), rules.shown(state)
-    closely = rules.asks_closely(text)
+    rest, closely = rules.without_closely(said)
     if kind == "draw":
-        return Decision(kind=kind, words=rules.drawn_words(said), closely=closely, sure=sure)
+        return Decision(kind=kind, words=rules.drawn_words(rest), closely=closely, sure=sure)
     if kind == "find":
         return Decision(kind=kind, words=rules.sought_words(said), sure=sure)
     if kind == "talk":
@@ -69,7 +73,7 @@ def as_kind(kind: Kind, said: str, state: State, sure: float = 1.0) -> Decision:
     about = rules.pictures_of(text, state, here) if index is None else (here.number,)
     base = Decision(kind="ask", about=about, index=index, sure=sure)
     if kind == "change":
-        return replace(base, kind=kind, changes=cut_changes(said) or (said,), closely=closely)
+        return replace(base, kind=kind, changes=cut_changes(rest) or (said,), closely=closely)
     if kind == "upscale":
         return replace(base, kind=kind, factor=rules.factor_of(text))
     if kind == "extend":
@@ -104,14 +108,14 @@ def _offers(said: str, state: State, *kinds: Kind) -> tuple[tuple[Decision, ...]
     return tuple(found)
 
 
-def _plan(said: str, state: State) -> tuple[Decision, ...]:
+def _plan(said: str, state: State, weights: Weights) -> tuple[Decision, ...]:
     """Return the steps of a sentence that asks for several jobs, one after the other, none of any other."""
     parts = rules.steps_of(said)
     if not 1 < len(parts) <= MAX_STEPS:
         return ()
     steps: list[Decision] = []
     for part in parts:
-        step = _decide(part, state)
+        step = _decide(part, state, weights)
         if step.kind not in MAKES or step.sure < SURE_STEP:
             return ()
         steps.append(step if not steps else replace(step, about=(), index=None))

@@ -1,7 +1,7 @@
-"""The learned part: how likely each kind of turn is, and where a sentence is cut into its changes.
+"""The learned part: how likely each kind of turn is.
 
 A logistic regression on words, pairs of words and what the conversation is at; `python -m demo.train.talk`
-learns it from the sentences of several writers. It knows neither pictures nor what is done with its answer.
+learns it from the sentences of several writers. What is done with its answer isn't known here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from importlib.resources import files
 from typing import NamedTuple
 from zlib import crc32
 
-from core.talk import KINDS
-from studio.talk.words import READ, Word
+from core.talk import KINDS, State
+from studio.talk import rules
+from studio.talk.words import READ, Word, things_in
 
 GENERAL = frozenset(
     ("thing", "colour", "scene", "style", "part", "praise", "number", "move", "size", "light")
@@ -23,15 +24,19 @@ GENERAL = frozenset(
 LEADS = frozenset(
     "let make made should can could would might may will to and the a if watch see has have must".split()
 )
-HEAD = struct.Struct("<If")  # features, what a step of a weight is worth
+HEAD = struct.Struct("<If")  # what it was learned from, what a step of a weight is worth
 
 
 class Weights(NamedTuple):
-    """Of each feature that counts: what it says for each answer, in steps of ``step``."""
+    """Of each feature that counts: what it says for each answer, in steps of ``step``.
+
+    learned_from: a number that changes with the sentences.
+    """
 
     rows: dict[int, tuple[int, ...]]
     step: float
     bias: tuple[int, ...]
+    learned_from: int = 0
 
 
 def pack(weights: Weights) -> bytes:
@@ -39,15 +44,17 @@ def pack(weights: Weights) -> bytes:
     width = len(weights.bias)
     row = struct.Struct(f"<I{width}b")
     rows = [(0, weights.bias), *sorted(weights.rows.items())]
-    return HEAD.pack(len(rows), weights.step) + b"".join(row.pack(key, *values) for key, values in rows)
+    return HEAD.pack(weights.learned_from, weights.step) + b"".join(
+        row.pack(key, *values) for key, values in rows
+    )
 
 
 def unpack(data: bytes, width: int) -> Weights:
     """Read what ``pack`` wrote."""
-    _, step = HEAD.unpack_from(data)
+    learned_from, step = HEAD.unpack_from(data)
     rows = {key: values for key, *values in struct.iter_unpack(f"<I{width}b", data[HEAD.size :])}
     bias = tuple(rows.pop(0))
-    return Weights({key: tuple(values) for key, values in rows.items()}, step, bias)
+    return Weights({key: tuple(values) for key, values in rows.items()}, step, bias, learned_from)
 
 
 @cache
@@ -115,7 +122,30 @@ def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     found |= {f"s {one}" for one in situation}
     found |= {f"sn {one} {size}" for one in situation}
     found |= {f"sb {one} {line[1] if count else ''}" for one in situation}
+    names = " ".join(one[6:] for one in situation if one.startswith("names "))
+    found |= {f"nc {names}", f"nc {names} {size}", f"nc {names} {line[1] if count else ''}"}
     cues = [one for one in situation if one.startswith("cue ")]
     found.add("cues " + " ".join(cues))
     found |= {f"ss {a} {b}" for a in cues for b in situation if a < b or not b.startswith("cue ")}
+    return found
+
+
+def situation(text: str, state: State) -> list[str]:
+    """Return what a sentence meets: its cues, and what the conversation is at."""
+    found = [f"cue {name}" for name in rules.cues(text)]
+    if share := rules.foreign_share(text):
+        found.append("cue foreign" if share > 0.45 else "some foreign")
+    here = rules.shown(state)
+    if here is None:
+        return [*found, "none"]
+    found.append("grid" if here.count > 1 and here.index is None else "picked" if here.count > 1 else "one")
+    found.append(f"shown {here.kind}")
+    found += (
+        ["asked"] * state.asked + ["undo"] * (state.undo is not None) + ["redo"] * (state.redo is not None)
+    )
+    named, known = things_in(text), rules.believed(state)
+    here_known = known.get(here.number, frozenset())
+    older = frozenset().union(*known.values()) - here_known
+    found += ["names shown"] * bool(named & here_known) + ["names older"] * bool(named & older)
+    found += ["names new"] * bool(named - here_known - older) + ["names nothing"] * (not named)
     return found

@@ -9,46 +9,64 @@ from __future__ import annotations
 import re
 
 from core.talk import MAX_CHANGES
-from studio.talk.words import Word, plain, read_words
+from studio.talk.words import READ, plain, read_words
 
 _BETWEEN = re.compile(
-    r"\s*(?:[,;:.!?]+(?=\s)|\s[-–—]+\s)\s*(?:(?:and|&|\+|n|then|also|plus|but|so|moreover)\s+){0,3}"
-    r"|\s+(?:and|&|\+|n|then|plus)\s+(?:(?:also|then|now|please|maybe)\s+){0,2}",
+    r"\s*(?:[,;:.!?]{1,4}(?=\s)|\s[-–—]+\s)\s*(?:(?:and|nd|&|\+|n|then|also|plus|but|so|moreover)\s+){0,3}"
+    r"|\s+(?:and|nd|&|\+|n|then|plus)\s+(?:(?:also|then|now|please|maybe)\s+){0,2}",
     re.I,
 )
 _VERBS = frozenset(
-    "make change turn replace swap switch exchange add remove put give paint color colour recolor recolour take"
-    " drop lose delete erase let move place set hang draw get ditch kill stick pop chuck throw fill cover open"
-    " close lift tuck wrap keep bring shift flip tint warm soften sharpen brighten darken lighten blur pull push"
-    " scatter sprinkle use try show write insert cut fix trim raise lower rotate mirror mute tone seat plant kick"
-    " leave have clear wipe smooth round thicken dress light dim swing crop want perch widen shrink enlarge scrap"
+    "make change turn replace swap switch exchange add remove put give paint color colour recolor"
+    " recolour take"
+    " drop lose delete erase let move place set hang draw get ditch kill stick pop chuck throw fill"
+    " cover open"
+    " close lift tuck wrap keep bring shift flip tint warm soften sharpen brighten darken lighten blur"
+    " pull push"
+    " scatter sprinkle use try show write insert cut fix trim raise lower rotate mirror mute tone seat"
+    " plant kick"
+    " leave have clear wipe smooth round thicken dress light dim swing crop want perch widen shrink"
+    " enlarge scrap"
     " convert include do bump dial restore attach tie".split()
 )
 _LEAD = frozenset(
-    "and also then now please pls kindly but so ok okay maybe perhaps just well oh first secondly next moreover can"
+    "and also then now please pls kindly but so ok okay maybe perhaps just well oh first secondly next"
+    " moreover can"
     " could would will you to do the too".split()
 )
 _AMOUNT = frozenset(
-    "a an some more less fewer no two three four five six another several many few lots one plus minus extra tiny"
+    "a an some more less fewer no two three four five six another several many few lots one plus minus"
+    " extra tiny"
     " little".split()
 )
 _PLACES = frozenset(
-    "on in at under above below behind next beside near around over inside along across between beneath".split()
+    "on in at under above below behind next beside near around over inside along between".split()
 )
 _BESIDES = re.compile(  # what belongs to the change before it, or after it
-    r"^(?:because|since|cause|cos|bc|which|who|whose|where|when|if|as|unless|otherwise|else|or|like|really|much"
-    r"|very|never|almost|dear|love|thanks?|that's|thats|there's|isn't|i|i'm|i've|i'd|we|we're|we'd|you|not|rather"
+    r"^(?:because|since|cause|cos|bc|which|who|whose|where|when|if|as|unless|otherwise|else|or|like"
+    r"|really|much"
+    r"|very|never|almost|dear|love|thanks?|that's|thats|there's|isn't|i|i'm|i've|i'd|we|we're|we'd|you"
+    r"|not|rather"
     r"|than|especially|even|till|until|for|to|shall|(?:would|could|can) you$|keep|leave|slightly|right|back"
-    r"|same|with(?!out)|whereas|though|and i quote|no (?:reason|two|lad|dear)|yes|yeah|wait|goodness|ah|oh|ha+|hm+|um|well|good|great|nice|cool|hey|hello|dear|love|sorry|other way (?:round|around)|more (?:like|of)|one (?:per|each)|four or|in that case|what|is|ours|just (?:like|as)|exactly|say|see"
-    r"|let's see|let us (?:try|see) it|(?:the|that) .* (?:i|we) (?:mean|meant)|i must say|except|only|half|each|both|first"
-    r"|(?:take|use|in|on|off|from|about|with|for) (?:the )?(?:very )?(?:first|second|third|last|one|picture|pic"
+    r"|same|with(?!out)|whereas|though|and i quote|no (?:reason|two|lad|dear)|yes|yeah|wait|goodness|ah"
+    r"|oh|ha+|hm+|um|well|good|great|nice|cool|hey|hello|dear|love|sorry|(?:other|opposite) way (?:round"
+    r"|around)|inverse|let's flip it|far|close|further|one (?:in|of|with)|two (?:in|of)"
+    r"|more (?:like|of)|one (?:per|each)|four or|in that case|what|is|ours|just (?:like|as)|exactly|say|see"
+    r"|let's see|let us (?:try|see) it|(?:the|that) .* (?:i|we) (?:mean|meant)|i must say|except|only"
+    r"|half|each|both|first"
+    r"|(?:take|use|in|on|off|from|about|with|for) (?:the )?(?:very )?(?:first|second|third|last|one"
+    r"|picture|pic"
     r"|number|version|still|original|second)\b.*)(?![\w'])"
 )
 _WISH = re.compile(r"\b(?:should|needs?|must|wants?|could|ought|might|may|would be|gets?|becomes?)\b")
 _COMPLAINT = re.compile(
-    r"\b(?:too(?!$)|rather(?! than)|quite|looks?|seems?|strikes?|feels?|appears?|boring|odd|ugly|missing|lacks?|dull|wrong"
-    r"|bothers?|dislike|hate|don't|doesn't|isn't|aren't|wasn't|fighting|stark|was|were|had|always|used to|resembles)\b"
+    r"\b(?:too(?!$)|rather(?! than)|quite|looks?|seems?|strikes?|feels?|appears?|boring|odd|ugly|missing"
+    r"|lacks?|dull|wrong"
+    r"|bothers?|dislike|hate|don't|doesn't|isn't|aren't|wasn't|fighting|stark|nonsense|gibberish"
+    r"|stealing|distracting|nonsense|gibberish|stealing|distracting|not|was|were|had|always"
+    r"|used to|resembles)\b"
 )
+_NAMES = frozenset(("thing", "part", "scene"))
 _DESCRIBED = frozenset(("colour", "light", "size", "praise"))
 
 
@@ -68,15 +86,19 @@ def _says(part: str, first: bool, added: bool) -> bool:
         word.kind in _DESCRIBED or (not word.kind and len(word.text) > 5 and word.text.endswith("er"))
         for word in rest
     ]
-    if re.match(r"(?:i|we)(?:'d| would| should)? (?:rather|like|prefer|want|need|love)\b", text):
+    if re.match(r"(?:i|we)(?:'d| would| should)? (?:rather|like|prefer|want|need|love|lose|have)\b", text):
         return True
     if _BESIDES.match(" ".join(word.text for word in words)) or _BESIDES.match(text):
-        return start in ("only", "both", "half", "each") and any(named)
+        return (added and start == "with") or (start in ("only", "both", "half", "each") and any(named))
     if start in _VERBS and len(rest) > 1:
         return True
     if _WISH.search(" ".join(texts[1:])):
         return True
-    if _COMPLAINT.search(text) and not start in _AMOUNT:
+    if re.search(
+        r"\bso (?:please |do |just |let's )?(?:make|give|mute|halve|put|add|remove|let|take|change)\b", text
+    ):
+        return True
+    if _COMPLAINT.search(text) and start not in _AMOUNT:
         return False
     if re.match(r"(?:it|he|she|they|this|that|there|it's|he's|she's|they're|he'll|she'll|it'll)$", start):
         return first
@@ -89,8 +111,36 @@ def _says(part: str, first: bool, added: bool) -> bool:
     return True
 
 
+_MENDS = re.compile(r"^\W*(?:(?:so|please|just|and) )*\w+ (?:it|them|that|him|her)\b", re.I)
+_STATES = re.compile(
+    r"^(?!.*\b(?:should|could|must|needs?|wants?)\b)[^.;]*?(?:'s|'re|\bis|\bare|\blooks?|\btoo)\b", re.I
+)
+
+
+def _between_pairs(said: str) -> list[int]:
+    """Return where pairs of a name and a description meet, with nothing between: "door yellow roof red"."""
+    found = [
+        (match.start(), words[0].kind)
+        for match in re.finditer(r"[\w'-]+", said)
+        if (words := read_words(plain(match[0])))
+    ]
+    if not 4 <= len(found) <= 7 or found[0][1] not in _NAMES or found[-1][1] not in _DESCRIBED:
+        return []
+    return [
+        at
+        for (_, before), (at, kind) in zip(found, found[1:], strict=False)
+        if before in _DESCRIBED and kind in _NAMES
+    ]
+
+
 def cut_changes(said: str) -> tuple[str, ...]:
-    """Return the changes that a sentence asks for, each in the words of ``said``."""
+    """Return the changes that a sentence asks for, each in the words of ``said``; a long text is one."""
+    if len(said) > READ:
+        return (said.strip(" ,.;:!?"),)
+    said = said.strip()
+    if pairs := _between_pairs(said):
+        ends = [*pairs[: MAX_CHANGES - 1], len(said)]
+        return tuple(said[a:b].strip(" ,.;!") for a, b in zip((0, *ends), ends, strict=False))
     found = [match for match in _BETWEEN.finditer(said) if match.start() > 0 and match.end() < len(said)]
     groups: list[tuple[int, int, bool]] = []  # begin, end, whether it is a change
     begin, mark = 0, ""
@@ -98,8 +148,11 @@ def cut_changes(said: str) -> tuple[str, ...]:
         end = match.start() if match else len(said)
         part = said[begin:end]
         if part.strip(" ,.;:!?"):
-            change = _says(part, not groups, bool(re.search(r"and|&|\+|plus|\bn\b", mark)))
-            if groups and (not change or not groups[-1][2] or _is_pair(said[: groups[-1][1]], mark, part)):
+            change = _says(part, not groups, bool(re.search(r"and|nd|&|\+|plus|\bn\b", mark)))
+            # "the snow is too heavy, halve it" is one change
+            mends = groups and _MENDS.match(part) and _STATES.search(said[groups[-1][0] : groups[-1][1]])
+            belongs = mends or not change or not groups[-1:] or not groups[-1][2]
+            if groups and (belongs or _is_pair(said[: groups[-1][1]], mark, part)):
                 last = groups.pop()
                 groups.append((last[0], end, change or last[2]))
             else:
@@ -123,6 +176,8 @@ def _is_pair(left: str, mark: str, right: str) -> bool:
         and not any(w.kind in ("thing", "part", "scene") for w in before)
     ):
         return True
+    if after[0].kind == before[-1].kind == "thing" and len(before) > 3 and "," not in mark:
+        return before[-2].text not in ("a", "an", "the", "some", "his", "her", "two")
     if "," in mark or len(after) == 1:
         return len(after) == 1 and kinds[0] == kinds[1] and "+" not in mark
     return (

@@ -1,12 +1,13 @@
 """What a sentence says by patterns: cues for each kind, which picture, which sides, how it is cut.
 
 Nothing here decides a kind alone: ``studio.talk.decide`` weighs the cues with what was learned. All patterns
-are read on at most ``READ`` characters.
+read a ``plain`` text, which is short.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from core.talk import MAX_PICTURES, Picture, Side, State
@@ -23,7 +24,8 @@ ORDINALS = {
     **dict.fromkeys(("4", "4th", "fourth", "four", "last", "lower right", "bottom right", "d", "iv"), 4),
 }
 _PLACE_OF_FOUR = re.compile(
-    r"\b((?:top|upper|bottom|lower)[ -](?:left|right)|left (?:top|bottom)|right top)(?:[ -]hand)?\b"
+    r"\b((?:top|upper|bottom|lower)[ -](?:left|right)|(?:left|right|down|up) (?:top|bottom|above|below"
+    r"|up|down|left|right))(?:[ -]hand)?\b"
 )
 _NUMBER_OF_FOUR = re.compile(
     r"(?:\b(?:u|nr|no|num|number|numero|option|picture|pic|image|version|candidate)|#)[ .:]*#?"
@@ -32,10 +34,12 @@ _NUMBER_OF_FOUR = re.compile(
 _ORDINAL_OF_FOUR = re.compile(
     r"\b(first|second|third|fourth|1st|2nd|3rd|4th|last)\b(?! (?:time|thing|of all|but))"
 )
-_BARE_OF_FOUR = re.compile(
-    r"^\W*(?:(?:i|we|let's|lets|ok|okay|hm+|ooh?|oh|no|yes|go|gotta|be|it's|its|think|say|like|love|take|took|choose|chose"
-    r"|pick|want|use|using|keep|with|for|on|continue|have|i'll|we'll|i'd|definitely|probably|maybe|the|and|going|w/?"
-    r"|finally|please|def)\b\W*)*([1-4]|one|two|three|four|uno|dos|[a-d])\b(?! more| other| new| of (?:them|these))"
+_CHOOSES = frozenset(
+    "i we let's lets ok okay hm hmm oh ooh no yes go gotta be it it's its think say like love take took"
+    " choose chose pick"
+    " want use using keep with for on continue have i'll we'll i'd definitely probably maybe the and"
+    " going gonna w finally"
+    " please def my his her run stay".split()
 )
 _PICTURE = r"(?:picture|pic|image|img|version|drawing|render|result|frame|try|attempt|variant|variation)s?"
 _OF_NUMBER = re.compile(
@@ -44,8 +48,11 @@ _OF_NUMBER = re.compile(
 )
 _FIRST = re.compile(
     r"\b(?:very first|original|initial|at the (?:start|beginning)|the beginning|where we (?:started|began)"
-    r"|(?:i|we) (?:started|began) with|(?:first|1st) (?:one|go|take|attempt|description|result|version|picture|pic|try|attempt|lot|ones|set|batch|draft|state|form)"
-    r"|the first(?= (?:again|please|pls|was|were|with|without|but|in|at|of|,)|[,.!]|$)|off the first|from the first|how(?:'d| did)? it (?:start|look)|(?:very )?outset|square one|starting point|og)\b"
+    r"|(?:i|we) (?:started|began) with|(?:first|1st) (?:one|go|round|take|attempt|description|result|version"
+    r"|picture|pic|try|attempt|lot|ones|set|batch|draft|state|form)"
+    r"|the first(?= (?:again|please|pls|was|were|with|without|but|in|at|of|,)|[,.!]|$)|off the first"
+    r"|from the first|how(?:'d| did)? it (?:start|look)|(?:very )?outset|start (?:one|position|picture"
+    r"|state)|square one|starting point|og)\b"
 )
 NUMBERS = {
     w: n
@@ -164,9 +171,11 @@ CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "draw",
-            r"^(?:\W*(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine|"
-            r"aight|alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|"
-            r"for)\b\W*)*(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b",
+            r"^\W*(?:(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine"
+            r"|aight|"
+            r"alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|for|thanks"
+            r"|pls)\b[^\w']*)*"
+            r"(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b",
         ),
         (
             "new",
@@ -188,13 +197,6 @@ CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"export|save (?:it|this|that)|copyright|sell|language|mute|kick|privacy|everyone|copies)\b",
         ),
         (
-            "vague",
-            r"^(?:\W|a bit|a little|much|hmm*|hm|um|make|it|be|can|could|you|still|needs?|more|do|"
-            r"something|somehow|please|just|idk|the|one|i|want)*(?:better|nicer|more|different|"
-            r"differently|pop|oomph|improve(?:d)?|fix(?: it)?|special|good|cooler|prettier|thing|other|"
-            r"that|stuff|something)?(?:\s(?:it|please|pls|one|thing|somehow))*\W*$",
-        ),
-        (
             "change",
             r"\b(?:make|change|turn|replace|swap|switch|add|remove|put|instead|give|should|needs?|colou?r|"
             r"paint|get rid|take (?:away|out|off)|with|without|no more|rather|lose|drop|ditch|kill|become|"
@@ -212,14 +214,29 @@ CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 _FOREIGN = frozenset(
-    "der die das ein eine einen einem einer und ist nicht mit auf im den dem mir ich du bitte kannst mach mache zeig wie"
-    " was wo für von zum zur noch mehr ohne dann aber auch sehr soll hätte gern kein keine el la los las un una unos con"
-    " por favor que está en del al más haz pon quiero mi tu sin le les une et dans avec sur pas je il elle plus fais mets"
-    " s'il vous te du des est sont où combien o os um uma com no na mais faça quero meu sem não por para il lo gli di che"
-    " per più fai metti sono het een van niet maar zijn voor w z nie jest proszę bez puedes quita dibuja dibújame pinta"
-    " dessine enlève disegna togli desenhe coloca qual quantos cuántas combien wieviele viele nochmal zurück größer bild"
+    "der die das ein eine einen einem einer und ist nicht mit auf im den dem mir ich du bitte kannst"
+    " mach mache zeig wie"
+    " was wo für von zum zur noch mehr ohne dann aber auch sehr soll hätte gern kein keine el la los las"
+    " un una unos con"
+    " por favor que está en del al más haz pon quiero mi tu sin le les une et dans avec sur pas je il"
+    " elle plus fais mets"
+    " s'il vous te du des est sont où combien o os um uma com no na mais faça quero meu sem não por para"
+    " il lo gli di che"
+    " per più fai metti sono het een van niet maar zijn voor w z nie jest proszę bez puedes quita dibuja"
+    " dibújame pinta"
+    " dessine enlève disegna togli desenhe coloca qual quantos cuántas combien wieviele viele nochmal"
+    " zurück größer bild"
     " oben links rechts kleiner noche cielo fondo imagen encore image ça très otra vez".split()
 ) - frozenset("die no in on was also an as me plus image la for il lo o w z con van".split())
+
+
+_VAGUE = frozenset(
+    "a bit little much hmm hm um uh er make it be can could you still need needs more do something"
+    " somehow please just"
+    " idk the one i want better nicer different differently pop oomph improve improved fix special good"
+    " cooler prettier"
+    " thing other that stuff pls this not right bad too less some way no nope meh ok and now so yes".split()
+)
 
 
 def foreign_share(text: str) -> float:
@@ -227,7 +244,7 @@ def foreign_share(text: str) -> float:
     letters = [letter for letter in text if letter.isalpha()]
     if letters and sum(letter > "\u024f" for letter in letters) > len(letters) / 2:
         return 1.0
-    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text[:READ])
+    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text)
     strange = sum(word in _FOREIGN or any(letter > "\x7f" for letter in word) for word in words)
     english = sum(word in WEAK or bool(kind_of(word)) for word in words if word not in _FOREIGN)
     return strange / (strange + english) if strange else 0.0
@@ -235,8 +252,8 @@ def foreign_share(text: str) -> float:
 
 def cues(text: str) -> list[str]:
     """Return the names of the cues in a ``plain`` text."""
-    read = text if len(text) <= READ else text[: READ - 80] + " " + text[-80:]
-    return [name for name, pattern in CUES if pattern.search(read)]
+    found = [name for name, pattern in CUES if pattern.search(text)]
+    return [*found, "vague"] if set(re.findall(r"[a-z']+", text)) <= _VAGUE else found
 
 
 _GONE = re.compile(
@@ -245,16 +262,18 @@ _GONE = re.compile(
     r"|\b(?:swap|replace|switch|exchange)\s+((?:\w+[ -]?){1,3}?)\s*\b(?:for|with|by|to|4)\b"
     r"|\b((?:\w+ ){1,2}?)(?:off|gone|away|out)(?=\s*(?:$|[,.;!]))"
 )
+WORDS = 120  # characters that are read of what made a picture
 _REPLACED = ("colour", "scene", "style")  # of these a picture has one, which a later one takes the place of
 
 
+@lru_cache(maxsize=4)  # asked several times for a sentence
 def believed(state: State) -> dict[int, frozenset[str]]:
     """Return what each picture is believed to show: what its words and those before it name, less what they
     took away or put something else in the place of."""
     found: dict[int, frozenset[str]] = {}
     for one in state.pictures:
         has = set(found.get(one.before, ())) if one.before is not None else set()
-        text = plain(one.words)
+        text = plain(one.words[:WORDS])
         if one.kind == "change":
             kinds = {word.kind for word in read_words(text)} & set(_REPLACED)
             has -= {thing for thing in has if kind_of(thing) in kinds}
@@ -271,27 +290,6 @@ def shown(state: State) -> Picture | None:
     return None if number is None else state.picture(number)
 
 
-def situation(text: str, state: State) -> list[str]:
-    """Return what a sentence meets: its cues, and what the conversation is at."""
-    found = [f"cue {name}" for name in cues(text)]
-    if share := foreign_share(text):
-        found.append("cue foreign" if share > 0.45 else "some foreign")
-    here = shown(state)
-    if here is None:
-        return [*found, "none"]
-    found.append("grid" if here.count > 1 and here.index is None else "picked" if here.count > 1 else "one")
-    found.append(f"shown {here.kind}")
-    found += (
-        ["asked"] * state.asked + ["undo"] * (state.undo is not None) + ["redo"] * (state.redo is not None)
-    )
-    named, known = things_in(text), believed(state)
-    here_known = known.get(here.number, frozenset())
-    older = frozenset().union(*known.values()) - here_known
-    found += ["names shown"] * bool(named & here_known) + ["names older"] * bool(named & older)
-    found += ["names new"] * bool(named - here_known - older) + ["names nothing"] * (not named)
-    return found
-
-
 def numbered_picture(text: str, state: State) -> int | None:
     """Return the number of the picture that a number in a text names: "picture 2", "the very first"."""
     numbers = {one.number for one in state.pictures}
@@ -304,32 +302,50 @@ def numbered_picture(text: str, state: State) -> int | None:
     return None
 
 
+def _corner(text: str) -> int:
+    low = re.search(r"bottom|lower|below|down", text) is not None
+    return 1 + 2 * low + ("right" in text)
+
+
 def grid_index(text: str) -> int | None:
     """Return which of four a text names, None where it names none."""
-    for pattern in (_NUMBER_OF_FOUR, _PLACE_OF_FOUR, _ORDINAL_OF_FOUR, _BARE_OF_FOUR):
+    text = " ".join(word.text for word in read_words(text.replace("#", "number ")))
+    for pattern in (_NUMBER_OF_FOUR, _PLACE_OF_FOUR, _ORDINAL_OF_FOUR):
         if found := pattern.search(text):
-            return ORDINALS[found[1].replace("-", " ")]
-    return None
+            return ORDINALS.get(found[1].replace("-", " ")) or _corner(found[1])
+    words = re.findall(r"[a-z']+|\d+", text)
+    first = next((at for at, word in enumerate(words) if word not in _CHOOSES), len(words))
+    if first == len(words) or words[first + 1 : first + 2] in (["more"], ["other"], ["others"], ["new"]):
+        return None
+    return ORDINALS.get(words[first]) or (
+        ORDINALS.get(words[-1]) if len(words) < 5 and words[-1] != "one" else None
+    )
 
 
 _NAMED = re.compile(
-    r"\bthe (?:one|version|picture|pic|image|drawing|clip|video) (?:with|of|in|at|on|where|that|from|which)\b([^,.;:]*)"
+    r"\bthe (?:one|version|picture|pic|image|drawing|clip|video) (?:with|of|in|at|on|where|that|from"
+    r"|which)\b([^,.;:]*)"
     rf"|\b(?:the|in|on|of|from|to|that)\s+([\w' -]{{2,40}}?)\s+(?:one|ones|version|{_PICTURE})\b"
 )
 _WITHOUT = re.compile(r"\b(?:without|no|minus|w/o|wasn't|not)\b([^,.;]*)")
 _BEFORE = re.compile(
-    r"\bbefore (?:the|that|we|i|you|it|he|she|my|our|adding|any|all)\b(?: (?:added|put|made|got|came|did|had))?([^,.;:]*)"
+    r"\bbefore (?:the|that|we|i|you|it|he|she|my|our|adding|any|all)\b(?: (?:added|put|made|got|came|did"
+    r"|had))?([^,.;:]*)"
 )
 _STILL = re.compile(
-    r"\b(?:still|stands still|not moving|motionless|without (?:the |any )?(?:mov\w*|anim\w*|motion|wiggl\w*)|no movement"
-    r"|fr(?:ee|o)ze\w*|not the (?:clip|video)|before the (?:clip|video|anim\w*|danc\w*)|(?:was|were)n't moving"
+    r"\b(?:still|stands still|not moving|motionless|without (?:the |any )?(?:mov\w*|anim\w*|motion"
+    r"|wiggl\w*)|no movement"
+    r"|fr(?:ee|o)ze\w*|not the (?:clip|video)|before the (?:clip|video|anim\w*|danc\w*)|(?:was"
+    r"|were)n't moving"
     r"|stop (?:it |the )?mov\w*|just the picture|the picture again)\b"
 )
 _TWICE = re.compile(
-    r"\b(?:(?:two|2) (?:steps?|changes|times)|back (?:two|twice)|undo (?:the last )?(?:two|twice|both)|twice)\b"
+    r"\b(?:(?:two|2) (?:steps?|changes|times)|back (?:two|twice)|undo (?:the last )?(?:two|twice|both)"
+    r"|twice)\b"
 )
 _REDO = re.compile(
-    r"\b(?:redo|forward again|forward|put (?:it|that|them|him|her) (?:back|on)|after all|changed (?:my|her|his) mind"
+    r"\b(?:redo|forward again|forward|put (?:it|that|them|him|her) (?:back|on)|after all|changed (?:my"
+    r"|her|his) mind"
     r"|bring (?:it|that) back|again)\b"
 )
 
@@ -339,7 +355,7 @@ def picture_before(text: str, state: State) -> int | None:
     for phrase in _BEFORE.findall(text):
         named = things_in(phrase)
         for one in reversed(state.pictures):
-            if one.before is not None and named & things_in(plain(one.words)):
+            if one.before is not None and named & things_in(plain(one.words[:WORDS])):
                 return one.before
     return None
 
@@ -375,6 +391,11 @@ def picture_with(phrase: str, state: State) -> int | None:
 
 def named_picture(text: str, state: State) -> int | None:
     """Return the picture that a text names beside "it": by its number, or by what is in it."""
+    mended = " ".join(word.text for word in read_words(text))
+    return _named(text, state) or (_named(mended, state) if mended != text else None)
+
+
+def _named(text: str, state: State) -> int | None:
     if (number := numbered_picture(text, state)) is not None:
         return number
     if (number := picture_before(text, state)) or (number := still_before(text, state)):
@@ -409,7 +430,8 @@ def sides_of(text: str) -> tuple[Side, ...]:
     found: list[Side] = []
     if (
         re.search(
-            r"\b(?:all (?:around|round|sides)|every side|everywhere|both sides|all four|zoom\w* out|pull back|surround\w*)\b",
+            r"\b(?:all (?:around|round|sides)|every side|everywhere|both sides|all four|zoom\w* out"
+            r"|pull back|surround\w*)\b",
             text,
         )
         and "both" not in text
@@ -437,30 +459,44 @@ def is_open_grid(one: Picture) -> bool:
     return one.count > 1 and one.index is None
 
 
-_SEVERAL = re.compile(
-    rf"\b(?:of|from|in|into|with|and|to|{_PICTURE}|number|#)\s+(?:{_PICTURE}\s+|number\s+|#)?([1-9]\d?)\b(?! ?(?:px|%|x|times))"
+_TAKEN = re.compile(
+    rf"\b(?:the|an?|that|his|her|my) [\w' -]+? (?:of|from|in) (?:{_PICTURE} |number |no\.? |#)?([1-9]\d?)\b"
 )
 
 
+def takes_from_another(text: str, state: State) -> bool:
+    """Whether a text puts something of one picture into another."""
+    here = shown(state)
+    return here is not None and not state.sent and len(pictures_of(text, state, here)) > 1
+
+
 def pictures_of(text: str, state: State, here: Picture) -> tuple[int, ...]:
-    """Return the pictures that a text is about, the one that is worked on first."""
+    """Return the pictures that a text is about, the one that is worked on first: "the cat of 2 next to the
+    house" is about what is shown and 2."""
     if len(state.sent) > 1:
         return state.sent[:MAX_PICTURES]
-    known = {one.number for one in state.pictures}
     if re.search(r"\b(?:put|place|add|set|insert|bring|take|copy|use|combine|merge|swap|give)\b", text):
-        named = [int(number) for number in _SEVERAL.findall(text) if int(number) in known]
-        others = [number for number in dict.fromkeys(named) if number != here.number]
-        if others and re.search(rf"\b(?:of|from|in)\s+(?:{_PICTURE}\s+|number\s+|#)?{others[-1]}\b", text):
-            if re.search(r"\b(?:the|a|an|that|his|her|my) [\w' -]+? (?:of|from) ", text):
-                first = [number for number in named if number not in others[:1]] if len(others) > 1 else []
-                return tuple(dict.fromkeys((*(first[:1] or (here.number,)), *others)))[:MAX_PICTURES]
+        known = {one.number for one in state.pictures}
+        named = [number for found in _TAKEN.findall(text) if (number := int(found)) in known]
+        if len(named) > 1:
+            return tuple(dict.fromkeys((named[-1], *named)))[:MAX_PICTURES]
+        if named and named[0] != here.number and _BESIDE.search(text):
+            return here.number, named[0]
     return (named_picture(text, state) or here.number,)
+
+
+_BESIDE = re.compile(
+    r"\b(?:next to|beside|behind|before|above|below|under|over|near|on|onto|into|between|instead|here"
+    r"|to this|with|left"
+    r"|right)\b"
+)
 
 
 def factor_of(text: str) -> Literal[2, 4]:
     """Return how many times as wide a text wants a picture."""
     largest = re.search(
-        r"\b(?:4 ?x|x ?4|[48]k|uhd|four times|times four|quadruple|400 ?%|max\w*|poster|huge|biggest|as (?:big|large)"
+        r"\b(?:4 ?x|x ?4|[48]k|uhd|four times|times four|quadruple|400 ?%|max\w*|poster|huge|biggest"
+        r"|as (?:big|large)"
         r" as|billboard|a[012]|full size|supersize|enormous|giant|massive|\d{4,5} ?(?:px|pixels|x))",
         text,
     )
@@ -470,8 +506,10 @@ def factor_of(text: str) -> Literal[2, 4]:
 def motion_of(text: str) -> Literal["low", "high"]:
     """Return how much a text wants to move."""
     lively = re.search(
-        r"\b(?:fast\w*|quick\w*|wild\w*|crazy|explo\w*|burst\w*|rac(?:e|es|ing)|danc\w+|jump\w*|leap\w*|sprint\w*|crash\w*"
-        r"|storm\w*|fight\w*|lots? of (?:motion|movement)|dramatic\w*|high motion|whoosh|zoom\w*|run(?:s|ning)?|gallop\w*)\b",
+        r"\b(?:fast\w*|quick\w*|wild\w*|crazy|explo\w*|burst\w*|rac(?:e|es|ing)|danc\w+|jump\w*|leap\w*"
+        r"|sprint\w*|crash\w*"
+        r"|storm\w*|fight\w*|lots? of (?:motion|movement)|dramatic\w*|high motion|whoosh|zoom\w*|run(?:s"
+        r"|ning)?|gallop\w*)\b",
         text,
     )
     return (
@@ -481,27 +519,33 @@ def motion_of(text: str) -> Literal["low", "high"]:
     )
 
 
-def asks_closely(text: str) -> bool:
-    """Whether a text asks to look closely at what is drawn."""
-    return bool(
-        re.search(
-            r"--think\b|\b(?:look (?:very )?closely|think (?:hard\w*|carefully|it through)|take your time|be careful"
-            r"|double[ -]check|check (?:it )?carefully|pay attention|get it exactly right)\b",
-            text,
-        )
-    )
+_CLOSELY = (
+    r"(?:--think|(?:and |please )?(?:look (?:very )?closely|think (?:hard\w*|carefully"
+    r"|it through)|take your time"
+    r"|be careful|double[ -]check|check (?:it )?carefully|pay attention|get it exactly right))"
+)
+_CLOSELY_EDGE = re.compile(rf"^\W*{_CLOSELY}\b[\s:,.;]*|[\s:,.;]*{_CLOSELY}\W*$", re.I)
+
+
+def without_closely(said: str) -> tuple[str, bool]:
+    """Return a sentence without what only asks to look closely, and whether it asks for that."""
+    rest = _CLOSELY_EDGE.sub("", said)
+    return (rest, True) if rest and rest != said else (said, bool(re.search(_CLOSELY, said, re.I)))
 
 
 _CUT_THING = (
     re.compile(
-        r"\b(?:only|just|cut(?:ting)?(?: out)?|isolate|extract|free|lift|snip|separate|crop|clip|take|need|want|keep|have)"
+        r"\b(?:only|just|cut(?:ting)?(?: out)?|isolate|extract|free|lift|snip|separate|crop|clip|take"
+        r"|need|want|keep|have)"
         r"(?: out)? (?:the|that|this|my|his|her|our|a) ([a-z][\w'-]*(?: [a-z][\w'-]*)?)"
     ),
     re.compile(
-        r"\b(?:cut-?out of|sticker of|png of|all but|everything but|except) (?:the|that|my|just the)? ?([a-z][\w'-]*)"
+        r"\b(?:cut-?out of|sticker of|png of|all but|everything but|except) (?:the|that|my"
+        r"|just the)? ?([a-z][\w'-]*)"
     ),
     re.compile(
-        r"^\W*(?:the |just |only )?([a-z][\w'-]*) (?:by itself|alone|solo|only|on its own|cut ?out|without|w/o|no)\b"
+        r"^\W*(?:the |just |only )?([a-z][\w'-]*) (?:by itself|alone|solo|only|on its own|cut ?out"
+        r"|without|w/o|no)\b"
     ),
 )
 
@@ -559,15 +603,20 @@ def is_bare_thing(text: str) -> bool:
 
 
 _DRAW = re.compile(
-    r"^.{0,90}?\b(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|produce|make|do|show|give|get)\b"
-    r"(?:\s+(?:for\s+)?(?:me|us|my \w+))?(?:\s+(?:a|an|the|another|one more)\s+(?:new\s+)?(?:picture|drawing|image|painting"
+    r"^.{0,90}?\b(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|produce|make|do"
+    r"|show|give|get)\b"
+    r"(?:\s+(?:for\s+)?(?:me|us|my \w+))?(?:\s+(?:a|an|the|another|one more)\s+(?:new\s+)?(?:picture"
+    r"|drawing|image|painting"
     r"|illustration|sketch)\s+(?:of|with))?\s+(?=\S+\s*\S)",
     re.I,
 )
 _WISH = re.compile(
-    r"^\W*(?:(?:hi|hello|hey|ok(?:ay)?|now|so|well|and|then|next|thanks|great|please|yo|k|good (?:morning|evening|day))\b\W*)*"
-    r"(?:(?:i(?:'d| would)? (?:want|need|like|love)(?: to (?:see|have))?|can i (?:have|get)|could i have|how about|let's see"
-    r"|as (?:the )?next picture|next(?: up| one)?|new (?:one|picture|pic)|another picture|something else|fresh start"
+    r"^\W*(?:(?:hi|hello|hey|ok(?:ay)?|now|so|well|and|then|next|thanks|great|please|yo|k"
+    r"|good (?:morning|evening|day))\b\W*)*"
+    r"(?:(?:i(?:'d| would)? (?:want|need|like|love)(?: to (?:see|have))?|can i (?:have|get)|could i have"
+    r"|how about|let's see"
+    r"|as (?:the )?next picture|next(?: up| one)?|new (?:one|picture|pic)|another picture|something else"
+    r"|fresh start"
     r"|start over with|a (?:picture|drawing|image|painting) of|/imagine)\b[\s:,.]*)?",
     re.I,
 )
@@ -588,16 +637,25 @@ def drawn_words(said: str) -> str:
 
 
 _SOUGHT = re.compile(
-    r"\b(?:of|with|named|called|about|showing|find|search(?: for)?|look(?:ing)? (?:for|up)|lookup|where(?:'s| is| are|s)|pull up"
+    r"\b(?:of|with|named|called|about|showing|find|search(?: for)?|look(?:ing)? (?:for|up)|lookup"
+    r"|where(?:'s| is| are|s)|pull up"
     r"|dig (?:out|up)|show me|show|list|fetch|locate|retrieve|any|all)\s+(?!(?:me|it|them|for)\b)([^.?!]+)",
     re.I,
 )
-_NOT_SOUGHT = re.compile(
-    r"\b(?:(?:all|of|the|my|our|me|any|old|older|other|earlier|previous|every|that|those|ones?|pictures?|pics?|images?|drawings?"
-    r"|paintings?|photos?)\s+)+(?:(?:with|of|that have|showing)\s+)?(?:(?:an?|the)\s+)?|\b(?:i|we|you) (?:made|did|drew|had|have"
-    r"|painted|generated|asked)\b.*$|\b(?:from|in|at|last|since|a|some|this)?\s*(?:last|this|yesterday|week|month|ago|earlier|before"
-    r"|(?:in )?(?:january|february|march|april|may|june|july|august|september|october|november|december|spring|summer|autumn"
-    r"|winter))\b.*$",
+_BEFORE_SOUGHT = re.compile(
+    r"^(?:(?:all|of|the|my|our|me|any|old|older|other|earlier|previous|every|that|those|ones?|pictures?"
+    r"|pics?|images?"
+    r"|drawings?|paintings?|photos?|for|an?|with|have|showing)\s+)+",
+    re.I,
+)
+_AFTER_SOUGHT = re.compile(
+    r"\s+(?:(?:that |which )?(?:i|we|you) (?:made|did|drew|had|have|painted|generated|asked)|(?:from "
+    r"|in |at |since )?"
+    r"(?:last|this|yesterday|(?:a|some) (?:week|month|year|day)s?|weeks|months|january|february|march"
+    r"|april|may|june|july"
+    r"|august|september|october|november|december|spring|summer|autumn|winter|christmas|easter)|a while"
+    r"|ages ago|once"
+    r"|before|earlier)\b.*$",
     re.I,
 )
 
@@ -605,27 +663,28 @@ _NOT_SOUGHT = re.compile(
 def sought_words(said: str) -> str:
     """Return what is looked for among pictures, or the whole sentence where that can't be told."""
     found = _SOUGHT.search(said)
-    words = found[1] if found else said
-    words = _NOT_SOUGHT.sub("", f"{words} ", count=2)
-    words = _END.sub("", words).strip(" ,.?!")
-    words = re.sub(r"^(?:an?|the|my|for)\s+", "", words, flags=re.I)
+    words = _AFTER_SOUGHT.sub("", found[1] if found else said)
+    words = _BEFORE_SOUGHT.sub("", _END.sub("", words).strip(" ,.?!"))
     return words if len(words) > 2 else said
 
 
-_ONLY_MOVE = re.compile(
-    r"^\W*(?:(?:please|pls|now|can|could|you|and|ok|then|let's|make|have|turn|bring|do|as|a|an|me|into|to|of|it|this|that|the"
-    r"|one|picture|whole|thing|short|little|animate\w*|anim|video|gif|clip|movie|film|move|moving|mov|life|motion|come"
-    r"|alive|with|some|movement|in|version|plz|image|gimme|give|want|i|we|as|make)\b\W*)+$"
+_ONLY_MOVE = frozenset(
+    "please pls now can could you and ok then let's make have turn bring do as a an me into to of it"
+    " this that the one"
+    " picture whole thing short little animate animated animation anim video gif clip movie film move"
+    " moving mov life"
+    " motion come alive with some movement in version plz image gimme give want i we".split()
 )
 
 
 def moving_words(said: str) -> str:
     """Return what a video shows, "" where a text only asks for one."""
-    return "" if _ONLY_MOVE.match(plain(said)) else said
+    return "" if set(re.findall(r"[\w']+", plain(said))) <= _ONLY_MOVE else said
 
 
 _STEP = re.compile(
-    r"[,;.]?\s*\b(?:and\s+)?(?:then|after that|afterwards)\b[,\s]*|[,;]?\s+and\s+(?=(?:animate|upscale|film|enlarge"
+    r"[,;.]?\s*\b(?:and\s+)?(?:then|after that|afterwards)\b[,\s]*|[,;]?\s+and\s+(?=(?:animate|upscale"
+    r"|film|enlarge"
     r"|cut (?:it|the \w+) out|make it move|zoom out|turn it into a (?:video|gif|clip))\b)",
     re.I,
 )

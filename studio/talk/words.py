@@ -16,11 +16,16 @@ from typing import NamedTuple
 READ = 400  # characters that are read of a sentence; a longer one is a prompt
 TOKEN = re.compile(r"--[a-z]+|[a-z]+(?:['-][a-z]+)*|\d+(?:[.:x]\d+)*|[?!.,;:+&=/>→]")
 WEAK = frozenset(
-    "a an the this that these those it its is are was were be been am i i'd i'm me my mine you your u we us our he"
-    " him his she her they them their to of on in at by for from with without and or but so as no not than then"
-    " now please pls plz can could would should will shall may might do does did done have has had just only too"
-    " also again back one ones more most less some any all there here what which where who how why when if into"
-    " out up down over off very really quite rather like want need make put let go get give take show see look"
+    "a an the this that these those it its is are was were be been am i i'd i'm me my mine you your u we"
+    " us our he"
+    " him his she her they them their to of on in at by for from with without and or but so as no not"
+    " than then"
+    " now please pls plz can could would should will shall may might do does did done have has had just"
+    " only too"
+    " also again back one ones more most less some any all there here what which where who how why when"
+    " if into"
+    " out up down over off very really quite rather like want need make put let go get give take show"
+    " see look"
     " picture pic image version first second third last next new old other another before after still".split()
 )
 
@@ -43,19 +48,20 @@ class _Vocabulary(NamedTuple):
 @cache
 def _vocabulary() -> _Vocabulary:
     stored = json.loads(files("studio.talk").joinpath("words.json").read_text("utf-8"))
-    kinds = {word: kind for kind, words in stored["kinds"].items() for word in words}
+    kinds = {word: kind for kind, words in stored["kinds"].items() for word in words.split()}
+    common = stored["common"].split()
     near: dict[str, str] = {}
-    for word in sorted((*kinds, *stored["common"]), key=len):
-        for form in _slips(word) if len(word) > 4 else ():
+    for word in sorted((*kinds, *common), key=len):
+        for form in _slips(word) if len(word) > 3 else ():
             near.setdefault(form, word)
-    for word in stored["common"]:
+    for word in common:
         kinds.setdefault(word, "")
-    return _Vocabulary(kinds, stored["same"], frozenset(stored["moves"]), near)
+    return _Vocabulary(kinds, stored["same"], frozenset(stored["moves"].split()), near)
 
 
 def _slips(word: str) -> Iterator[str]:
     yield word[0] + "".join(sorted(word[1:]))
-    for at in range(1, len(word)):
+    for at in range(1, len(word)) if len(word) > 4 else ():
         yield word[:at] + word[at + 1 :]
 
 
@@ -101,7 +107,10 @@ def form_of_moving(word: str) -> str:
 
 
 def plain(said: str) -> str:
-    """Return what was said in small letters, with plain quotes and single spaces."""
+    """Return what was said in small letters, with plain quotes and single spaces; of a long text its
+    beginning and its end."""
+    if len(said) > READ:
+        said = f"{said[: READ - 80]} {said[-79:]}"
     text = said.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"').lower()
     return " ".join(text.split())
 

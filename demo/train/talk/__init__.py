@@ -1,1 +1,1 @@
-"""What people say to a studio: sentences of several writers, and the training of the small part that reads them."""
+"""What people say to a studio: conversations of several writers, and what is learned from them."""

@@ -1,0 +1,51 @@
+"""What the studio has learned of how people talk: from these sentences, small, and the same again."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.talk import KINDS
+from demo import world
+from demo.train.talk import __main__ as training
+from demo.train.talk import corpora
+from studio import talk
+from studio.talk.classifier import pack, stored_weights, unpack
+from studio.talk.words import kind_of
+
+
+def test_the_weights_were_learned_from_the_sentences_as_they_are() -> None:
+    assert stored_weights("kinds", len(KINDS)).learned_from == corpora.digest(), (
+        "run `python -m demo.train.talk words`, then `python -m demo.train.talk train`"
+    )
+
+
+def test_the_weights_are_small_and_read_as_they_were_written() -> None:
+    weights = stored_weights("kinds", len(KINDS))
+    assert len(pack(weights)) <= 200_000
+    assert unpack(pack(weights), len(KINDS)) == weights
+
+
+def test_the_words_of_the_demo_have_their_class() -> None:
+    for kind, table in (("thing", world.OBJECT_WORDS), ("colour", world.COLOUR_WORDS)):
+        for word in {word for words in table.values() for word in words if " " not in word}:
+            assert kind_of(word) in (kind, "colour", "thing"), word
+
+
+def test_every_sentence_of_the_writers_has_a_kind_and_a_picture_that_is_there() -> None:
+    for dialogues in corpora.read_writers().values():
+        for dialogue in dialogues:
+            for turn, state in corpora.with_states(dialogue):
+                assert turn["kind"] in KINDS
+                assert "about" not in turn or state.picture(turn["about"])
+
+
+@pytest.mark.slow
+def test_learning_again_decides_the_same() -> None:
+    again = training.learn_all()
+    turns = [
+        (turn["say"], state)
+        for dialogue in corpora.read_writers()["1"]
+        for turn, state in corpora.with_states(dialogue)
+    ]
+    same = [talk.decide(said, state).kind == talk.decide(said, state, again).kind for said, state in turns]
+    assert sum(same) >= 0.99 * len(same)
