@@ -165,7 +165,7 @@ async def main(times: int, most: int, number: int) -> int:
                 await choice.close()
         settings = {"DATA_DIR": str(Path(folder) / "demo"), "DISK_FLOOR_MB": "0", "DEVICES": "cpu", **MODEL}
         async with services(load_settings(settings, Path(folder) / "none.env")) as built:
-            await until(built.queue.executor.free, 60.0)
+            await until(built.queue.executor.free, 300.0)
             deciders = Deciders(built, lambda *_: VAGUE, limit=30.0)
             await deciders.decide(ALICE, "hmm so", STATE)  # which loads the model
             await times_of("the demo's chat model", Deciders(built, lambda *_: VAGUE), number)
