@@ -77,7 +77,8 @@ async def under_faults(opened: Services, times: int) -> list[str]:
     for name, (behave, wanted) in cases.items():
         async with chat_server(behave) as server:
             await asyncio.gather(*(one(server.url, name, wanted) for _ in range(times)))
-    print(f"faults: {len(cases)} of servers × {times}: {dict(ends)}, longest wait {longest:.2f} s")
+    told = f"{dict(ends)}, longest wait {longest:.2f} s, {len(wrong)} wrong"
+    print(f"faults: {len(cases)} of servers × {times}: {told}", flush=True)
     return wrong
 
 
@@ -126,7 +127,8 @@ async def under_orders(
                     decided[f"{name}, by {decision.by}"] += 1
                     if decision.kind in JOBS and decision.kind not in started:
                         wrong.append(f"{name}: “{said}” with {order!r}: {decision.kind}")
-    print(f"orders: {most} × {len(KINDS)} kinds × 2 places × {len(deciders)} deciders: {dict(decided)}")
+    told = f"{dict(decided)}, {len(wrong)} wrong"
+    print(f"orders: {most} × {len(KINDS)} kinds × 2 places × {len(deciders)} deciders: {told}", flush=True)
     return wrong
 
 
