@@ -45,7 +45,8 @@ from core.prompt.values import (
 )
 
 SAMPLERS = ("ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc")
-VERSIONS = ("1", "2", "3", "4", "5", "5.1", "5.2", "6", "6.1", "7", "8", "8.1")
+# versions to suggest, October 2026; any other number is read as well
+VERSIONS = ("1", "2", "3", "4", "5", "5.1", "5.2", "6", "6.1", "7", "8", "8.1", "8.2")
 NIJI = ("4", "5", "6", "7")
 STYLES = ("raw", "4a", "4b", "4c", "cute", "scenic", "expressive", "original")  # names of Midjourney's
 SEED = Whole(0, MAX_SEED)
