@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.events import Output, Picture
 from core.limits import MAX_SEED, MAX_UPSCALED, STYLIZE_CAP
 from core.prompt.parameters import field_names
-from core.requests import GenerateRequest
+from core.requests import GenerateRequest, ImagineRequest
 from vision.diffusion import adapters, parameters, prompt_embeddings
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, least_steps
@@ -103,6 +103,7 @@ def prepare(
     weights = model.supports_weights and not (model.family.words_alone and is_shown)
     can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
     text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
+    spec = replace(text.spec, varied=_varied(request, model, mode, text) if weights else ())
     generation = Generation(
         mode,
         text.prompt,
@@ -112,7 +113,7 @@ def prepare(
         guidance,
         text.negative_prompt,
         sampler=sampler,
-        text_spec=text.spec,
+        text_spec=spec,
         guidance_rescale=rescale if model.family.rescales else 0.0,
         stop=(request.stop or 100) / 100,
         seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
@@ -123,6 +124,19 @@ def prepare(
     unknown = _ignored_notes(request, model, text)  # first: what explains the picture
     notes = *unknown, *step_notes, *guidance_notes, *sampler_notes, *text.notes
     return Task(generation, _reported(request, model, generation), notes)
+
+
+def _varied(
+    request: GenerateRequest, model: ImageModel, mode: Mode, text: parameters.ModelText
+) -> tuple[str, ...]:
+    """The words of each way of the card's variety, for plain first pictures alone: what is made from a
+    picture keeps its place and size, a pattern has none, and weights are about the words as they are."""
+    plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts
+    if not plain or request.raw or request.tile or text.spec.wanted:
+        return ()
+    varied = parameters.varied(text.prompt, model.card.variety)
+    # a picture must not depend on how long the words of its neighbours are
+    return () if any(model.prompt_limit(words) is not None for words in varied) else varied
 
 
 def prepare_inpainting(
@@ -203,6 +217,10 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     known = field_names(type(request), lambda parameter: parameter.reported)
     asked = {name: getattr(request, name) for name in known}
     asked = {name: value for name, value in asked.items() if value != getattr(type(request), name)}
+    if generation.text_spec.varied:
+        ways = [" ".join(way.replace("{}", " ").split()).strip(" ,") for way in model.card.variety.ways]
+        each = enumerate((ways[seed % len(ways)] for seed in generation.seeds), 1)
+        asked["variety"] = ", ".join(f"{number} {way or 'as asked'}" for number, way in each)
     reported = {
         "kind": request.kind,
         "prompt": request.prompt,
@@ -328,6 +346,7 @@ def refine(
         shape=None,
         references=(),
         reference_scale=None,
+        text_spec=replace(generation.text_spec, varied=()),
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
         seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),  # from each picture's on
         at_once=batch,
