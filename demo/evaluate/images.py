@@ -311,9 +311,9 @@ GRIDS = 72  # of four pictures, from words that tell neither place nor size
 
 
 def variety_rows(pack: Pack, report: Report, n: int):
-    """How far apart the things of a grid are, as the product draws it, with the card's variety and, by
-    `--raw`, without; the mean distance from the grid's middle, and that of sizes from its mean. Also in
-    drawings of the same words, and whether the pictures are right."""
+    """How far apart the objects of a grid are, as the product draws it: the mean distance from the grid's
+    middle, and that of sizes from its mean; by `--raw`, too, which leaves the card's variety out. Whether the
+    pictures are right."""
     scenes: list[tuple[Scene, str]] = []
     for index in range(GRIDS):
         rng = random.Random(f"variety {index}")
@@ -321,51 +321,22 @@ def variety_rows(pack: Pack, report: Report, n: int):
         while scene.place != "any" or scene.groups[0].size != "medium":
             scene = held_out_scene(rng, "single")
         scenes.append((scene, prompt(scene, rng)))
-    drawn = [
-        [draw(scene, random.Random(f"variety {i} {k}")) for k in range(4)]
-        for i, (scene, _) in enumerate(scenes)
-    ]
-    _apart(report, "drawings", scenes, drawn)
-    for name, raw in (("imagine", False), ("imagine --raw", True)):
-        grids = []
-        for index, (_, words) in enumerate(tqdm(scenes, desc=name, mininterval=10)):
+    for name, raw, goals in (("variety", False, (10.0, 0.15)), ("variety, --raw", True, (None, None))):
+        places, sizes, right = [], [], []
+        for index, (scene, words) in enumerate(tqdm(scenes, desc=name, mininterval=10)):
             seed = random.Random(f"variety seed {index}").randrange(1 << 32)
-            output = imagine.run(
-                ImagineRequest(prompt=words, seed=seed, raw=raw), {}, pack.models, Reporter()
-            )
-            grids.append([Image.open(io.BytesIO(one.data)).convert("RGB") for one in output.pictures])
-        _apart(report, name, scenes, grids)
-        pictures = [
-            (picture, scene) for grid, (scene, _) in zip(grids, scenes, strict=True) for picture in grid
-        ]
-        verdicts = pack.judge([picture for picture, _ in pictures])
-        found = [
-            (main_of(v).object, main_of(v).colour, v.background)
-            == (s.groups[0].object, s.groups[0].colour, s.background)
-            for v, (_, s) in zip(verdicts, pictures, strict=True)
-        ]
-        report.share(f"variety, {name}: colour, object and background", found, None)
-        fitting = [judge.look(picture, scene).fits(scene) for picture, scene in pictures]
-        report.share(f"variety, {name}: well formed", fitting, None)
-
-
-def _apart(report: Report, name: str, scenes: list[tuple[Scene, str]], grids: list[list[Image.Image]]):
-    places, sizes = [], []
-    for (scene, _), grid in zip(scenes, grids, strict=True):
-        found = [one for one in (judge.place(picture, scene) for picture in grid) if one]
-        if len(found) > 1:
-            seen = np.array(found)  # (pictures, 3): x, y, size
-            places.append(np.hypot(*(seen[:, :2] - seen[:, :2].mean(0)).T).mean() * SIZE)
-            sizes.append(np.abs(seen[:, 2] / seen[:, 2].mean() - 1).mean())
-    goals = (10.0, 0.15) if name == "imagine" else (None, None)
-    report.row(
-        f"variety, {name}: place, px of {SIZE} from the grid's middle",
-        round(float(np.mean(places)), 2),
-        goals[0],
-    )
-    report.row(
-        f"variety, {name}: size, share from the grid's mean", round(float(np.mean(sizes)), 3), goals[1]
-    )
+            request = ImagineRequest(prompt=words, seed=seed, raw=raw)
+            output = imagine.run(request, {}, pack.models, Reporter())
+            grid = [Image.open(io.BytesIO(one.data)).convert("RGB") for one in output.pictures]
+            asked = (scene.groups[0].object, scene.groups[0].colour, scene.background)
+            right += [(main_of(v).object, main_of(v).colour, v.background) == asked for v in pack.judge(grid)]
+            found = np.array([one for one in (judge.place(picture, scene) for picture in grid) if one])
+            if len(found) > 1:  # (pictures, 3): x, y, size
+                places.append(np.hypot(*(found[:, :2] - found[:, :2].mean(0)).T).mean() * SIZE)
+                sizes.append(np.abs(found[:, 2] / found[:, 2].mean() - 1).mean())
+        report.row(f"{name}: px of {SIZE} from the grid's middle", round(float(np.mean(places)), 2), goals[0])
+        report.row(f"{name}: size, share from the mean", round(float(np.mean(sizes)), 3), goals[1])
+        report.share(f"{name}: all three", right, None)
 
 
 def variation_rows(pack: Pack, report: Report, n: int):

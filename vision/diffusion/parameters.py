@@ -169,36 +169,32 @@ def model_text(
     return ModelText(", ".join(filter(None, (text for text, _ in wanted))), negative, spec, tuple(notes))
 
 
-_BEFORE = frozenset("a an the one of with in on at and draw want".split())  # the words about a thing
+_BEFORE = frozenset("a an the one of with in on at and draw want".split())  # the words about an object
 
 
 def varied(prompt: str, card: VarietyCard) -> tuple[str, ...]:
     """Return ``prompt`` in each of the card's ways; nothing where it tells place, size or number itself, or
-    isn't about one thing."""
+    isn't about one object."""
     words = list(vocabulary_words(prompt))  # (word, begin, end)
-    things, unless = known_words(card.things), known_words(card.unless)
-    named = [i for i, (word, _, _) in enumerate(words) if word in things]
-    together = named and named[-1] - named[0] == len(named) - 1  # "crescent moon" is one thing
-    if not card.ways or any(word in unless for word, _, _ in words) or (things and not together):
+    objects, unless = known_words(card.objects), known_words(card.unless)
+    named = [i for i, (word, _, _) in enumerate(words) if word in objects]
+    together = named and named[-1] - named[0] == len(named) - 1  # "crescent moon" is one object
+    if not card.ways or any(word in unless for word, _, _ in words) or (objects and not together):
         return ()
     begin, end = 0, len(prompt)
-    if things:
+    if objects:
         first = named[0]
         while first and prompt[words[first - 1][2] : words[first][1]].isspace() and named[0] - first < 3:
             if words[first - 1][0] in _BEFORE:
                 break
             first -= 1
         begin, end = words[first][1], words[named[-1]][2]
-    about = (way.replace("{}", prompt[begin:end]) for way in card.ways)
-    return tuple(_with_article(prompt[:begin], words) + prompt[end:] for words in about)
-
-
-def _with_article(before: str, after: str) -> str:
-    """Join both, with the article between them as English has it: "an orange ball", "a small orange ball"."""
+    before, about = prompt[:begin], [way.replace("{}", prompt[begin:end]) for way in card.ways]
     rest, _, article = before.rstrip().rpartition(" ")
-    if article.lower() not in ("a", "an"):
-        return before + after
-    return f"{rest} {'an' if after[:1].lower() in 'aeiou' else 'a'} {after}".lstrip()
+    if article.lower() in ("a", "an"):  # as English has it: "an orange ball", "a small orange ball"
+        before = f"{rest} ".lstrip()
+        about = [f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}" for words in about]
+    return tuple(before + words + prompt[end:] for words in about)
 
 
 def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:

@@ -152,7 +152,10 @@ def encode_prompt(
     (SDXL's ``force_zeros_for_empty_prompt``). rows: see Conditioning."""
     empty = read("")
     texts = [spec.prompt_of(prompt, seed) for seed in seeds]
-    mixed_of = {text: mix(_read_parts(read, text, spec), empty) for text in texts}
+    parts = {
+        text: [(read(one), share) for one, share in _positive_parts(text, spec) if share] for text in texts
+    }
+    mixed_of = {text: mix(some, empty) for text, some in parts.items()}
     longest = max(one.tokens.shape[1] for one in mixed_of.values())
     positive = [mixed_of[text].filled(longest, empty) for text in texts]
     if not guided:
@@ -167,12 +170,6 @@ def encode_prompt(
     length = max(longest, away.tokens.shape[1])
     positive = [one.filled(length, empty) for one in positive]
     return _for_each(positive, away.filled(length, nothing), spec, seeds, rows)
-
-
-def _read_parts(
-    read: Callable[[str], Encoded], prompt: str, spec: parameters.TextSpec
-) -> list[tuple[Encoded, float]]:
-    return [(read(text), share) for text, share in _positive_parts(prompt, spec) if share]
 
 
 def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, float]]:

@@ -103,7 +103,13 @@ def prepare(
     weights = model.supports_weights and not (model.family.words_alone and is_shown)
     can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
     text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
-    spec = replace(text.spec, varied=_varied(request, model, mode, text) if weights else ())
+    # for plain first pictures alone: what is made from a picture keeps its place and size, a pattern has none,
+    # and weights are about the words as they are
+    plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts
+    is_varied = plain and weights and not (request.raw or request.tile or text.spec.wanted)
+    varied = parameters.varied(text.prompt, card.variety) if is_varied else ()
+    if any(model.prompt_limit(words) is not None for words in varied):
+        varied = ()  # a picture must not depend on how long the words of its neighbours are
     generation = Generation(
         mode,
         text.prompt,
@@ -113,7 +119,7 @@ def prepare(
         guidance,
         text.negative_prompt,
         sampler=sampler,
-        text_spec=spec,
+        text_spec=replace(text.spec, varied=varied),
         guidance_rescale=rescale if model.family.rescales else 0.0,
         stop=(request.stop or 100) / 100,
         seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
@@ -124,19 +130,6 @@ def prepare(
     unknown = _ignored_notes(request, model, text)  # first: what explains the picture
     notes = *unknown, *step_notes, *guidance_notes, *sampler_notes, *text.notes
     return Task(generation, _reported(request, model, generation), notes)
-
-
-def _varied(
-    request: GenerateRequest, model: ImageModel, mode: Mode, text: parameters.ModelText
-) -> tuple[str, ...]:
-    """The words of each way of the card's variety, for plain first pictures alone: what is made from a
-    picture keeps its place and size, a pattern has none, and weights are about the words as they are."""
-    plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts
-    if not plain or request.raw or request.tile or text.spec.wanted:
-        return ()
-    varied = parameters.varied(text.prompt, model.card.variety)
-    # a picture must not depend on how long the words of its neighbours are
-    return () if any(model.prompt_limit(words) is not None for words in varied) else varied
 
 
 def prepare_inpainting(

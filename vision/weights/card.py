@@ -83,14 +83,14 @@ class VarietyCard:
     """How the pictures of a grid come to differ, for a model that draws much the same from any seed.
 
     ways: what is added to the words, one by the seed of each picture: "small {}", "{} on the left"; "{}" is
-    the thing and the words before it, back to its article; empty = its seeds differ by themselves. things:
-    names of one thing each, with spaces between them; words with none or with several of them are drawn as
+    the object and the words before it, back to its article; empty = its seeds differ by themselves. objects:
+    names of one object each, with spaces between them; words with none or with several of them are drawn as
     they are; empty = "{}" is the whole prompt. unless: words that tell a place, a size or a number; with one
     of them, too, the words are drawn as they are.
     """
 
     ways: tuple[str, ...] = ()
-    things: str = field(default="", repr=False)
+    objects: str = field(default="", repr=False)
     unless: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

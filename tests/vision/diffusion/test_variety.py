@@ -71,7 +71,7 @@ def test_a_way_without_room_for_the_words_is_refused() -> None:
 
 @pytest.mark.parametrize("family", ["stable-diffusion", "qwen-image"])
 def test_each_picture_of_a_grid_is_the_one_its_seed_makes_alone(family: str, folders, tmp_path) -> None:
-    models = with_card(folders[family], tmp_path, variety={"ways": WAYS, "things": "house"})
+    models = with_card(folders[family], tmp_path, variety={"ways": WAYS, "objects": "house"})
     four = ask(models, REQUEST)
     assert four.parameters["variety"] == "1 as asked, 2 small on the left, 3 near the bottom, 4 as asked"
     for index in (1, 2):
@@ -106,5 +106,5 @@ def test_the_demo_gives_four_neighbours_four_ways() -> None:
     for seed in range(20):
         places = [card.variety.ways[(seed + i) % len(card.variety.ways)] for i in range(4)]
         assert len(set(places)) == 4 and "{}" in places
-    said = " ".join((*card.variety.ways, card.variety.things)).replace("{}", "")
+    said = " ".join((*card.variety.ways, card.variety.objects)).replace("{}", "")
     assert set(said.split()) <= set(card.vocabulary.split())
