@@ -103,7 +103,7 @@ def _asked(drawn: Drawing, kind: str, rng: random.Random) -> Iterator[tuple[str,
     if kind == "one":
         spot = min(SPOTS, key=lambda name: abs(SPOTS[name][0] - first.x) + abs(SPOTS[name][1] - first.y))
         yield "where", spot, words
-        yield "direction", rng.choice(list(WAYS)), words
+        yield "direction", random.Random(drawn.seed).choice(list(WAYS)), words
 
 
 def _moving(drawn: Drawing, way: tuple[int, int]) -> tuple[Drawing, ...]:

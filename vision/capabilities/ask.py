@@ -170,7 +170,7 @@ def _text_in(question: str, path: str, models: Models, reporter: Reporter) -> st
     return "\n".join(line.text for line in found.lines) or "I find no text in it."
 
 
-FRAMES = 6  # of a video, in which its things are followed
+FRAMES = 4  # of a video, in which its things are followed
 
 
 def _measured(
@@ -184,11 +184,8 @@ def _measured(
     """Return what is measured of a drawing or a video's frames, where the chat model's card says that its
     pack's readers can; None for any other model, and for what they can't. What people have taught to be the
     answer of the same question stays it."""
-    measurer, names, last = (
-        questions.Measurer.of(talker.model.card),
-        output_parser.talk_pictures(talk),
-        talk.turns[-1],
-    )
+    measurer, last = questions.Measurer.of(talker.model.card), talk.turns[-1]
+    names = output_parser.talk_pictures(talk)
     is_video = bool(names) and any(turn.pictures == names and turn.has_video for turn in talk.turns)
     if measurer is None or not names or (len(names) > 1 and not is_video) or _BARS.search(last.text):
         return None
@@ -202,9 +199,8 @@ def _measured(
     known = talker.model.repertoire
     if known is not None and asked.unknown and known.known.issuperset(asked.unknown):
         return None  # such as of its style
-    if (not asked.kind and talk.answer != "boxes") or not scene.can_read(
-        models, measurer.vocabulary, reporter
-    ):
+    is_measured = asked.kind or talk.answer == "boxes"
+    if not is_measured or not scene.can_read(models, measurer.vocabulary, reporter):
         return None
     if len(names) > FRAMES:
         names = tuple(names[round(at * (len(names) - 1) / (FRAMES - 1))] for at in range(FRAMES))
@@ -220,6 +216,13 @@ def _measured(
         finish = partial(output_renderer.finish_output, talk, boxes, talker.model.wanted, paths, parameters)
         return reporter.in_thread(finish)
     said = measurer.answer(asked, seen, before, short=talk.answer == "short")
+    if asked.kind == "what" and not is_video and measurer.is_doubtful(seen):
+        chart = charts.measure(Measure("", paths[names[0]], "table"), models, reporter)
+        text = charts.measure(Measure("", paths[names[0]], "text"), models, reporter)
+        if chart is not None and chart.table is not None:
+            said = f"A bar chart:\n{output_parser.table_words(chart.table)}"
+        elif text is not None and text.lines:
+            said = f"I can read: {' / '.join(line.text for line in text.lines)}"
     return None if said is None else Output(answer=ChatAnswer(said), parameters=parameters)
 
 

@@ -459,7 +459,7 @@ class Measurer:
                 if count == 1
                 else (f"{_number(count)} {thing.colour} {self.plurals.get(thing.name, thing.name + 's')}")
             )
-        what = f"something {thing.colour}" if count == 1 else f"{_number(count)} {thing.colour} things"
+        what = f"something {thing.colour}" if count == 1 else f"{_number(count)} {thing.colour} objects"
         if thing.sure < PERHAPS:
             return f"{what} that I can't name"
         perhaps = article(thing.name) if count == 1 else self.plurals.get(thing.name, thing.name + "s")
@@ -482,6 +482,10 @@ class Measurer:
             return f"{said}, {self.says[scene.ground]}"
         return f"{self.listed(scene.things)} {self.says[scene.ground]}"
 
+    def is_doubtful(self, scene: Scene) -> bool:
+        """Return whether anything in a picture can't be named for sure."""
+        return not scene.things or any(thing.sure < SURE for thing in scene.things)
+
     def _what(self, asked: Question, scene: Scene) -> str | None:
         if asked.grounds and not asked.things:
             return self._there(asked, scene)
@@ -492,8 +496,8 @@ class Measurer:
         said = self.shown(scene)
         if scene.moves:
             said += f". {self._direction(replace(asked, things=()), scene)}".rstrip(".")
-        doubt = any(thing.sure < SURE for thing in scene.things) or not scene.things
-        return _capital(f"{said}.") + (f" I'm not sure: {_lower(self.limits())}" if doubt else "")
+        doubt = f" I'm not sure: {_lower(self.limits())}" if self.is_doubtful(scene) else ""
+        return _capital(f"{said}.{doubt}")
 
     def _colour(self, asked: Question, scene: Scene) -> str | None:
         found = self._found(asked, scene)
@@ -655,7 +659,7 @@ class Measurer:
     def _the(self, things: Sequence[Thing]) -> str:
         thing = things[0]
         if thing.sure < PERHAPS:
-            return f"the {thing.colour} thing" if len(things) == 1 else f"the {thing.colour} things"
+            return f"the {thing.colour} object" if len(things) == 1 else f"the {thing.colour} objects"
         return f"the {self._plural(thing.name, len(things))}"
 
     def _plural(self, name: str, count: int) -> str:

@@ -89,6 +89,9 @@ def can_read(models: Models, words: Vocabulary, reporter: Reporter) -> bool:
 
 def read_scene(image: Image.Image, words: Vocabulary, models: Models, reporter: Reporter) -> Scene:
     """Return what is in a picture (RGB). The models must be those of ``can_read``."""
+    if max(image.size) > 2 * SIDE:
+        image = image.copy()
+        image.thumbnail((2 * SIDE, 2 * SIDE), reducing_gap=2)
     finder = _Finder(models.get("segment", reporter), image, reporter)
     found = finder.found()
     shown = finder.segmenter.shown(image, [obj for obj, *_ in found]) if found else [image]
