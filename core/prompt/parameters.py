@@ -244,6 +244,19 @@ class Parameters:
         unset=False,
         reported=True,
     )
+    think: bool | None = param(
+        None,
+        Flag(
+            "think",
+            "look at each picture, and fix or replace what misses a part of the words; it takes about twice"
+            " as long",
+            "a red house and a blue boat --think",
+            aliases=("thinking",),
+        ),
+        reach=Reach.FIRST,
+        unset=False,
+        reported=True,
+    )
     image_weight: float | None = param(
         None,
         Flag(

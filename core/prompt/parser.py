@@ -195,7 +195,6 @@ def is_style_code(what: str) -> bool:
 
 _ONE_STYLE = "not available here: there is only one way to read a style"
 _NO_PREVIEW = "not needed here: a picture is shown while it is drawn"
-_THINKING = "not available here yet"
 _OLD_UPSCALER = "no longer exists; use the Upscale buttons"
 _OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
 
@@ -214,8 +213,6 @@ UNSUPPORTED = (
         field="unsupported",
     ),
     _unsupported(_NO_PREVIEW, "preview", "show a sketch first"),
-    _unsupported(_THINKING, "think", "look at each picture and mend it"),
-    _unsupported(_THINKING, "thinking", "look at each picture and mend it"),
     _unsupported(_OLD_UPSCALER, "uplight", "an upscaler from 2022"),
     _unsupported(_OLD_UPSCALER, "upbeta", "an upscaler from 2022"),
     _unsupported(_OLD_UPSCALER, "upanime", "an upscaler from 2022"),

@@ -103,7 +103,7 @@ def prepare(
     weights = model.supports_weights and not (model.family.words_alone and is_shown)
     can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
     text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
-    # for plain first pictures alone: what is made from a picture keeps its place and size, a pattern has none,
+    # for plain first pictures alone: what is made from a picture keeps its place, a pattern has none,
     # and weights are about the words as they are
     plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts
     is_varied = plain and weights and not (request.raw or request.tile or text.spec.wanted)
@@ -304,9 +304,14 @@ def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
 
 def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     """Return the output: the pictures enlarged by the card's scale, cut to their shape, and encoded."""
+    return output(task, drawn, finished_pictures(task, drawn, model))
+
+
+def finished_pictures(task: Task, drawn: Drawn, model: ImageModel) -> list[Image.Image]:
+    """Return the pictures enlarged by the card's scale and cut to their shape."""
     shape, seamless = task.generation.shape, task.generation.seamless
     large = (model.enlarged(image, seamless) for image in drawn.images)
-    return output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])
+    return [encode.cut_to_shape(image, shape, seamless) for image in large]
 
 
 BATCH = 4  # tiles in one batch

@@ -60,6 +60,7 @@ OPTIONAL = {
     "tile": st.booleans(),
     "quality": st.sampled_from(QUALITIES),
     "draft": st.booleans(),
+    "think": st.just(True),
     "hd": st.booleans(),
     "image_weight": st.floats(0, 100),
     "style_references": STYLED,
