@@ -25,10 +25,12 @@ from PIL import Image
 
 from core.profiles import PROFILES
 from core.requests import AskRequest
+from demo.drawing import Placed, draw, layout
 from demo.evaluate import wilson
-from demo.evaluate.drawings import HANDS, KNOWN, PAINTS, SPOTS, TUNED, Drawing, drawing
-from demo.world import OBJECTS, plural
+from demo.evaluate.drawings import HANDS, KNOWN, PAINTS, SPOTS, TUNED, Drawing, Thing, drawing
+from demo.world import OBJECTS, Scene, held_out_scene, plural
 from vision.capabilities import ask
+from vision.images.ops import place
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -59,13 +61,40 @@ class Case:
     frames: tuple[Drawing, ...] = ()
 
 
-def cases(count: int) -> Iterator[Case]:
-    """Yield the questions about ``count`` drawings, each kind in a form of both halves."""
+@dataclass(frozen=True)
+class PackDrawing(Drawing):
+    """A held-out drawing of the pack's own painter."""
+
+    scene: Scene = Scene((), "any", "white", "flat")
+
+    def paint(self) -> Image.Image:
+        placed = [Placed(one.name, one.colour, one.x, one.y, one.half, 0) for one in self.things]
+        return draw(self.scene, random.Random(self.seed), placed=placed)
+
+
+def of_the_pack(rng: random.Random, seed: str) -> tuple[PackDrawing, str]:
+    """Return a drawing of the pack's own painter, and its kind."""
+    kind = rng.choice(("large", "single", "several", "pair"))
+    scene = held_out_scene(rng, kind)
+    while any(group.count > 1 for group in scene.groups) and kind == "pair":
+        scene = held_out_scene(rng, kind)
+    placed = layout(scene, rng)
+    things = tuple(Thing(one.object, one.colour, one.x, one.y, one.half) for one in placed)
+    called = {"several": "several", "pair": "two"}.get(kind, "one")
+    return PackDrawing(things, scene.background, (128, 128), HANDS[0], seed, scene), called
+
+
+def cases(count: int, *, pack: bool = False) -> Iterator[Case]:
+    """Yield the questions about ``count`` drawings, each kind in a form of both halves. pack: of the pack's
+    own painter."""
     for number in range(count):
         rng = random.Random(f"answers {number}")
         hand = HANDS[number % len(HANDS)]
         kind = KINDS[number // len(HANDS) % len(KINDS)]
-        drawn = drawing(rng, kind, hand, f"answers {number} {hand.name}")
+        seed = f"answers {number} {hand.name}"
+        drawn = drawing(rng, kind, hand, seed)
+        if pack:
+            drawn, kind = of_the_pack(rng, seed)
         for held_out in (False, True):
             for row, truth, words in _asked(drawn, kind, rng):
                 forms = FORMS["what" if row == "unknown picture" else row][
@@ -102,6 +131,9 @@ def _asked(drawn: Drawing, kind: str, rng: random.Random) -> Iterator[tuple[str,
         yield "colour", first.colour, words
     if kind == "one":
         spot = min(SPOTS, key=lambda name: abs(SPOTS[name][0] - first.x) + abs(SPOTS[name][1] - first.y))
+        if isinstance(drawn, PackDrawing):
+            yield "where", place(first.x, first.y), words
+            return
         yield "where", spot, words
         yield "direction", random.Random(drawn.seed).choice(list(WAYS)), words
 
@@ -194,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.evaluate.answers", description=__doc__)
     parser.add_argument("--drawings", type=int, default=200)
     parser.add_argument("--chat", action="store_true", help="ask the chat model alone")
+    parser.add_argument("--pack", action="store_true", help="drawings of the pack's own painter")
     parser.add_argument("--wrong", action="store_true", help="print every wrong answer")
     told = parser.parse_args()
     torch.set_num_threads(1)
@@ -201,7 +234,7 @@ def main() -> None:
     doubts = defaultdict[str, list[bool]](list)
     with TemporaryDirectory() as folder:
         demo = Demo(Path(folder), told.chat)
-        for case in cases(told.drawings):
+        for case in cases(told.drawings, pack=told.pack):
             said = demo.ask(case)
             good = right(case, said)
             rows[case.kind]["held-out forms" if case.held_out else "tried forms"].append(good)

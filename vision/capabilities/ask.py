@@ -88,6 +88,7 @@ def run(
     talker = models.get("ask", reporter)
     if (told := _measured(request, talk, paths, talker, models, reporter)) is not None:
         return told
+    talker = models.get("ask", reporter)  # others may have been asked for since
     if (told := _of_repertoire(request, talk, paths, talker, models, reporter)) is not None:
         return told
     wanted, notes = talker.model.wanted, list[str]()

@@ -292,8 +292,10 @@ class Measurer:
     def boxes(self, text: str, scene: Scene) -> str:
         """Return the boxes of what is named in a request for boxes, all where nothing is, as a chat model
         tells them: JSON, in thousandths."""
-        meant = self.understand(text).things
-        found = [thing for thing in scene.things if not meant or any(one.fits(thing) for one in meant)]
+        asked = self.understand(text)
+        found = [thing for thing in scene.things if any(one.fits(thing) for one in asked.things)]
+        if not asked.things and not asked.unknown:
+            found = list(scene.things)
         return json.dumps(
             [
                 {

@@ -86,6 +86,14 @@ def test_a_question_that_follows_on_is_about_what_was_asked_before(
     assert (talk(demo, BOTH, *said) or "").startswith(answer)
 
 
+def test_boxes_are_of_what_is_named_and_of_nothing_that_is_unknown(demo: Measurer) -> None:
+    assert json.loads(demo.boxes("Where is the tree?", BOTH)) == [
+        {"bbox_2d": [600, 300, 900, 700], "label": "green tree"}
+    ]
+    assert len(json.loads(demo.boxes("everything", BOTH))) == 2
+    assert demo.boxes("Where is the dragon?", BOTH) == demo.boxes("Where is the cat?", BOTH) == "[]"
+
+
 def test_what_is_no_question_is_left_to_the_chat_model(demo: Measurer) -> None:
     assert talk(demo, BOTH, "ok thanks") is None and talk(demo, BOTH, "Do you like it?") is None
 
