@@ -434,12 +434,30 @@ def _holes(pixels: np.ndarray, mask: np.ndarray, scene: Scene) -> float:
     return float((_like_row_ends(pixels) & mask).sum() - (_like_row_ends(drawn) & mask).sum()) / mask.sum()
 
 
-def look(picture: Image.Image, scene: Scene) -> Form:
-    """The form of the one thing that `scene` asks for, in a picture of any size."""
+def _cut_out(picture: Image.Image, scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The picture's pixels at SIDE; the pieces that stand out of its background, numbered from 1; and the
+    area of each, empty where none is more than a speck."""
     pixels = np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
     labels = pieces(_outline(_like_background(pixels, scene)))
     areas = np.bincount(labels.ravel())[1:]
-    if not areas.size or areas.max() < SPECK * SIDE * SIDE:
+    return pixels, labels, areas if areas.size and areas.max() >= SPECK * SIDE * SIDE else areas[:0]
+
+
+def place(picture: Image.Image, scene: Scene) -> tuple[float, float, float] | None:
+    """Where the middle of the one thing is that `scene` asks for, and the root of its area, as shares of the
+    side; None where nothing is found."""
+    _, labels, areas = _cut_out(picture, scene)
+    if not areas.size:
+        return None
+    ys, xs = np.nonzero(labels == 1 + areas.argmax())
+    x, y = ((v.min() + v.max() + 1) / 2 / SIDE for v in (xs, ys))
+    return float(x), float(y), float(areas.max()) ** 0.5 / SIDE
+
+
+def look(picture: Image.Image, scene: Scene) -> Form:
+    """The form of the one thing that `scene` asks for, in a picture of any size."""
+    pixels, labels, areas = _cut_out(picture, scene)
+    if not areas.size:
         return NOTHING
     largest = labels == 1 + areas.argmax()
     parts = int((areas >= max(PART * areas.max(), SPECK * SIDE * SIDE)).sum())

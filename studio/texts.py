@@ -109,7 +109,9 @@ def prompt_text(request: GenerateRequest, shape: tuple[int, int] | None = None) 
 
 _NOT_DRAWN = re.compile(
     r"(?:yes|no|none|zero|one|two|three|four|five|six|seven|eight|nine|ten|[\d.,\s%]+)\W*"
-    r"|(?:I have never learned|I wasn't taught|I see nothing|I find no|I don't know|Readers of)\b.*",
+    r"|(?:yes|no|none|nothing)[,:].*"
+    r"|I (?:have never learned|wasn't taught|see nothing|find no|don't know|count|looked again)\b.*"
+    r"|(?:This is a single picture|Readers of)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 

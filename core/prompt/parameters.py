@@ -45,7 +45,8 @@ from core.prompt.values import (
 )
 
 SAMPLERS = ("ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc")
-VERSIONS = ("1", "2", "3", "4", "5", "5.1", "5.2", "6", "6.1", "7", "8", "8.1")
+# versions to suggest, October 2026; any other number is read as well
+VERSIONS = ("1", "2", "3", "4", "5", "5.1", "5.2", "6", "6.1", "7", "8", "8.1", "8.2")
 NIJI = ("4", "5", "6", "7")
 STYLES = ("raw", "4a", "4b", "4c", "cute", "scenic", "expressive", "original")  # names of Midjourney's
 SEED = Whole(0, MAX_SEED)
@@ -239,6 +240,19 @@ class Parameters:
         None,
         Flag("hd", "a second pass at twice the size", "a red house --hd"),
         Flag("sd", "no second pass, even if your settings include --hd", "a red house --sd", Switch(False)),
+        reach=Reach.FIRST,
+        unset=False,
+        reported=True,
+    )
+    think: bool | None = param(
+        None,
+        Flag(
+            "think",
+            "look at each picture, and fix or replace what misses a part of the words; it takes about twice"
+            " as long",
+            "a red house and a blue boat --think",
+            aliases=("thinking",),
+        ),
         reach=Reach.FIRST,
         unset=False,
         reported=True,

@@ -161,7 +161,12 @@ class Prompt(VideoParameters, Parameters):
     )
     video: bool = param(
         False,
-        Flag("video", "a video, from words or from one picture", "a red boat sails to the left --video"),
+        Flag(  # Midjourney's messages write it with the number of its video model
+            "video",
+            "a video, from words or from one picture",
+            "a red boat sails to the left --video",
+            values.Switch(same="1"),
+        ),
     )
     end: str | None = param(
         None,
@@ -189,6 +194,7 @@ def is_style_code(what: str) -> bool:
 
 
 _ONE_STYLE = "not available here: there is only one way to read a style"
+_NO_PREVIEW = "not needed here: a picture is shown while it is drawn"
 _OLD_UPSCALER = "no longer exists; use the Upscale buttons"
 _OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
 
@@ -206,6 +212,7 @@ UNSUPPORTED = (
         unsupported=_ONE_STYLE,
         field="unsupported",
     ),
+    _unsupported(_NO_PREVIEW, "preview", "show a sketch first"),
     _unsupported(_OLD_UPSCALER, "uplight", "an upscaler from 2022"),
     _unsupported(_OLD_UPSCALER, "upbeta", "an upscaler from 2022"),
     _unsupported(_OLD_UPSCALER, "upanime", "an upscaler from 2022"),
@@ -255,8 +262,8 @@ OTHER_NAMES = {
 def why_unsupported(typed: str, *, video: bool = False) -> str:
     """Return why a flag as typed, such as ``--style cute``, has no effect here. video: on a video."""
     flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
-    if flag is None:  # of an older version
-        return "nothing like it exists here"
+    if flag is None:  # told by ``is_told``, or of an older version
+        return "not known here"
     if flag.unsupported:
         return flag.unsupported
     if flag.field == "profile" and " " not in typed:
@@ -279,7 +286,14 @@ def unknown_flags(names: Sequence[str]) -> str:
     return " ".join(sentences) + ("" if all(found.values()) else " `/help topic:flags` lists every flag.")
 
 
-def suggest_flag(name: str) -> str:
+def is_told(name: str, flags: Sequence["TypedFlag"]) -> bool:
+    """Return whether a flag that is on no list is left out of a prompt with ``flags`` and told, instead of
+    refused: another flag is a known one, as in a prompt that was pasted, and none is nearly called so."""
+    others = any(flag.name in BY_NAME for flag in flags)
+    return others and _NAME.fullmatch(name) is not None and not suggest_flag(name, 0.75)
+
+
+def suggest_flag(name: str, cutoff: float = 0.6) -> str:
     """Return " Did you mean `--seed`?" for the name of an unknown flag; empty where nothing is like it."""
     joined = re.match(r"([a-z]+)([\d.:]+)$", name)
     if joined and joined[1] in BY_NAME:
@@ -288,9 +302,10 @@ def suggest_flag(name: str) -> str:
         return " Custom Zoom under a picture takes it, and so does `/outpaint`."
     if name in OTHER_NAMES:
         return f" Did you mean `--{OTHER_NAMES[name]}`?"
-    return values.hint(name, BY_NAME, "--")
+    return values.hint(name, BY_NAME, "--", cutoff)
 
 
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{values.GLUED}))([^\s=]+)=?")
 _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
 
@@ -307,11 +322,14 @@ def parse_prompt(source: str, faults: list[str] | None = None) -> Prompt:
     body, flags = split_flags(source)
     found: dict[str, Any] = {}
     wrong: list[str] = [] if faults is None else faults
-    if unknown := [flag.name for flag in flags if flag.name not in BY_NAME]:
+    told = {flag.name for flag in flags if flag.name not in BY_NAME and is_told(flag.name, flags)}
+    if unknown := [flag.name for flag in flags if flag.name not in BY_NAME and flag.name not in told]:
         wrong.append(unknown_flags(unknown))
     for flag in flags:
         try:
-            if flag.name in BY_NAME:
+            if flag.name in told:
+                _leave_out(found, flag.name, values.escape(values.unescape(flag.text)))
+            elif flag.name in BY_NAME:
                 _set_field(found, flag.name, flag.text)
         except PromptError as error:
             wrong.append(str(error))
@@ -360,7 +378,7 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
     flags: list[TypedFlag] = []
     end = len(source)
     for mark in reversed(list(_FLAG.finditer(values.mask_quoted(source)))):
-        name, text = mark[3].lower().rstrip(","), source[mark.end() : end]
+        name, text = mark[3].lower().rstrip(",."), source[mark.end() : end]
         if mark["glued"]:
             begins = _takes_text(name, text)
         else:
@@ -384,7 +402,7 @@ def _takes_text(name: str, text: str) -> bool:
     if values.is_blank(text):
         return isinstance(flag.value, values.Switch)
     try:
-        return flag.value.read(name, " ".join(text.split()).rstrip(" ,")) is not None
+        return flag.value.read(name, " ".join(text.split()).rstrip(" ,.")) is not None
     except PromptError:
         return False
 
@@ -394,16 +412,22 @@ def _set_field(found: dict[str, Any], name: str, text: str) -> None:
     flag = BY_NAME[name]
     text = "" if values.is_blank(text) else " ".join(text.split())
     if not isinstance(flag.value, values.Words):
-        text = text.rstrip(" ,")
+        text = text.rstrip(" ,.")
+    if flag.field == "end" and text.lower() == "loop":  # as Midjourney writes it
+        flag, text = BY_NAME["loop"], ""
     value = flag.value.read(name, text) if text else flag.value.bare
     if value is None and not text:
         raise PromptError(f"`--{name}` needs a value: {flag.help}.")
     second = flag.field == "version" and found.get("version", value) != value
     if flag.unsupported or value is None or second:
-        typed = f"--{name} {text}".strip()
-        found["unsupported"] = tuple(dict.fromkeys((*found.get("unsupported", ()), typed)))
+        _leave_out(found, name, text)
     else:
         found[flag.field] = flag.value.join(found[flag.field], value) if flag.field in found else value
+
+
+def _leave_out(found: dict[str, Any], name: str, text: str) -> None:
+    typed = f"--{name} {text}".strip()
+    found["unsupported"] = tuple(dict.fromkeys((*found.get("unsupported", ()), typed)))
 
 
 def _words_of(body: str) -> tuple[limits.Weighted, str, limits.Weighted]:

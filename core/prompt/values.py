@@ -98,7 +98,7 @@ NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:e-?\d+)?"
 _STYLE_CODE = re.compile(
     r"random(-\d+){0,2}|(raw-)?[A-Za-z0-9]*\d[A-Za-z0-9]*(-[A-Za-z0-9]+)*", re.IGNORECASE
 )
-_VERSION = re.compile(r"\d{1,2}(\.\d{1,2})?", re.ASCII)
+_VERSION = re.compile(r"\d{1,2}(\.\d)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 
 
@@ -141,11 +141,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Switch(Value):
-    """``bare`` for a flag that takes no text."""
+    """``bare`` for a flag that takes no text but ``same``, which means as much as none."""
 
     bare: Any = True
+    same: str | None = None
 
     def read(self, flag: str, text: str) -> Any:
+        if text == self.same:
+            return self.bare
         raise PromptError(f"`--{flag}` takes no value, but `{short(text)}` follows it. Flags come last.")
 
     def writes(self, value: Any) -> bool:

@@ -108,6 +108,9 @@ class ImagineRequest(GenerateRequest):
                 "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
             )
 
+    def size(self) -> str:
+        return super().size() + ("t" if self.think else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class VariationRequest(GenerateRequest):

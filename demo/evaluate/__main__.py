@@ -42,6 +42,7 @@ ROWS = {
     "photo": readers.photo_rows,
     "cutout": readers.cutout_rows,
     "enlarge": readers.enlarge_rows,
+    "variety": images.variety_rows,
     "variation": images.variation_rows,
     "outpaint": images.outpaint_rows,
     "draft": images.draft_rows,

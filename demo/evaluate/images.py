@@ -28,14 +28,14 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from core.requests import OutpaintRequest
+from core.requests import ImagineRequest, OutpaintRequest
 from demo import judge
 from demo.drawing import SIZE, draw
 from demo.evaluate import Report
 from demo.judge import Judge, Verdict
 from demo.train.loop import MODELS
 from demo.world import Caption, Scene, describe, held_out_scene
-from vision.capabilities import outpaint
+from vision.capabilities import imagine, outpaint
 from vision.diffusion import loras
 from vision.images.encode import enlarge
 from vision.protocol import WorkerConfig
@@ -305,6 +305,39 @@ def count_rows(pack: Pack, report: Report, n: int):
     verdicts = pack.judge(pack.imagine([prompt(scene, rng) for scene, rng in scenes]))
     right = [len(v.found) == s.groups[0].count for v, (s, _) in zip(verdicts, scenes, strict=True)]
     report.share("several: as many as asked", right, 0.88)
+
+
+GRIDS = 72  # of four pictures, from words that tell neither place nor size
+
+
+def variety_rows(pack: Pack, report: Report, n: int):
+    """How far apart the objects of a grid are, as the product draws it: the mean distance from their middle,
+    and that of their sizes from the mean. Whether the pictures are right, also by `--raw`, which leaves the
+    card's variety out."""
+    scenes: list[tuple[Scene, str]] = []
+    for index in range(GRIDS):
+        rng = random.Random(f"variety {index}")
+        scene = held_out_scene(rng, "single")
+        while scene.place != "any" or scene.groups[0].size != "medium":
+            scene = held_out_scene(rng, "single")
+        scenes.append((scene, prompt(scene, rng)))
+    for name, raw in (("variety", False), ("variety, --raw", True)):
+        places, sizes, right = [], [], []
+        for index, (scene, words) in enumerate(tqdm(scenes, desc=name, mininterval=10)):
+            seed = random.Random(f"variety seed {index}").randrange(1 << 32)
+            request = ImagineRequest(prompt=words, seed=seed, raw=raw)
+            output = imagine.run(request, {}, pack.models, Reporter())
+            grid = [Image.open(io.BytesIO(one.data)).convert("RGB") for one in output.pictures]
+            asked = (scene.groups[0].object, scene.groups[0].colour, scene.background)
+            right += [(main_of(v).object, main_of(v).colour, v.background) == asked for v in pack.judge(grid)]
+            found = np.array([one for one in (judge.place(picture, scene) for picture in grid) if one])
+            if len(found) > 1:  # (pictures, 3): x, y, size
+                places.append(np.hypot(*(found[:, :2] - found[:, :2].mean(0)).T).mean() * SIZE)
+                sizes.append(np.abs(found[:, 2] / found[:, 2].mean() - 1).mean())
+        if not raw:
+            report.row(f"{name}: px of {SIZE} from its middle", round(float(np.mean(places)), 2), 10.0)
+            report.row(f"{name}: size, from its mean", round(float(np.mean(sizes)), 3), 0.15)
+        report.share(f"{name}: all three", right, None)
 
 
 def variation_rows(pack: Pack, report: Report, n: int):

@@ -5,6 +5,7 @@ from typing import Any
 
 from demo.train.chat_data import NUMBERS, STYLES
 from demo.world import (
+    BACKGROUNDS,
     COLOUR_WORDS,
     COLOURS,
     OBJECT_WORDS,
@@ -99,6 +100,10 @@ def asks() -> dict[str, Any]:
             "colour": colours,
             "place": places,
         },
+        "grounds": {
+            name: PLACE_WORDS[name][0] if name in PLACES else f"on {_article(name)} {name} background"
+            for name in BACKGROUNDS
+        },
         "questions": [
             {"pattern": _filled(pattern, shapes), "taught": taught, "yes": yes}
             for pattern, taught, yes in QUESTIONS
@@ -109,6 +114,10 @@ def asks() -> dict[str, Any]:
         "answers": sorted({word for phrase in answers for word in phrase.split()}),
         "examples": list(EXAMPLES),
     }
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
 
 
 def _filled(pattern: str, shapes: dict[str, str]) -> str:

@@ -26,13 +26,14 @@ from demo.drawing import draw, layout, patches
 from demo.train import corrections
 from demo.train.loop import PACK, WORK, Plan, Run, autocast, device, grown, shard, ship, to_tensor
 from demo.train.text import SETTLED, WIDTH, is_as_settled, tokenizer_folder
-from demo.world import LENGTH, Encoder, Scene, describe, known_words, training_scene
+from demo.world import LENGTH, OBJECT_WORDS, Encoder, Scene, describe, known_words, training_scene
 
 FOLDER = PACK / "stable-diffusion"
 CHANNELS = (96, 160, 192)
 HEAD = 32
 BATCH = 32
 GRID = 16  # latent cells a side
+FRONT = {"love", "half", "christmas", "sailing"}  # words of an object's name that name none alone
 SHARD, SHARDS = 512, 240  # pictures; each kind of their scenes is as frequent as MIX has it
 EVERY = 100  # steps between two new shards
 HALF = BATCH // 2  # own pictures in a batch; the others are drawings
@@ -41,6 +42,29 @@ WORDLESS = 0.1
 MIX = {"large": 0.26, "single": 0.34, "several": 0.14, "pair": 0.24, "empty": 0.02}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
 DRAFT = {"num_inference_steps": 6, "guidance_scale": 2.5}
+# Where no words tell place and size, all seeds draw an object large and in the middle: `emphasis` leaves all
+# other scenes out. So each picture of a grid is given one by its seed; four neighbours have four. Not in line
+# art and pixel art, of which `compose` has no small ones.
+VARIETY = {
+    "ways": [
+        "{}",
+        "small {} on the left",
+        "{} near the bottom",
+        "small {} on the right",
+        "{}",
+        "small {}",
+        "{} on the right",
+        "small {} near the bottom",
+    ],
+    "objects": " ".join(
+        sorted(
+            {word for words in OBJECT_WORDS.values() for phrase in words for word in phrase.split()} - FRONT
+        )
+    ),
+    "unless": "small tiny little medium large big huge giant left right top bottom upper lower"
+    " center centered middle two three four pair 2 3 4"
+    " line outline ink coloring sketch pixel pixelated 8 retro",
+}
 
 
 NOISY, PLAIN = "sde-dpmsolver++", "dpmsolver++"  # DPM-Solver++ with new noise in each step, and without
@@ -347,5 +371,6 @@ def settings() -> dict:
         "output_scale": 4,
         "variation": {"subtle": 0.42, "strong": 0.85},
         "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8, "still": True},
+        "variety": VARIETY,
         "vocabulary": " ".join(known_words()),
     }

@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     torch.set_num_threads(1)
-    specs = {"ask": str(DEMO / "ask")}
+    specs = {"ask": str(DEMO / "ask"), "segment": str(DEMO / "segmenter"), "clip": str(DEMO / "clip")}
     models, counts = Models(WorkerConfig("cpu", specs, str(folder / "cache"))), Counter[str]()
     for block in re.split(r"\n(?=\d\d-\d)", QUESTIONS.strip()):
         name, _, rest = block.partition(":")

@@ -22,6 +22,7 @@ from core.prompt.parser import (
     Prompt,
     TypedFlag,
     blank_marks,
+    is_told,
     parse_prompt,
     split_flags,
     why_unsupported,
@@ -213,7 +214,9 @@ class Completion:
                 model = model or prompt.model or model_of_version(prompt.version, self._settings.image_models)
                 why = " ".join(faults)
                 kind: Literal["flag", "fault"] = "fault"
-                if not why:
+                if flag.name not in BY_NAME and is_told(flag.name, flags):
+                    why, kind = why_unsupported(flag.name), "flag"
+                elif not why:
                     why, kind = await self._without_effect(actor, flag, field, prompt, video=video), "flag"
             except PromptError as error:
                 why, kind = str(error), "fault"

@@ -103,7 +103,7 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
     plain = fields_of(Prompt(text="a"))
     changes = {"parts": (("a", 2.0),), "negative_prompt": "x", "aspect_ratio": (3, 2), "size": (64, 64)}
     changes |= {"seed": 1, "chaos": 1, "stylize": 1, "raw": True, "weird": 1, "exp": 1, "stop": 20}
-    changes |= {"tile": True, "quality": 2.0, "draft": True, "hd": True, "image_weight": 1.0}
+    changes |= {"tile": True, "quality": 2.0, "draft": True, "hd": True, "think": True, "image_weight": 1.0}
     changes |= {"style_references": (("5", 1.0),), "style_weight": 1, "character_references": (("<1>", 1.0),)}
     changes |= {"character_weight": 1, "omni_references": (("<1>", 1.0),), "omni_weight": 1}
     changes |= {"loras": (("ink", 1.0),), "model": "m", "version": "6", "num_inference_steps": 3}

@@ -120,7 +120,7 @@ def test_moderation_reads_every_field_but_names_and_pictures() -> None:
 @pytest.mark.parametrize(
     ("reach", "expected"),
     [
-        (Reach.FIRST, {"image_prompts", "image_weight", "hd"}),
+        (Reach.FIRST, {"image_prompts", "image_weight", "hd", "think"}),
         (Reach.GRID, {"chaos", "strength"}),
         (Reach.SHAPE, {"aspect_ratio", "width", "height"}),
         (Reach.JOB, {"seed", "num_images", "image"}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.docs.markdown import code, fields_of, page, sentence, table
 from vision.video.families.family import VideoCard
-from vision.weights.card import RANGES, Card, Draft, OutpaintCard, StyleCard
+from vision.weights.card import RANGES, Card, Draft, OutpaintCard, StyleCard, VarietyCard
 
 INTRO = """\
 A file `atelier.json` in a model's folder says how that model is best used. Every entry can be left out: \
@@ -34,6 +34,7 @@ CARDS = (
     (Draft, "`draft`"),
     (OutpaintCard, "`outpaint`"),
     (StyleCard, "`style`"),
+    (VarietyCard, "`variety`"),
     (VideoCard, "Video models"),
 )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from core.errors import AtelierError, ModelError, OutOfMemory
 from core.events import ChatAnswer, Output
@@ -17,7 +18,7 @@ from vision.chat.prompt import Picture, skipped, stored_picture
 from vision.chat.talker import Talker
 from vision.images import encode
 from vision.protocol import Measure, Talk, Turn
-from vision.readers import charts
+from vision.readers import charts, questions, scene
 from vision.readers.ocr import UNREAD, TextReader, enough, to_read, with_texts
 from vision.readers.photo import describe
 from vision.reporter import Quiet, Reporter
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _CHART = re.compile(
     r"\b(bars?|chart|value|values|highest|lowest|largest|smallest|table|csv|box|locate)\b", re.I
 )
+_BARS = re.compile(r"\b(bars?|charts?|values?|highest|lowest|table|csv|box)\b", re.I)
 
 SIDE = 2_000  # px of the longer side of a picture that is read
 
@@ -84,6 +86,9 @@ def run(
     if (told := _of_photograph(request, talk, paths, models, reporter)) is not None:
         return told
     talker = models.get("ask", reporter)
+    if (told := _measured(request, talk, paths, talker, models, reporter)) is not None:
+        return told
+    talker = models.get("ask", reporter)  # others may have been asked for since
     if (told := _of_repertoire(request, talk, paths, talker, models, reporter)) is not None:
         return told
     wanted, notes = talker.model.wanted, list[str]()
@@ -149,7 +154,11 @@ def _of_photograph(
     return Output(answer=ChatAnswer(said), parameters=known)
 
 
-_TEXT = re.compile(r"\b(written|text|say|says|read|word|words|letters|sign|spell\w*)\b", re.IGNORECASE)
+_TEXT = re.compile(
+    r"\b(written|text|says|read|words?|letters|sign|spell\w*)\b"
+    r"|\b(does|do|did|what) (it|they|that|this|the \w+) say\b",
+    re.IGNORECASE,
+)
 
 
 def _text_in(question: str, path: str, models: Models, reporter: Reporter) -> str | None:
@@ -160,6 +169,62 @@ def _text_in(question: str, path: str, models: Models, reporter: Reporter) -> st
     if found is None:
         return None
     return "\n".join(line.text for line in found.lines) or "I find no text in it."
+
+
+FRAMES = 4  # of a video, in which its things are followed
+
+
+def _measured(
+    request: AskRequest,
+    talk: Talk,
+    paths: Mapping[str, str],
+    talker: Talker,
+    models: Models,
+    reporter: Reporter,
+) -> Output | None:
+    """Return what is measured of a drawing or a video's frames, where the chat model's card says that its
+    pack's readers can; None for any other model, and for what they can't. What people have taught to be the
+    answer of the same question stays it."""
+    measurer, last = questions.Measurer.of(talker.model.card), talk.turns[-1]
+    names = output_parser.talk_pictures(talk)
+    is_video = bool(names) and any(turn.pictures == names and turn.has_video for turn in talk.turns)
+    if measurer is None or not names or (len(names) > 1 and not is_video) or _BARS.search(last.text):
+        return None
+    if talk.answer not in ("free", "short", "boxes") or _TEXT.search(last.text):
+        return None
+    asked, before, answers = measurer.follow(talk.turns, names)
+    parameters: dict[str, Any] = {"kind": request.kind, "model": talker.name, "notes": []}
+    parameters |= {"temperature": request.temperature, "seed": request.seed}
+    if (taught := answers.get(asked)) is not None and talk.answer != "boxes":
+        return Output(answer=ChatAnswer(taught), parameters=parameters)
+    known = talker.model.repertoire
+    if known is not None and asked.unknown and known.known.issuperset(asked.unknown):
+        return None  # such as of its style
+    is_measured = asked.kind or talk.answer == "boxes"
+    if not is_measured or not scene.can_read(models, measurer.vocabulary, reporter):
+        return None
+    if len(names) > FRAMES:
+        names = tuple(names[round(at * (len(names) - 1) / (FRAMES - 1))] for at in range(FRAMES))
+    for number, name in enumerate(names, 1):
+        if name not in talker.scenes:
+            image = reporter.in_thread(partial(encode.open_picture, paths[name])).convert("RGB")
+            talker.scenes[name] = scene.read_scene(image, measurer.vocabulary, models, reporter)
+        reporter.step(number, len(names))
+    found = [talker.scenes[name] for name in names]
+    seen = scene.follow(found) if is_video else found[0]
+    if talk.answer == "boxes":
+        boxes = ChatAnswer(measurer.boxes(last.text, seen))
+        finish = partial(output_renderer.finish_output, talk, boxes, talker.model.wanted, paths, parameters)
+        return reporter.in_thread(finish)
+    said = measurer.answer(asked, seen, before, short=talk.answer == "short")
+    if asked.kind == "what" and not is_video and measurer.is_doubtful(seen):
+        chart = charts.measure(Measure("", paths[names[0]], "table"), models, reporter)
+        text = charts.measure(Measure("", paths[names[0]], "text"), models, reporter)
+        if chart is not None and chart.table is not None:
+            said = f"A bar chart:\n{output_parser.table_words(chart.table)}"
+        elif text is not None and text.lines:
+            said = f"I can read: {' / '.join(line.text for line in text.lines)}"
+    return None if said is None else Output(answer=ChatAnswer(said), parameters=parameters)
 
 
 def _of_repertoire(

@@ -51,7 +51,8 @@ def states_of(cache: DynamicCache) -> list[State]:
 class ChatModel:
     """A model that answers in words. card: the folder's ``atelier.json``; its "system", "short" and
     "max_new_tokens" replace ours, and those that vision.chat.output_parser knows; with "hints" false it
-    isn't told the text in pictures; "asks" is all that it was taught to be asked.
+    isn't told the text in pictures; "asks" is all that it was taught to be asked, and
+    where that has "grounds", the pack's readers measure what they can instead of it.
 
     max_tokens: of an answer, 0 = as asked for. top_k, top_p: of tokens that are sampled, as the model's files
     have it; 0 and 1 = all. context: most tokens that the model was made for. ends: ids

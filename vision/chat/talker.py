@@ -73,18 +73,19 @@ def write_answer(
 
 
 STARVED = "The chat model took too long and gave no answer. Ask for less."
-TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions
+TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions; also scenes
 
 
 class Talker:
     """A chat model with all that is being written by it. max_kept: bytes of what is kept for next turns.
     tested: SHA-256 of a set's pictures, and their labels → how many of its examples were asked about, and
-    named rightly."""
+    named rightly. scenes: SHA-256 of a picture → what the pack's readers measured in it."""
 
     def __init__(self, model: ChatModel, max_kept: int) -> None:
         self.model, self.name = model, model.name
         self.decoder = Decoder(model, KeptCaches(max_kept))
         self.tested = LRUCache[tuple[str, ...], tuple[int, int]](TESTED)
+        self.scenes = LRUCache[str, Any](TESTED)
 
     @property
     def takes_hints(self) -> bool:
@@ -96,6 +97,8 @@ class Talker:
         self.decoder.forget(names)
         for key in [key for key in self.tested if not set(key).isdisjoint(names)]:
             del self.tested[key]
+        for name in names:
+            self.scenes.pop(name, None)
 
     @property
     def keeps(self) -> bool:

@@ -14,7 +14,7 @@ from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
 from core.requests import GenerateRequest
 from vision.families import Mode
 from vision.images import encode
-from vision.weights.card import Card
+from vision.weights.card import Card, VarietyCard, known_words, vocabulary_words
 
 MAX_STEPS = 100
 USUAL_STYLIZE = 100
@@ -36,7 +36,8 @@ class TextSpec:
     """How texts steer a picture beyond one prompt and one negative prompt. By default: not at all. wanted,
     unwanted: parts of the prompt and of the negative prompt, with shares that sum to 1; empty = one part.
     refusal: how far to keep away from what is unwanted, 1 = as a plain negative prompt does. styles: (text,
-    amount), 1 = as if it stood in the prompt. chaos, weird: 0..1."""
+    amount), 1 = as if it stood in the prompt. chaos, weird: 0..1. varied: the prompt in other words, of
+    which each picture gets the one that its seed chooses; empty = all get the same."""
 
     wanted: tuple[tuple[str, float], ...] = ()
     unwanted: tuple[tuple[str, float], ...] = ()
@@ -44,6 +45,12 @@ class TextSpec:
     styles: tuple[tuple[str, float], ...] = ()
     chaos: float = 0.0
     weird: float = 0.0
+    varied: tuple[str, ...] = ()
+
+    def prompt_of(self, prompt: str, seed: int) -> str:
+        """Return the words that the picture with ``seed`` is drawn from, in any company; neighbours, as in a
+        grid, never get the same ones."""
+        return self.varied[seed % len(self.varied)] if self.varied else prompt
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,34 @@ def model_text(
         (request.weird or 0) / 3000,
     )
     return ModelText(", ".join(filter(None, (text for text, _ in wanted))), negative, spec, tuple(notes))
+
+
+_BEFORE = frozenset("a an the one of with in on at and draw want".split())  # the words about an object
+
+
+def varied(prompt: str, card: VarietyCard) -> tuple[str, ...]:
+    """Return ``prompt`` in each of the card's ways; nothing where it tells place, size or number itself, or
+    isn't about one object."""
+    words = list(vocabulary_words(prompt))  # (word, begin, end)
+    objects, unless = known_words(card.objects), known_words(card.unless)
+    named = [i for i, (word, _, _) in enumerate(words) if word in objects]
+    together = named and named[-1] - named[0] == len(named) - 1  # "crescent moon" is one object
+    if not card.ways or any(word in unless for word, _, _ in words) or (objects and not together):
+        return ()
+    begin, end = 0, len(prompt)
+    if objects:
+        first = named[0]
+        while first and prompt[words[first - 1][2] : words[first][1]].isspace() and named[0] - first < 3:
+            if words[first - 1][0] in _BEFORE:
+                break
+            first -= 1
+        begin, end = words[first][1], words[named[-1]][2]
+    before, about = prompt[:begin], [way.replace("{}", prompt[begin:end]) for way in card.ways]
+    rest, _, article = before.rstrip().rpartition(" ")
+    if article.lower() in ("a", "an"):  # as English has it: "an orange ball", "a small orange ball"
+        before = f"{rest} ".lstrip()
+        about = [f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}" for words in about]
+    return tuple(before + words + prompt[end:] for words in about)
 
 
 def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:

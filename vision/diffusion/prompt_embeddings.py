@@ -6,7 +6,7 @@ A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the
 draw at their mean, the nearest object to it."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,7 +151,13 @@ def encode_prompt(
     encoders. guided: the negative prompt has a pass of its own. zeros: an empty one is all zeros there
     (SDXL's ``force_zeros_for_empty_prompt``). rows: see Conditioning."""
     empty = read("")
-    positive = mix([(read(text), share) for text, share in _positive_parts(prompt, spec) if share], empty)
+    texts = [spec.prompt_of(prompt, seed) for seed in seeds]
+    parts = {
+        text: [(read(one), share) for one, share in _positive_parts(text, spec) if share] for text in texts
+    }
+    mixed_of = {text: mix(some, empty) for text, some in parts.items()}
+    longest = max(one.tokens.shape[1] for one in mixed_of.values())
+    positive = [mixed_of[text].filled(longest, empty) for text in texts]
     if not guided:
         return _for_each(positive, None, spec, seeds, rows)
     nothing = empty.zeroed() if zeros else empty
@@ -161,8 +167,9 @@ def encode_prompt(
     length = max(nothing.tokens.shape[1], mixed.tokens.shape[1])
     mixed = mixed.filled(length, nothing)
     away = nothing.filled(length, nothing).towards(mixed, min(MAX_REFUSAL, spec.refusal))
-    length = max(positive.tokens.shape[1], away.tokens.shape[1])
-    return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds, rows)
+    length = max(longest, away.tokens.shape[1])
+    positive = [one.filled(length, empty) for one in positive]
+    return _for_each(positive, away.filled(length, nothing), spec, seeds, rows)
 
 
 def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, float]]:
@@ -197,7 +204,7 @@ def _of_any(masks: Sequence[torch.Tensor]) -> torch.Tensor | None:
 
 
 def _for_each(
-    positive: Encoded,
+    positive: Sequence[Encoded],
     negative: Encoded | None,
     spec: parameters.TextSpec,
     seeds: Sequence[int],
@@ -206,30 +213,36 @@ def _for_each(
     def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
         return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])
 
-    prompt = positive.tokens.expand(len(seeds), *positive.tokens.shape[1:])
+    def joined(tensors: Iterable[torch.Tensor | None]) -> torch.Tensor | None:
+        found = [tensor for tensor in tensors if tensor is not None]
+        return torch.cat(found) if found else None
+
+    def noise(salt: int) -> torch.Tensor:
+        return torch.cat([_noise(text, seed, salt) for text, seed in zip(positive, seeds, strict=True)])
+
+    prompt = torch.cat([one.tokens for one in positive])
     if spec.weird:
-        prompt = _blurred(prompt, _noise(positive, seeds, WEIRD), MAX_WEIRD * spec.weird)
-    noise = _noise(positive, seeds, CHAOS) if spec.chaos else None
+        prompt = _blurred(prompt, noise(WEIRD), MAX_WEIRD * spec.weird)
     return Conditioning(
         prompt,
-        rows(positive.pooled),
+        joined(one.pooled for one in positive),
         rows(negative.tokens) if negative else None,
         rows(negative.pooled) if negative else None,
-        noise,
+        noise(CHAOS) if spec.chaos else None,
         spec.chaos,
-        rows(positive.mask),
+        joined(one.mask for one in positive),
         rows(negative.mask) if negative else None,
         as_rows,
     )
 
 
-def _noise(text: Encoded, seeds: Sequence[int], salt: int) -> torch.Tensor:
-    """Noise (B, T, D) with the mean and the deviation of a text's tokens, from each picture's seed alone; on
-    the CPU, as all noise here. Of a language model those of its middle token: the first one of a text is
-    thousands of times as large (arXiv:2402.17762). Where several layers of it are read, (B, T, L, D), each
+def _noise(text: Encoded, seed: int, salt: int) -> torch.Tensor:
+    """Noise (1, T, D) with the mean and the deviation of a text's tokens, from a picture's seed alone; on the
+    CPU, as all noise here. Of a language model those of its middle token: the first one of a text is
+    thousands of times as large (arXiv:2402.17762). Where several layers of it are read, (1, T, L, D), each
     has its own."""
-    generators = [torch.Generator("cpu").manual_seed(seed + salt) for seed in seeds]
-    drawn = torch.stack([torch.randn(text.tokens.shape[1:], generator=generator) for generator in generators])
+    generator = torch.Generator("cpu").manual_seed(seed + salt)
+    drawn = torch.randn(text.tokens.shape[1:], generator=generator)[None]
     tokens = text.tokens.float()
     deviation, mean = tokens.std(), tokens.mean()
     if text.mask is not None:

@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.events import Output, Picture
 from core.limits import MAX_SEED, MAX_UPSCALED, STYLIZE_CAP
 from core.prompt.parameters import field_names
-from core.requests import GenerateRequest
+from core.requests import GenerateRequest, ImagineRequest
 from vision.diffusion import adapters, parameters, prompt_embeddings
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, least_steps
@@ -103,6 +103,13 @@ def prepare(
     weights = model.supports_weights and not (model.family.words_alone and is_shown)
     can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
     text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
+    # for plain first pictures alone: what is made from a picture keeps its place, a pattern has none,
+    # and weights are about the words as they are
+    plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts
+    is_varied = plain and weights and not (request.raw or request.tile or text.spec.wanted)
+    varied = parameters.varied(text.prompt, card.variety) if is_varied else ()
+    if any(model.prompt_limit(words) is not None for words in varied):
+        varied = ()  # a picture must not depend on how long the words of its neighbours are
     generation = Generation(
         mode,
         text.prompt,
@@ -112,7 +119,7 @@ def prepare(
         guidance,
         text.negative_prompt,
         sampler=sampler,
-        text_spec=text.spec,
+        text_spec=replace(text.spec, varied=varied),
         guidance_rescale=rescale if model.family.rescales else 0.0,
         stop=(request.stop or 100) / 100,
         seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
@@ -203,6 +210,10 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     known = field_names(type(request), lambda parameter: parameter.reported)
     asked = {name: getattr(request, name) for name in known}
     asked = {name: value for name, value in asked.items() if value != getattr(type(request), name)}
+    if generation.text_spec.varied:
+        ways = [" ".join(way.replace("{}", " ").split()).strip(" ,") for way in model.card.variety.ways]
+        each = enumerate((ways[seed % len(ways)] for seed in generation.seeds), 1)
+        asked["variety"] = ", ".join(f"{number} {way or 'as asked'}" for number, way in each)
     reported = {
         "kind": request.kind,
         "prompt": request.prompt,
@@ -293,9 +304,14 @@ def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
 
 def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     """Return the output: the pictures enlarged by the card's scale, cut to their shape, and encoded."""
+    return output(task, drawn, finished_pictures(task, drawn, model))
+
+
+def finished_pictures(task: Task, drawn: Drawn, model: ImageModel) -> list[Image.Image]:
+    """Return the pictures enlarged by the card's scale and cut to their shape."""
     shape, seamless = task.generation.shape, task.generation.seamless
     large = (model.enlarged(image, seamless) for image in drawn.images)
-    return output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])
+    return [encode.cut_to_shape(image, shape, seamless) for image in large]
 
 
 BATCH = 4  # tiles in one batch
@@ -328,6 +344,7 @@ def refine(
         shape=None,
         references=(),
         reference_scale=None,
+        text_spec=replace(generation.text_spec, varied=()),
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
         seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),  # from each picture's on
         at_once=batch,

@@ -107,6 +107,8 @@ KINDS = ("upernet", "segformer")  # model types
 WHOLE = 32  # px: sides of what the model sees are multiples, else it halves them unevenly
 LEAST = 0.002  # of the picture: smaller pieces are no objects
 AROUND = 1.5  # times an object's longer side: the part that the second look is at
+LOOKS = (1.5, 3.0)  # times an object's longer side: the parts by which it is named
+FLOOR = 1e-3  # of a chance, so that one look alone rules nothing out
 ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
 MAX_SIDE = 512  # px of the longer side of what CLIP is shown
 Edges = tuple[float, float, float, float]  # left, top, right, bottom
@@ -219,6 +221,30 @@ class ObjectSegmenter:
             mask.paste(255, part[:2], Image.fromarray((level > 0.5).astype(np.uint8) * 255))
         return Picked(mask, min(scores, default=0.0))
 
+    @property
+    def labels(self) -> list[str]:
+        """The names of its classes but the ground, in their order."""
+        names = self.model.config.id2label
+        return [str(names[number]) for number in sorted(names) if number != self.ground]
+
+    def chances(self, image: Image.Image, obj: Object) -> Real:
+        """Return (labels,): how likely each is an object's, by closer looks: with little around it and with
+        much, as it stands and mirrored, of which the surer counts."""
+        found = list[Real]()
+        for mirrored in (False, True):
+            looks = [self._likely(_surrounded(image, obj.box, around), mirrored) for around in LOOKS]
+            likely: Real = np.exp(np.log(np.stack(looks) + FLOOR).mean(0))
+            found.append(likely / likely.sum())
+        return max(found, key=lambda likely: float(likely.max()))
+
+    def _likely(self, part: Image.Image, mirrored: bool) -> Real:
+        if mirrored:
+            part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        shares = self._look(part, (0, 0, *part.size))
+        inside = shares[self.ground] < 0.5
+        likely = np.delete(shares[:, inside].sum(1), self.ground)
+        return (likely / max(float(likely.sum()), 1e-9)).astype(np.float32)
+
     @torch.no_grad()
     def _look(self, image: Image.Image, part: Box) -> Real:
         """Return (classes, h, w): how likely each class is in the cells of a part of the picture, px."""
@@ -238,8 +264,22 @@ class ObjectSegmenter:
             if piece.sum() >= LEAST * piece.size:
                 likely = shares[:, piece].sum(1)
                 likely[self.ground] = 0
-                objects.append(Object(piece, _box(piece), int(likely.argmax())))
+                objects.append(Object(piece, box_of(piece), int(likely.argmax())))
         return sorted(objects, key=lambda obj: -int(obj.piece.sum()))
+
+
+def _surrounded(image: Image.Image, box: Edges, around: float) -> Image.Image:
+    """Return a square of ``around`` times an object's longer side; beyond the picture it has the usual colour
+    of the picture's rim."""
+    left, top, right, bottom = (share * image.size[at % 2] for at, share in enumerate(box))
+    side = max(8, round(around * max(right - left, bottom - top)))
+    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    pixels = np.asarray(image.convert("RGB"))
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    red, green, blue = (int(value) for value in np.median(rim, 0))
+    part = Image.new("RGB", (side, side), (red, green, blue))
+    part.paste(image, (-x, -y))
+    return part
 
 
 def meant(objects: Sequence[Object], fits: Sequence[float], ground: float) -> list[Object]:
@@ -274,7 +314,8 @@ def _changes(colours: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.flatnonzero(np.concatenate(([True], (colours[1:] != colours[:-1]).any((1, 2)))))
 
 
-def _box(piece: LayersFlags) -> Edges:
+def box_of(piece: LayersFlags) -> Edges:
+    """Return the box around what is set, as shares of the sides."""
     (rows, columns), (ys, xs) = piece.shape, np.nonzero(piece)
     return (
         float(xs.min() / columns),

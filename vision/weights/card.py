@@ -79,6 +79,27 @@ class StyleCard:
 
 
 @dataclass(frozen=True)
+class VarietyCard:
+    """How the pictures of a grid come to differ, for a model that draws much the same from any seed.
+
+    ways: what is added to the words, one by the seed of each picture: "small {}", "{} on the left"; "{}" is
+    the object and the words before it, back to its article; empty = its seeds differ by themselves. objects:
+    names of one object each, with spaces between them; words with none or with several of them are drawn as
+    they are; empty = "{}" is the whole prompt. unless: words that tell a place, a size or a number; with one
+    of them, too, the words are drawn as they are.
+    """
+
+    ways: tuple[str, ...] = ()
+    objects: str = field(default="", repr=False)
+    unless: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ways, list | tuple) or any("{}" not in str(way) for way in self.ways):
+            raise ModelError(f'{FILE}: ways of variety are texts with {{}} in them, such as "small {{}}".')
+        object.__setattr__(self, "ways", tuple(self.ways))
+
+
+@dataclass(frozen=True)
 class Card:
     """Defaults and abilities of one image model. Sides are in px.
 
@@ -96,9 +117,10 @@ class Card:
     enlarged after decoding. sampler: one that ``--sampler`` takes; null = as shipped. cache_threshold:
     First-Block-Cache skips the other blocks of a step when the first block's output has changed by less
     than this share since the last step; 0 = off. outpaint: how it extends a picture. style: its house
-    style. merged_lora: name of a file in its folder ``lora``, which is added to its weights when they are
-    loaded; empty = none. base: the undistilled model that styles are trained on in this one's place: a
-    hub's at a commit, or a folder beside this one's; empty = this one. fixed_steps: it draws at the noise
+    style. variety: how the pictures of a grid come to differ. merged_lora: name of a file in its folder
+    ``lora``, which is added to its weights when they are loaded; empty = none. base: the undistilled model
+    that styles are trained on in this one's place: a hub's at a commit, or a folder beside this one's; empty
+    = this one. fixed_steps: it draws at the noise
     levels that its makers chose, so that ``--steps`` has no effect. vocabulary: all the words that the
     model knows, with spaces between them; empty = any word may mean something to it.
     """
@@ -124,6 +146,7 @@ class Card:
     cache_threshold: float = 0.0
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
+    variety: VarietyCard = VarietyCard()
     merged_lora: str = ""
     base: str = ""
     fixed_steps: bool = False
@@ -168,6 +191,7 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
         entries["draft"] = Draft(**entries["draft"])
         entries["outpaint"] = OutpaintCard(**entries.get("outpaint", {}))
         entries["style"] = StyleCard(**entries.get("style", {}))
+        entries["variety"] = VarietyCard(**entries.get("variety", {}))
         for entry, names in (("variation", ("subtle", "strong")), ("upscale", ("subtle", "creative"))):
             if entry in entries:
                 entries[entry] = {name: float(entries[entry][name]) for name in names}

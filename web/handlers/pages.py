@@ -34,6 +34,7 @@ CHANNELS = "https://discord.com/channels"
 FACTS = {  # of a result's parameters that neither its prompt nor its picture tells
     "num_inference_steps": "Steps",
     "guidance_scale": "Guidance",
+    "variety": "Variety",
     "strength": "Strength",
     "sampler": "Sampler",
 }

@@ -3,6 +3,7 @@ braces: how many prompts they make, and which."""
 
 import contextlib
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -42,7 +43,7 @@ ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(
     lambda a: max(a[0] / a[1], a[1] / a[0]) <= 14
 )
 UNSUPPORTED = st.lists(
-    st.sampled_from(["--uplight", "--test", "--style cute", "--sv 4"]), max_size=3, unique=True
+    st.sampled_from(["--uplight", "--test", "--style cute", "--sv 4", "--preview"]), max_size=3, unique=True
 ).map(tuple)
 
 
@@ -59,6 +60,7 @@ OPTIONAL = {
     "tile": st.booleans(),
     "quality": st.sampled_from(QUALITIES),
     "draft": st.booleans(),
+    "think": st.just(True),
     "hd": st.booleans(),
     "image_weight": st.floats(0, 100),
     "style_references": STYLED,
@@ -299,7 +301,6 @@ def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None
     [
         ("a --sede 5", ["--sede", "--seed"]),
         ("a --sede 5 --foobarbaz --sede 3", ["`--sede`", "--seed", "`--foobarbaz`", "/help topic:flags"]),
-        ("a --seed many --foobarbaz", ["`--foobarbaz`"]),
         ("a --no \u200b", ["--no", "needs a value"]),
         ("a --seed", ["--seed", "needs a value"]),
         ("a --seed -1", ["--seed", "-1", "4294967295"]),
@@ -355,6 +356,70 @@ def test_a_wrong_flag_is_named_with_its_value_and_what_is_allowed(text: str, wor
     with pytest.raises(UserError) as caught:
         parse_prompt(text)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+PASTED = [
+    line.replace("\\n", "\n")
+    for line in Path("tests/data/midjourney_prompts.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+
+
+def test_a_hundred_prompts_of_midjourneys_are_drawn_or_rightly_refused() -> None:
+    assert len(PASTED) >= 100
+    for line in PASTED:
+        if line.startswith("- "):
+            with pytest.raises(PromptError):
+                [parse_prompt(one) for one in expand_sets(line[2:])]
+            continue
+        for one in expand_sets(line):
+            prompt = parse_prompt(one)
+            assert "--" not in prompt.text and parse_prompt(format_prompt(prompt)) == prompt
+
+
+@given(st.integers(0, 99), st.none() | st.integers(0, 9), st.sampled_from(["", ".", ",", " ."]))
+def test_any_version_is_read_whatever_ends_the_sentence(whole: int, tenth: int | None, end: str) -> None:
+    number = f"{whole}" if tenth is None else f"{whole}.{tenth}"
+    read = number.removesuffix(".0")
+    assert parse_prompt(f"a --v {number}{end}").version == read
+    assert parse_prompt(f"a --version {number}{end}").version == read
+    assert parse_prompt(f"a --niji {number}{end}").version == f"niji {read}"
+    assert parse_prompt(f"a --sref 5 --sv {number}{end}").unsupported == (f"--sv {number}",)
+
+
+@pytest.mark.parametrize("version", ["eight", "8.25", "100", "-1", "8..2", "٨"])
+def test_what_is_no_version_is_refused(version: str) -> None:
+    with pytest.raises(PromptError, match="takes a version such as"):
+        parse_prompt(f"a --v {version}")
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("a --glow 5 --v 8.2", ("--glow 5",)),
+        ("a --v 8.2 --glow", ("--glow",)),
+        ("a --ar 3:2 --glow 5 --shine soft, warm", ("--glow 5", "--shine soft, warm")),
+        ("a --preview", ("--preview",)),
+        ('a --glow "b --ar 3:2', ('--glow \\"b',)),
+    ],
+)
+def test_a_flag_on_no_list_is_left_out_of_a_pasted_prompt(text: str, left_out: tuple[str, ...]) -> None:
+    prompt = parse_prompt(text)
+    assert (prompt.text, prompt.unsupported) == ("a", left_out)
+    assert parse_prompt(format_prompt(prompt)) == prompt
+
+
+@pytest.mark.parametrize(
+    "text", ["a --glow 5", "a --glow --shine", "a --sede 5 --v 8.2", "a --width 5 --raw", "a --v6 --raw"]
+)
+def test_a_flag_alone_or_nearly_one_of_ours_is_refused(text: str) -> None:
+    with pytest.raises(PromptError, match="There is no"):
+        parse_prompt(text)
+
+
+def test_the_end_of_a_loop_is_a_loop() -> None:
+    assert parse_prompt("a boat --video --end loop").loop
+    assert parse_prompt("a boat --video --end loop") == parse_prompt("a boat --video 1 --loop")
 
 
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)

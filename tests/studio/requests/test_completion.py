@@ -64,6 +64,11 @@ async def test_flags_are_marked_with_the_reason(opened: Opened) -> None:
     assert await marked(opened, "a red boat sails to the left --video --motion low") == []
 
 
+async def test_a_flag_that_is_left_out_of_a_pasted_prompt_is_no_fault(opened: Opened) -> None:
+    assert ("flag", "--glow 5") in await marked(opened, "a red house --glow 5 --ar 3:2")
+    assert ("fault", "--glow 5") in await marked(opened, "a red house --glow 5")
+
+
 async def test_after_the_first_time_only_what_is_unknown_is_told(opened: Opened) -> None:
     own = opened.studio.own
     assert "simple scenes" in (await own.hint(ALICE, "a red house") or "")

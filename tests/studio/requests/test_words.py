@@ -40,6 +40,8 @@ def test_a_title_tells_the_shape_that_a_picture_gave() -> None:
     assert prompt_text(ImagineRequest(prompt="a fox", aspect_ratio=(2, 3)), (3, 2)) == "a fox --ar 2:3"
 
 
-@pytest.mark.parametrize("answer", ["yes", "No.", "none", "4", "three", "", "I have never learned “dragon”."])
+@pytest.mark.parametrize(
+    "answer", ["yes", "No.", "none", "4", "three", "", "Yes, a red house.", "I count two stars."]
+)
 def test_an_answer_that_shows_nothing_is_not_offered_as_a_prompt(answer: str) -> None:
     assert not may_be_drawn(answer) and may_be_drawn("a red house") and may_be_drawn("no cat but a house")

@@ -3,6 +3,7 @@ it is no help."""
 
 import os
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from PIL import Image
@@ -26,6 +27,7 @@ SAID = {(200, 0, 0): "Apples 3 4.50\nBread 1 2.80", (0, 200, 0): "STOP"}
 
 class Model:
     context, wanted, repertoire = 8192, Wanted(), None
+    card: ClassVar[dict[str, Any]] = {}
 
 
 class PretendTalker:

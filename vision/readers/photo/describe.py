@@ -272,16 +272,23 @@ def with_article(name: str) -> str:
 
 def colours_of(image: Image.Image) -> list[str]:
     """Return the names of the one or two colours that cover most of a picture, the largest first."""
-    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX).convert("HSV")
-    hue, saturation, value = np.asarray(small, np.int32).reshape(-1, 3).T
-    names = np.select([hue < limit for limit, _ in HUES], [name for _, name in HUES], "red")
-    names = np.where(np.isin(names, ("orange", "red", "yellow")) & (value < 160), "brown", names)
-    names = np.where(saturation < 40, np.where(value > 215, "white", "grey"), names)
-    names = np.where(value < 50, "black", names)
+    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    names = name_colours(np.asarray(small).reshape(-1, 3))
     found, counts = np.unique(names, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     most = [str(found[at]) for at in order if counts[at] >= SHARE * names.size]
     return most[:2] or [str(found[order[0]])]
+
+
+def name_colours(pixels: np.ndarray) -> np.ndarray:
+    """Return the name of the colour of each of some pixels (N, 3) in RGB, 0..255."""
+    row = Image.fromarray(np.asarray(pixels, np.uint8)[None]).convert("HSV")
+    hue, saturation, value = np.asarray(row, np.int32)[0].T
+    names = np.select([hue < limit for limit, _ in HUES], [name for _, name in HUES], "red")
+    names = np.where(np.isin(names, ("orange", "red", "yellow")) & (value < 160), "brown", names)
+    names = np.where((names == "pink") & (value < 160), "purple", names)
+    names = np.where(saturation < 40, np.where(value > 215, "white", "grey"), names)
+    return np.where(value < 50, "black", names)
 
 
 def light_of(image: Image.Image) -> str:

@@ -116,6 +116,7 @@ const SWITCHES = /** @type {const} */ ([
   { label: "Raw", names: ["raw"] },
   { label: "HD", names: ["hd"] },
   { label: "Draft", names: ["draft"] },
+  { label: "Think", names: ["think"] },
   { label: "Tile", names: ["tile"] },
   { label: "Stealth", names: ["stealth"] },
 ]);
