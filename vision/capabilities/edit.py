@@ -106,7 +106,8 @@ def _changed(
     old = start if own_shape else encode.resize(start, size)
     news = reporter.in_thread(lambda: [_laid_over(old, image, model, task, asked) for image in drawn.images])
     made: list[Image.Image | None] = [laid for laid, _ in news]
-    if objects is not None and reporter.in_thread(lambda: objects.redraws([new for _, new in news])):
+    laid, whole = [one for one, _ in news], [new for _, new in news]
+    if objects is not None and reporter.in_thread(lambda: objects.redraws(laid, whole)):
         if asked.kind not in IN_PLACE:
             made = reporter.in_thread(lambda: [objects.lay(new) for _, new in news])
         if again and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it

@@ -24,7 +24,8 @@ LARGEST = 0.6  # of the picture: where more has changed, all of it was meant
 LEAST = 8.0  # of 255: what differs by less is drift, however even the rest is
 NOISE = 3.0  # times the usual difference: what differs by less is drift, too
 CERTAIN = 2.0  # times that: from here on it is a change; what hangs together with it, belongs to it
-VISIBLE, LEAK = 16.0, 0.05  # of 255; the share of what nobody has named that may differ by more
+VISIBLE = 16.0  # of 255: by so much an object looks different
+SEEN, LEAK = 2, 0.03  # of 255; the share of what nobody has named that may differ by more
 SPECK = 0.0004  # of the picture: smaller pieces are none
 ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
 PART = 0.8  # of an object's longer side, that is drawn around it
@@ -180,24 +181,27 @@ class Objects:
         whole.paste(encode.resize(new, (right - left, bottom - top)), (left, top))
         return whole
 
-    def redraws(self, news: Sequence[Image.Image]) -> bool:
-        """Return whether the model has drawn in its own way what nobody has named: in any of its results."""
-        boxes = [one.box for one in self.meant]
-        for new in news:
-            apart, came = _apart(self.old, new), []
+    def redraws(self, laid: Sequence[Image.Image], news: Sequence[Image.Image]) -> bool:
+        """Return whether what nobody has named differs in any of the pictures that are ``laid`` of what the
+        model has made, ``news``, or what was named is as it was."""
+        if self.asked.kind == "ground":
+            return True
+        old = np.asarray(self.old, np.int16)
+        for one, new in zip(laid, news, strict=True):
+            if one.size != self.old.size:
+                return True
+            if not all(_differs(self.old, one, each) for each in self.meant):
+                return True
+            boxes = [each.box for each in self.meant]
             if self.asked.kind in ("add", "replace"):
-                came = [one.box for one in find_objects(self.reader.segmenter, new)]
-            outside, across, down = (
-                np.ones(apart.shape, bool),
-                new.width / self.old.width,
-                new.height / self.old.height,
-            )
-            for box in (*((b[0] * across, b[1] * down, b[2] * across, b[3] * down) for b in boxes), *came):
-                x0, y0, x1, y1 = (round(edge) for edge in box)
-                left, top, right, bottom = _around((x0, y0, x1, y1), new.size, AROUND)
+                seen = find_objects(self.reader.segmenter, encode.resize(new, self.old.size))
+                boxes += [each.box for each in seen]
+            outside = np.ones(old.shape[:2], bool)
+            for box in boxes:
+                left, top, right, bottom = _around(box, self.old.size, AROUND)
                 outside[top:bottom, left:right] = False
-            little = outside.mean() < 1 - LARGEST
-            if self.asked.kind == "ground" or little or (apart[outside] > VISIBLE).mean() > LEAK:
+            apart = np.abs(np.asarray(one, np.int16) - old).max(-1) > SEEN
+            if outside.mean() < 1 - LARGEST or apart[outside].mean() > LEAK:
                 return True
         return False
 
