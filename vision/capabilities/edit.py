@@ -108,7 +108,7 @@ def _changed(
     made: list[Image.Image | None] = [laid for laid, _ in news]
     laid, whole = [one for one, _ in news], [new for _, new in news]
     if objects is not None and reporter.in_thread(lambda: objects.redraws(laid, whole)):
-        if asked.kind not in IN_PLACE:
+        if asked.kind not in IN_PLACE or not again:
             made = reporter.in_thread(lambda: [objects.lay(new) for _, new in news])
         if again and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
             part = prepare(request, objects.start, model)

@@ -40,6 +40,9 @@ _POLITE = re.compile(
     r"|[ ,]*\b(?:please|thanks|thank you|for me|now|in (?:this|the) (?:picture|image|photo))\b"
     r"|[ ,]*\b(?:and |but )?(?:keep|leave) (?:the rest|everything else)\b.*|[.!?]+$"
 )
+_BEHIND = re.compile(
+    r" (?:in|on|at|above|over|below|under|behind|beside|near|next|with|to) .*"
+)  # "in the sky"
 _ARTICLE = re.compile(r"^(?:the|a|an|another|one|some|this|that|my|its|their|his|her)\s+")
 _NEW = r"(?:an?|another|one|two|three|four|some|\d)\b.*"
 _OLD = r"(?P<named>(?:(?! (?:on|in|at|into|to|with|of) ).)+?)"  # without a place behind it
@@ -106,7 +109,9 @@ def read_instruction(words: str) -> Instruction:
         if GROUND.search(named) or named in ("style", "to", "it look like"):
             break
         if (named in WHOLE or kind == "add") and (
-            STYLE.search(new) or GROUND.search(_head(new)) and (kind != "add" or "background" in new)
+            STYLE.search(new)
+            or GROUND.search(_BEHIND.sub("", new))
+            and (kind != "add" or "background" in new)
         ):
             break
         if kind == "alter" and (named in WHOLE or named.startswith(("it ", "the ")) or STYLE.search(text)):
@@ -115,11 +120,6 @@ def read_instruction(words: str) -> Instruction:
     if STYLE.search(text):
         return Instruction("whole")
     return Instruction("ground" if GROUND.search(text) else "whole")
-
-
-def _head(words: str) -> str:
-    """The words about the object itself: "star" of "star in the sky"."""
-    return re.split(r" (?:in|on|at|above|over|below|under|behind|beside|near|next|with|to) ", words)[0]
 
 
 def _bare(words: str) -> str:

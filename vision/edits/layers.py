@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from vision.edits.instruction import Instruction
 from vision.images import encode, ops
 from vision.images.ops import Box, Flags, Real
-from vision.readers.segmentation import Object, ObjectSegmenter, outlined
+from vision.readers.segmentation import ObjectSegmenter, outlined
 from vision.video.cutout.compose import Layers, cut_layers, filled
 
 LARGEST = 0.6  # of the picture: where more has changed, all of it was meant
@@ -31,6 +31,7 @@ ALIKE = 0.02  # cosine: objects of one class that fit words within this are all 
 PART = 0.8  # of an object's longer side, that is drawn around it
 RIM = 0.03  # of an object's longer side: its outline is no sharper
 NARROW = 0.3  # of the width: a strip of less has no room for an object
+NUMBERS = {"two": 2, "three": 3, "four": 4, "some": 4}
 SAME = 0.4  # of a box, from where on an object is the one that was there
 TO_SHIFT = 60.0  # variance of an object's colours, below which they all move alike
 AROUND = 0.35  # of an object's longer side, that is looked at around it
@@ -105,17 +106,13 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
     """Return the objects of a picture, the largest first, each with its outline."""
     found = []
     for obj in segmenter.see(image):
-        mask = _outline(segmenter, image, obj)
+        mask = segmenter.outline(image, [obj]).mask
+        if mask.getbbox() is None:
+            continue
+        mask = outlined(image, mask)  # by its colours, where these agree with its place
         if (box := mask.getbbox()) is not None:
             found.append(Found(mask, box, str(segmenter.model.config.id2label[obj.label]).lower()))
     return found
-
-
-def _outline(segmenter: ObjectSegmenter, image: Image.Image, obj: Object) -> Image.Image:
-    """Return an object's outline: the segmenter's, or what stands out there by its colours, where these agree
-    better with its place than a part of it does."""
-    mask = segmenter.outline(image, [obj]).mask
-    return outlined(image, mask) if mask.getbbox() is not None else mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,14 +268,9 @@ def _that_came(
     spoken = [one for one in came if _says(asked.new, one.label)] or came
     if len(spoken) < 2:
         return spoken
-    count = len(gone) if gone else _number(asked.new)
+    first = asked.new.split(" ")[0]
+    count = len(gone) if gone else int(first) if first.isdigit() else NUMBERS.get(first, 1)
     return reader.named(new, spoken, asked.new)[:1] if count == 1 else spoken[:count]
-
-
-def _number(words: str) -> int:
-    numbers = {"two": 2, "three": 3, "four": 4, "some": 4}
-    first = words.split(" ")[0]
-    return int(first) if first.isdigit() else numbers.get(first, 1)
 
 
 def _around(box: Box, size: tuple[int, int], share: float) -> Box:

@@ -16,10 +16,11 @@ _NUMBER = (
     rf"|(?:the )?(?P<w{{0}}>{'|'.join(NUMBERS)})(?: (?:picture|image|photo|one))?)"
 )
 _OF = rf"(?:(?P<named{{0}}>.+?) (?:of|from|in|on) )?{_NUMBER}"
-_SIDES = (
-    r"(?:to the |on the |at the )?(?P<side>left|right|above|below|under|over|on top|beneath|in front|behind"
-    r"|next|beside|near|by|with|close|between|into|in|onto|on|and|to|at)(?: side)?(?: of| to)?"
+_PLACES = (
+    *("left", "right", "above", "below", "under", "over", "on top", "beneath", "in front", "behind", "next"),
+    *("beside", "near", "by", "with", "close", "between", "into", "in", "onto", "on", "and", "to", "at"),
 )
+_SIDES = rf"(?:to the |on the |at the )?(?P<side>{'|'.join(_PLACES)})(?: side)?(?: of| to)?"
 _PUT = "(?:put|add|place|insert|bring|lay|draw|set)"
 _EDGE = r"(?:on|to|at) the (?P<edge>left|right)(?: side)?"
 LEAST_ROOM = 0.35  # of the side: in a narrower strip an object is too small to be found again
@@ -46,13 +47,9 @@ class Joining:
 def read_joinings(words: str, count: int) -> list[Joining]:
     """Return what an instruction about ``count`` pictures asks for; empty where it isn't understood."""
     text = re.sub(r"\s+", " ", words.lower()).strip(" .!?")
-    return [found for clause in _clauses(text) if (found := _read_clause(clause, count)) is not None]
-
-
-def _clauses(text: str) -> list[str]:
-    """The instructions of a text: "put … and the cat of 3 above it" are two."""
-    begins = rf"{_PUT}\b|the \w+ (?:of|from) (?:<?[2-4]>?|picture|image|the)"
-    return re.split(rf"(?:, and|,| and|;)(?: then| also)? (?={begins})", text)
+    begins = rf"{_PUT}\b|the \w+ (?:of|from) (?:<?[2-4]>?|picture|image|the)"  # of the next clause
+    clauses = re.split(rf"(?:, and|,| and|;)(?: then| also)? (?={begins})", text)
+    return [found for clause in clauses if (found := _read_clause(clause, count)) is not None]
 
 
 def _read_clause(text: str, count: int) -> Joining | None:
