@@ -41,7 +41,9 @@ def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
     """Return ``old`` with what of ``new`` truly differs; ``new`` where that is most of it. The pictures have
     the same shape."""
     edge = max(2, min(new.size) // 96)
-    soft = _apart(old, new)
+    apart = np.asarray(new, np.float32) - np.asarray(encode.resize(old, new.size), np.float32)
+    shift = np.median(apart, (0, 1)).clip(-ops.MAX_CORRECTION, ops.MAX_CORRECTION).astype(np.float32)
+    soft = np.abs(_blurred(apart - shift, 1.5)).max(-1)
     usual = float(np.median(soft))
     if usual > LEAST:  # most of it is another picture
         return new
@@ -52,13 +54,6 @@ def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
         return old.copy()
     changed = ops.dilated(np.logical_or.reduce(kept), 2 * edge)
     return new if changed.mean() > LARGEST else laid_where(old, new, changed, edge, 4 * edge)
-
-
-def _apart(old: Image.Image, new: Image.Image) -> Real:
-    """Return (h, w) of ``new``: how far it is from ``old``, of 255, without an even shift and grain."""
-    apart = np.asarray(new, np.float32) - np.asarray(encode.resize(old, new.size), np.float32)
-    shift = np.median(apart, (0, 1)).clip(-ops.MAX_CORRECTION, ops.MAX_CORRECTION).astype(np.float32)
-    return np.abs(_blurred(apart - shift, 1.5)).max(-1).astype(np.float32)
 
 
 def laid_where(
