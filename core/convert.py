@@ -20,6 +20,7 @@ from core.prompt.parameters import Parameters, VideoParameters, parameters
 from core.prompt.parser import (
     BY_NAME,
     MAX_JOBS,
+    OF_CHANGES,
     REFERENCES,
     SUPPORTED,
     VIDEO_ONLY,
@@ -60,8 +61,29 @@ def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code
         "style_codes": _codes(prompt.style_references, code),
         "image": images[0][0] if start else None,
         "image_prompts": images[start:],
-        "unsupported": (*prompt.unsupported, *_typed(prompt, ("video", *VIDEO_ONLY))),
+        "unsupported": (*prompt.unsupported, *_typed(prompt, ("video", *VIDEO_ONLY, *OF_CHANGES))),
     }
+
+
+def change_fields_of(
+    prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code: int = 0
+) -> dict[str, Any]:
+    """Return the same for a change of the pictures that ``--edit`` names: one new picture, unless ``--n``
+    says more."""
+    given = fields_of(prompt, pictures, code=code)
+    first, *others = (sha256 for sha256, _ in _named(prompt.edit, pictures or {}))
+    return given | {
+        "image": first,
+        "images": tuple(others),
+        "num_images": prompt.count or 1,
+        "unsupported": without_changes(prompt, given["unsupported"]),
+    }
+
+
+def without_changes(prompt: Prompt, unsupported: Sequence[str]) -> tuple[str, ...]:
+    """Return what has no effect on a change by words: not what says how many pictures it makes."""
+    typed = _typed(prompt, OF_CHANGES)
+    return tuple(one for one in unsupported if one not in typed)
 
 
 def video_fields_of(
@@ -93,7 +115,7 @@ def video_fields_of(
         "image": images[0][0] if images else None,
         "end_image": end[0][0] if end else None,
         "num_images": prompt.clips or usual_clips(given["resolution"], operation),
-        "unsupported": (*prompt.unsupported, *_typed(prompt, _NOT_FOR_VIDEOS)),
+        "unsupported": (*prompt.unsupported, *_typed(prompt, (*_NOT_FOR_VIDEOS, *OF_CHANGES))),
     }
 
 
@@ -134,6 +156,12 @@ def references(request: GenerateRequest) -> tuple[str, ...]:
     named = [*_start(request), *request.image_prompts]
     named += [pair for name in REFERENCES for pair in getattr(request, name)]
     return tuple(dict.fromkeys(sha256 for sha256, _ in named))
+
+
+def numbered_plainly(words: str) -> str:
+    """Return words for a change of several pictures in which ``<2>`` is "picture 2": a prompt takes ``<2>``
+    out of its words."""
+    return re.sub(r"<([1-4])>", r"picture \1", words)
 
 
 def numbered(pictures: tuple[str, ...]) -> dict[str, str]:

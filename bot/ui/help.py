@@ -84,8 +84,9 @@ COMMANDS: dict[str, str] = {
         " keeps it as it is, *creative* redraws the detail."
     ),
     "edit": (
-        "`/edit prompt [image | source]`: changes what you name and leaves the rest: `make the house blue`,"
-        " `add a red ball`, `remove the star`, `at night`, `as pixel art`. Also the button **Edit by words**."
+        "`/edit prompt [image…4 | source]`: changes what you name and leaves the rest: `make the house blue`,"
+        " `add a red ball`, `remove the star`, `at night`. With more pictures: `put the cat of 2 next to the"
+        " house`. `--n 4` makes four. Also **Edit by words**, and `--edit <1>` in `/imagine`."
     ),
     "cutout": (
         "`/cutout [image | source]`: removes the background of a picture and makes it transparent. Also the"

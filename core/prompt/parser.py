@@ -112,7 +112,8 @@ class Prompt(VideoParameters, Parameters):
     text: the words, of positive parts only. parts: words with weights, negative ones too; empty where
     ``text`` is all there is. images: links, or ``<n>`` for the n-th picture given along, with weights. size:
     px. profile: a code; "" = one's own favourites. repeat: so many jobs. video: videos, of which ``clips``
-    are made and ``end`` (a link or ``<n>``) is the last picture.
+    are made and ``end`` (a link or ``<n>``) is the last picture. edit: pictures that are changed as the words
+    say, into ``count`` ones.
     """
 
     text: str = ""
@@ -177,10 +178,24 @@ class Prompt(VideoParameters, Parameters):
         None, Flag("bs", "how many videos", "a red boat --video --bs 2", values.OneNumberOf(limits.CLIPS))
     )
 
+    edit: limits.Weighted = param(
+        (),
+        Flag(
+            "edit",
+            "up to four pictures to change as the words say; the first is the one that changes",
+            "make it night --edit <1>",
+            values.References(),
+        ),
+        moderated=False,
+    )
+    count: int | None = param(
+        None, Flag("n", "how many pictures a change makes", "make it night --n 4", values.Whole(1, 4))
+    )
+
     @property
     def pictures(self) -> tuple[str, ...]:
         """Every link and ``<n>`` in it, each once."""
-        named = (*self.images, *(pair for name in REFERENCES for pair in getattr(self, name)))
+        named = (*self.images, *self.edit, *(pair for name in REFERENCES for pair in getattr(self, name)))
         found = [what for what, _ in named if not is_style_code(what)]
         return tuple(dict.fromkeys((*found, *((self.end,) if self.end else ()))))
 
@@ -232,6 +247,7 @@ _NO_FAVOURITES = (
 )
 _NO_PICTURE = "its link leads to no picture that can be used here; attach the picture itself"
 VIDEO_ONLY = (*field_names(VideoParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
+OF_CHANGES = ("edit", "count")  # the same, of changes by words alone
 VIDEOS_HAVE = frozenset(  # fields of ``Parameters`` that act on videos, besides those
     "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
     " strength unsupported".split()
@@ -242,6 +258,8 @@ WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of th
     " `/style` teaches a style, and `--lora` draws in it",
     "v": _ONE_VERSION,
     "niji": _ONE_VERSION,
+    "edit": "it makes a prompt of `/imagine` a change; here the picture is known",
+    "n": "it says how many pictures a change by words makes",
     Reach.SHAPE: "not available here: the picture and the button set the shape",
     Reach.FIRST: "not available here: it works only on new pictures",
     Reach.GRID: "not available here: it works only on new pictures",
@@ -307,6 +325,7 @@ def suggest_flag(name: str, cutoff: float = 0.6) -> str:
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{values.GLUED}))([^\s=]+)=?")
+_NUMBER = re.compile(r"<\d+>")
 _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
 
 
@@ -333,6 +352,9 @@ def parse_prompt(source: str, faults: list[str] | None = None) -> Prompt:
                 _set_field(found, flag.name, flag.text)
         except PromptError as error:
             wrong.append(str(error))
+    if "edit" in found:  # in its words the pictures keep their places
+        order = [name for name, _ in found["edit"]]
+        body = _NUMBER.sub(lambda at: f"picture {order.index(at[0]) + 1}" if at[0] in order else at[0], body)
     images, words, parts = _words_of(body)
     if len(parts) > limits.MAX_PARTS:
         wrong.append(f"The prompt has {len(parts)} parts; it takes up to {limits.MAX_PARTS}.")

@@ -234,6 +234,10 @@ class EditRequest(GenerateRequest):
         if len(self.images) > MAX_MORE_IMAGES:
             raise UserError(f"There are {len(self.images) + 1} pictures; a change takes up to 4.")
 
+    def size(self) -> str:
+        """Return the same as for other pictures, and how many times as long it takes."""
+        return super().size() + (f"x{1 + len(self.then)}" if self.then else "")
+
     @property
     def described(self) -> EditRequest:
         """The same with words for what the result shows in place of those for what was to change."""

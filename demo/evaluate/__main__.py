@@ -16,6 +16,7 @@ from diffusers.utils import logging as diffusers_logging
 from demo.evaluate import AskReport, Report, images, readers
 from demo.evaluate import chat as ask_rows
 from demo.evaluate import choose as edit_rows
+from demo.evaluate import edits as other_edits
 from demo.evaluate import video as video_rows
 from demo.evaluate.chat import Chat
 from demo.evaluate.images import Pack
@@ -47,6 +48,10 @@ ROWS = {
     "outpaint": images.outpaint_rows,
     "draft": images.draft_rows,
     "edit": edit_rows.edit_rows,
+    "edit_others": other_edits.other_rows,
+    "edit_photographs": other_edits.photo_rows,
+    "edit_several": other_edits.several_rows,
+    "edit_dialogues": other_edits.chain_rows,
     "video_judge": video_rows.judge_rows,
     "videos": video_rows.words_rows,
     "video_pictures": video_rows.picture_rows,

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.convert import fields_of, numbered, references, video_fields_of
+from core.convert import (
+    change_fields_of,
+    fields_of,
+    numbered,
+    references,
+    video_fields_of,
+    without_changes,
+)
 from core.errors import ImageError, UserError
 from core.job import Job, Lane, Status, new_seed
 from core.limits import MAX_SIDE, MAX_UPSCALED
@@ -362,9 +369,13 @@ def imagine_prompt(prompt: Prompt, pictures: Mapping[str, str] | None = None, *,
     """Return the /imagine of a parsed prompt, or its video, with ``seed`` unless the prompt names one.
 
     pictures: what the prompt calls a picture → SHA-256. Raises PromptError for a picture that isn't there.
+    ``--edit`` makes it a change of pictures.
     """
     if prompt.video:
         return new_video(prompt, pictures, seed)
+    if prompt.edit:
+        given = {"seed": seed} | change_fields_of(prompt, pictures, code=new_seed())
+        return NewJob(EditRequest(**given), prompt.lane or Lane.FAST, private=bool(prompt.private))
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
     return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, private=bool(prompt.private))
 
@@ -403,13 +414,17 @@ def upscale(source: Source, factor: int, mode: str, words: PromptWithPictures | 
     return _job(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words)
 
 
-def edit_picture(source: Source, words: PromptWithPictures | None) -> NewJob:
-    """Return ``source`` changed as ``words`` say. Raises UserError without any."""
+def edit_picture(source: Source, words: PromptWithPictures | None, others: Sequence[Source] = ()) -> NewJob:
+    """Return ``source`` changed as ``words`` say, which may name ``others``: one picture, unless they want
+    more. What comes of somebody's private picture is private. Raises UserError without words."""
     if words is None:
         raise UserError(SAY_WHAT)
-    given = _fields(source, words) | {"model": words.prompt.model}
+    given = _fields(source, words) | {"model": words.prompt.model, "num_images": words.prompt.count or 1}
+    given["unsupported"] = without_changes(words.prompt, given["unsupported"])
     about = source.request.prompt if source.request else ""
-    return _job(EditRequest(**given, image=source.sha256, about=about), source, words)
+    images = tuple(one.sha256 for one in others)
+    new = _job(EditRequest(**given, image=source.sha256, about=about, images=images), source, words)
+    return new.chosen(None, private=any(one.private for one in others))
 
 
 def cut_out(source: Source) -> NewJob:

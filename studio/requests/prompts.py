@@ -22,6 +22,7 @@ from core.job import Job, new_seed
 from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_prompt, parse_prompt, raise_faults
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
+from core.requests.images import MAX_MORE_IMAGES, SAY_WHAT
 from core.requests.video import VideoRequest
 from jobs.executors.base import is_processor
 from storage.members import Favourite, Members
@@ -513,6 +514,9 @@ def attached(pictures: Iterable[Given]) -> dict[str, Given]:
 def with_attached(prompt: Prompt, count: int) -> Prompt:
     """Return a prompt with ``count`` attached pictures; those that its words don't name come first."""
     named = prompt.pictures
+    if prompt.edit:  # the others come behind those that it names
+        more = tuple((name, 1.0) for name in (f"<{n}>" for n in range(1, count + 1)) if name not in named)
+        return replace(prompt, edit=(*prompt.edit, *more))
     rest = tuple((name, 1.0) for name in (f"<{n}>" for n in range(1, count + 1)) if name not in named)
     return replace(prompt, images=(*rest, *prompt.images))
 
@@ -530,8 +534,13 @@ def _without_links(prompt: Prompt, found: Collection[str]) -> Prompt:
 
 def check_imagine(prompt: Prompt) -> None:
     """Raise PromptError for what an /imagine can't do, as far as it shows before a picture is fetched."""
+    if prompt.video and prompt.edit:
+        raise PromptError("`--edit` and `--video` don't go together: change the picture, then animate it.")
     if prompt.video:
         check_video(prompt)
+        return
+    if prompt.edit:
+        check_edit_prompt(prompt)
         return
     if prompt.strength is not None and not prompt.images:
         raise PromptError(
@@ -541,6 +550,24 @@ def check_imagine(prompt: Prompt) -> None:
         raise PromptError(
             "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
         )
+
+
+def check_edit_prompt(prompt: Prompt) -> None:
+    """Raise PromptError for what a change by words can't be, as far as it shows before a picture is
+    fetched."""
+    if len(prompt.edit) > 1 + MAX_MORE_IMAGES:
+        raise PromptError(f"`--edit` has {len(prompt.edit)} pictures; it takes 1 to {1 + MAX_MORE_IMAGES}.")
+    if not prompt.text:
+        raise PromptError(SAY_WHAT)
+    if prompt.tile:
+        raise PromptError("`--edit` and `--tile` don't go together: a changed picture has its own edges.")
+    if prompt.omni_references:
+        raise PromptError(
+            "`--edit` and `--oref` don't go together: name the object's picture behind `--edit`, too, and say"
+            " where it goes, for example `put the cat of 2 next to the house --edit <1> <2>`."
+        )
+    if prompt.images:
+        raise PromptError("`--edit` takes all the pictures of a change; name each of them behind it.")
 
 
 def check_video(prompt: Prompt) -> None:

@@ -32,6 +32,7 @@ async def test_of_an_attached_picture(edits: Studio, picture) -> None:
     job = await job_of(edits, message)
     assert isinstance(job.request, EditRequest) and job.parent_id is None and job.request.seed == 5
     assert (job.request.prompt, job.request.about) == ("make it blue", "")
+    assert (job.request.num_images, job.request.images, job.request.unsupported) == (1, (), ())
     assert job.request.model_or_role() == "edit"
     assert f"**make it blue** - Edit by words by <@{edits.alice.id}> (fast)" in message.content
     assert provenance.EXTENDED.encode() in await message.attachments[0].read()
@@ -54,13 +55,42 @@ async def test_the_button_opens_a_window_whose_words_change_the_picture(edits: S
 
 async def test_what_is_drawn_from_an_edited_picture_has_words_for_what_it_shows(edits: Studio) -> None:
     await edits.alice.slash(edits.channel, "imagine", prompt="a boat")
-    await edits.alice.slash(edits.channel, "edit", prompt="make it blue")
+    await edits.alice.slash(edits.channel, "edit", prompt="make it blue --n 4")
     await edits.alice.click(edits.last(), label="V1")
     job = await job_of(edits, edits.last())
     assert isinstance(job.request, VariationRequest) and job.request.prompt == "a boat, make it blue"
     await edits.alice.slash(edits.channel, "edit", prompt="at night", source=f"{job.parent_id} 1")
     job = await job_of(edits, edits.last())
     assert (job.request.prompt, job.request.about) == ("at night", "a boat, make it blue")
+
+
+async def test_a_change_takes_up_to_four_pictures(edits: Studio, picture) -> None:
+    await edits.alice.slash(edits.channel, "imagine", prompt="a boat --stealth")
+    made = (await edits.members.recent(edits.alice.id))[0]
+    given = {"prompt": "put the boat of <2> next to the house --n 2", "image": picture}
+    await edits.alice.slash(edits.channel, "edit", **given, source=f"{made.id} 1, {made.id} 2")
+    job = (await edits.members.recent(edits.alice.id))[0]
+    assert job.request.prompt == "put the boat of picture 2 next to the house"
+    assert len(job.request.images) == 2 and job.request.num_images == 2
+    assert job.origin.private, "one of its pictures is"
+    many = ", ".join(f"{made.id} {n}" for n in (1, 2, 3, 4))
+    refused = await edits.alice.slash(edits.channel, "edit", **given, source=many)
+    assert "There are 5 pictures; a change takes up to 4." in refused.response.content
+    theirs = await edits.bob.slash(edits.channel, "edit", **given, source=f"{made.id} 1")
+    assert "is private and belongs to somebody else" in whispers(theirs)
+
+
+async def test_edit_at_the_end_of_a_prompt_makes_it_a_change(edits: Studio, picture) -> None:
+    await edits.alice.slash(
+        edits.channel, "imagine", prompt="make it blue --edit <1> --seed 3", image=picture
+    )
+    job = (await edits.members.recent(edits.alice.id))[0]
+    assert isinstance(job.request, EditRequest) and job.request.image
+    assert (job.request.prompt, job.request.seed, job.request.num_images) == ("make it blue", 3, 1)
+    for flag, why in (("--tile", "has its own edges"), ("--video", "then animate it"), ("--oref <1>", "say")):
+        text = f"make it blue --edit <1> {flag}"
+        refused = await edits.alice.slash(edits.channel, "imagine", prompt=text, image=picture)
+        assert why in refused.response.content, flag
 
 
 async def test_another_model_is_refused_before_the_queue(edits: Studio, picture) -> None:

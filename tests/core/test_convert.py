@@ -110,6 +110,7 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
     changes |= {"guidance_scale": 2.0, "sampler": "euler", "strength": 0.5, "unsupported": ("--uplight",)}
     changes |= {"motion": "low", "loop": True, "seconds": 2.0, "fps": 8, "resolution": 480, "sound": False}
     changes |= {"video": True, "end": "<2>", "clips": 2}
+    changes |= {"edit": (("<1>", 1.0),), "count": 2}
     assert set(changes) == set(Prompt.__dataclass_fields__) - own
     for name, value in changes.items():
         assert fields_of(Prompt(text="a", **{name: value}), numbered(SHA)) != plain, name

@@ -68,7 +68,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
     OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9, zoom=2.0, remix=True),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
-    EditRequest(**STYLED, about="a house"),
+    EditRequest(**STYLED, about="a house", then=("at night",), images=(OTHER,)),
     CutOutRequest(**STYLED),
     RegionRequest(**STYLED, mask_image=OTHER, remix=True),
     BlendRequest(**STYLED, images=(SHA, OTHER)),

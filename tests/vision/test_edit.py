@@ -1,5 +1,6 @@
 """/edit in the worker, by every family that edits, loaded from a saved folder by the real code."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import EditRequest, ImagineRequest
@@ -18,6 +20,7 @@ from tests.vision.diffusion.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, together
 from tests.vision.families.test_families import SAME, on_white, pixels
+from vision.capabilities import edit
 from vision.diffusion.parameters import Generation
 from vision.families import EDITORS, FAMILIES, Mode, editing
 from vision.store import Models
@@ -160,6 +163,45 @@ def test_the_newer_qwen_image_edit_edits_by_its_own_pipeline(editor) -> None:
     first, other = (ask(models, request, tiny.picture(seed=seed)).pictures[0] for seed in (0, 1))
     assert np.abs(pixels(first) - pixels(other)).max() > 0
     assert type(models.editor(None, Recorder()).pipeline(Mode.EDIT)).__name__ == "QwenImageEditPlusPipeline"
+
+
+@pytest.mark.parametrize("name", ("flux-kontext", "instruct-pix2pix"))
+def test_further_instructions_make_what_edits_one_by_one_make(name: str, editor) -> None:
+    models, source, recorder = editor(name), tiny.picture(), Recorder()
+    chain = ask(models, replace(REQUEST, then=("add a star",)), source, recorder)
+    first = ask(models, REQUEST, source)
+    for number, picture in enumerate(chain.pictures):
+        before = Image.open(io.BytesIO(first.pictures[number].data)).convert("RGB")
+        alone = replace(REQUEST, prompt="add a star", seed=REQUEST.seed + number, num_images=1)
+        assert np.array_equal(pixels(picture), pixels(ask(models, alone, before).pictures[0]))
+    assert chain.parameters["then"] == ["add a star"]
+    steps = [step for step, _ in recorder.steps]
+    assert steps == sorted(steps) and all(recorder.previews)
+    with pytest.raises(JobCancelled):
+        ask(models, replace(REQUEST, then=("add a star",)), source, Recorder(stop_after=7))
+
+
+SEVERAL = ("flux2-klein", "qwen-image-edit-2509", "qwen-image-2.1")
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_models_that_take_a_list_are_shown_all_pictures(name: str, editor) -> None:
+    models, request = editor(name), replace(REQUEST, images=("b" * 64,), prompt="put the cat of 2 beside it")
+    shown = {SHA: tiny.picture(96 if name != "flux2-klein" else 64), "b" * 64: tiny.picture(seed=3)}
+    both = edit.run(request, shown, models, Recorder())
+    other = edit.run(request, {**shown, "b" * 64: tiny.picture(seed=4)}, models, Recorder())
+    assert len(both.pictures) == 2 and both.parameters["prompt"] == request.prompt
+    assert np.abs(pixels(both.pictures[0]) - pixels(other.pictures[0])).max() > 0
+    drawn = pixels(both.pictures[0])
+    assert abs(drawn.shape[1] / drawn.shape[0] - shown[SHA].width / shown[SHA].height) < 0.1, (
+        "the first's shape"
+    )
+
+
+def test_a_model_that_is_shown_one_picture_says_what_it_needs(editor) -> None:
+    request = replace(REQUEST, images=("b" * 64,))
+    with pytest.raises(UserError, match="is shown one picture at a time. Say which object"):
+        edit.run(request, {SHA: tiny.picture(), "b" * 64: tiny.picture()}, editor("flux-kontext"), Recorder())
 
 
 def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:

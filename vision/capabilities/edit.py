@@ -1,60 +1,248 @@
 """/edit: a picture changed as words say, by a model that was trained for it; what they don't name stays."""
 
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
+from core.errors import UserError
 from core.events import Output
-from core.requests import EditRequest
+from core.limits import MAX_SIDE
+from core.requests import EditRequest, OutpaintRequest
+from vision.capabilities import outpaint
 from vision.capabilities.variation import within_aspect
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
+from vision.edits.instruction import Instruction, read_instruction
+from vision.edits.layers import Found, Reader, by_difference, cut_object, find_named, find_objects, laid_where
+from vision.edits.several import (
+    LEAST_ROOM,
+    ZOOM,
+    Joining,
+    for_lists,
+    laid_beside,
+    laid_instead,
+    read_joinings,
+    side_with_room,
+)
 from vision.families import Mode
-from vision.images import encode, ops
-from vision.reporter import Reporter
+from vision.images import encode
+from vision.images.ops import Box
+from vision.readers.photo import describe
+from vision.readers.segmentation import ObjectSegmenter
+from vision.reporter import Quiet, Reporter, Stage
 from vision.store import Models
+from vision.video.cutout.compose import find_object_mask
 
+IN_PLACE = ("colour", "replace")  # what is drawn where an object is
 EDGES = 16  # how many of the soft edges between old and new make the native side
+SAY_HOW = (
+    "{} is shown one picture at a time. Say which object of the others goes where, for example `put the cat"
+    " of 2 next to the house`, or `replace the house with the boat of 2`."
+)
 
 
 def run(request: EditRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
-    """See vision.capabilities. Raises ModelError for a model that can't edit."""
+    """See vision.capabilities. Raises ModelError for a model that can't edit.
+
+    Further instructions go on from each picture with its own seed, one picture at a time: they make what as
+    many edits, one by one, would make.
+    """
+    assert request.image is not None  # its constructor has checked that
+    model, count, steps = (
+        models.editor(request.model, reporter),
+        1 + len(request.images),
+        1 + len(request.then),
+    )
+    if count > 1 and not model.takes_several:
+        if not any(read_joinings(words, count) for words in (request.prompt, *request.then)):
+            raise UserError(SAY_HOW.format(model.name))
+    stages = [Stage(reporter, at / steps, (at + 1) / steps, keeps=True) for at in range(steps)]
+    first, stage = replace(request, then=()), stages[0] if request.then else reporter
+    task, made = _changed(first, images[request.image], images, models, stage)
+    notes = list(task.notes)
+    for words, stage in zip(request.then, stages[1:], strict=True):
+        share = (stage.share[1] - stage.share[0]) / len(made)
+        for at, (image, seed) in enumerate(zip(made, task.generation.seeds, strict=True)):
+            begin = stage.share[0] + at * share
+            one = replace(request, prompt=words, prompt_parts=(), then=(), seed=seed, num_images=1)
+            further, [made[at]] = _changed(one, image, images, models, Stage(reporter, begin, begin + share))
+            notes += further.notes
+    parameters = {**task.parameters, **({"then": list(request.then)} if request.then else {})}
+    parameters |= {"width": made[0].width, "height": made[0].height}
+    task = replace(task, parameters=parameters, notes=tuple(dict.fromkeys(notes)))
+    return reporter.in_thread(lambda: drawing.output(task, Drawn(tuple(made)), made))
+
+
+def _changed(
+    request: EditRequest, start: Image.Image, images: encode.Pictures, models: Models, reporter: Reporter
+) -> tuple[drawing.Task, list[Image.Image]]:
+    """Carry out one instruction on ``start``: the task, and a picture for each of its seeds."""
     model = models.editor(request.model, reporter)
     model.pipeline(Mode.EDIT)
-    task = prepare(request, images, model)
-    drawn = generate(model, task.generation, reporter)
-    shape = task.generation.shape
+    start, notes = within_aspect(start)
+    if request.images and not model.takes_several:
+        joinings = read_joinings(request.prompt, 1 + len(request.images))
+        if joinings:
+            return _joined(request, joinings, start, images, model, models, reporter)
+    asked, reader = read_instruction(request.prompt), _reader(models, reporter)
+    own_shape = request.width is None and request.height is None and request.aspect_ratio is None
+    objects = None
+    if reader is not None and model.card.output_scale > 1 and own_shape:  # a small one may draw all anew
+        there = _objects(start, asked, reader, models, reporter)
+        objects = reporter.in_thread(lambda: find_named(start, asked, reader, there))
+    again = objects is not None and objects.box is not None
+    others = tuple(images[name] for name in request.images) if model.takes_several else ()
+    task = prepare(request, start, model, others)
+    drawn = generate(model, task.generation, Stage(reporter, 0, 0.5, keeps=True) if again else reporter)
+    size = encode.largest(
+        (task.generation.width * model.card.output_scale, task.generation.height * model.card.output_scale),
+        task.generation.shape,
+    )
+    old = start if own_shape else encode.resize(start, size)
+    news = reporter.in_thread(lambda: [_laid_over(old, image, model, task, asked) for image in drawn.images])
+    made: list[Image.Image | None] = [laid for laid, _ in news]
+    laid, whole = [one for one, _ in news], [new for _, new in news]
+    if objects is not None and reporter.in_thread(lambda: objects.redraws(laid, whole)):
+        if asked.kind not in IN_PLACE or not again:
+            made = reporter.in_thread(lambda: [objects.lay(new) for _, new in news])
+        if again and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
+            part = prepare(request, objects.start, model)
+            drawn = generate(model, part.generation, Stage(reporter, 0.5, 1))
+            parts = reporter.in_thread(
+                lambda: [objects.around(_cut(one, model, part)[0]) for one in drawn.images]
+            )
+            made = reporter.in_thread(lambda: [objects.lay(new) for new in parts])
+    finished = [one or laid for one, (laid, _) in zip(made, news, strict=True)]
+    return replace(task, notes=(*notes, *task.notes, *drawn.notes)), finished
 
-    def finish() -> Output:  # enlarged, with the old picture's own pixels where they stay, cut to its shape
-        whole = [_over(task.extra["start"], image, model, shape) for image in drawn.images]
-        return drawing.output(task, drawn, [encode.cut_to_shape(image, shape) for image in whole])
 
-    return reporter.in_thread(finish)
+def _cut(image: Image.Image, model: ImageModel, task: drawing.Task) -> tuple[Image.Image, np.ndarray | None]:
+    """Return what was drawn at the product's size, and where the model has let it change; None = anywhere."""
+    shape, scale, changed = task.generation.shape, model.card.output_scale, None
+    if image.mode == "RGBA":
+        size = image.width * scale, image.height * scale
+        cells = image.getchannel("A").resize(size, Image.Resampling.NEAREST)
+        changed = np.asarray(encode.cut_to_shape(cells, shape)) > 0
+    return encode.cut_to_shape(model.enlarged(image.convert("RGB")), shape), changed
 
 
-def prepare(request: EditRequest, images: encode.Pictures, model: ImageModel) -> drawing.Task:
-    """Return the task: the picture in its own shape, at about the model's native area."""
-    assert request.image is not None  # its constructor has checked that
-    start, notes = within_aspect(images[request.image])
+def _laid_over(
+    old: Image.Image, image: Image.Image, model: ImageModel, task: drawing.Task, asked: Instruction
+) -> tuple[Image.Image, Image.Image]:
+    """Return the picture with what was drawn where it has changed, and all of what was drawn."""
+    new, changed = _cut(image, model, task)
+    if changed is None:
+        return by_difference(old, new), new
+    if changed.all() and asked.kind in ("whole", "ground"):
+        return new, new
+    return laid_where(old, new, changed, model.card.native_size * model.card.output_scale // EDGES), new
+
+
+def _reader(models: Models, reporter: Reporter) -> Reader | None:
+    """What finds objects by words; None where no such model is configured."""
+    roles = models.config.models
+    segmenter = models.get("segment", reporter) if roles.get("segment") else None
+    if not isinstance(segmenter, ObjectSegmenter):
+        return None
+    return Reader(segmenter, models.get("clip", reporter) if roles.get("clip") else None)
+
+
+def prepare(
+    request: EditRequest, start: Image.Image, model: ImageModel, others: tuple[Image.Image, ...] = ()
+) -> drawing.Task:
+    """Return the task: the picture in its own shape, at about the model's native area. others: further
+    pictures that the model is shown."""
     size, shape, more = drawing.choose_size(request, model.card, start.size)
     image = encode.placed(start, size, shape)
-    task = drawing.prepare(request, model, Mode.EDIT, size, image=image, shape=shape)
+    worded = replace(request, prompt=for_lists(request.prompt)) if others else request
+    task = drawing.prepare(worded, model, Mode.EDIT, size, image=image, shape=shape, references=others)
+    task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
     ignored = [name for name, given in (("strength", request.strength), ("tile", request.tile)) if given]
-    notes += [f"`--{name}` had no effect on an edit." for name in ignored]
-    return drawing.Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
+    notes = [f"`--{name}` had no effect on an edit." for name in ignored]
+    return replace(task, notes=(*notes, *more, *task.notes))
 
 
-def _over(
-    start: Image.Image, image: Image.Image, model: ImageModel, shape: tuple[int, int] | None
-) -> Image.Image:
-    """What was drawn, enlarged, over the picture ``start`` where it is not transparent."""
-    new = model.enlarged(image.convert("RGB"))
-    if image.mode != "RGBA":
-        return new
-    edge = model.card.native_size * model.card.output_scale // EDGES
-    changed = np.asarray(image.getchannel("A").resize(new.size, Image.Resampling.NEAREST)) > 0
-    old = encode.placed(start, new.size, shape)
-    drift = np.asarray(ops.drift(old, new, ~changed, edge), np.float32) - 128
-    share = ops.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
-    pixels = (np.asarray(new, np.float32) + drift) * share + np.asarray(old, np.float32) * (1 - share)
-    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+def _joined(
+    request: EditRequest,
+    joinings: Sequence[Joining],
+    start: Image.Image,
+    images: encode.Pictures,
+    model: ImageModel,
+    models: Models,
+    reporter: Reporter,
+) -> tuple[drawing.Task, list[Image.Image]]:
+    """Lay objects of other pictures into ``start``; its pictures are all the same."""
+    task, made, pictures = prepare(request, start, model), start, (request.image, *request.images)
+    for joining in joinings:
+        name = pictures[joining.number - 1]
+        assert name is not None
+        cut = cut_object(images[name], _one(images[name], joining.named, joining.number, models, reporter))
+        anchor = _one(made, joining.anchor, 1, models, reporter)
+        reporter.check()
+        if joining.instead:
+            made = laid_instead(made, cut, anchor)
+            continue
+        side, free = side_with_room(made.size, anchor.box, joining.side)
+        box = anchor.box
+        if free < LEAST_ROOM and max(made.size) * ZOOM <= MAX_SIDE:
+            made, box = _zoomed_out(request, made, box, models, reporter)
+        made = laid_beside(made, cut, box, side)
+    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
+    parameters = {key: value for key, value in task.parameters.items() if key not in unused}
+    reporter.step(1, 1)
+    return replace(task, parameters=parameters), [made] * request.num_images
+
+
+def _objects(
+    image: Image.Image, asked: Instruction, reader: Reader, models: Models, reporter: Reporter
+) -> list[Found]:
+    """Return the objects of a picture; of a photograph the one that stands out."""
+    if asked.kind in ("whole", "alter"):
+        return []
+    if describe.look_at(image, models, reporter, "segment").chances is None:
+        return reporter.in_thread(lambda: find_objects(reader.segmenter, image))
+    mask = find_object_mask(image, asked.named, models, reporter)
+    box = None if mask is None else mask.getbbox()
+    return [] if mask is None or box is None else [Found(mask, box, "")]
+
+
+def _one(image: Image.Image, words: str, number: int, models: Models, reporter: Reporter) -> Found:
+    """Return the object of a picture that words mean, "" = the one that stands out. Raises UserError."""
+    reader = _reader(models, reporter)
+    if reader is not None:
+        there = _objects(image, Instruction("remove", words), reader, models, reporter)
+        named = reporter.in_thread(lambda: reader.named(image, there, words))
+        if named:
+            return named[0]
+    mask = find_object_mask(image, words, models, reporter)
+    box = None if mask is None else mask.getbbox()
+    if mask is None or box is None:
+        raise UserError(
+            f"Nothing in picture {number} fits “{words or 'the object'}”, so it can't be cut out."
+        )
+    return Found(mask, box, "")
+
+
+def _zoomed_out(
+    request: EditRequest, image: Image.Image, box: Box, models: Models, reporter: Reporter
+) -> tuple[Image.Image, Box]:
+    """Return the picture with more of its ground around it, and where the box is now."""
+    across, down = (round(side * (ZOOM - 1) / 2) for side in image.size)
+    name = request.image or ""
+    asked = OutpaintRequest(
+        prompt=request.about or "background",
+        image=name,
+        seed=request.seed,
+        left=across,
+        right=across,
+        top=down,
+        bottom=down,
+    )
+    made = outpaint.run(asked, {name: image}, models, Quiet(reporter))
+    wide = Image.open(io.BytesIO(made.pictures[0].data)).convert("RGB")
+    return wide, (box[0] + across, box[1] + down, box[2] + across, box[3] + down)

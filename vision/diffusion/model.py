@@ -206,6 +206,11 @@ class ImageModel:
         self._active = mode
         return pipe
 
+    @property
+    def takes_several(self) -> bool:
+        """Whether a change by words may be shown several pictures."""
+        return type(self.pipeline(Mode.EDIT)).__name__ in self.family.several
+
     def _sibling(self, mode: Mode) -> Any:
         name = self.family.pipeline(mode)
         is_flow = isinstance(self._own_scheduler, diffusers.FlowMatchEulerDiscreteScheduler)

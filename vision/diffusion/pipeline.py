@@ -417,10 +417,11 @@ def _picture_arguments(family: Family, generation: Generation, count: int) -> di
     # SD3 wants a picture for each seed; the others take a list, too
     image: Any = list(g.images) or (g.image and [g.image] * count)
     if g.mode is Mode.EDIT and family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
-        image = g.image  # the others take a list for several pictures to look at
+        # the others take a list for several pictures to look at
+        image = [g.image, *g.references] if g.references else g.image
     elif family.whole_mask and image:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
-    if g.references and g.reference_scale is None:
+    if g.references and g.reference_scale is None and g.mode is not Mode.EDIT:
         image = list(g.references)
     return {"image": image, "mask_image": mask}
 

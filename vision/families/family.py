@@ -48,7 +48,8 @@ class Family:
     """One family of image models. Names of classes are diffusers'.
 
     text, image, inpaint: the class for each mode, None = the family has none; edit: the same for changes by
-    words; also: other classes whose weights belong here. negative: "prompt" (a negative prompt works),
+    words; several: those of its classes that are shown several pictures beside such words, as a list; also:
+    other classes whose weights belong here. negative: "prompt" (a negative prompt works),
     "true_cfg" (it works with ``true_cfg_scale``, at the price of a second pass) or "none". multiple: sides
     are whole multiples of it, in px. native_size: side of the square it was trained on, in px. samplers:
     "any" of the noise schedulers for UNets, or only the model's "own".
@@ -115,6 +116,7 @@ class Family:
     image: str | None = None
     inpaint: str | None = None
     edit: str | None = None
+    several: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
     def pipeline(self, mode: Mode) -> str | None:

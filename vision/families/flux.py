@@ -128,6 +128,7 @@ FLUX2_KLEIN_FAMILY = Family(
     image="Flux2KleinInpaintPipeline",
     inpaint="Flux2KleinInpaintPipeline",
     edit="Flux2KleinPipeline",
+    several=("Flux2KleinPipeline",),
     native_size=1024,
     multiple=16,
     num_inference_steps=4,

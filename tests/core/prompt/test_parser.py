@@ -88,6 +88,8 @@ OPTIONAL = {
     "video": st.booleans(),
     "end": st.sampled_from([LINK, "<2>"]),
     "clips": st.sampled_from(CLIPS),
+    "edit": st.just((("<9>", 1.0), (LINK, 1.0))),
+    "count": st.integers(1, 4),
     "repeat": st.integers(1, MAX_JOBS),
     "lane": st.sampled_from(Lane),
     "private": st.booleans(),
@@ -240,6 +242,10 @@ def test_no_input_takes_long(mean: str) -> None:
                 clips=2,
                 sound=False,
             ),
+        ),
+        (
+            "put the cat of <3> next to <2> --edit <2> <3> --n 2",
+            Prompt(text="put the cat of picture 2 next to picture 1", edit=(("<2>", 1), ("<3>", 1)), count=2),
         ),
         (f"<1> a --video --end {LINK}", Prompt(text="a", images=(("<1>", 1),), video=True, end=LINK)),
         (

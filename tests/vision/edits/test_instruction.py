@@ -1,0 +1,64 @@
+"""What an instruction asks for, by its words."""
+
+import pytest
+
+from vision.edits.instruction import read_instruction
+from vision.edits.several import Joining, for_lists, read_joinings
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "named", "new"),
+    (
+        ("make it blue", "colour", "", ""),
+        ("Please make the house dark blue now.", "colour", "house", ""),
+        ("change the colour of the brown flower to white", "colour", "brown flower", ""),
+        ("add a red ball next to the house", "add", "", "red ball next to the house"),
+        ("there should be two stars", "add", "", "two stars"),
+        ("remove the red boat from the picture", "remove", "red boat", ""),
+        ("take the star away", "remove", "star", ""),
+        ("turn the cat into a fish", "replace", "cat", "fish"),
+        ("a tree instead of the house", "replace", "house", "tree"),
+        ("just change the stars to flowers", "replace", "stars", "flowers"),
+        ("make it on a meadow", "ground", "", ""),
+        ("at night", "ground", "", ""),
+        ("a white background", "ground", "", ""),
+        ("make the sky green", "ground", "", ""),
+        ("as watercolor", "whole", "", ""),
+        ("turn it into pixel art", "whole", "", ""),
+        ("make the cat fluffy", "alter", "cat", ""),
+        ("mach das Haus blau", "whole", "", ""),
+    ),
+)
+def test_an_instruction_is_read(words: str, kind: str, named: str, new: str) -> None:
+    asked = read_instruction(words)
+    assert (asked.kind, asked.named, asked.new) == (kind, named, new)
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "wanted"),
+    (
+        ("put the cat of 2 next to the house", 2, [Joining(2, "cat", "house")]),
+        ("put the cat of <2> to the left of the house of 1", 2, [Joining(2, "cat", "house", "left")]),
+        ("replace the house with the boat of 2", 2, [Joining(2, "boat", "house", "", True)]),
+        ("the boat of picture 2 instead of the house", 2, [Joining(2, "boat", "house", "", True)]),
+        ("put it next to the house", 2, [Joining(2, "", "house")]),
+        ("put <2> next to <1>", 2, [Joining(2, "")]),
+        ("put the cat from image 2 on the right", 2, [Joining(2, "cat", "", "right")]),
+        (
+            "put the cat of 2 next to the house, and the star of 3 above it",
+            3,
+            [Joining(2, "cat", "house"), Joining(3, "star", "", "above")],
+        ),
+        ("put the cat of 3 next to the house", 2, []),
+        ("in the style of 2", 2, []),
+        ("make it blue", 2, []),
+    ),
+)
+def test_what_is_laid_where_is_read(words: str, count: int, wanted: list[Joining]) -> None:
+    assert read_joinings(words, count) == wanted
+
+
+def test_models_that_are_shown_several_get_their_own_names_for_them() -> None:
+    assert for_lists("put the cat of 2 next to picture 1") == "put the cat of image 2 next to image 1"
+    assert for_lists("the cat of <2> and the second picture") == "the cat of image 2 and image 2"
+    assert for_lists("add 2 stars") == "add 2 stars"

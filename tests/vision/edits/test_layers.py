@@ -1,0 +1,115 @@
+"""What of a result is laid over a picture; every other pixel stays."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from vision.edits.instruction import read_instruction
+from vision.edits.layers import (
+    Found,
+    Objects,
+    Reader,
+    by_difference,
+    cut_object,
+    pasted,
+    recoloured,
+    without,
+)
+from vision.edits.several import laid_beside, laid_instead, side_with_room
+
+SIDE = 256
+BOX = (90, 100, 150, 160)
+
+
+def drawing(colour: str | None, box=BOX, ground=(200, 180, 150)) -> Image.Image:
+    """A disc on a ground that goes from left to right."""
+    across = np.linspace(0, 40, SIDE)[None, :, None].repeat(SIDE, 0)
+    image = Image.fromarray((np.array(ground) + across).clip(0, 255).astype(np.uint8))
+    if colour:
+        ImageDraw.Draw(image).ellipse(box, fill=colour, outline="black", width=3)
+    return image
+
+
+def disc(box=BOX) -> Found:
+    mask = Image.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(mask).ellipse(box, fill=255)
+    return Found(mask, (box[0], box[1], box[2] + 1, box[3] + 1), "ball")
+
+
+def apart(one: Image.Image, other: Image.Image) -> np.ndarray:
+    return np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max(-1)
+
+
+def outside(reach: int = 16) -> np.ndarray:
+    flags = np.ones((SIDE, SIDE), bool)
+    flags[BOX[1] - reach : BOX[3] + reach, BOX[0] - reach : BOX[2] + reach] = False
+    return flags
+
+
+def test_only_what_truly_differs_is_laid_over_a_picture() -> None:
+    old, noise = drawing("red"), np.random.default_rng(0).normal(0, 3, (SIDE, SIDE, 3))
+    new = Image.fromarray((np.asarray(drawing("blue"), np.float32) + 6 + noise).clip(0, 255).astype(np.uint8))
+    made = by_difference(old, new)
+    assert apart(made, old)[outside()].max() == 0
+    assert np.abs(np.asarray(made)[130, 120].astype(int) - (0, 0, 255)).max() < 24
+    large = old.resize((700, 700), Image.Resampling.LANCZOS)
+    laid = by_difference(large, new)
+    assert laid.size == (700, 700) and apart(laid, large)[:200].max() == 0
+
+
+def test_another_picture_is_taken_whole_and_the_same_one_not_at_all() -> None:
+    old = drawing("red")
+    other = Image.fromarray(255 - np.asarray(old))
+    assert by_difference(old, other) is other
+    assert apart(by_difference(old, old), old).max() == 0
+
+
+def test_an_object_takes_the_colours_that_the_model_gave_it_and_keeps_its_lines() -> None:
+    old, crooked = drawing("red"), drawing("blue", (92, 103, 148, 158))
+    made = recoloured(old, crooked, disc())
+    assert apart(made, old)[outside(8)].max() == 0
+    pixels = np.asarray(made).astype(int)
+    assert np.abs(pixels[130, 120] - (0, 0, 255)).max() < 60
+    assert pixels[130, 91].max() < 90, "its outline is as dark as it was"
+
+
+def test_the_ground_goes_on_where_an_object_was() -> None:
+    made = without(drawing("red"), disc())
+    assert apart(made, drawing(None)).max() <= 6
+
+
+def test_an_object_is_cut_out_and_pasted_without_its_ground() -> None:
+    old, new = drawing(None, ground=(40, 90, 40)), drawing("red")
+    made = pasted(old, new, disc())
+    assert apart(made, drawing("red", ground=(40, 90, 40))).max() <= 40
+    assert apart(made, old)[outside(6)].max() == 0
+
+
+def test_an_object_is_laid_where_there_is_room_and_in_the_place_of_another() -> None:
+    picture, cut = drawing("red"), cut_object(drawing("blue"), disc())
+    assert side_with_room(picture.size, BOX, "") == ("right", pytest.approx(106 / 256))
+    made = laid_beside(picture, cut, BOX, "")
+    moved = np.nonzero(apart(made, picture) > 24)
+    assert moved[1].min() > BOX[2] and abs(int(moved[0].max()) - BOX[3]) <= 3, "on its ground line"
+    left = np.nonzero(apart(laid_beside(picture, cut, BOX, "left"), picture) > 24)
+    assert left[1].max() < BOX[0]
+    instead = laid_instead(picture, cut, disc())
+    assert np.abs(np.asarray(instead)[130, 120].astype(int) - (0, 0, 255)).max() < 24
+    assert apart(instead, picture)[outside(24)].max() == 0
+
+
+class Segments:
+    """Finds no objects at all."""
+
+    def see(self, image: Image.Image) -> list:
+        return []
+
+
+def test_a_model_that_draws_all_anew_is_noticed() -> None:
+    old, reader = drawing("red"), Reader(Segments(), None)  # type: ignore[arg-type]
+    objects = Objects(old, read_instruction("make the ball blue"), reader, (disc(),), (disc(),), None)
+    there = drawing("blue")
+    assert not objects.redraws([there], [there])
+    elsewhere = drawing("blue", ground=(190, 180, 150))
+    assert objects.redraws([elsewhere], [elsewhere])
+    assert apart(objects.lay(elsewhere) or elsewhere, old)[outside(8)].max() == 0

@@ -1,0 +1,126 @@
+"""What an English instruction asks for: another colour, an object that comes, goes or becomes another, or a
+change of the whole picture. Words alone; whatever isn't understood counts as the whole."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import ImageColor
+
+Kind = Literal["colour", "add", "remove", "replace", "alter", "ground", "whole"]
+
+_SHADE = r"(?:light|dark|bright|pale|pure|snow|deep|hot|neon|pastel|very|more|all|completely)[\s-]+"
+_NAMES = sorted(
+    {
+        *ImageColor.colormap,
+        *"scarlet amber emerald rosy ruby lilac golden ebony jet chestnut".split(),
+        "sky blue",
+        "snow white",
+    },
+    key=len,
+)
+COLOUR = (
+    rf"(?:an?\s+)?(?:{_SHADE})*(?:{'|'.join(reversed(_NAMES))})(?:ish|[\s-]colou?red)?(?:\s+(?:colou?r|one))?"
+)
+STYLE = re.compile(
+    r"\b(?:styled?|water ?colou?r|aquarelle|paint(?:ing|ed)|oil|ink|pencil|crayon|charcoal|pastels?|sketch"
+    r"|drawing|drawn|cartoon|comic|anime|manga|pixel(?:ated)?|line art|outlines?|photo(?:graph|realistic)?"
+    r"|realistic|render|3d|\d+ bit|coloring book|clip ?art|poster|vintage|black and white|monochrome|sepia"
+    r"|retro|sprite|flat|lines?)\b"
+)
+GROUND = re.compile(
+    r"\b(?:background|ground|sky|scene|night|day|daytime|noon|morning|evening|dusk|dawn|sunset|sunrise|winter"
+    r"|summer|autumn|spring|snow|rain|fog|storm|beach|desert|sea|ocean|meadow|grass|forest|fields?|city|street"
+    r"|space|weather|under the stars|hill|sand|water|clouds?)\b"
+)
+WHOLE = frozenset("it this that everything all picture image photo drawing style".split())
+_POLITE = re.compile(
+    r"^(?:(?:please|now|then|and|also|just|ok|okay|hey|could you|can you|would you|will you|i want you to"
+    r"|i would like you to|i'd like you to|i want to|i would like to|let's|let us)\b[ ,]*)+"
+    r"|[ ,]*\b(?:please|thanks|thank you|for me|now|in (?:this|the) (?:picture|image|photo))\b"
+    r"|[ ,]*\b(?:and |but )?(?:keep|leave) (?:the rest|everything else)\b.*|[.!?]+$"
+)
+_BEHIND = re.compile(
+    r" (?:in|on|at|above|over|below|under|behind|beside|near|next|with|to) .*"
+)  # "in the sky"
+_ARTICLE = re.compile(r"^(?:the|a|an|another|one|some|this|that|my|its|their|his|her)\s+")
+_NEW = r"(?:an?|another|one|two|three|four|some|\d)\b.*"
+_OLD = r"(?P<named>(?:(?! (?:on|in|at|into|to|with|of) ).)+?)"  # without a place behind it
+_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    *(
+        ("remove", re.compile(rf"^{pattern}$"))
+        for pattern in (
+            r"(?:remove|delete|erase|drop|hide|get rid of|take (?:away|out|off))\s+(?P<named>.+?)"
+            r"(?:\s+(?:from|in|out of)\s+(?:the|this)\s+(?:picture|image|photo|scene|drawing))?",
+            r"take\s+(?P<named>.+?)\s+(?:away|out|off)",
+            r"(?:without|no)\s+(?P<named>.+)",
+        )
+    ),
+    *(
+        ("colour", re.compile(rf"^{pattern}$"))
+        for pattern in (
+            r"(?:make|paint|turn|colou?r|recolou?r|dye|change|set|give)\s+"
+            rf"{_OLD}\s+(?:to |into |in )?{COLOUR}",
+            rf"(?:change|set|make) the colou?r of\s+{_OLD}\s+(?:to |into )?{COLOUR}",
+            rf"(?:i want )?{_OLD}\s+(?:should be|to be|in)\s+{COLOUR}",
+        )
+    ),
+    ("add", re.compile(rf"^there (?:should|must|has to) be (?P<new>{_NEW})$")),
+    *(
+        ("replace", re.compile(rf"^{pattern}$"))
+        for pattern in (
+            r"(?:replace|swap|switch|exchange)\s+(?P<named>.+?)\s+(?:with|by|for|to)\s+(?P<new>.+)",
+            r"(?:put |draw |place |use )?(?P<new>.+?)\s+(?:instead of|in place of)\s+(?P<named>.+)",
+            rf"(?:change|turn|transform|convert|make)\s+{_OLD}\s+(?:into |to )?(?P<new>{_NEW})",
+            rf"(?:change|turn|transform|convert)\s+{_OLD}\s+(?:into|to)\s+(?P<new>.+)",
+            rf"(?:i want )?{_OLD}\s+should be\s+(?P<new>.+)",
+        )
+    ),
+    *(
+        ("add", re.compile(rf"^{pattern}$"))
+        for pattern in (
+            r"(?:(?:add|insert|put|place|draw|with|give (?:it|him|her)|have|include)\s+)?"
+            rf"(?P<new>{_NEW})",
+            r"(?:add|insert)\s+(?P<new>.+)",
+        )
+    ),
+    ("alter", re.compile(rf"^(?:make|give|let|change)\s+{_OLD}\s+\w+$")),
+)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What is asked. named: the object that is meant, "" = the one that stands out. new: what comes."""
+
+    kind: Kind
+    named: str = ""
+    new: str = ""
+
+
+def read_instruction(words: str) -> Instruction:
+    """Return what an instruction asks for."""
+    text = _POLITE.sub("", re.sub(r"\s+", " ", words.lower()).strip()).strip(" .!?,")
+    text = _POLITE.sub("", text).strip(" .!?,")
+    for kind, pattern in _PATTERNS:
+        if (found := pattern.match(text)) is None:
+            continue
+        parts = found.groupdict()
+        named, new = _bare(parts.get("named") or ""), _bare(parts.get("new") or "")
+        if GROUND.search(named) or named in ("style", "to", "it look like"):
+            break
+        if (named in WHOLE or kind == "add") and (
+            STYLE.search(new)
+            or GROUND.search(_BEHIND.sub("", new))
+            and (kind != "add" or "background" in new)
+        ):
+            break
+        if kind == "alter" and (named in WHOLE or named.startswith(("it ", "the ")) or STYLE.search(text)):
+            break
+        return Instruction(kind, "" if named in WHOLE else named, new)
+    if STYLE.search(text):
+        return Instruction("whole")
+    return Instruction("ground" if GROUND.search(text) else "whole")
+
+
+def _bare(words: str) -> str:
+    return _ARTICLE.sub("", words.strip())

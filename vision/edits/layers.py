@@ -1,0 +1,379 @@
+"""Lays over a picture what an instruction has changed in it, at the picture's own size; every other pixel
+stays as it is.
+
+A large model leaves nearly everything where it was: what has changed is where its result truly differs. A
+small one draws all of it again in its own way: of its result the objects that the words ask for are taken,
+found by the segmenter, and laid over the picture, whose ground goes on where one has gone.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from vision.edits.instruction import Instruction
+from vision.images import encode, ops
+from vision.images.ops import Box, Flags, Real
+from vision.readers.segmentation import ObjectSegmenter, outlined
+from vision.video.cutout.compose import Layers, cut_layers, filled
+
+LARGEST = 0.6  # of the picture: where more has changed, all of it was meant
+LEAST = 8.0  # of 255: what differs by less is drift, however even the rest is
+NOISE = 3.0  # times the usual difference: what differs by less is drift, too
+CERTAIN = 2.0  # times that: from here on it is a change; what hangs together with it, belongs to it
+VISIBLE = 16.0  # of 255: by so much an object looks different
+SEEN, LEAK = 2, 0.03  # of 255; the share of what nobody has named that may differ by more
+SPECK = 0.0004  # of the picture: smaller pieces are none
+ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
+PART = 0.8  # of an object's longer side, that is drawn around it
+RIM = 0.03  # of an object's longer side: its outline is no sharper
+NARROW = 0.3  # of the width: a strip of less has no room for an object
+NUMBERS = {"two": 2, "three": 3, "four": 4, "some": 4}
+SAME = 0.4  # of a box, from where on an object is the one that was there
+TO_SHIFT = 60.0  # variance of an object's colours, below which they all move alike
+AROUND = 0.35  # of an object's longer side, that is looked at around it
+
+
+def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
+    """Return ``old`` with what of ``new`` truly differs; ``new`` where that is most of it. The pictures have
+    the same shape."""
+    edge = max(2, min(new.size) // 96)
+    apart = np.asarray(new, np.float32) - np.asarray(encode.resize(old, new.size), np.float32)
+    shift = np.median(apart, (0, 1)).clip(-ops.MAX_CORRECTION, ops.MAX_CORRECTION).astype(np.float32)
+    soft = np.abs(_blurred(apart - shift, 1.5)).max(-1)
+    usual = float(np.median(soft))
+    if usual > LEAST:  # most of it is another picture
+        return new
+    least = max(LEAST, NOISE * usual)
+    changed = ops.connected(soft > CERTAIN * least, soft > least)
+    kept = [piece for piece in ops.pieces(changed, changed) if piece.mean() >= SPECK]
+    if not kept:
+        return old.copy()
+    changed = ops.dilated(np.logical_or.reduce(kept), 2 * edge)
+    return new if changed.mean() > LARGEST else laid_where(old, new, changed, edge, 4 * edge)
+
+
+def laid_where(
+    old: Image.Image, new: Image.Image, changed: Flags, edge: int, blur: float | None = None
+) -> Image.Image:
+    """Return ``old`` with ``new`` where it has ``changed`` (h, w of ``new``), without the drift of its
+    colours. edge: px over which one goes over into the other; blur: of the drift, None = the same."""
+    before = encode.resize(old, new.size)
+    drift = np.asarray(ops.drift(before, new, ~changed, blur or edge), np.float32) - 128
+    moved = Image.fromarray((np.asarray(new, np.float32) + drift).round().clip(0, 255).astype(np.uint8))
+    share = (
+        ops.alpha(np.zeros_like(changed), changed, edge, 0)
+        if blur is None
+        else ops.alpha(changed, np.zeros_like(changed), 0, edge)
+    )
+    mask = Image.fromarray((share * 255).round().astype(np.uint8))
+    if old.size != new.size:
+        mask, moved = mask.resize(old.size, Image.Resampling.BILINEAR), encode.resize(moved, old.size)
+    return Image.composite(moved, old, mask)
+
+
+def _blurred(values: Real, radius: float) -> Real:
+    """Return (h, w, 3) of small numbers below and above 0, softened."""
+    picture = Image.fromarray((values + 128).round().clip(0, 255).astype(np.uint8))
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) - 128
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An object in a picture. mask: "L" at its size. box: around it, px. label: the segmenter's word."""
+
+    mask: Image.Image
+    box: Box
+    label: str
+
+    def overlap(self, box: Box) -> float:
+        """Return how much of the smaller box both share, 0..1."""
+        a, b = self.box, box
+        wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+        least = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+        return max(0, wide) * max(0, high) / max(1, least)
+
+
+def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
+    """Return the objects of a picture, the largest first, each with its outline."""
+    found = []
+    for obj in segmenter.see(image):
+        mask = segmenter.outline(image, [obj]).mask
+        if mask.getbbox() is None:
+            continue
+        mask = outlined(image, mask)  # by its colours, where these agree with its place
+        if (box := mask.getbbox()) is not None:
+            found.append(Found(mask, box, str(segmenter.model.config.id2label[obj.label]).lower()))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """What finds objects by words. matcher: a CLIP, None = by the segmenter's own words alone."""
+
+    segmenter: ObjectSegmenter
+    matcher: object | None
+
+    def named(self, image: Image.Image, found: Sequence[Found], words: str) -> list[Found]:
+        """Return those of ``found`` in ``image`` that words mean; "" = the one that stands out."""
+        if len(found) < 2 or not words:
+            return list(found[:1])
+        spoken = [one for one in found if _says(words, one.label)]
+        if len(spoken) == 1 or self.matcher is None:
+            return spoken
+        some = spoken or list(found)
+        fits = self._fits(image, some, words)
+        best = max(range(len(some)), key=fits.__getitem__)
+        if not spoken and not words.endswith("s"):
+            return [some[best]]
+        return [
+            one
+            for one, fit in zip(some, fits, strict=True)
+            if one.label == some[best].label and fit >= fits[best] - ALIKE
+        ]
+
+    def _fits(self, image: Image.Image, found: Sequence[Found], words: str) -> list[float]:
+        matcher: Any = self.matcher
+        parts = [image.crop(_around(one.box, image.size, AROUND)) for one in found]
+        return (matcher.embed_images(parts) @ matcher.embed_texts([words])[0]).float().tolist()
+
+
+def _says(words: str, label: str) -> bool:
+    """Return whether words have a label in them, also as "cats"."""
+    return re.search(rf"\b{re.escape(label)}(?:s|es)?\b", words) is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """What an instruction is about in a picture. there: its objects; meant: those that the words name. box:
+    the part that is drawn, None = all of it."""
+
+    old: Image.Image
+    asked: Instruction
+    reader: Reader
+    there: tuple[Found, ...]
+    meant: tuple[Found, ...]
+    box: Box | None
+
+    @property
+    def start(self) -> Image.Image:
+        """What the model is to change: the part around what is meant, with nothing else in it."""
+        if self.box is None:
+            return self.old
+        others = [one for one in self.there if one not in self.meant and one.overlap(self.box)]
+        return _each(self.old, others, without).crop(self.box)
+
+    def around(self, new: Image.Image) -> Image.Image:
+        """Return the picture with what the model has made of ``start``."""
+        left, top, right, bottom = self.box or (0, 0, *self.old.size)
+        whole = self.old.copy()
+        whole.paste(encode.resize(new, (right - left, bottom - top)), (left, top))
+        return whole
+
+    def redraws(self, laid: Sequence[Image.Image], news: Sequence[Image.Image]) -> bool:
+        """Return whether what nobody has named differs in any of the pictures that are ``laid`` of what the
+        model has made, ``news``, or what was named is as it was."""
+        if self.asked.kind == "ground":
+            return True
+        old = np.asarray(self.old, np.int16)
+        for one, new in zip(laid, news, strict=True):
+            if one.size != self.old.size:
+                return True
+            if not all(_differs(self.old, one, each) for each in self.meant):
+                return True
+            boxes = [each.box for each in self.meant]
+            if self.asked.kind in ("add", "replace"):
+                seen = find_objects(self.reader.segmenter, encode.resize(new, self.old.size))
+                boxes += [each.box for each in seen]
+            outside = np.ones(old.shape[:2], bool)
+            for box in boxes:
+                left, top, right, bottom = _around(box, self.old.size, AROUND)
+                outside[top:bottom, left:right] = False
+            apart = np.abs(np.asarray(one, np.int16) - old).max(-1) > SEEN
+            if outside.mean() < 1 - LARGEST or apart[outside].mean() > LEAK:
+                return True
+        return False
+
+    def lay(self, new: Image.Image) -> Image.Image | None:
+        """Return the picture with the objects of ``new`` that are asked for; None where they aren't found."""
+        new = encode.resize(new, self.old.size)
+        if self.asked.kind == "ground":
+            return _kept_on(self.old, new, self.there, find_objects(self.reader.segmenter, new))
+        if self.asked.kind == "colour":
+            return _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
+        base = _each(self.old, self.meant, without)
+        if self.asked.kind == "remove":
+            return base
+        came = _that_came(new, self.there, self.meant, self.asked, self.reader)
+        return _each(base, came, lambda picture, one: pasted(picture, new, one)) if came else None
+
+
+def find_named(
+    old: Image.Image, asked: Instruction, reader: Reader, objects: Sequence[Found]
+) -> Objects | None:
+    """Return what an instruction is about, of the ``objects`` of a picture; None where that isn't found, or
+    all of the picture is meant."""
+    if asked.kind in ("whole", "alter"):
+        return None
+    there = tuple(objects)
+    if asked.kind == "ground":
+        return Objects(old, asked, reader, there, (), None)
+    if asked.kind == "add":
+        return Objects(old, asked, reader, there, (), _free_strip(old.size, there))
+    meant = tuple(reader.named(old, there, asked.named))
+    if not meant:
+        return None
+    boxes = np.array([one.box for one in meant])
+    around = _around((*boxes[:, :2].min(0), *boxes[:, 2:].max(0)), old.size, PART)
+    share = (around[2] - around[0]) * (around[3] - around[1]) / (old.width * old.height)
+    return Objects(old, asked, reader, there, meant, around if share < LARGEST else None)
+
+
+def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box | None:
+    """Return the part of a picture beside its objects; None where that is too narrow, or all of it."""
+    if not there:
+        return None
+    (width, height), left = size, min(one.box[0] for one in there)
+    right = max(one.box[2] for one in there)
+    strip = (right, 0, width, height) if width - right >= left else (0, 0, left, height)
+    return strip if strip[2] - strip[0] >= NARROW * width else None
+
+
+def _each(picture: Image.Image, found: Sequence[Found], change: Callable[..., Image.Image]) -> Image.Image:
+    for one in found:
+        picture = change(picture, one)
+    return picture
+
+
+def _that_came(
+    new: Image.Image, there: Sequence[Found], gone: Sequence[Found], asked: Instruction, reader: Reader
+) -> list[Found]:
+    """Return the objects of ``new`` that are asked for: none that was there before; where one becomes
+    another, what stands in its place."""
+    seen = find_objects(reader.segmenter, new)
+    if gone:
+        came = [one for one in seen if any(one.overlap(old.box) > SAME for old in gone)]
+    else:
+        came = [one for one in seen if not any(one.overlap(old.box) > SAME for old in there)] or [
+            one for one in seen if _says(asked.new, one.label) and one.label not in {o.label for o in there}
+        ]
+    spoken = [one for one in came if _says(asked.new, one.label)] or came
+    if len(spoken) < 2:
+        return spoken
+    first = asked.new.split(" ")[0]
+    count = len(gone) if gone else int(first) if first.isdigit() else NUMBERS.get(first, 1)
+    return reader.named(new, spoken, asked.new)[:1] if count == 1 else spoken[:count]
+
+
+def _around(box: Box, size: tuple[int, int], share: float) -> Box:
+    more = round(share * max(box[2] - box[0], box[3] - box[1])) + 4
+    left, top, right, bottom = box
+    return max(0, left - more), max(0, top - more), min(size[0], right + more), min(size[1], bottom + more)
+
+
+def _cut(picture: Image.Image, one: Found) -> tuple[Box, Layers | None]:
+    """Return the part of a picture around an object, and its layers: of the object no more than lies within
+    its outline and a little around that."""
+    box = _around(one.box, picture.size, AROUND)
+    mask = one.mask.crop(box)
+    layers = cut_layers(picture.crop(box), mask)
+    if layers is None:
+        return box, None
+    inside = np.asarray(mask) > 127
+    near = ops.dilated(inside, max(2, round(RIM * max(one.box[2] - one.box[0], one.box[3] - one.box[1]))))
+    return box, replace(layers, obj=layers.obj * near[..., None])
+
+
+def without(picture: Image.Image, one: Found) -> Image.Image:
+    """Return a picture in which the ground goes on where an object was."""
+    box, layers = _cut(picture, one)
+    ground = (
+        layers.ground
+        if layers
+        else filled(
+            np.asarray(picture.crop(box), np.float32), ops.dilated(np.asarray(one.mask.crop(box)) > 127, 4)
+        )
+    )
+    picture = picture.copy()
+    picture.paste(Image.fromarray(ground.round().clip(0, 255).astype(np.uint8)), box[:2])
+    return picture
+
+
+def cut_object(picture: Image.Image, one: Found) -> Image.Image:
+    """Return an object of a picture alone, "RGBa", without what lies around it."""
+    box, layers = _cut(picture, one)
+    if layers is None:
+        soft = one.mask.crop(box).filter(ImageFilter.GaussianBlur(1))
+        alone = picture.crop(box).convert("RGBA")
+        alone.putalpha(soft)
+        alone = alone.convert("RGBa")
+    else:
+        values = layers.obj.round().clip(0, 255).astype(np.uint8)
+        alone = Image.frombytes("RGBa", layers.size, values.tobytes())
+    left, top = box[:2]
+    return alone.crop((one.box[0] - left, one.box[1] - top, one.box[2] - left, one.box[3] - top))
+
+
+def pasted(picture: Image.Image, other: Image.Image, one: Found) -> Image.Image:
+    """Return a picture with an object of ``other`` where that has it."""
+    box, layers = _cut(other, one)
+    part = np.asarray(picture.crop(box), np.float32)
+    if layers is None:
+        return Image.composite(other, picture, one.mask.filter(ImageFilter.GaussianBlur(1)))
+    share = layers.obj[..., 3:] / 255
+    made = layers.obj[..., :3] + part * (1 - share)
+    picture = picture.copy()
+    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
+    return picture
+
+
+def recoloured(picture: Image.Image, other: Image.Image, one: Found) -> Image.Image:
+    """Return a picture with an object in the colours that ``other`` has there: its own lines and its grain
+    stay, each colour becomes what that mostly became."""
+    box, layers = _cut(picture, one)
+    mask = np.asarray(one.mask.crop(box)) > 127
+    part, goal = (np.asarray(some.crop(box), np.float32) for some in (picture, other))
+    core = ops.eroded(mask, max(2, min(mask.shape) // 40))
+    core = core if core.any() else mask
+    own, wanted = part[core], goal[core]
+    mean, aim = own.mean(0), wanted.mean(0)
+    spread = own - mean
+    pull = TO_SHIFT * len(own) * np.eye(3)
+    matrix = np.linalg.solve(spread.T @ spread + pull, spread.T @ (wanted - aim) + pull)
+    if layers is None:
+        share = (
+            np.asarray(one.mask.crop(box).filter(ImageFilter.GaussianBlur(1)), np.float32)[..., None] / 255
+        )
+        own = part
+    else:
+        share = layers.obj[..., 3:] / 255
+        own = (layers.obj[..., :3] / np.maximum(layers.obj[..., 3:] / 255, 1 / 255)).astype(np.float32)
+    moved = np.asarray((own - mean) @ matrix + aim, np.float32).clip(0, 255)
+    made = part + share * (moved - own)
+    picture = picture.copy()
+    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
+    return picture
+
+
+def _differs(old: Image.Image, new: Image.Image, one: Found) -> bool:
+    """Return whether an object doesn't look in ``new`` as it did."""
+    inside = np.asarray(one.mask) > 127
+    apart = np.abs(np.asarray(old, np.int16)[inside] - np.asarray(new, np.int16)[inside])
+    return bool(apart.mean() > VISIBLE)
+
+
+def _kept_on(
+    old: Image.Image, new: Image.Image, there: Sequence[Found], here: Sequence[Found]
+) -> Image.Image:
+    """Return a new ground with the old picture's objects, where it has them too."""
+    made = new
+    for one in there:
+        same = [other for other in here if other.label == one.label and other.overlap(one.box) > SAME]
+        if same and _differs(old, new, one):
+            for other in same:
+                made = without(made, other)
+            made = pasted(made, old, one)
+    return made
