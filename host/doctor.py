@@ -4,6 +4,7 @@ settings, and report every problem with its fix, or mend one."""
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 from core import profiles
 from core.errors import AtelierError, ModelError
 from core.settings import Settings, secret_files
+from core.talk import State
 from host import doctor_services
 from host.doctor_services import Check
+from studio.talk.deciders import MEANINGS, SERVER_LIMIT, kind_question
 from vision import describe_models
 from vision.families.family import OVERFLOWS
 from vision.video import codecs
@@ -55,6 +58,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from _devices(settings, found)
     yield from _models(settings)
     yield from asyncio.run(chat_server(settings))
+    yield asyncio.run(talk(settings))
     yield from _plans(settings, found)
     yield from asyncio.run(_discord(settings))
 
@@ -231,6 +235,40 @@ async def chat_server(settings: Settings) -> list[Check]:
         fix = "serve a model that sees pictures; with llama.cpp it needs its mmproj file, too"
         return [Check("Questions", False, f"{where}{found.model} doesn't see pictures", fix)]
     return [Check("Questions", True, f"{where}{found.model} sees pictures")]
+
+
+async def talk(settings: Settings) -> Check:
+    """Say who decides what a sentence of a conversation means, and try a server that does."""
+    if settings.talk != "model":
+        who = (
+            "off: nothing is heard"
+            if settings.talk == "off"
+            else "rules decide; no sentence is sent anywhere"
+        )
+        return Check("Talk", True, who)
+    if not settings.has_chat_model:
+        return Check(
+            "Talk", None, "TALK=model without a chat model: rules decide", "set ASK_MODEL or VLM_URL"
+        )
+    if not settings.vlm_url:
+        return Check("Talk", True, f"rules decide, else {settings.models['ask']}")
+    from host.openai_client import open_chat_server
+    from jobs.executors.server_choice import WAITS, ServerChoice
+
+    server = open_chat_server(settings, WAITS)
+    choice, began = ServerChoice(server), time.monotonic()
+    try:
+        async with asyncio.timeout(SERVER_LIMIT):
+            chosen = await choice.choose("kind", kind_question("Hello!", State()), MEANINGS)
+    except TimeoutError:
+        chosen = None
+    finally:
+        await choice.close()
+    where = f"rules decide, else {server.host}: sentences go there"
+    if chosen is None:
+        fix = "serve a model that doesn't think first and writes JSON, or set TALK=rules"
+        return Check("Talk", False, f"{where}; it chose nothing within {SERVER_LIMIT:.0f} s", fix)
+    return Check("Talk", True, f"{where}; it chose in {time.monotonic() - began:.1f} s")
 
 
 async def _discord(settings: Settings) -> list[Check]:

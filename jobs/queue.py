@@ -114,6 +114,7 @@ class People:
         return await self._database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
 
 
+TALK_IN = "talk in {}"  # setting: whether people talk to the studio in the channels of a guild
 _NAMES = {RoleLimit: "role limit", RoleTokens: "role tokens"}
 Clear = Callable[[AuditRow, Callable[[sa.Connection], list[str]]], Awaitable[int]]
 
@@ -186,6 +187,17 @@ class Admin:
         """Take away what a role has of a kind. Return False when it had none."""
         work = partial(people.remove_role_rule, guild_id=guild_id, role_id=role_id, kind=kind)
         return await self._change(actor_id, f"remove {_NAMES[kind]}", guild_id, role_id, work)
+
+    async def set_talk(self, actor_id: int, guild_id: int, *, on: bool) -> None:
+        """Let people talk to the studio in the guild's channels, or not."""
+        row = AuditRow(datetime.now(UTC), actor_id, "talk on" if on else "talk off", guild_id)
+        work = partial(people.set_setting, key=TALK_IN.format(guild_id), value=on)
+        await self._database.write(audited(row, work))
+
+    async def talks(self, guild_id: int) -> bool:
+        """Return whether people may talk to the studio in the guild's channels: unless it was set off."""
+        work = partial(people.read_setting, key=TALK_IN.format(guild_id))
+        return await self._database.read(work, once=True) is not False
 
     async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
         """Return what admins did (in a guild, if it is named), newest first."""

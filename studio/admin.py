@@ -44,8 +44,9 @@ class Server:
     where that is said), and UserError in a direct message where it belongs to a server.
     """
 
-    def __init__(self, rights: Rights, queue: Queue, moderator: Moderator) -> None:
+    def __init__(self, rights: Rights, queue: Queue, moderator: Moderator, *, may_talk: bool) -> None:
         self._rights, self._queue, self._moderator = rights, queue, moderator
+        self._may_talk = may_talk
 
     # The queue
 
@@ -168,6 +169,17 @@ class Server:
         """Take a role's number of tokens away; False when it had none."""
         guild_id = await self._enter(actor, Action.RULES)
         return await self._queue.admin.remove_role_rule(actor.user_id, guild_id, role_id, RoleTokens)
+
+    async def set_talk(self, actor: Actor, *, on: bool) -> None:
+        """Let people talk to the studio in the server's channels, or not."""
+        await self._queue.admin.set_talk(actor.user_id, await self._enter(actor, Action.RULES), on=on)
+
+    async def talks(self, actor: Actor) -> bool:
+        """Return whether the studio hears what is said where the actor is: TALK decides, and in channels the
+        server's managers."""
+        if not self._may_talk or actor.guild_id is None:
+            return self._may_talk
+        return await self._queue.admin.talks(actor.guild_id)
 
     async def audit(self, actor: Actor) -> list[AuditRow]:
         """Return what admins changed here (anywhere, for the host), newest first."""

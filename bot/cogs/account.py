@@ -374,9 +374,11 @@ class Privacy(
         held, periods = await own.holdings(actor_of(interaction)), own.retention
         sent = "Nothing is sent to anyone else: pictures are made on the operator's own machine."
         if server := self.bot.studio.talking.server:
+            said = " What you say in conversations is sent there too, to find out what you mean."
             sent = (
                 "Questions of `/ask`, with their pictures and the conversation before, are sent to"
-                f" `{server}`, which answers them. Nothing else is sent to anyone."
+                f" `{server}`, which answers them.{said if self.bot.studio.talking.sends_sentences else ''}"
+                " Nothing else is sent to anyone."
             )
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
         videos = f"; those with videos: {periods.videos} days" if periods.videos else ""

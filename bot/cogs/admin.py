@@ -125,6 +125,18 @@ class StudioCog(
             said = f"has {_tokens(per_day)} tokens a day."
         await whisper(interaction, f"{role.mention} {said}")
 
+    @app_commands.command(description="Let members talk to Atelier in this server's channels, or not")
+    @app_commands.describe(channels="Off: mentions aren't heard here; direct messages and commands are")
+    @answers_privately
+    async def talk(self, interaction: discord.Interaction, channels: Literal["on", "off"]) -> None:
+        await self.bot.studio.server.set_talk(actor_of(interaction), on=channels == "on")
+        said = (
+            "Mentions are heard in this server."
+            if channels == "on"
+            else "Mentions aren't heard here any more."
+        )
+        await whisper(interaction, said)
+
     @app_commands.command(description="Show the rules of this server")
     @answers_privately
     async def rules(self, interaction: discord.Interaction) -> None:
@@ -135,6 +147,7 @@ class StudioCog(
             *_listed("**Channels**", channels, "<#{}>", "all"),
             *_listed("**Roles**", roles, "<@&{}>", "all"),
             *_listed("**Banned**", await server.banned(actor), "<@{}>", "nobody"),
+            f"**Mentions** {'heard' if await server.talks(actor) else 'not heard'}",
             f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
             f" server** {settings.guild_waiting} waiting",
             f"**Questions of each member** {_tokens(settings.ask_per_day)} tokens a day",

@@ -135,6 +135,7 @@ REPORT_EVERY = 0.3  # seconds
 MOST = 1 << 22  # bytes of one answer with all that is sent around its words
 FOR_USAGE = 2.0  # seconds after an answer's end in which a server may tell what it cost
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # HTTP statuses that may be better in a moment
+CALLED = "The chat server's model asked for a tool instead of answering, and there are none. Ask again."
 EMPTY = "The chat server gave an empty answer."
 STARVED = "The chat server took too long and gave no answer. Ask for less."
 CUT_OFF = "The server cut this answer off."
@@ -338,7 +339,7 @@ class ChatServerExecutor(Executor):
             running.task.cancel()
         stream, knew = running.stream, self._thinks
         self._thinks = knew or stream.thoughts > 0
-        if not knew and stream.is_starved and not running.cancelled.is_set():
+        if not knew and stream.is_starved and not stream.calls and not running.cancelled.is_set():
             self._thinks = True
             log.info("job %s: the chat server's model thinks; it is asked again with room for that", job_id)
             running.begin_anew()
@@ -349,7 +350,8 @@ class ChatServerExecutor(Executor):
         job_id, stream, talk = running.run.job_id, running.stream, running.run.talk
         assert talk is not None
         if not stream.text.strip() and not running.cancelled.is_set():
-            return Broke(job_id, Fault.USER, STARVED if stream.is_starved else EMPTY)
+            why = CALLED if stream.calls else STARVED if stream.is_starved else EMPTY
+            return Broke(job_id, Fault.USER, why)
         stopped = running.cancelled.is_set() or bool(note)
         answer = ChatAnswer(
             stream.text.strip(),

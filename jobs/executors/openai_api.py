@@ -183,7 +183,8 @@ class ServerError(Exception):
 @dataclass
 class Stream:
     """Takes bytes as they come. text: all of the answer so far. pieces: how many it came in. thoughts: pieces
-    of what the model has thought to itself, which is dropped. most: pieces after which it ends, 0 = any.
+    of what the model has thought to itself, which is dropped. calls: it wants to use tools, which nobody has
+    offered. most: pieces after which it ends, 0 = any.
     done: the answer has ended, for a ``reason`` in OpenAI's words. over: nothing more will come, not even its
     ``usage``, the tokens as the server counts them. no_thinking: the server was told not to, so that an
     answer which comes as thoughts alone is one."""
@@ -191,6 +192,7 @@ class Stream:
     text: str = ""
     pieces: int = 0
     thoughts: int = 0
+    calls: bool = False
     most: int = 0
     no_thinking: bool = False
     done: bool = False
@@ -268,6 +270,7 @@ class Stream:
             fields = (_words(message.get(name))[0] for name in THOUGHTS)
             thought = thought or next(filter(None, fields), "")
             self._thought += thought
+            self.calls = self.calls or bool(message.get("tool_calls") or message.get("function_call"))
             self.thoughts += bool(thought)
             if said:
                 self._said += said

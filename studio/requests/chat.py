@@ -123,6 +123,11 @@ class Talking:
         """The server that questions are sent to, "" where they stay on the host's machine."""
         return urlsplit(self._settings.vlm_url).netloc
 
+    @property
+    def sends_sentences(self) -> bool:
+        """Whether what people say in conversations may be sent to that server, too."""
+        return bool(self.server) and self._settings.talk == "model"
+
     def check_possible(self, form: Form = "free") -> None:
         """Raise UserError, which says what the host has to set, where nothing here answers questions in a
         form. A reader of text is enough for a text, and for bar charts."""

@@ -45,7 +45,7 @@ UNSURE = 0.25  # between the first two of a model: below, the person is asked
 LONGEST = 400  # characters of a sentence that a model is asked about; a longer one is a prompt
 TOLD, TOLD_OF_ALL = 60, 600  # characters of the words of a picture, and of all, the newest first
 MOST_TOKENS = 900  # of a question to a model
-LOCAL_LIMIT, SERVER_LIMIT = 1.5, 4.0  # seconds for a decision
+LOCAL_LIMIT, SERVER_LIMIT = 1.4, 3.5  # seconds for a model, so that nobody waits over 1.5 or 4
 FAILURES, REST = 2, 60.0  # in a row, and seconds for which rules decide then
 Rules = Callable[[str, State], Decision]
 T = TypeVar("T", bound=str | int)

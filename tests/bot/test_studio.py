@@ -153,6 +153,23 @@ async def test_a_role_has_more_tokens_for_questions_until_it_is_taken_away(studi
     assert "<@&" not in (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
 
 
+async def test_managers_decide_whether_mentions_are_heard(studio: Studio) -> None:
+    async def rules() -> str:
+        return (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+
+    assert "**Mentions** heard" in await rules()
+    refused = await studio.bob.slash(studio.channel, "studio talk", channels="off")
+    assert "aren't heard" not in str(refused.followups)
+    assert "**Mentions** heard" in await rules()
+    off = await studio.mira.slash(studio.channel, "studio talk", channels="off")
+    assert "aren't heard here" in off.followups[-1].content
+    assert "**Mentions** not heard" in await rules()
+    await studio.mira.slash(studio.channel, "studio talk", channels="on")
+    assert "**Mentions** heard" in await rules()
+    audit = (await studio.mira.slash(studio.channel, "studio audit")).followups[-1].content
+    assert "talk on" in audit and "talk off" in audit
+
+
 async def test_a_manager_cannot_ban_herself(studio: Studio) -> None:
     refused = await studio.mira.slash(studio.channel, "studio ban", user=studio.mira)
     assert "can't ban yourself" in refused.followups[-1].content

@@ -285,6 +285,39 @@ async def test_the_doctor_says_whether_it_sees_pictures(behave, ok: bool, words:
     assert await doctor.chat_server(load_settings({}, tmp_path / "none.env")) == []
 
 
+async def _chooses(exchange: Exchange) -> None:
+    await well(exchange, '{"kind": "talk"}')
+
+
+@pytest.mark.parametrize(
+    ("behave", "ok", "words"),
+    [
+        (_chooses, True, "it chose in 0."),
+        (well, False, "it chose nothing"),
+        (FAULTS["a page"][0], False, "nothing"),
+    ],
+)
+async def test_the_doctor_tries_the_server_that_chooses(behave, ok: bool, words: str, tmp_path: Path) -> None:
+    async with chat_server_chat_server(behave) as server:
+        settings = {"VLM_URL": server.url, "TALK": "model"}
+        check = await doctor.talk(load_settings(settings, tmp_path / "none.env"))
+    assert check.ok is ok and words in check.found and "sentences go there" in check.found
+
+
+@pytest.mark.parametrize(
+    ("settings", "ok", "words"),
+    [
+        ({}, True, "rules decide; no sentence is sent anywhere"),
+        ({"TALK": "off"}, True, "off"),
+        ({"TALK": "model"}, True, "models/ask"),
+        ({"TALK": "model", "ASK_MODEL": "none"}, None, "without a chat model"),
+    ],
+)
+async def test_the_doctor_says_who_decides(settings: dict[str, str], ok, words: str, tmp_path: Path) -> None:
+    check = await doctor.talk(load_settings(settings, tmp_path / "none.env"))
+    assert check.ok is ok and words in check.found
+
+
 # What is sent
 
 

@@ -119,7 +119,7 @@ KEPT_BY_THE_BANNED = _named(
     Documents="all one create save extend rename delete",  # `create` up to a bound
     Gallery="pictures days months newest sent is_own visible page",  # the last two of tiles that they have
     Explore="servers pictures channels",  # of no server where they are barred
-    Server="queues cancellable",  # `cancellable` tells only of what the actor may cancel
+    Server="queues cancellable talks",  # `cancellable` tells only of what the actor may cancel
     Search="find within sheet keep kept",  # `sheet` of what was found
     Talking="index_of",  # which is none
     Dialogues="newest turn tree conversations of_message said_with",  # of their own
@@ -138,7 +138,7 @@ OPEN_TO_STRANGERS = _named(
     Sources="is_seen",  # says no
     Own="let_go",  # one's own mark
     Feedback="withdraw",  # the same
-    Server="cancellable queues",  # of none
+    Server="cancellable queues talks",  # of none; yes
     Gallery="is_own",  # no
     Folders="put take_out",  # finds no such folder
     Talking="index_of",  # none
@@ -188,7 +188,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             ),
             "strokes": [],
             "tiles": [],
-            **dict.fromkeys(("members_only", "right", "shared"), True),
+            **dict.fromkeys(("members_only", "right", "shared", "on"), True),
             **dict.fromkeys(("job_id", "follows"), job.id),
             "document": documents.read_document(drawn),
             "data": drawn,

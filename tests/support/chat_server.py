@@ -274,6 +274,22 @@ async def _empty(exchange: Exchange) -> None:
     await well(exchange, "")
 
 
+async def _calls_a_tool(exchange: Exchange) -> None:
+    await exchange.head()
+    for function in ({"name": "look", "arguments": ""}, {"arguments": '{"words": "a house"}'}):
+        call = {"index": 0, "id": "x", "type": "function", "function": function}
+        await exchange.event({"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": None}]})
+    await exchange.piece("", "tool_calls")
+    await exchange.event("[DONE]")
+    await exchange.end()
+
+
+async def _calls_a_tool_whole(exchange: Exchange) -> None:
+    call = {"id": "x", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    await exchange.whole(200, {"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+
+
 async def _keyless(exchange: Exchange) -> None:
     await exchange.whole(401, {"error": {"message": "Incorrect API key"}})
 
@@ -322,6 +338,8 @@ FAULTS: dict[str, tuple[Behave, str]] = {  # what comes of each: the answer, its
     "an error in the stream": (_fails_in_the_stream, "CUDA out of memory"),
     "an error later": (_fails_later, CUT),
     "empty": (_empty, "empty answer"),
+    "a tool call": (_calls_a_tool, "asked for a tool"),
+    "a tool call, not streamed": (_calls_a_tool_whole, "asked for a tool"),
     "wrong key": (_keyless, "VLM_KEY"),
     "leads elsewhere": (_elsewhere, "failed (302)"),
     "no such model": (_no_such_model, "VLM_MODEL"),

@@ -69,12 +69,6 @@ def old(text: str) -> Behave:
 KINDS_OF_SERVER = {"new": new, "strict": strict, "old": old}
 
 
-async def _calls_tools(exchange: Exchange) -> None:
-    call = {"id": "x", "type": "function", "function": {"name": "change", "arguments": GOOD}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    await exchange.whole(200, {"choices": [{"message": message, "finish_reason": "tool_calls"}]})
-
-
 async def _drips(exchange: Exchange) -> None:
     await exchange.head()
     for letter in "Let me think about it. " * 100:
@@ -86,4 +80,4 @@ async def _refuses(exchange: Exchange) -> None:
     await exchange.whole(400, {"error": {"message": "no"}})
 
 
-UNUSABLE: dict[str, Behave] = {"a tool call": _calls_tools, "drips": _drips, "refuses everything": _refuses}
+UNUSABLE: dict[str, Behave] = {"drips": _drips, "refuses everything": _refuses}

@@ -149,6 +149,7 @@ async def privacy_page(call: Call) -> Answer:
         "held": asdict(await own.holdings(call.actor)),
         "kept": asdict(own.retention),
         "server": talking.server,
+        "sends_sentences": talking.sends_sentences,
     }
     return Html("privacy", values, tab="/settings")
 
