@@ -382,7 +382,14 @@ class Conversations:
         if request.film_seconds > MAX_VIDEO_SECONDS:
             notes.append(LONG.format(request.film_seconds))
         video = next((turn.job_id for turn in reversed(turns) if turn.has_video), "")
-        return Conversation(talk, heard, (*notes, *told, *await self._use(job)), heard.see, video)
+        whose = job.origin.user_id, job.origin.guild_id, job.origin.roles
+        used, most = await tokens_today(self._database, settings, *whose)
+        if most and used >= NEARLY * most:
+            told = [
+                *told,
+                f"You have used {used / most:.0%} of today's {most:,} tokens; new ones come at 0:00 UTC.",
+            ]
+        return Conversation(talk, heard, (*notes, *told), heard.see, video)
 
     async def _try(self, job: Job, request: TryRequest) -> Conversation:
         turns, notes = await self._lessons.of_try(job)
@@ -408,13 +415,6 @@ class Conversations:
         if len(kept) == most and _follows(first):
             return kept[::-1], [f"The model saw the last {most} turns of this conversation."]
         return kept[::-1], [GONE] if _follows(first) else []
-
-    async def _use(self, job: Job) -> list[str]:
-        asker = job.origin.user_id, job.origin.guild_id, job.origin.roles
-        used, most = await tokens_today(self._database, self._settings, *asker)
-        if not most or used < NEARLY * most:
-            return []
-        return [f"You have used {used / most:.0%} of today's {most:,} tokens; new ones come at 0:00 UTC."]
 
 
 async def tokens_today(

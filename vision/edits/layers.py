@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from vision.edits.instruction import Instruction
 from vision.images import encode, ops
-from vision.images.ops import Box, Flags, Real
+from vision.images.ops import Box, Flags
 from vision.readers.segmentation import ObjectSegmenter, outlined
 from vision.video.cutout.compose import Layers, cut_layers, filled
 
@@ -43,7 +43,8 @@ def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
     edge = max(2, min(new.size) // 96)
     apart = np.asarray(new, np.float32) - np.asarray(encode.resize(old, new.size), np.float32)
     shift = np.median(apart, (0, 1)).clip(-ops.MAX_CORRECTION, ops.MAX_CORRECTION).astype(np.float32)
-    soft = np.abs(_blurred(apart - shift, 1.5)).max(-1)
+    small = Image.fromarray((apart - shift + 128).round().clip(0, 255).astype(np.uint8))
+    soft = np.abs(np.asarray(small.filter(ImageFilter.GaussianBlur(1.5)), np.float32) - 128).max(-1)
     usual = float(np.median(soft))
     if usual > LEAST:  # most of it is another picture
         return new
@@ -73,12 +74,6 @@ def laid_where(
     if old.size != new.size:
         mask, moved = mask.resize(old.size, Image.Resampling.BILINEAR), encode.resize(moved, old.size)
     return Image.composite(moved, old, mask)
-
-
-def _blurred(values: Real, radius: float) -> Real:
-    """Return (h, w, 3) of small numbers below and above 0, softened."""
-    picture = Image.fromarray((values + 128).round().clip(0, 255).astype(np.uint8))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) - 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +120,9 @@ class Reader:
         if len(spoken) == 1 or self.matcher is None:
             return spoken
         some = spoken or list(found)
-        fits = self._fits(image, some, words)
+        matcher: Any = self.matcher
+        parts = [image.crop(_around(one.box, image.size, AROUND)) for one in some]
+        fits = (matcher.embed_images(parts) @ matcher.embed_texts([words])[0]).float().tolist()
         best = max(range(len(some)), key=fits.__getitem__)
         if not spoken and not words.endswith("s"):
             return [some[best]]
@@ -134,11 +131,6 @@ class Reader:
             for one, fit in zip(some, fits, strict=True)
             if one.label == some[best].label and fit >= fits[best] - ALIKE
         ]
-
-    def _fits(self, image: Image.Image, found: Sequence[Found], words: str) -> list[float]:
-        matcher: Any = self.matcher
-        parts = [image.crop(_around(one.box, image.size, AROUND)) for one in found]
-        return (matcher.embed_images(parts) @ matcher.embed_texts([words])[0]).float().tolist()
 
 
 def _says(words: str, label: str) -> bool:
