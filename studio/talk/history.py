@@ -346,6 +346,10 @@ def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> s
         return f"Do all {len(plan)} steps"
     [step] = plan
     if step.kind == "draw":
-        return "Draw it new"
-    text = understood_text(standing.resolved(step), standing, user_id)
+        return "Draw it"
+    step = standing.resolved(step)
+    text = understood_text(step, standing, user_id)
+    if step.kind == "change":
+        adds = len(step.changes) == 1 and step.changes[0].startswith("add ")
+        text = text.replace("changing", "add it to" if adds else "change", 1)
     return text[:1].upper() + text[1:]

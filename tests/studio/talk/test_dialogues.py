@@ -251,7 +251,7 @@ async def test_offers_are_done_one_after_the_other(talk: Opened) -> None:
     )
     assert (await say(talk, "all steps", after=None)).reply == "That is 3 jobs. Do you mean that?"
     asked = await say(talk, "all of it", after=None)
-    assert asked.offers == ("Do all 3 steps", "Draw it new") and not asked.asks and asked.reply
+    assert asked.offers == ("Do all 3 steps", "Draw it") and not asked.asks and asked.reply
     first = await talk.studio.dialogues.offer(ALICE, asked.id, 0)
     await talk.studio.dialogues.submit(ALICE, first)
     for turn in await talk.studio.dialogues.tree(ALICE, first.id):
