@@ -225,7 +225,8 @@ async def open_bench(
             videos = VideoPosts(reels, showing, moderator, "")  # type: ignore[arg-type]
             strips = Strips(files, queue, moderator)  # type: ignore[arg-type]
             own = OwnPosts(None, files)  # type: ignore[arg-type]
-            posts = Posts(showing, moderator, intake, strips, videos, own)  # type: ignore[arg-type]
+            asked: Any = None  # no job here is a turn's
+            posts = Posts(showing, moderator, intake, strips, videos, own, dialogues=asked)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(
