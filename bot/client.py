@@ -285,7 +285,11 @@ class Atelier(commands.AutoShardedBot):
         if not self._taken_up:
             self._taken_up = True
             own = copy_context()  # the bot's; what another door does is told in that door's
-            told = self.studio.dialogues.telling(lambda turn: own.run(self.turns.told, turn), self._wait)
+            told = self.studio.dialogues.telling(
+                lambda turn: own.run(self.turns.told, turn),
+                self._wait,
+                lambda actor, turn: asyncio.create_task(self.turns.show(actor, turn), context=own),
+            )
             self._attached.enter_context(told)
             await self.turns.resume()
             if count := await self.delivery.resume():

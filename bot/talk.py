@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 import discord
@@ -28,7 +29,7 @@ from bot.ui import messages, turns
 from bot.ui.buttons import view_of
 from bot.ui.replies import SILENT, Post, answers_privately, belongs_to_job, refuse, reply_to, whisper
 from core.errors import NotAllowedError, UserError
-from core.job import DEFAULT_FILE_LIMIT, Job, Reply
+from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
 from core.requests import AskRequest
 from core.talk import KINDS, Kind
 from studio.authority import Action, Actor
@@ -248,6 +249,19 @@ class Turns:
             task = asyncio.create_task(self._end(turn), name=f"end turn {turn.id}")
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+    async def show(self, actor: Actor, turn: Turn) -> None:
+        """Show a later step of a plan in a message of its own, where everybody may read that."""
+        hidden = actor.guild_id is not None and await self._is_hidden(actor, turn)
+        if actor.surface is not Surface.DISCORD or hidden:
+            return
+        post = Post(turns.waiting_text(replace(turn, waits_for=None)), view=turns.view_of_offers(turn))
+        try:
+            sent = await post.send_to(self._channel(actor.channel_id), nonce_of(turn.id))
+        except FAILURES as error:
+            log.info("turn %s has no message yet (%s)", turn.id, type(error).__name__)
+        else:
+            await self._dialogues.said_with(actor, turn.id, sent.id)
 
     async def _end(self, turn: Turn) -> None:
         channel, text = self._channel(turn.channel_id), turns.reply_text(turn)

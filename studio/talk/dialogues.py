@@ -101,6 +101,7 @@ class Dialogues:
         self._listeners: list[Callable[[Turn], object]] = []
         self._waiting = dict[str, asyncio.Task[None]]()
         self._wait: Wait | None = None
+        self._show: Callable[[Actor, Turn], Awaitable[None]] | None = None
         self._moved = asyncio.Event()
 
     # Saying
@@ -405,16 +406,22 @@ class Dialogues:
     # Going on
 
     @contextmanager
-    def telling(self, work: Callable[[Turn], object], wait: Wait | None = None) -> Iterator[None]:
+    def telling(
+        self,
+        work: Callable[[Turn], object],
+        wait: Wait | None = None,
+        show: Callable[[Actor, Turn], Awaitable[None]] | None = None,
+    ) -> Iterator[None]:
         """Call ``work`` with each turn that had waited, when its job is queued or nothing comes of it, until
-        the block ends. wait: every wait for a picture goes through it meanwhile."""
+        the block ends. wait: every wait for a picture goes through it meanwhile. show: called with who asks
+        and a later step of a plan before its job is queued, so that there is a message that tells of it."""
         self._listeners.append(work)
-        before, self._wait = self._wait, wait
+        before, self._wait, self._show = (self._wait, self._show), wait, show
         try:
             yield
         finally:
             self._listeners.remove(work)
-            self._wait = before
+            self._wait, self._show = before
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -501,6 +508,9 @@ class Dialogues:
             work = partial(rows.set_decision, turn_id=row.id, decision=decision)
             await self._database.write(work)
             row = replace(row, decision=decision)
+        if self._show is not None and row.once is None and row.message_id is None:
+            await self._show(actor, await self._turn(actor, row))
+            row = await self._read(row.id)
         reply = self._replies.get(row.id)
         if reply is None and row.message_id is not None:
             reply = Reply(message_id=row.message_id)

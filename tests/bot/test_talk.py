@@ -121,6 +121,34 @@ async def test_a_turn_that_comes_too_early_waits_for_its_picture(studio: Studio)
     assert all(one.attachments for one in messages[1::2])
 
 
+async def test_each_step_of_a_plan_has_its_message_before_its_job_is_done(studio: Studio) -> None:
+    studio.hooks.wait = studio.outside
+    asked = await said(studio, "draw a red house, then make it blue, then upscale it")
+    await studio.alice.user.click(asked, label="Do all 3 steps")
+    dm = studio.alice.user.dm_channel
+    async with asyncio.timeout(20):
+        while len(dm.history()) < 5 or not dm.history()[-1].attachments:
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
+    messages = studio.alice.user.dm_channel.history()[2:]
+    jobs = [await job_of(studio, one) for one in messages]
+    assert [job.request.kind for job in jobs] == ["imagine", "edit", "upscale"]
+    assert [job.reply.message_id for job in jobs[1:]] == [one.id for one in messages[1:]]
+    assert all("Understood" in one.content and one.attachments for one in messages)
+
+
+async def test_steps_of_a_private_plan_have_no_message_in_a_channel(studio: Studio) -> None:
+    asked = await mentioned(studio, studio.alice, "draw a red house, then make it blue")
+    await studio.alice.slash(studio.channel, "stealth")
+    before = len(studio.channel.history())
+    await studio.alice.click(asked, label="Do all 2 steps")
+    async with asyncio.timeout(20):
+        while not (studio.alice.user.dm_channel and studio.alice.user.dm_channel.history()):
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
+    assert len(studio.channel.history()) == before
+
+
 async def test_a_turn_whose_picture_never_comes_says_so(studio: Studio) -> None:
     studio.hooks.wait = studio.outside
     await studio.built.queue.pause(studio.mira.id)
