@@ -97,7 +97,8 @@ NAMING = (  # everything by which a row says that it needs a file
 
 @dataclass(frozen=True)
 class Holdings:
-    """How much there is of somebody. bytes: of their files. pictures: with posters. items: in projects."""
+    """How much there is of somebody. bytes: of their files. pictures: with posters. items: in projects. turns:
+    of conversations."""
 
     jobs: int = 0
     pictures: int = 0
@@ -108,6 +109,7 @@ class Holdings:
     examples: int = 0
     feedback: int = 0
     items: int = 0
+    turns: int = 0
     strikes: int = 0
     bans: int = 0
     since: datetime | None = None
@@ -152,6 +154,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
         items=project_rows.count_pictures(connection, user_id),
+        turns=count(own.turns.c.id, own.turns.c.user_id == user_id),
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),

@@ -270,6 +270,14 @@ async def test_the_list_of_changes_takes_one_out(studio: Studio) -> None:
     assert isinstance(made.request, EditRequest) and made.request.prompt == "add a boat"
 
 
+async def test_what_is_kept_counts_the_turns(studio: Studio) -> None:
+    await said(studio, "a red house")
+    await said(studio, "thank you")
+    shown = await studio.alice.slash(studio.channel, "privacy show")
+    assert "**Stored** 1 job" in shown.followups[-1].content
+    assert " 2 turns in conversations," in shown.followups[-1].content
+
+
 async def test_buttons_of_before_a_restart_work_after_it(studio: Studio) -> None:
     grid = await said(studio, "a red house")
     await studio.restart()

@@ -9,13 +9,15 @@ from tests.web.conftest import OTHER, open_site
 
 async def test_a_person_sees_what_is_kept_of_them(site) -> None:
     await site.drawn(site.you, "a red house")
+    await site.you.post("/api/talk", {"said": "thank you"})
     told = (await site.you.get("/api/privacy")).data
     assert (told["held"]["jobs"], told["held"]["pictures"]) == (1, 5) and told["days"]["trash"] == 30
+    assert told["held"]["turns"] == 1
     page = await site.you.page("/privacy")
     assert "5 pictures" in page and 'href="/api/privacy/export"' in page and "30 days" in page
     assert 'href="/privacy"' in await site.you.page("/settings")
     other = (await (await site.person(OTHER)).get("/api/privacy")).data
-    assert other["held"]["jobs"] == 0
+    assert other["held"]["jobs"] == other["held"]["turns"] == 0
 
 
 async def test_a_copy_of_everything_comes_as_one_file(site) -> None:
