@@ -97,8 +97,8 @@ NAMING = (  # everything by which a row says that it needs a file
 
 @dataclass(frozen=True)
 class Holdings:
-    """How much there is of somebody. bytes: of their files. pictures: with posters. items: in projects. turns:
-    of conversations."""
+    """How much there is of somebody. bytes: of their files. pictures: with posters. items: in projects.
+    turns: of conversations."""
 
     jobs: int = 0
     pictures: int = 0

@@ -247,14 +247,23 @@ class EditRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class CutOutRequest(GenerateRequest):
-    """Cut the object that stands out of ``image`` (required): what lies around it becomes transparent."""
+    """Cut the object that stands out of ``image`` (required): what lies around it becomes transparent. named:
+    words for another object, "the cat"."""
 
     kind: ClassVar[str] = "cutout"
     called: ClassVar[str] = "Cut out"
     starts_from: ClassVar[str] = "picture to cut from"
     role: ClassVar[str] = "cutout"
     prompt: str = ""
+    named: str = ""
     num_images: int = param(1, value=COUNT, reach=Reach.JOB)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.named) > limits.MAX_LABEL:
+            raise UserError(
+                f"The words for the object have {len(self.named)} characters; up to {limits.MAX_LABEL} fit."
+            )
 
     def model_or_role(self) -> str:
         """Return the role: the model that drew the picture has no part in it."""

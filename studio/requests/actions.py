@@ -427,9 +427,9 @@ def edit_picture(source: Source, words: PromptWithPictures | None, others: Seque
     return new.chosen(None, private=any(one.private for one in others))
 
 
-def cut_out(source: Source) -> NewJob:
-    """Return the object in ``source`` with nothing around it."""
-    return _job(CutOutRequest(**_fields(source, None), image=source.sha256), source, None)
+def cut_out(source: Source, named: str = "") -> NewJob:
+    """Return the object in ``source`` with nothing around it. named: words for it, "" = what stands out."""
+    return _job(CutOutRequest(**_fields(source, None), image=source.sha256, named=named), source, None)
 
 
 def redraw_region(

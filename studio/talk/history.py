@@ -249,6 +249,8 @@ def understood_text(decision: Decision, standing: Standing, user_id: int) -> str
             return DONE["pick"].format(PLACES[decision.index - 1], about)
         case "back" if decision.steps:
             return f"{'undo' if decision.steps < 0 else 'redo'}: {DONE['back'].format(about)}"
+        case "cutout" if decision.thing:
+            return f"cutting “{decision.thing}” out of {about}"
         case "upscale":
             return DONE["upscale"].format(about, decision.factor)
         case "extend" if decision.sides and decision.sides != ("all",):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from core.convert import Preferences
 from core.errors import ImageError, UserError
-from core.limits import MAX_PROMPT
+from core.limits import MAX_LABEL, MAX_PROMPT
 from core.prompt.parser import BY_NAME, Prompt, format_prompt
 from core.requests import (
     AskRequest,
@@ -276,7 +276,8 @@ class Plans:
             source = await self._source(actor, one, index, Action.UPSCALE)
             new = actions.upscale(source, decision.factor, "subtle")
         elif kind == "cutout":
-            new = actions.cut_out(await self._source(actor, one, index, Action.CUT_OUT))
+            source = await self._source(actor, one, index, Action.CUT_OUT)
+            new = actions.cut_out(source, decision.thing[:MAX_LABEL])
         else:
             whole = decision.sides == ("all",)
             source = await self._source(actor, one, index, Action.ZOOM if whole else Action.PAN)

@@ -1,12 +1,16 @@
-"""/cutout: the object that stands out of a picture, on nothing. Of drawings of the demo world the demo's
-segmenter knows the outlines; everything else is cut by a network for what stands out."""
+"""/cutout: an object of a picture, on nothing: the one that words name, else what stands out. Of drawings of
+the demo world the demo's segmenter knows the outlines; all else is cut by a network for what stands out."""
+
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image
 
 from core.errors import ModelError, UserError
 from core.events import Output
+from core.prompt.values import short
 from core.requests import CutOutRequest
+from vision.diffusion.inpaint import find_mask_by_words
 from vision.images import encode
 from vision.readers.photo import describe
 from vision.reporter import Reporter
@@ -16,6 +20,7 @@ LEAST = 0.002  # of the picture: a smaller object is none
 MISSING = (
     "This studio has no model that cuts objects out. The operator can install one: make setup EXTRAS=photo."
 )
+INSTEAD = "“{}” wasn't found for sure, so what stands out was cut out."
 NOTHING = "Nothing stands out from the background, so there is nothing to cut out."
 
 
@@ -23,7 +28,7 @@ def run(request: CutOutRequest, images: encode.Pictures, models: Models, reporte
     """See vision.capabilities. Pixels that are cut away are white, too: nothing of them is kept."""
     assert request.image is not None  # its constructor has checked that
     image, notes = images[request.image], list[str]()
-    alpha, name, knows = _alpha(image, models, reporter, notes)
+    alpha, name, knows = _alpha(image, request.named.strip(), models, reporter, notes)
     reporter.check()
     if (np.asarray(alpha) > 127).mean() < LEAST:
         raise UserError(NOTHING)
@@ -35,6 +40,7 @@ def run(request: CutOutRequest, images: encode.Pictures, models: Models, reporte
         "seed": request.seed,
         "num_images": 1,
         "image": request.image,
+        **({"named": request.named} if request.named else {}),
         "model": name,
         **({"knows": knows} if knows else {}),
     }
@@ -51,12 +57,21 @@ def cut_out(image: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _alpha(
-    image: Image.Image, models: Models, reporter: Reporter, notes: list[str]
+    image: Image.Image, named: str, models: Models, reporter: Reporter, notes: list[str]
 ) -> tuple[Image.Image, str, str]:
     """Return "L" at the picture's size, who made it, and what that one knows where there was a choice. Raises
     UserError without a model."""
     demo = describe.is_demo(models, "segment")
     looked = describe.look_at(image, models, reporter, "segment")
+    if named:
+        found = None
+        if looked.chances is None:  # else the demo's models don't know what is in it
+            with suppress(UserError):
+                found = find_mask_by_words(image, named, models, reporter, rim=False)
+        if found is not None and found.by != "clip":  # which knows no outlines
+            notes.append(f"Cut out: what “{short(named)}” seems to be.")
+            return found.mask, models.get("segment", reporter).name, looked.knows
+        notes.append(INSTEAD.format(short(named)))
     if looked.chances is None and demo:
         notes += [looked.note] if looked.note else []
         segmenter = models.get("segment", reporter)

@@ -115,7 +115,7 @@ async def test_each_kind_becomes_the_request_that_its_button_makes(talk: Opened)
         the_second=Decision(kind="pick", about=(1,), index=2),
         again=Decision(kind="again"),
         large=Decision(kind="upscale", about=(1,), factor=2),
-        alone=Decision(kind="cutout", about=(1,)),
+        alone=Decision(kind="cutout", about=(1,), thing="cat"),
         wider=Decision(kind="extend", about=(1,), sides=("left", "right")),
         sail=Decision(kind="video", about=(1,), words="it sails", motion="high"),
         two=Decision(kind="change", about=(1,), changes=("make it blue", "add a boat")),
@@ -128,7 +128,9 @@ async def test_each_kind_becomes_the_request_that_its_button_makes(talk: Opened)
     other = await say(talk, "again")
     assert other.job.request.kind == "variation" and other.job.parent_index == 1
     assert isinstance((await say(talk, "large")).job.request, UpscaleRequest)
-    assert isinstance((await say(talk, "alone")).job.request, CutOutRequest)
+    alone = await say(talk, "alone")
+    assert isinstance(alone.job.request, CutOutRequest) and alone.job.request.named == "cat"
+    assert alone.understood == "cutting “cat” out of 1 (a house)"
     wider = (await say(talk, "wider")).job.request
     assert isinstance(wider, OutpaintRequest) and (wider.left, wider.right, wider.top) == (32, 32, 0)
     moved = (await say(talk, "sail")).job
