@@ -98,10 +98,13 @@ class Without(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True):
-    """A picture whose changes are made on others too. key: the same wish is queued once."""
+    """A picture whose changes are made on others too, or on a folder's; a folder's only if that is
+    ``confirmed``, else only asked about. key: the same wish is queued once."""
 
     picture: str
-    pictures: Annotated[list[str], Meta(extra={"takes": _NAMES})]
+    pictures: Annotated[list[str], Meta(extra={"takes": _NAMES})] = []
+    folder: str = ""
+    confirmed: bool = False
     key: str = ""
 
 

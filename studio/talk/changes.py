@@ -18,6 +18,7 @@ from studio.rights import Rights
 from studio.texts import counted, duration, job_name
 
 MOST_OTHERS = 10  # pictures that a list is replayed on at once
+MOST_OF_FOLDER = 50  # the same, of a folder
 BROUGHT = "an earlier picture"
 NO_SUCH = "There is no change {} in this list that can be taken out."
 BEFORE_GONE = "The picture before that change was deleted, so the change can't be taken out."

@@ -334,15 +334,21 @@ class Dialogues:
         reply = plan.reply or (remade.told if news else "")
         return await self._write(actor, row, standing, [replace(plan, news=news, reply=reply)])
 
-    async def replay(self, actor: Actor, job_id: str, index: int, others: Sequence[str]) -> list[NewJob]:
-        """Return the jobs that do the list behind a picture on ``others``, at most ten, as ``Sources.meant``
-        takes them. Raises UserError for none, too many, or a list that doesn't fit into one job, ImageError
-        or NotAllowedError for a picture."""
+    async def replay(
+        self, actor: Actor, job_id: str, index: int, others: Sequence[str], *, most: int = MOST_OTHERS
+    ) -> list[NewJob]:
+        """Return the jobs that do the list behind a picture on ``others``, at most so many, as
+        ``Sources.meant`` takes them. Raises UserError for none, too many, or a list that doesn't fit into one
+        job, ImageError or NotAllowedError for a picture."""
         changes = await self._changes.instructions(actor, job_id)
-        if not 1 <= len(others) <= MOST_OTHERS:
-            raise UserError(f"There are {len(others)} pictures; it takes 1 to {MOST_OTHERS}.")
+        if not 1 <= len(others) <= most:
+            raise UserError(f"There are {len(others)} pictures; it takes 1 to {most}.")
         sources = [await self._sources.meant(actor, name) for name in others]
         return [await self._plans.changed(actor, [source], changes) for source in sources]
+
+    def cost(self, news: Sequence[NewJob]) -> str:
+        """Return the question whether so many jobs are meant."""
+        return self._plans.cost(len(news), [self._queue.seconds(new.request) for new in news])
 
     # Looking
 

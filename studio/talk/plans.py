@@ -142,7 +142,7 @@ class Plans:
                 if len(decision.offers) == 1 and len(decision.offers[0]) > 1:
                     asked = [REQUESTS[step.kind].kind for step in decision.offers[0] if step.kind in REQUESTS]
                     known = [self._queue.usual_seconds(kind) for kind in asked]
-                    return Plan(decision, reply=self._cost(len(decision.offers[0]), known))
+                    return Plan(decision, reply=self.cost(len(decision.offers[0]), known))
                 return Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
         try:
             targets = [standing.pictures[number] for number in decision.about if number in standing.pictures]
@@ -182,10 +182,10 @@ class Plans:
         if len(news) <= self._jobs and sum(filter(None, known)) <= self._seconds:
             return Plan(decision, news)
         asked = Decision(kind="unclear", by=decision.by, about=decision.about, offers=((decision,),))
-        return Plan(asked, reply=self._cost(len(news), known))
+        return Plan(asked, reply=self.cost(len(news), known))
 
     @staticmethod
-    def _cost(count: int, known: Iterable[float | None]) -> str:
+    def cost(count: int, known: Iterable[float | None]) -> str:
         """Return the question whether so many jobs are meant. known: seconds of each, None = not known."""
         seconds = sum(filter(None, known))
         about = f", about {duration(seconds)}" if seconds else ""

@@ -8,7 +8,7 @@ import pytest
 
 from core.talk import Decision
 from studio.talk.history import Turn
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import OTHER, Site, open_site
 from web.handlers.talk import ordered
 
 SETTINGS = {"EDIT_MODEL": "tiny/edit"}
@@ -134,6 +134,16 @@ async def test_a_change_is_taken_out_or_worded_otherwise_and_the_list_made_on_ot
     answers = [await site.you.post("/api/talk/replay", body) for _ in range(2)]
     assert [one["id"] for one in answers[0].data["jobs"]] == [one["id"] for one in answers[1].data["jobs"]]
     assert [one["parent"]["n"] for one in answers[0].data["jobs"]] == [1, 2]
+    folder = (await site.you.post("/api/folders", {"name": "trees"})).data
+    await site.you.post(
+        f"/api/folders/{folder['id']}/items", {"pictures": [f"{job['id']}/{n}" for n in (1, 2, 3)]}
+    )
+    body = {"picture": picture, "folder": folder["id"], "key": "f"}
+    asked = (await site.you.post("/api/talk/replay", body)).data
+    assert not asked["jobs"] and asked["asks"].startswith("That is 3 jobs")
+    done = (await site.you.post("/api/talk/replay", {**body, "confirmed": True})).data
+    assert sorted(one["parent"]["n"] for one in done["jobs"]) == [1, 2, 3]
+    assert (await (await site.person(OTHER)).post("/api/talk/replay", body)).status in (403, 404)
     wrong = await site.you.post("/api/talk/without", {"picture": picture, "number": 1})
     assert wrong.status == 400 and "no change 1" in wrong.data["detail"]
 

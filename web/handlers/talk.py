@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -10,15 +11,17 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.talk import MAKES
 from storage.turns import Sent
 from studio.new_job import picture_of
+from studio.talk.changes import MOST_OF_FOLDER
 from studio.talk.history import Turn
 from web import schemas, views
 from web.call import Answer, Call, Gone, Handler, Html, Json, there
-from web.handlers import chat, jobs
+from web.handlers import chat, gallery, jobs
 from web.schemas import chosen_of, key_of, number_of, read_body
 
 MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
 LONGEST_SAID = 200  # characters of a turn in the tree
 LONGEST_NAME = 40  # characters of a picture's name on the chip
+FIRST_ONLY = "Of this folder the first {} are taken, the newest before others. "
 SWITCHED_OFF = "Conversations are turned off in this studio."
 MEANT = {  # kinds of turns that somebody may have meant instead, as a page calls them
     "draw": "A new picture",
@@ -137,12 +140,21 @@ async def take_out(call: Call) -> Answer:
 
 
 async def replay(call: Call) -> Answer:
-    """Queue the changes behind a picture for other pictures, a job for each."""
+    """Queue the changes behind a picture for other pictures, or for those of a folder, a job for each. For a
+    folder it asks first what that takes."""
     given = read_body(call, schemas.Replay)
     [(job_id, index)] = chosen_of([given.picture])
-    others = [f"{name} {at + 1}" for name, at in chosen_of(given.pictures)]
-    new = await call.studio.dialogues.replay(call.actor, job_id, index, others)
-    return await jobs.queue_all(call, new, key_of(call))
+    replayed = partial(call.studio.dialogues.replay, call.actor, job_id, index)
+    if not given.folder:
+        new = await replayed([f"{name} {at + 1}" for name, at in chosen_of(given.pictures)])
+        return await jobs.queue_all(call, new, key_of(call))
+    page = await gallery.find_pictures(call, MOST_OF_FOLDER, folder=given.folder)
+    others = [f"{one['job']} {one['n']}" for one in page.pictures if one["seconds"] is None]
+    new = await replayed(others, most=MOST_OF_FOLDER)
+    if given.confirmed:
+        return await jobs.queue_all(call, new, key_of(call))
+    more = FIRST_ONLY.format(MOST_OF_FOLDER) if page.older else ""
+    return Json({"jobs": [], "asks": f"{more}{call.studio.dialogues.cost(new)}"})
 
 
 async def list_changes(call: Call, job_id: str, index: int) -> list[dict[str, Any]]:

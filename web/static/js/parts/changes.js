@@ -1,7 +1,7 @@
 // The list of changes behind a picture: one is taken out or worded anew, and the rest is made again; the list is made on other pictures.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { sendJson, sendOnce } from "../core/api.js";
-import { askConfirmed, askWords, pickPictures } from "../core/dialog.js";
+import { readFolders, sendJson, sendOnce } from "../core/api.js";
+import { askConfirmed, askForm, askWords, pickPictures } from "../core/dialog.js";
 import { icon } from "../core/page.js";
 import { countOf, plainText, showError, showToast } from "../core/text.js";
 
@@ -35,7 +35,8 @@ export function changesList(picture, changes, onTold) {
     ${change.again ? html`<button class="icon-button" type="button" aria-label="Other words for: ${change.words}" title="Other words" @click=${() => reword(change)}>${icon("rename")}</button>
       <button class="icon-button" type="button" aria-label="Take out: ${change.words}" title="Take it out" @click=${() => takeOut(change)}>${icon("close")}</button>` : nothing}</li>`;
   return html`<h3>Changes</h3><ol class="changes">${changes.map(one)}</ol>
-    <div class="job-actions"><button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => replay(picture)}>Replay on others …</button></div>`;
+    <div class="job-actions"><button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => replay(picture)}>Replay on others …</button>
+      <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => replayOnFolder(picture)}>Replay on a folder …</button></div>`;
 }
 
 /** Make the changes on other pictures. @param {{job: string, n: number}} picture */
@@ -45,9 +46,34 @@ async function replay({ job, n }) {
     if (!others.length) return;
     if (others.length > MOST) return showToast(`Choose up to ${MOST} pictures.`, { bad: true });
     const body = { picture: `${job}/${n}`, pictures: others.map((one) => `${one.job}/${one.n}`) };
-    const { jobs, detail } = /** @type {{jobs: unknown[], detail?: string}} */ (await sendOnce(["replay", body], (key) => sendJson("POST", "/api/talk/replay", { ...body, key })));
-    showToast(plainText(detail ?? `${countOf(jobs.length, "job")} queued`), { bad: Boolean(detail), link: { href: "/", label: "Show" } });
+    tellQueued(await sendReplay(body));
   } catch (error) {
     showError(error);
   }
+}
+
+/** Make the changes on all pictures of a folder, when it is said what that takes. @param {{job: string, n: number}} picture */
+async function replayOnFolder({ job, n }) {
+  try {
+    const folders = await readFolders();
+    if (!folders.length) return showToast("You have no folder yet. Make one under Organise.", { link: { href: "/folders", label: "Open" } });
+    const choices = html`<label class="stacked"><span>Folder</span><select name="folder" aria-label="Folder">${folders.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}</select></label>`;
+    const folder = (await askForm("Replay on a folder", choices, { label: "Choose" }))?.get("folder");
+    if (!folder) return;
+    const body = { picture: `${job}/${n}`, folder: String(folder) };
+    const { asks } = await sendReplay(body);
+    if (asks && (await askConfirmed("Replay on a folder", asks, "Queue them"))) tellQueued(await sendReplay({ ...body, confirmed: true }));
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/** @typedef {{jobs: unknown[], detail?: string, asks?: string}} Replayed */
+
+/** @param {Record<string, unknown>} body @returns {Promise<Replayed>} */
+const sendReplay = (body) => sendOnce(["replay", body], async (key) => /** @type {Replayed} */ (await sendJson("POST", "/api/talk/replay", { ...body, key })));
+
+/** @param {Replayed} told */
+function tellQueued({ jobs, detail }) {
+  showToast(plainText(detail ?? `${countOf(jobs.length, "job")} queued`), { bad: Boolean(detail), link: { href: "/", label: "Show" } });
 }
