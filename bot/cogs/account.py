@@ -389,7 +389,7 @@ class Privacy(
                 f" ({held.bytes / 1e6:.1f} MB), {counted(held.uploads, 'uploaded picture')},"
                 f" {counted(held.turns, 'turn')} in conversations,"
                 f" {counted(held.examples, 'example')} in your sets, {counted(held.items, 'picture')} in"
-                f" projects of own models, {counted(held.feedback, 'answer')} that you rated,"
+                f" projects, {counted(held.feedback, 'answer')} that you rated right or wrong,"
                 f" and the ids of my {counted(held.messages, 'message')} that show them"
             ),
             (
