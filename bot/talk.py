@@ -43,10 +43,13 @@ from studio.talk.history import Turn
 STEALTH = "Everybody would see that here: use `/talk`, or write to me in a direct message."
 BY_BUTTON = "I can't read replies here unless they mention me: press a button, or mention me in the reply."
 BY_MESSAGE = "This is private: the result comes by direct message."
+COMMANDS = "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."
 GONE = "Nothing is shown there any more."
 AGAIN = "That is on its way already."
 TYPES_AFTER = 0.5  # seconds that a decision may take until it is shown that one is made
 ONCE = "message:"
+OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
+OF_VIDEOS: tuple[Kind, ...] = ("video", "extend", "again")
 LOOKED_AT = 200  # messages after the one that a turn answers
 MOST_OTHERS = 10  # pictures that "another picture" offers
 _SAID_BY_BUTTON = "told_ask_more"
@@ -119,9 +122,17 @@ class Turns:
     async def _answer_message(self, actor: Actor, message: discord.Message, words: str) -> None:
         files = [file for file in files_of(message) if is_seen(file)]
         after, about, asked = await self._place_of(actor, message)
-        if any(may_be_video(file.filename, file.content_type or "") for file in files):
-            await self._ask(actor, message, words, files, asked)
-            return
+        clips = [file for file in files if may_be_video(file.filename, file.content_type or "")]
+        if clips:
+            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=1)
+            if meant.kind in OF_VIDEOS:
+                raise UserError(COMMANDS)
+            if meant.kind not in OF_FRAMES or len(files) > 1:
+                await self._ask(actor, message, words, files, asked)
+                return
+            [clip] = self._asking.links.attached(clips)
+            *_, frame = await self._studio.video_requests.keep(actor, clip)
+            about, files = [frame], []
         given: list[Given] = [*about, *self._asking.links.attached(files)]
         if asked is not None:
             meant, _ = await self._dialogues.preview(actor, words, after=None, sent=len(given))

@@ -26,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
+from core.requests.base import Answer
 from core.talk import MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
 from jobs.feed import Wait
 from jobs.queue import Submitted
@@ -34,7 +35,7 @@ from storage import turns as rows
 from storage.members import Members
 from storage.turns import Sent, StoredTurn
 from studio.authority import Action, Actor
-from studio.inputs import Given, Sources
+from studio.inputs import SHA256, Given, Sources
 from studio.moderation.rules import Blocked
 from studio.new_job import NewJob
 from studio.rights import Rights
@@ -56,6 +57,7 @@ NOTHING_TO_UNDO, NOTHING_TO_REDO = "There is nothing to undo.", "There is nothin
 CORRECTED = "You meant something else."
 TOO_OLD = "The studio was away when this was to be done. Say it again."
 GONE = "That part of the conversation is gone."
+NO_STILL = "That video was made from words alone. Press *Last frame* under it, and talk about that picture."
 NOT_YOURS = "Somebody else said that. Say it yourself to continue from there."
 _ASKS_LIST = re.compile(
     r"\bwhat (?:all )?(?:did|have|has) (?:we|i|you|been) (?:all )?(?:chang|edit|alter)"
@@ -646,7 +648,7 @@ class Dialogues:
         sent, known = list[Sent](), None
         number = max(standing.pictures, default=0)
         for one in given:
-            source = await self._sources.meant(actor, one)
+            source = await self._sources.meant(actor, await self._still(actor, one))
             job_id = source.job.id if source.job else None
             same = (n for n, own in standing.pictures.items() if job_id and own.job_id == job_id)
             if (own := next(same, None)) is not None:
@@ -657,6 +659,19 @@ class Dialogues:
             sha256 = "" if job_id else source.sha256
             sent.append(Sent(number + len(sent) + 1, sha256, job_id, at))
         return tuple(sent), known
+
+    async def _still(self, actor: Actor, given: Given) -> Given:
+        """Return the name of the picture that a video of ours was made from; anything else as it is. Raises
+        UserError for a video that was made from words."""
+        while isinstance(given, str) and not SHA256.fullmatch(given):
+            job, _ = await self._sources.job_of(given)
+            if job.request.answer is not Answer.VIDEOS:
+                break
+            await self._rights.check(actor, Action.USE, job)
+            if job.parent_id is None:
+                raise UserError(NO_STILL)
+            given = f"{job.parent_id} {(job.parent_index or 0) + 1}"
+        return given
 
     # Rows
 

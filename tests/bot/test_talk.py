@@ -9,7 +9,7 @@ import pytest
 
 from bot.talk import BY_MESSAGE, STEALTH
 from bot.ui.turns import MEANT, OTHER, turn_of, view_of_offers, waiting_text
-from core.requests import CutOutRequest, EditRequest, ImagineRequest, UpscaleRequest
+from core.requests import AskRequest, CutOutRequest, EditRequest, ImagineRequest, UpscaleRequest
 from core.requests.video import VideoRequest
 from studio.authority import Actor
 from studio.talk.plans import WELCOME
@@ -17,6 +17,7 @@ from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_ask import MODEL, labels
 from tests.bot.test_mentions import CAT, last_dm, me
 from tests.bot.test_presses import job_of
+from tests.bot.test_videos import MP4
 
 SETTINGS = MODEL
 
@@ -246,6 +247,28 @@ async def test_a_picture_that_is_sent_with_words_is_what_they_are_about(studio: 
     answer = await said(studio, "make it blue", CAT)
     request = (await job_of(studio, answer)).request
     assert isinstance(request, EditRequest) and request.prompt == "make it blue"
+
+
+async def test_a_video_that_is_sent_is_asked_about_and_its_first_frame_is_changed(studio: Studio) -> None:
+    asked = await job_of(studio, await said(studio, "what happens here?", MP4))
+    assert isinstance(asked.request, AskRequest) and asked.request.film_seconds > 0
+    message = await said(studio, "make it blue", MP4)
+    job = await job_of(studio, message)
+    assert isinstance(job.request, EditRequest) and "Understood: changing 1" in message.content
+    assert (await studio.built.files.get(job.request.image)).startswith(b"\x89PNG")
+    assert "`/video`" in (await said(studio, "make it move", MP4)).content
+
+
+async def test_a_reply_to_a_video_is_about_the_picture_that_it_was_made_from(studio: Studio) -> None:
+    grid = await said(studio, "a red house")
+    moved = await job_of(studio, await said(studio, "animate it"))
+    assert isinstance(moved.request, VideoRequest)
+    await said(studio, "new")
+    shown = (await job_of(studio, grid)).id, moved.parent_index
+    turn = await studio.bot.studio.dialogues.say(
+        alone(studio), "make it blue", after=None, given=[f"{moved.id} 1"]
+    )
+    assert turn.kind == "change" and turn.new.parent == shown
 
 
 async def test_a_search_is_its_askers_alone(studio: Studio) -> None:

@@ -69,7 +69,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9, zoom=2.0, remix=True),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
     EditRequest(**STYLED, about="a house", then=("at night",), images=(OTHER,)),
-    CutOutRequest(**STYLED),
+    CutOutRequest(**STYLED, named="the boat"),
     RegionRequest(**STYLED, mask_image=OTHER, remix=True),
     BlendRequest(**STYLED, images=(SHA, OTHER)),
     ComposeRequest(

@@ -148,6 +148,15 @@ async def test_a_change_is_taken_out_or_worded_otherwise_and_the_list_made_on_ot
     assert wrong.status == 400 and "no change 1" in wrong.data["detail"]
 
 
+async def test_talk_about_a_video_is_about_the_picture_that_it_was_made_from(site: Site) -> None:
+    first = await said(site, HOUSE)
+    moved = (await said(site, "animate it", first["turn"]))["shown"]["job"]
+    assert f'href="/?talk={moved}"' in await site.you.page("/")
+    assert 'id="bar-about"' in await site.you.page(f"/?talk={moved}")
+    done = (await site.you.post("/api/talk", {"said": "make it blue", "pictures": [f"{moved} 1"]})).data
+    assert done["path"][-1]["job"]["parent"] == {"job": first["shown"]["job"], "n": 1}
+
+
 async def test_a_host_without_conversations_offers_none_and_answers_questions(tmp_path) -> None:
     async with open_site(tmp_path, TALK="off") as site:
         await site.drawn(site.you)

@@ -323,6 +323,6 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
         return None
     n = call.query.get("n", "1")
     picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
-    if picture is None or picture["video"]:
+    if picture is None or (picture["video"] and not job["parent"]):
         return None
     return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}
