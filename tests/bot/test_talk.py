@@ -303,11 +303,33 @@ async def test_what_is_kept_counts_the_turns(studio: Studio) -> None:
 
 async def test_buttons_of_before_a_restart_work_after_it(studio: Studio) -> None:
     grid = await said(studio, "a red house")
+    changed = await said(studio, "make it blue")
+    asked = await said(studio, "boat")
+    user, drawn = studio.alice.user, await job_of(studio, grid)
+    shown = await user.click(changed, label="Changes")
+    listed = shown.response or shown.followups[-1]
     await studio.restart()
-    await studio.alice.user.click(grid, label="3")
-    assert " 3" in last_dm(studio, studio.alice).content
-    await studio.alice.user.select(grid, ["find"], custom_id=menu(grid))
-    assert len(studio.alice.user.dm_channel.history()) == 4
+    for number in "1234":
+        await user.click(grid, label=number)
+        assert f"job {drawn.id} {number}" in last_dm(studio, studio.alice).content
+    await user.click(changed, label="Undo")
+    undone = last_dm(studio, studio.alice)
+    assert labels(undone)[:4] == ["1", "2", "3", "4"] and "Redo" in labels(undone)
+    await studio.restart()
+    await user.click(undone, label="Redo")
+    assert f"job {(await job_of(studio, changed)).id}" in last_dm(studio, studio.alice).content
+    for label, kind in (("Upscale", UpscaleRequest), ("Cut out", CutOutRequest), ("Animate", VideoRequest)):
+        await user.click(changed, label=label)
+        assert isinstance((await job_of(studio, last_dm(studio, studio.alice))).request, kind), label
+    await user.click(grid, custom_id=f"tn:{menu(grid).removeprefix('tm:')}:again:0")
+    assert isinstance((await job_of(studio, last_dm(studio, studio.alice))).request, ImagineRequest)
+    await user.click(asked, label="Add it to 2 (make it blue)")
+    added = await job_of(studio, last_dm(studio, studio.alice))
+    assert isinstance(added.request, EditRequest) and added.request.prompt == "add boat"
+    await user.select(listed, ["2"], custom_id=menu(listed, "tc:"))
+    assert "Without: make it blue" in last_dm(studio, studio.alice).content
+    await user.select(grid, ["find"], custom_id=menu(grid))
+    assert "🔍 **red house**" in last_dm(studio, studio.alice).content
 
 
 def alone(studio: Studio) -> Actor:
