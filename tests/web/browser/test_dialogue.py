@@ -118,6 +118,22 @@ async def test_a_change_is_taken_out_after_its_cost_was_shown(talker) -> None:
     await page.wait_for_selector(".changes li:nth-child(3)", state="detached")
 
 
+async def test_changes_are_made_on_a_folder_after_their_cost_was_shown(talker, talking: Site) -> None:
+    page = talker
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    job = await talking.drawn(talking.you, "a green tree")
+    folder = (await talking.you.post("/api/folders", {"name": "trees"})).data["id"]
+    names = [f"{job['id']}/{n}" for n in (1, 2)]
+    await talking.you.post(f"/api/folders/{folder}/items", {"pictures": names})
+    await begin(page)
+    await page.get_by_role("button", name="Replay on a folder …").click()
+    await page.get_by_label("Folder", exact=True).select_option(folder)
+    await page.get_by_role("button", name="Choose", exact=True).click()
+    await page.wait_for_selector("dialog:has-text('That is 2 jobs')")
+    await page.get_by_role("button", name="Queue them").click()
+    await page.wait_for_selector("text=2 jobs queued")
+
+
 async def test_what_was_meant_is_chosen_and_done(talker) -> None:
     page = talker
     await begin(page)
