@@ -22,8 +22,8 @@ as OpenAPI 3.1 at `/api/openapi.json`, with every field and range. Turn it on wi
 studio](../host/web-studio.md).
 
 `{{job}}` and `{{turn}}` are ids of a job and of a turn, such as `abcd2345efgh`. `{{n}}` is the number of a \
-picture, from 1. A field with `?` can be left out. A call that fails answers with JSON: `status`, `title` and `detail`, a \
-sentence that says why. `{LIVE}` is a WebSocket that reports what changes."""
+picture, from 1. A field with `?` can be left out. A call that fails answers with JSON: `status`, `title` \
+and `detail`, a sentence that says why. `{LIVE}` is a WebSocket that reports what changes."""
 EXAMPLE = """\
 ## A first call from a script: generate a picture
 
