@@ -40,8 +40,9 @@ def _decide(said: str, state: State, weights: Weights) -> Decision:
     kind: Kind = max(KINDS, key=likely.__getitem__)
     sure = round(likely[kind], 3)
     if kind in (*MAKES, "ask") and likely[kind] < LEAST:
-        second = sorted(KINDS, key=lambda one: -likely[one])[:2]
-        return replace(_unclear(said, state, sure), offers=_offers(said, state, *second))
+        asked = _unclear(said, state, sure)
+        near = sorted(KINDS, key=lambda one: -likely[one])[:2]
+        return asked if asked.offers else replace(asked, offers=_offers(said, state, *near))
     return as_kind(kind, said, state, sure)
 
 

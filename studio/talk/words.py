@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -52,17 +51,13 @@ def _vocabulary() -> _Vocabulary:
     common = stored["common"].split()
     near: dict[str, str] = {}
     for word in sorted((*kinds, *common), key=len):
-        for form in _slips(word) if len(word) > 3 else ():
-            near.setdefault(form, word)
+        if len(word) > 3:
+            near.setdefault(word[0] + "".join(sorted(word[1:])), word)
+        for at in range(1, len(word)) if len(word) > 4 else ():
+            near.setdefault(word[:at] + word[at + 1 :], word)
     for word in common:
         kinds.setdefault(word, "")
     return _Vocabulary(kinds, stored["same"], frozenset(stored["moves"].split()), near)
-
-
-def _slips(word: str) -> Iterator[str]:
-    yield word[0] + "".join(sorted(word[1:]))
-    for at in range(1, len(word)) if len(word) > 4 else ():
-        yield word[:at] + word[at + 1 :]
 
 
 def _mended(word: str, known: _Vocabulary) -> str:
