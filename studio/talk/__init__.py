@@ -13,22 +13,25 @@ from studio.talk.classifier import Weights, chances, situation, stored_weights
 from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
-LEAST = 0.5  # a job that is less likely is asked back
+# What a mistake costs, a question back that need not be being 1: a job that wasn't meant, and anything else.
+WRONG_JOB, WRONG = 3.0, 1.0
+_STARTED = (*MAKES, "ask")
+_OFFERED = tuple(kind for kind in KINDS if kind not in ("unclear", "talk"))
 SURE_STEP = 0.7  # each step of a plan is at least so likely
 
 
-def decide(said: str, state: State, weights: Weights | None = None) -> Decision:
+def decide(said: str, state: State, weights: Weights | None = None, wrong_job: float = WRONG_JOB) -> Decision:
     """Return what ``said`` means in a conversation that is at ``state``. weights: others than those that come
-    with the program."""
-    weights = weights or stored_weights("kinds", len(KINDS))
+    with the program. wrong_job: what a job costs that wasn't meant."""
+    weights = weights or stored_weights()
     said = " ".join(said.split())[:MAX_SAID].strip()
-    steps = _plan(said, state, weights)
+    steps = _plan(said, state, weights, wrong_job)
     if len(steps) > 1:
         return Decision(kind="unclear", sure=1.0, offers=(steps,))
-    return _decide(said, state, weights)
+    return _decide(said, state, weights, wrong_job)
 
 
-def _decide(said: str, state: State, weights: Weights) -> Decision:
+def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Decision:
     text = plain(said)
     if not any(letter.isalnum() for letter in text):
         return Decision(kind="unclear")
@@ -37,12 +40,16 @@ def _decide(said: str, state: State, weights: Weights) -> Decision:
     likely = chances(read_words(text), situation(text, state), weights)
     if (here := rules.shown(state)) is None or here.count < 2:
         likely["pick"] = 0.0
-    kind: Kind = max(KINDS, key=likely.__getitem__)
+    costs = {
+        kind: (1 - chance) * (1.0 if kind == "unclear" else wrong_job if kind in _STARTED else WRONG)
+        for kind, chance in likely.items()
+    }
+    kind: Kind = min(KINDS, key=costs.__getitem__)
     sure = round(likely[kind], 3)
-    if kind in (*MAKES, "ask") and likely[kind] < LEAST:
+    if kind == "unclear":
         asked = _unclear(said, state, sure)
-        second = sorted(KINDS, key=lambda one: -likely[one])[:2]
-        return asked if asked.offers else replace(asked, offers=_offers(said, state, *second))
+        near = sorted((one for one in _OFFERED if likely[one] > 0.1), key=lambda one: -likely[one])[:2]
+        return asked if asked.offers else replace(asked, offers=_offers(said, state, *near))
     return as_kind(kind, said, state, sure)
 
 
@@ -109,14 +116,14 @@ def _offers(said: str, state: State, *kinds: Kind) -> tuple[tuple[Decision, ...]
     return tuple(found)
 
 
-def _plan(said: str, state: State, weights: Weights) -> tuple[Decision, ...]:
+def _plan(said: str, state: State, weights: Weights, wrong_job: float) -> tuple[Decision, ...]:
     """Return the steps of a sentence that asks for several jobs, one after the other, none of any other."""
     parts = rules.steps_of(said)
     if not 1 < len(parts) <= MAX_STEPS:
         return ()
     steps: list[Decision] = []
     for part in parts:
-        step = _decide(part, state, weights)
+        step = _decide(part, state, weights, wrong_job)
         if step.kind not in MAKES or step.sure < SURE_STEP:
             return ()
         steps.append(step if not steps else replace(step, about=(), index=None))

@@ -1,22 +1,24 @@
 """The learned part: how likely each kind of turn is.
 
-A logistic regression on words, pairs of words and what the conversation is at; `python -m demo.train.talk`
-learns it from the sentences of several writers. What is done with its answer isn't known here.
+A small network on words, pairs of words and what the conversation is at: each feature has a row of numbers,
+their sum goes through ``tanh``, and from that comes how likely each kind is. `python -m demo.train.talk`
+learns it from the sentences of many writers. What is done with its answer isn't known here.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from operator import mul
 from typing import NamedTuple
 from zlib import crc32
 
 from core.talk import KINDS, State
 from studio.talk import rules
-from studio.talk.words import READ, Word, things_in
+from studio.talk.words import Word, things_in
 
 GENERAL = frozenset(
     ("thing", "colour", "scene", "style", "part", "praise", "number", "move", "size", "light")
@@ -24,43 +26,50 @@ GENERAL = frozenset(
 LEADS = frozenset(
     "let make made should can could would might may will to and the a if watch see has have must".split()
 )
-HEAD = struct.Struct("<If")  # what it was learned from, what a step of a weight is worth
+HEAD = struct.Struct(
+    "<IHff"
+)  # what it was learned from, the numbers of a row, what a step of each part is worth
+LONGEST = 60  # words that are read of a sentence
 
 
 class Weights(NamedTuple):
-    """Of each feature that counts: what it says for each answer, in steps of ``step``.
-
-    learned_from: a number that changes with the sentences.
+    """rows: of each feature that counts, in steps of ``step``. first: the row that every sentence has.
+    answers: of each kind, what it says to each number of the sum, and last to every sentence, in steps of
+    ``answer_step``. learned_from: a number that changes with the sentences.
     """
 
     rows: dict[int, tuple[int, ...]]
+    first: tuple[int, ...]
     step: float
-    bias: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+    answer_step: float
     learned_from: int = 0
 
 
 def pack(weights: Weights) -> bytes:
-    """Return the bytes of a file of weights; the bias is the row of feature 0."""
-    width = len(weights.bias)
-    row = struct.Struct(f"<I{width}b")
-    rows = [(0, weights.bias), *sorted(weights.rows.items())]
-    return HEAD.pack(weights.learned_from, weights.step) + b"".join(
-        row.pack(key, *values) for key, values in rows
-    )
+    """Return the bytes of a file of weights; ``first`` is the row of feature 0."""
+    width = len(weights.first)
+    row, answer = struct.Struct(f"<I{width}b"), struct.Struct(f"{width + 1}b")
+    head = HEAD.pack(weights.learned_from, width, weights.step, weights.answer_step)
+    answers = b"".join(answer.pack(*values) for values in weights.answers)
+    rows = [(0, weights.first), *sorted(weights.rows.items())]
+    return head + answers + b"".join(row.pack(key, *values) for key, values in rows)
 
 
-def unpack(data: bytes, width: int) -> Weights:
+def unpack(data: bytes) -> Weights:
     """Read what ``pack`` wrote."""
-    learned_from, step = HEAD.unpack_from(data)
-    rows = {key: values for key, *values in struct.iter_unpack(f"<I{width}b", data[HEAD.size :])}
-    bias = tuple(rows.pop(0))
-    return Weights({key: tuple(values) for key, values in rows.items()}, step, bias, learned_from)
+    learned_from, width, step, answer_step = HEAD.unpack_from(data)
+    answer = struct.Struct(f"{width + 1}b")
+    begin = HEAD.size + answer.size * len(KINDS)
+    answers = tuple(answer.iter_unpack(data[HEAD.size : begin]))
+    rows = {key: tuple(values) for key, *values in struct.iter_unpack(f"<I{width}b", data[begin:])}
+    return Weights(rows, rows.pop(0), step, answers, answer_step, learned_from)
 
 
 @cache
-def stored_weights(name: str, width: int) -> Weights:
+def stored_weights() -> Weights:
     """Return the weights that come with the program."""
-    return unpack(files("studio.talk").joinpath(f"{name}.bin").read_bytes(), width)
+    return unpack(files("studio.talk").joinpath("kinds.bin").read_bytes())
 
 
 def key(feature: str) -> int:
@@ -68,15 +77,12 @@ def key(feature: str) -> int:
     return crc32(feature.encode()) or 1
 
 
-def scores(weights: Weights, keys: Iterable[int]) -> list[float]:
-    """Return the sum for each answer, before it is made a chance."""
-    found = [row for one in keys if (row := weights.rows.get(one)) is not None]
-    return [sum(column) * weights.step for column in zip(weights.bias, *found, strict=True)]
-
-
 def chances(words: Sequence[Word], situation: Sequence[str], weights: Weights) -> dict[str, float]:
     """Return how likely each kind is, for a sentence in a situation."""
-    found = scores(weights, (key(one) for one in features(words, situation)))
+    keys = {key(one) for one in features(words, situation)}
+    rows = [row for one in keys if (row := weights.rows.get(one)) is not None]
+    hidden = [math.tanh(weights.step * sum(column)) for column in zip(weights.first, *rows, strict=True)]
+    found = [weights.answer_step * sum(map(mul, answer, (*hidden, 1.0))) for answer in weights.answers]
     top = max(found)
     parts = [math.exp(value - top) for value in found]
     return dict(zip(KINDS, (part / sum(parts) for part in parts), strict=True))
@@ -91,7 +97,7 @@ def general(word: Word) -> str:
 
 def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     """Return what counts of a sentence: words, neighbours, beginnings, and each with the situation."""
-    words = words[: READ // 4]
+    words = words[:LONGEST]
     raw = [word.text for word in words]
     line = ["<", *(general(word) for word in words), ">"]
     found = {f"w {word}" for word in raw} | {f"g {one}" for one in line}

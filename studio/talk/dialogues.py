@@ -40,7 +40,7 @@ from studio.moderation.rules import Blocked
 from studio.new_job import NewJob
 from studio.rights import Rights
 from studio.services import Services
-from studio.talk import as_kind
+from studio.talk import as_kind, decide
 from studio.talk.changes import MOST_OTHERS, Change, Changes
 from studio.talk.history import Numbered, Standing, Turn, understood_text, view_turn
 from studio.talk.plans import NOT_UNDERSTOOD, Plan, Plans
@@ -154,15 +154,15 @@ class Dialogues:
     async def preview(
         self, actor: Actor, said: str, *, after: str | None = NEWEST, sent: int = 0
     ) -> tuple[Decision, str]:
-        """Return what a sentence would be taken for, and that in one line; nothing is kept. sent: how many
-        pictures would come with it."""
+        """Return what a sentence would be taken for by rules, and that in one line; no model is asked, and
+        nothing is kept. sent: how many pictures would come with it."""
         await self._rights.check(actor, Action.ASK)
         standing = await self._standing(actor, await self._before(actor, after))
         number = max(standing.pictures, default=0)
         came = tuple(Sent(number + n + 1, "") for n in range(min(sent, 4)))
         new = self._row(actor, said, None, sent=came)
         standing, numbers = standing.with_sent(new), [one.number for one in came]
-        decision = await self._decided(actor, said.strip()[:MAX_SAID], standing.state(actor.user_id, numbers))
+        decision = decide(said, standing.state(actor.user_id, numbers))
         decision = standing.resolved(decision, numbers)
         return decision, understood_text(decision, standing, actor.user_id)
 

@@ -62,155 +62,134 @@ NUMBERS = {
     for w in ws.split()
 }
 
-CUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        (
-            "undo",
-            r"\b(?:undo|revert|reverse (?:that|it|the last)|ctrl[ +-]?z|roll (?:it |that )?back|"
-            r"take (?:that|it) back|step back|go back|back up|(?:one|two|a) steps? back(?:wards)?|unmake|"
-            r"cancel that|scratch that|never ?mind)\b",
-        ),
-        (
-            "redo",
-            r"\b(?:redo|forward again|put (?:it|that) back|after all|changed my mind|bring (?:it|"
-            r"that) back)\b",
-        ),
-        (
-            "back",
-            r"\b(?:back to|previous|prev|earlier|return to|restore|the one before|before (?:that|the|we|i|"
-            r"all|it)|was (?:better|nicer|best|prettier|funnier|cleaner|cooler)|were (?:better|nicer)|"
-            r"looked (?:better|cleaner|nicer)|prefer(?:red)?|original|old one|as it was|the way it was|"
-            r"liked .* (?:more|better)|bring back|back please|back pls|fetch)\b",
-        ),
-        ("again at end", r"\bagain\b[ ,]*(?:please|pls|dear|now)?[.! ]*$"),
-        ("back at end", r"\bback\b[ ,]*(?:please|pls|dear|now|again)?[.!? ]*$"),
-        (
-            "still",
-            r"\b(?:still|stands still|not moving|without (?:the )?mov\w*|no movement|frozen|"
-            r"not the (?:clip|video))\b",
-        ),
-        (
-            "video",
-            r"\b(?:animat\w*|gif|video|movie|film|clip|footage|timelapse|time-lapse|loop(?:ed|ing|able|"
-            r"s)?|in motion|motion|moving|move|come (?:alive|to life)|to life|seconds?|secs?|fps|frames)\b",
-        ),
-        (
-            "upscale",
-            r"\b(?:up-?scale\w*|up-?res\w*|hi-?res|high-?res\w*|higher?[ -]res\w*|full[ -]res\w*|"
-            r"resolution|4k|8k|2k|hd|uhd|1080p?|dpi|px|pixels|megapixels?|print(?:ed|ing|er|able|s)?|"
-            r"poster|framed?|enlarge\w*|blow (?:it|this|that) up|[248] ?x|x ?[248]|"
-            r"\d{3,5}(?: ?[x×] ?\d{3,5})|\d+ times (?:as|the)|double (?:the )?size|sharper|file|quality|"
-            r"canvas print|a[0-5])\b",
-        ),
-        (
-            "cutout",
-            r"\b(?:cut ?-?outs?|cut (?:it |him |her |the \w+ )?out|die-?cut|transparen\w*|isolat\w*|(?:no|"
-            r"without|w/o|remove|drop|kill|delete|lose|minus|erase|strip|rip|knock out)(?: the| any| its|"
-            r" that)? (?:bg|background|backdrop|surroundings)|alpha|by itself|by himself|on (?:its|his|"
-            r"her|their) own|alone|solo|nothing (?:behind|around|else)|sticker|png|see-through|"
-            r"without (?:the )?rest|extract|lift(?:ed)? out|silhouette|clipped)\b",
-        ),
-        ("only", r"\b(?:just|only)\b"),
-        (
-            "extend",
-            r"\b(?:zoom(?:ed)? (?:it )?out|pull (?:\w+ )?(?:back|out)|wid(?:er|en\w*)|broader|taller|"
-            r"extend\w*|expand\w*|outpaint\w*|uncrop\w*|pan|margins?|more (?:space|room|air|"
-            r"breathing room)|(?:see|show|have|reveal|want)(?: me| us)?(?: a (?:bit|little))? more of|"
-            r"what(?:'s| is) (?:beyond|past|outside|next to|around)|surroundings|aspect|landscape format|"
-            r"16[:x/ ]9|9[:x/ ]16|21:9|further back|step back|cropped|stretch (?:it|that)|"
-            r"beyond the (?:edge|frame))\b",
-        ),
-        (
-            "side",
-            r"\b(?:left|right|top|bottom|above|below|sides?|around|edges?|up|down|upwards?|all round|"
-            r"all around)\b",
-        ),
-        (
-            "again",
-            r"\b(?:re-?roll\w*|again|another (?:go|try|round|set|batch|take|one|four|grid|version|"
-            r"attempt)|try again|once more|one more time|more (?:like|of|versions|variations|options|"
-            r"ideas|tries|alternatives)|(?:other|different|new|more|further|fresh|next) (?:ones?|four|"
-            r"versions?|variations?|options?|takes?|tries|batch|set|alternatives?|lot|ideas|designs|"
-            r"routes|attempts)|others|alternatives?|variations?|none of these|four more|not (?:it|"
-            r"feeling)|something similar)\b",
-        ),
-        ("question", r"\?\s*$"),
-        (
-            "wh",
-            r"^(?:and |but |so |ok |okay |wait |hey |hmm |um |erm |hm |oh |,|\.)*(?:what|which|who|whose|"
-            r"where|why|when|how|whats|wheres|hows|what's|where's|who's|how's|is|are|was|were|does|do|did|"
-            r"has|have|am|isn't|aren't|doesn't|didn't)\b",
-        ),
-        (
-            "wish",
-            r"^(?:\w+[, ]+){0,3}(?:can|could|would|will|may|might|shall) (?:you|i|we|it|he|she|they|the|"
-            r"that|this|there)\b",
-        ),
-        (
-            "tell",
-            r"\b(?:tell me|describe|explain|caption|read (?:it|that|the|me)|count|list|i wonder (?:what|"
-            r"how|if|whether|why))\b",
-        ),
-        (
-            "find",
-            r"\b(?:find|search|look (?:up|for|out|through)|lookup|dig|pull up|hunt|locate|retrieve|browse|"
-            r"my (?:\w+ ){0,3}(?:pics|pictures|drawings|images|ones)|where(?:'s| is| are|s| did) (?:my|"
-            r"that|the|those|our)|archive|gallery|library|history|collection|saved|last (?:week|month|"
-            r"year|night|time|summer|winter|autumn|spring|monday|tuesday|wednesday|thursday|friday|"
-            r"saturday|sunday|december|october|christmas|easter)|yesterday|ages ago|(?:days|weeks|"
-            r"months) ago|(?:did|have|had|haven't|didn't) (?:i|we|you) (?:ever|once|already|not|do|make|"
-            r"made|draw|drawn)|ever|all my|all (?:the|our|of my)|everything i|once|somewhere|"
-            r"other ones i)\b",
-        ),
-        (
-            "talk",
-            r"\b(?:thanks?|thank you|thx|ty|tysm|tyy+|cheers|hello|hi|hey|good (?:morning|evening|"
-            r"afternoon|night|day|job|work)|bless you|you're (?:the best|great|a star)|nice|lovely|"
-            r"perfect|awesome|great|love it|love this|wow|haha+|lol|lmao+|bye|goodnight)\b",
-        ),
-        (
-            "draw",
-            r"^\W*(?:(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine"
-            r"|aight|"
-            r"alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|for|thanks"
-            r"|pls)\b[^\w']*)*"
-            r"(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b",
-        ),
-        (
-            "new",
-            r"\b(?:new (?:one|picture|pic|drawing|image|idea|piece|project|scene|request|thing|job)|"
-            r"another (?:picture|drawing|image|piece|idea|thing)|something (?:else|different|new|"
-            r"completely)|separate(?:ly)?|start (?:over|afresh|fresh|again|from scratch)|from scratch|"
-            r"completely different|different (?:picture|subject|thing)|next (?:up|one|picture|piece|idea|"
-            r"request|thing)?|fresh (?:picture|one|start)|forget (?:that|it|this|the)|enough (?:of|with)|"
-            r"moving on|instead draw|companion|matching|unrelated|now for)\b",
-        ),
-        ("flags", r"(?:^|\s)--(?:ar|style|niji|v|s|chaos|seed|stylize|tile|q|video|weird)\b|/imagine\b"),
-        (
-            "command",
-            r"\b(?:delete|ban|admin|share|send|email|e-mail|mail|post (?:it|this|that)|publish|upload|"
-            r"tweet|price|cost|costs|pay|paid|premium|buy|order|subscri\w+|refund|settings?|default|"
-            r"password|account|log ?(?:in|out)|token|use (?:the|another|a different|v\d)|switch (?:to the|"
-            r"model|models)|model|tokens|credits?|charge|invoice|discord|instagram|facebook|whatsapp|"
-            r"telephone|phone|server|public|private|system|instructions|remember|wallpaper on|download|"
-            r"export|save (?:it|this|that)|copyright|sell|language|mute|kick|privacy|everyone|copies)\b",
-        ),
-        (
-            "change",
-            r"\b(?:make|change|turn|replace|swap|switch|add|remove|put|instead|give|should|needs?|colou?r|"
-            r"paint|get rid|take (?:away|out|off)|with|without|no more|rather|lose|drop|ditch|kill|become|"
-            r"becomes|into|let the|bring|move|fewer|less|plus)\b",
-        ),
-        (
-            "compare",
-            r"\b(?!other|another|water|paper|under|over|after|never|ever|river|winter|summer|flower|tower|"
-            r"corner|center|butter|letter|spider|tiger|computer|poster|sticker|whisker|her|monster|silver|"
-            r"clover|amber|ginger|number|whether|together|rather|matter|wander|wonder|border|upper|"
-            r"lower)\w{2,}(?:ier|er)\b|\b(?:more|less|fewer|too|bit|little|slightly)\b",
-        ),
-    )
-)
+CUES = {
+    "undo": re.compile(
+        r"\b(?:undo|revert|reverse (?:that|it|the last)|ctrl[ +-]?z|roll (?:it |that )?back|"
+        r"take (?:that|it) back|step back|go back|back up|(?:one|two|a) steps? back(?:wards)?|unmake|"
+        r"cancel that|scratch that|never ?mind)\b"
+    ),
+    "redo": re.compile(
+        r"\b(?:redo|forward again|put (?:it|that) back|after all|changed my mind|bring (?:it|"
+        r"that) back)\b"
+    ),
+    "back": re.compile(
+        r"\b(?:back to|previous|prev|earlier|return to|restore|the one before|before (?:that|the|we|i|"
+        r"all|it)|was (?:better|nicer|best|prettier|funnier|cleaner|cooler)|were (?:better|nicer)|"
+        r"looked (?:better|cleaner|nicer)|prefer(?:red)?|original|old one|as it was|the way it was|"
+        r"liked .* (?:more|better)|bring back|back please|back pls|fetch)\b"
+    ),
+    "again at end": re.compile(r"\bagain\b[ ,]*(?:please|pls|dear|now)?[.! ]*$"),
+    "back at end": re.compile(r"\bback\b[ ,]*(?:please|pls|dear|now|again)?[.!? ]*$"),
+    "still": re.compile(
+        r"\b(?:still|stands still|not moving|without (?:the )?mov\w*|no movement|frozen|"
+        r"not the (?:clip|video))\b"
+    ),
+    "video": re.compile(
+        r"\b(?:animat\w*|gif|video|movie|film|clip|footage|timelapse|time-lapse|loop(?:ed|ing|able|"
+        r"s)?|in motion|motion|moving|move|come (?:alive|to life)|to life|seconds?|secs?|fps|frames)\b"
+    ),
+    "upscale": re.compile(
+        r"\b(?:up-?scale\w*|up-?res\w*|hi-?res|high-?res\w*|higher?[ -]res\w*|full[ -]res\w*|"
+        r"resolution|4k|8k|2k|hd|uhd|1080p?|dpi|px|pixels|megapixels?|print(?:ed|ing|er|able|s)?|"
+        r"poster|framed?|enlarge\w*|blow (?:it|this|that) up|[248] ?x|x ?[248]|"
+        r"\d{3,5}(?: ?[x×] ?\d{3,5})|\d+ times (?:as|the)|double (?:the )?size|sharper|file|quality|"
+        r"canvas print|a[0-5])\b"
+    ),
+    "cutout": re.compile(
+        r"\b(?:cut ?-?outs?|cut (?:it |him |her |the \w+ )?out|die-?cut|transparen\w*|isolat\w*|(?:no|"
+        r"without|w/o|remove|drop|kill|delete|lose|minus|erase|strip|rip|knock out)(?: the| any| its|"
+        r" that)? (?:bg|background|backdrop|surroundings)|alpha|by itself|by himself|on (?:its|his|"
+        r"her|their) own|alone|solo|nothing (?:behind|around|else)|sticker|png|see-through|"
+        r"without (?:the )?rest|extract|lift(?:ed)? out|silhouette|clipped)\b"
+    ),
+    "only": re.compile(r"\b(?:just|only)\b"),
+    "extend": re.compile(
+        r"\b(?:zoom(?:ed)? (?:it )?out|pull (?:\w+ )?(?:back|out)|wid(?:er|en\w*)|broader|taller|"
+        r"extend\w*|expand\w*|outpaint\w*|uncrop\w*|pan|margins?|more (?:space|room|air|"
+        r"breathing room)|(?:see|show|have|reveal|want)(?: me| us)?(?: a (?:bit|little))? more of|"
+        r"what(?:'s| is) (?:beyond|past|outside|next to|around)|surroundings|aspect|landscape format|"
+        r"16[:x/ ]9|9[:x/ ]16|21:9|further back|step back|cropped|stretch (?:it|that)|"
+        r"beyond the (?:edge|frame))\b"
+    ),
+    "side": re.compile(
+        r"\b(?:left|right|top|bottom|above|below|sides?|around|edges?|up|down|upwards?|all round|"
+        r"all around)\b"
+    ),
+    "again": re.compile(
+        r"\b(?:re-?roll\w*|again|another (?:go|try|round|set|batch|take|one|four|grid|version|"
+        r"attempt)|try again|once more|one more time|more (?:like|of|versions|variations|options|"
+        r"ideas|tries|alternatives)|(?:other|different|new|more|further|fresh|next) (?:ones?|four|"
+        r"versions?|variations?|options?|takes?|tries|batch|set|alternatives?|lot|ideas|designs|"
+        r"routes|attempts)|others|alternatives?|variations?|none of these|four more|not (?:it|"
+        r"feeling)|something similar)\b"
+    ),
+    "question": re.compile(r"\?\s*$"),
+    "wh": re.compile(
+        r"^(?:and |but |so |ok |okay |wait |hey |hmm |um |erm |hm |oh |,|\.)*(?:what|which|who|whose|"
+        r"where|why|when|how|whats|wheres|hows|what's|where's|who's|how's|is|are|was|were|does|do|did|"
+        r"has|have|am|isn't|aren't|doesn't|didn't)\b"
+    ),
+    "wish": re.compile(
+        r"^(?:\w+[, ]+){0,3}(?:can|could|would|will|may|might|shall) (?:you|i|we|it|he|she|they|the|"
+        r"that|this|there)\b"
+    ),
+    "tell": re.compile(
+        r"\b(?:tell me|describe|explain|caption|read (?:it|that|the|me)|count|list|i wonder (?:what|"
+        r"how|if|whether|why))\b"
+    ),
+    "find": re.compile(
+        r"\b(?:find|search|look (?:up|for|out|through)|lookup|dig|pull up|hunt|locate|retrieve|browse|"
+        r"my (?:\w+ ){0,3}(?:pics|pictures|drawings|images|ones)|where(?:'s| is| are|s| did) (?:my|"
+        r"that|the|those|our)|archive|gallery|library|history|collection|saved|last (?:week|month|"
+        r"year|night|time|summer|winter|autumn|spring|monday|tuesday|wednesday|thursday|friday|"
+        r"saturday|sunday|december|october|christmas|easter)|yesterday|ages ago|(?:days|weeks|"
+        r"months) ago|(?:did|have|had|haven't|didn't) (?:i|we|you) (?:ever|once|already|not|do|make|"
+        r"made|draw|drawn)|ever|all my|all (?:the|our|of my)|everything i|once|somewhere|"
+        r"other ones i)\b"
+    ),
+    "talk": re.compile(
+        r"\b(?:thanks?|thank you|thx|ty|tysm|tyy+|cheers|hello|hi|hey|good (?:morning|evening|"
+        r"afternoon|night|day|job|work)|bless you|you're (?:the best|great|a star)|nice|lovely|"
+        r"perfect|awesome|great|love it|love this|wow|haha+|lol|lmao+|bye|goodnight)\b"
+    ),
+    "draw": re.compile(
+        r"^\W*(?:(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine"
+        r"|aight|"
+        r"alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|for|thanks"
+        r"|pls)\b[^\w']*)*"
+        r"(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b"
+    ),
+    "new": re.compile(
+        r"\b(?:new (?:one|picture|pic|drawing|image|idea|piece|project|scene|request|thing|job)|"
+        r"another (?:picture|drawing|image|piece|idea|thing)|something (?:else|different|new|"
+        r"completely)|separate(?:ly)?|start (?:over|afresh|fresh|again|from scratch)|from scratch|"
+        r"completely different|different (?:picture|subject|thing)|next (?:up|one|picture|piece|idea|"
+        r"request|thing)?|fresh (?:picture|one|start)|forget (?:that|it|this|the)|enough (?:of|with)|"
+        r"moving on|instead draw|companion|matching|unrelated|now for)\b"
+    ),
+    "flags": re.compile(
+        r"(?:^|\s)--(?:ar|style|niji|v|s|chaos|seed|stylize|tile|q|video|weird)\b|/imagine\b"
+    ),
+    "command": re.compile(
+        r"\b(?:delete|ban|admin|share|send|email|e-mail|mail|post (?:it|this|that)|publish|upload|"
+        r"tweet|price|cost|costs|pay|paid|premium|buy|order|subscri\w+|refund|settings?|default|"
+        r"password|account|log ?(?:in|out)|token|use (?:the|another|a different|v\d)|switch (?:to the|"
+        r"model|models)|model|tokens|credits?|charge|invoice|discord|instagram|facebook|whatsapp|"
+        r"telephone|phone|server|public|private|system|instructions|remember|wallpaper on|download|"
+        r"export|save (?:it|this|that)|copyright|sell|language|mute|kick|privacy|everyone|copies)\b"
+    ),
+    "change": re.compile(
+        r"\b(?:make|change|turn|replace|swap|switch|add|remove|put|instead|give|should|needs?|colou?r|"
+        r"paint|get rid|take (?:away|out|off)|with|without|no more|rather|lose|drop|ditch|kill|become|"
+        r"becomes|into|let the|bring|move|fewer|less|plus)\b"
+    ),
+    "compare": re.compile(
+        r"\b(?!other|another|water|paper|under|over|after|never|ever|river|winter|summer|flower|tower|"
+        r"corner|center|butter|letter|spider|tiger|computer|poster|sticker|whisker|her|monster|silver|"
+        r"clover|amber|ginger|number|whether|together|rather|matter|wander|wonder|border|upper|"
+        r"lower)\w{2,}(?:ier|er)\b|\b(?:more|less|fewer|too|bit|little|slightly)\b"
+    ),
+}
 
 
 _FOREIGN = frozenset(
@@ -252,7 +231,7 @@ def foreign_share(text: str) -> float:
 
 def cues(text: str) -> list[str]:
     """Return the names of the cues in a ``plain`` text."""
-    found = [name for name, pattern in CUES if pattern.search(text)]
+    found = [name for name, pattern in CUES.items() if pattern.search(text)]
     return [*found, "vague"] if set(re.findall(r"[a-z']+", text)) <= _VAGUE else found
 
 
@@ -302,17 +281,13 @@ def numbered_picture(text: str, state: State) -> int | None:
     return None
 
 
-def _corner(text: str) -> int:
-    low = re.search(r"bottom|lower|below|down", text) is not None
-    return 1 + 2 * low + ("right" in text)
-
-
 def grid_index(text: str) -> int | None:
     """Return which of four a text names, None where it names none."""
     text = " ".join(word.text for word in read_words(text.replace("#", "number ")))
     for pattern in (_NUMBER_OF_FOUR, _PLACE_OF_FOUR, _ORDINAL_OF_FOUR):
         if found := pattern.search(text):
-            return ORDINALS.get(found[1].replace("-", " ")) or _corner(found[1])
+            low = re.search(r"bottom|lower|below|down", found[1]) is not None
+            return ORDINALS.get(found[1].replace("-", " ")) or 1 + 2 * low + ("right" in found[1])
     words = re.findall(r"[a-z']+|\d+", text)
     first = next((at for at, word in enumerate(words) if word not in _CHOOSES), len(words))
     if first == len(words) or words[first + 1 : first + 2] in (["more"], ["other"], ["others"], ["new"]):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
 READ = 400  # characters that are read of a sentence; a longer one is a prompt
 TOKEN = re.compile(r"--[a-z]+|[a-z]+(?:['-][a-z]+)*|\d+(?:[.:x]\d+)*|[?!.,;:+&=/>→]")
+_SPOKEN = re.compile(r"[a-z']+")
 WEAK = frozenset(
     "a an the this that these those it its is are was were be been am i i'd i'm me my mine you your u we"
     " us our he"
@@ -43,6 +43,7 @@ class _Vocabulary(NamedTuple):
     same: dict[str, str]  # a synonym → the word that stands for it
     moves: frozenset[str]  # what moves, in its base form
     near: dict[str, str]  # a word with one letter less, or the letters in another order → the word
+    spoken: dict[str, str]  # a word as it is spoken or typed in haste → the word
 
 
 @cache
@@ -52,17 +53,13 @@ def _vocabulary() -> _Vocabulary:
     common = stored["common"].split()
     near: dict[str, str] = {}
     for word in sorted((*kinds, *common), key=len):
-        for form in _slips(word) if len(word) > 3 else ():
-            near.setdefault(form, word)
+        if len(word) > 3:
+            near.setdefault(word[0] + "".join(sorted(word[1:])), word)
+        for at in range(1, len(word)) if len(word) > 4 else ():
+            near.setdefault(word[:at] + word[at + 1 :], word)
     for word in common:
         kinds.setdefault(word, "")
-    return _Vocabulary(kinds, stored["same"], frozenset(stored["moves"].split()), near)
-
-
-def _slips(word: str) -> Iterator[str]:
-    yield word[0] + "".join(sorted(word[1:]))
-    for at in range(1, len(word)) if len(word) > 4 else ():
-        yield word[:at] + word[at + 1 :]
+    return _Vocabulary(kinds, stored["same"], frozenset(stored["moves"].split()), near, stored["spoken"])
 
 
 def _mended(word: str, known: _Vocabulary) -> str:
@@ -107,12 +104,13 @@ def form_of_moving(word: str) -> str:
 
 
 def plain(said: str) -> str:
-    """Return what was said in small letters, with plain quotes and single spaces; of a long text its
-    beginning and its end."""
+    """Return what was said in small letters, with plain quotes, single spaces and the usual words for what is
+    spoken or typed in haste; of a long text its beginning and its end."""
     if len(said) > READ:
         said = f"{said[: READ - 80]} {said[-79:]}"
     text = said.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"').lower()
-    return " ".join(text.split())
+    spoken = _vocabulary().spoken
+    return _SPOKEN.sub(lambda found: spoken.get(found[0], found[0]), " ".join(text.split()))
 
 
 def read_words(text: str) -> list[Word]:

@@ -2,8 +2,8 @@
 
 A line of ``writer_*.jsonl`` is a conversation: ``turns``, each with what was said, its kind, the picture it
 is ``about`` (where it isn't a new one), the ``parts`` of a change, the ``index`` of a pick, and ``also``:
-other kinds that are as right. ``instead`` holds sentences of which each could come next. Writers 1 to 8 wrote
-conversations without knowing of any program; writer 9 wrote single sentences to teach it.
+other kinds that are as right. ``instead`` holds sentences of which each could come next. Writer 9 wrote
+single sentences to teach the program; all others wrote conversations without knowing of any.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def read_dialogues(path: Path) -> list[dict[str, list[Turn]]]:
 
 def read_writers() -> dict[str, list[dict[str, list[Turn]]]]:
     """Return the conversations of each writer, by number."""
-    return {path.stem[-1]: read_dialogues(path) for path in sorted(HERE.glob("writer_*.jsonl"))}
+    return {
+        path.stem.removeprefix("writer_"): read_dialogues(path)
+        for path in sorted(HERE.glob("writer_*.jsonl"))
+    }
 
 
 def digest() -> int:
@@ -86,7 +89,9 @@ def with_states(dialogue: dict[str, list[Turn]]) -> Iterator[tuple[Turn, State]]
         elif kind == "back":
             shown, redo = turn["about"], shown if turn["about"] < (shown or 0) else None
         elif kind == "pick":
-            pictures = [replace(one, index=turn["index"]) if one.number == shown else one for one in pictures]
+            pictures = [
+                replace(one, index=turn.get("index")) if one.number == shown else one for one in pictures
+            ]
         asked = kind == "ask"
     for turn in dialogue.get("instead", ()):
         yield turn, state()

@@ -464,3 +464,12 @@ async def test_undo_and_redo_are_exact_where_a_picture_was_shown_twice(talk: Ope
     assert shown == [two, one, two, one, two, one, two, two, one]
     with pytest.raises(UserError, match="nothing to redo"):
         await dialogues.step(ALICE, turn.id, 3)
+
+
+async def test_a_preview_asks_no_model(talk: Opened) -> None:
+    """Each pause of typing is a preview: none may be sent or counted."""
+    decides(talk)  # whoever is asked fails
+    meant, told = await talk.studio.dialogues.preview(ALICE, "draw a red house")
+    assert (meant.kind, meant.by) == ("draw", "rules")
+    assert told
+    assert await count(talk, turns) == 0
