@@ -41,6 +41,10 @@ TICK = 300  # ms between two frames while something is drawn
 HOUSE = "a red house in the snow"
 BOAT, BOATS = "a red boat at sea", "two red boats at sea"
 MEADOW = "a pink flower beside a green tree on the grass"
+SAID = ("make it blue", "add a yellow star", "what is beside the house?")
+TURNS = (
+    "n => document.querySelectorAll('.turn').length === n && !document.querySelector('.turn[aria-busy=true]')"
+)
 FOUND = script("return editor.mask.bounds !== null && !editor.picking.now;")
 GOOD = 20  # pictures of good parts
 TRAYS = 30  # pictures with boxes
@@ -347,6 +351,21 @@ def edit_by_words(desk: Desk) -> None:
     keep("edit-by-words", beside(found, 260))
 
 
+def talk(desk: Desk) -> None:
+    """A message of a conversation with its buttons; a conversation in the studio."""
+    for words in (HOUSE, SAID[0]):
+        since = desk.bot.run("talk", words=words)
+        job = job_of(desk.bot.wait_text(f"(?=.*Understood: )(?=.*{DONE})", DRAWING, since=since))
+    keep("talk-message", desk.message(job), 600)
+    tab = desk.web
+    desk.open(f"/?talk={desk.drawn(HOUSE)}")
+    for turns, words in enumerate(SAID, 1):
+        tab.locator("#bar-prompt").fill(words)
+        tab.keyboard.press("Enter")
+        tab.wait_for_function(TURNS, arg=turns)
+    keep("talk", desk.screen(1000))
+
+
 def editor(desk: Desk) -> None:
     """A part that is painted, and what was drawn there beside what was."""
     tab = desk.web
@@ -609,6 +628,7 @@ SCENES = {
             grid,
             vary,
             edit_by_words,
+            talk,
             editor,
             video,
             ask,
