@@ -271,10 +271,10 @@ class Turn:
 
     understood: one line on what is done, with which picture. reply: a sentence, where no job answers. asks:
     ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
-    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number:
-    of the picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what
-    buttons of an ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these
-    lead anywhere.
+    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that;
+    shows_number: its number, also before it is there. number: of the picture that it makes or shows.
+    waits_for: the turn whose picture it waits for. offers: what buttons of an ``unclear`` turn say. sent:
+    pictures that came with it. can_undo, can_redo: whether these lead anywhere.
     """
 
     id: str
@@ -292,6 +292,7 @@ class Turn:
     job: Job | None = None
     shows: tuple[str, int] | None = None
     shows_sent: str | None = None
+    shows_number: int | None = None
     number: int | None = None
     waits_for: str | None = None
     asks: bool = False
@@ -327,9 +328,10 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
         shows=shows,
         shows_sent=sent,
         number=row.number if row.number is not None else shown[0] if shown else None,
+        shows_number=shown[0] if shown else None,
         waits_for=row.waits_for,
         asks=row.is_open,
-        offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
+        offers=tuple(_offer_text(plan, row.said, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         channel_id=row.channel_id,
         guild_id=row.guild_id,
@@ -340,12 +342,15 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
     )
 
 
-def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
-    """Return what the button of an offer says."""
+def _offer_text(plan: Sequence[Decision], said: str, standing: Standing, user_id: int) -> str:
+    """Return what the button of an offer says. said: what was unclear."""
     if len(plan) > 1:
         return f"Do all {len(plan)} steps"
     [step] = plan
     if step.kind == "draw":
         return "Draw it new"
-    text = understood_text(standing.resolved(step), standing, user_id)
+    found = standing.resolved(step)
+    if step.changes == ("add " + " ".join(said.split()),):
+        return f"Add it to {_name(found.about[0], standing, user_id)}" if found.about else "Add it"
+    text = understood_text(found, standing, user_id)
     return text[:1].upper() + text[1:]
