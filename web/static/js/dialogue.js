@@ -237,7 +237,7 @@ class Page {
     return html`<h2>${shown.number ? `Picture ${shown.number}` : "The picture"}</h2>
       ${pictureOf(shown, changes.map(({ words }) => words).join("; "))}
       <div class="job-actions">${step(-1, "Undo", undo)}${step(1, "Redo", redo)}</div>
-      ${changesList(shown, changes, (told) => this.go(told))}`;
+      ${shown.job ? changesList({ job: shown.job, n: shown.n }, changes, (told) => this.go(told)) : nothing}`;
   }
 
   /** @param {Event} event @param {LiveJob} job @param {Picture} picture */
