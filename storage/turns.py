@@ -279,11 +279,10 @@ def add_turns(connection: sa.Connection, new: Iterable[StoredTurn]) -> list[Stor
         number = next_number(connection, turn.root_id)
         moved |= {one.number: number + n for n, one in enumerate(turn.sent)}
         sent = tuple(replace(one, number=moved[one.number]) for one in turn.sent)
-        about = tuple(moved.get(one, one) for one in turn.decision.about)
         makes = turn.is_open and turn.kind in MAKES
         row = replace(
             turn,
-            decision=replace(turn.decision, about=about),
+            decision=_moved(turn.decision, moved),
             sent=sent,
             number=number + len(sent) if makes else None,
         )
@@ -295,6 +294,13 @@ def add_turns(connection: sa.Connection, new: Iterable[StoredTurn]) -> list[Stor
             connection.execute(sa.insert(turn_pictures), rows)
         written.append(row)
     return written
+
+
+def _moved(decision: Decision, numbers: Mapping[int, int]) -> Decision:
+    """Return a decision, with its offers, about pictures by other numbers."""
+    about = tuple(numbers.get(one, one) for one in decision.about)
+    offers = tuple(tuple(_moved(step, numbers) for step in plan) for plan in decision.offers)
+    return replace(decision, about=about, offers=offers)
 
 
 def note_job(connection: sa.Connection, turn_id: str, job_id: str) -> bool:

@@ -15,6 +15,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import Context, copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -104,6 +105,7 @@ class Dialogues:
         self._waiting = dict[str, asyncio.Task[None]]()
         self._wait: Wait | None = None
         self._show: Callable[[Actor, Turn], Awaitable[None]] | None = None
+        self._context: Context | None = None
         self._moved = asyncio.Event()
 
     # Saying
@@ -421,15 +423,17 @@ class Dialogues:
         show: Callable[[Actor, Turn], Awaitable[None]] | None = None,
     ) -> Iterator[None]:
         """Call ``work`` with each turn that had waited, when its job is queued or nothing comes of it, until
-        the block ends. wait: every wait for a picture goes through it meanwhile. show: called with who asks
-        and a later step of a plan before its job is queued, so that there is a message that tells of it."""
+        the block ends. wait: every wait for a picture goes through it meanwhile, in the context of now. show:
+        called with who asks and a later step of a plan before its job is queued, so that there is a message
+        that tells of it."""
         self._listeners.append(work)
-        before, self._wait, self._show = (self._wait, self._show), wait, show
+        before = self._wait, self._show, self._context
+        self._wait, self._show, self._context = wait, show, copy_context()
         try:
             yield
         finally:
             self._listeners.remove(work)
-            self._wait, self._show = before
+            self._wait, self._show, self._context = before
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -459,7 +463,8 @@ class Dialogues:
         """Queue a turn's job by itself, as soon as that can be."""
         if turn_id in self._waiting:
             return
-        task = asyncio.create_task(self._go_on(turn_id), name=f"turn {turn_id}")
+        own = self._context.copy() if self._context else copy_context()
+        task = own.run(lambda: asyncio.create_task(self._go_on(turn_id), name=f"turn {turn_id}"))
         self._waiting[turn_id] = task
         task.add_done_callback(lambda _: self._waiting.pop(turn_id, None))
 

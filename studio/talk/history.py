@@ -273,10 +273,10 @@ class Turn:
 
     understood: one line on what is done, with which picture. reply: a sentence, where no job answers. asks:
     ``Dialogues.submit`` is to be called, which queues its job: ``new``, or one that waits. shows: job and
-    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that. number:
-    of the picture that it makes or shows. waits_for: the turn whose picture it waits for. offers: what
-    buttons of an ``unclear`` turn say. sent: pictures that came with it. can_undo, can_redo: whether these
-    lead anywhere.
+    index (from 0) of what "it" means after the turn; shows_sent: SHA-256, where somebody sent that;
+    shows_number: its number, also before it is there. number: of the picture that it makes or shows.
+    waits_for: the turn whose picture it waits for. offers: what buttons of an ``unclear`` turn say. sent:
+    pictures that came with it. can_undo, can_redo: whether these lead anywhere.
     """
 
     id: str
@@ -294,6 +294,7 @@ class Turn:
     job: Job | None = None
     shows: tuple[str, int] | None = None
     shows_sent: str | None = None
+    shows_number: int | None = None
     number: int | None = None
     waits_for: str | None = None
     asks: bool = False
@@ -329,6 +330,7 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
         shows=shows,
         shows_sent=sent,
         number=row.number if row.number is not None else shown[0] if shown else None,
+        shows_number=shown[0] if shown else None,
         waits_for=row.waits_for,
         asks=row.is_open,
         offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),

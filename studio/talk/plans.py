@@ -133,7 +133,8 @@ class Plans:
         match decision.kind:
             case "talk":
                 last = standing.last
-                return Plan(decision, reply="" if last is not None and last.kind == "talk" else WELCOME)
+                thanked = last is not None and last.kind == "talk" and last.reply in ("", WELCOME)
+                return Plan(decision, reply="" if thanked else WELCOME)
             case "find":
                 return Plan(decision, reply=FOUND.format(decision.words))
             case "unclear":

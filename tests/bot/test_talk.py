@@ -9,6 +9,7 @@ import pytest
 
 from bot.talk import BY_MESSAGE, STEALTH
 from bot.ui.turns import MEANT, OTHER, turn_of, view_of_offers, waiting_text
+from core.job import Surface
 from core.requests import AskRequest, CutOutRequest, EditRequest, ImagineRequest, UpscaleRequest
 from core.requests.video import VideoRequest
 from studio.authority import Actor
@@ -148,6 +149,22 @@ async def test_steps_of_a_private_plan_have_no_message_in_a_channel(studio: Stud
             await asyncio.sleep(0.02)
             await studio.env.settle()
     assert len(studio.channel.history()) == before
+
+
+async def test_a_turn_of_the_web_waits_beside_the_bot(studio: Studio) -> None:
+    studio.hooks.wait = studio.outside
+    await studio.built.queue.pause(studio.mira.id)
+    dialogues = studio.bot.studio.dialogues
+    actor = Actor(studio.alice.user.id, None, surface=Surface.WEB)
+    first = await dialogues.say(actor, "a red house")
+    await dialogues.submit(actor, first)
+    second = await dialogues.say(actor, "make it blue", after=first.id)
+    assert await dialogues.submit(actor, second) is None
+    await studio.built.queue.resume(studio.mira.id)
+    async with asyncio.timeout(20):
+        while (await dialogues.turn(actor, second.id)).job is None:
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
 
 
 async def test_a_turn_whose_picture_never_comes_says_so(studio: Studio) -> None:

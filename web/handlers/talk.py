@@ -213,7 +213,7 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
         "cut": len(way) > MOST_SHOWN or way[0].before_id is not None,
         "shown": shown,
         "changes": await list_changes(call, shown["job"], shown["n"] - 1)
-        if shown and shown["picture"]
+        if shown and shown["job"] and shown["picture"]
         else [],
         "undo": here.can_undo,
         "redo": here.can_redo,
@@ -291,10 +291,15 @@ def sentence(text: str) -> str:
 
 async def _shown(call: Call, turn: Turn) -> dict[str, Any] | None:
     """Return the picture that "it" means after a turn, None before there is one."""
+    number = turn.shows_number
+    if turn.shows_sent is not None and number is not None:
+        thumb = await _sent_thumb(call, Sent(number, turn.shows_sent))
+        return {"job": None, "n": 1, "number": number, "picture": _upload(number, thumb), "comes": False}
     if turn.shows is None:
-        return None
+        waits = {"job": None, "n": 1, "number": number, "picture": None, "comes": True}
+        return waits if number is not None else None
     job_id, index = turn.shows
-    shape: dict[str, Any] = {"job": job_id, "n": index + 1, "number": turn.number, "picture": None}
+    shape: dict[str, Any] = {"job": job_id, "n": index + 1, "number": number, "picture": None}
     with suppress(ImageError, NotAllowedError):
         seen = await call.studio.gallery.look(call.actor, job_id)
         if seen.result is None:
@@ -305,6 +310,15 @@ async def _shown(call: Call, turn: Turn) -> dict[str, Any] | None:
             stored = picture_of(seen.result, index)
             shape["picture"] = views.describe_picture(seen.job, stored, how[index], seen.kept, clip)
     return shape | {"comes": False}
+
+
+def _upload(number: int, thumb: str | None) -> dict[str, Any] | None:
+    """Return a picture that somebody has sent, as pictures of jobs are described."""
+    if thumb is None:
+        return None
+    shape = {"n": 1, "width": None, "height": None, "seed": None, "favourite": False, "visibility": "show"}
+    whole = {name: thumb.removesuffix(".webp") for name in ("href", "original", "thumb")}
+    return shape | whole | {"small": thumb, "alt": f"Picture {number}", "video": None}
 
 
 def _chip(label: str, name: str, picture: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from storage.schema import jobs, turn_pictures, turns, uploads
 from studio.authority import Actor
 from studio.moderation.rules import Blocked
 from studio.talk.dialogues import Dialogues, Turn
+from studio.talk.plans import WELCOME
 from tests.studio.conftest import ALICE, BOB, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
 from vision.protocol import Run
@@ -275,6 +276,25 @@ async def test_many_jobs_are_asked_about_and_few_are_made(talk: Opened) -> None:
     assert await count(talk, jobs) == 5
     two = await say(talk, "a {blue, green} house", after=None)
     assert two.kind == "draw" and two.job.request.prompt == "a blue house"
+
+
+async def test_thanks_are_answered_also_after_the_list_of_changes(talk: Opened) -> None:
+    await say(talk, "a red house")
+    assert (await say(talk, "what did we change?")).kind == "talk"
+    assert [(await say(talk, "thank you")).reply for _ in range(2)] == [WELCOME, ""]
+
+
+async def test_an_offer_is_about_the_picture_that_came_whatever_its_number(talk: Opened) -> None:
+    first = await say(talk, "a red house")
+    lost = await talk.studio.dialogues.say(ALICE, "make it blue")
+    await talk.studio.dialogues.meant(ALICE, lost.id, "talk")  # number 2 is never made
+    offered = Decision(kind="change", about=(2,), changes=("add a boat",))
+    decides(talk, a_boat=Decision(kind="unclear", offers=((offered,),)))
+    asked = await say(talk, "a boat", after=lost.id, given=[Sent(png())])
+    assert asked.sent[0].number == 3 and asked.offers == ("Add it to 3",)
+    done = await over(talk, ALICE, await talk.studio.dialogues.offer(ALICE, asked.id, 0))
+    assert done.job.request.image == asked.sent[0].sha256 and done.job.parent_id is None
+    assert first.shows_number == 1 and (await talk.studio.dialogues.turn(ALICE, lost.id)).shows_number == 1
 
 
 async def test_a_sent_picture_is_what_it_is_about(talk: Opened) -> None:

@@ -237,7 +237,7 @@ class Page {
     return html`<h2>${shown.number ? `Picture ${shown.number}` : "The picture"}</h2>
       ${pictureOf(shown, changes.map(({ words }) => words).join("; "))}
       <div class="job-actions">${step(-1, "Undo", undo)}${step(1, "Redo", redo)}</div>
-      ${changesList(shown, changes, (told) => this.go(told))}`;
+      ${shown.job ? changesList({ job: shown.job, n: shown.n }, changes, (told) => this.go(told)) : nothing}`;
   }
 
   /** @param {Event} event @param {LiveJob} job @param {Picture} picture */
@@ -273,7 +273,7 @@ function sentence({ said, understood, reply }, job) {
 function pictureOf({ picture, comes }, alt) {
   if (!picture) return html`<p class="muted">${comes ? "It is being made." : "The picture was deleted."}</p>`;
   if (picture.visibility === "block") return html`<p class="muted">Hidden by a rule of this studio.</p>`;
-  return html`<a class="shown ${picture.visibility === "spoiler" ? "veiled" : ""}" href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${alt || picture.alt}></a>`;
+  return html`<a class="shown ${picture.visibility === "spoiler" ? "veiled" : ""}" href=${picture.href}><img src=${picture.thumb} width=${picture.width ?? nothing} height=${picture.height ?? nothing} alt=${alt || picture.alt}></a>`;
 }
 
 /** @param {string} text @param {number} most  characters */

@@ -180,7 +180,7 @@
  * @property {boolean} gone  its pictures were deleted
  */
 
-/** @typedef {{job: string, n: number, number: number | null, picture: Picture | null, comes: boolean}} Shown  comes: it is being made */
+/** @typedef {{job: string | null, n: number, number: number | null, picture: Picture | null, comes: boolean}} Shown  job: null of what somebody has sent, and before there is one; comes: it is being made */
 /** @typedef {{id: string, before: string | null, said: string, level: number, number: number | null}} Branch  a turn of the tree */
 /** @typedef {{number: number, words: string, again: string}} Change  a line of the list behind a picture, from 1; again: what taking it out takes, "" = it can't be */
 /** @typedef {{turn: string, href: string, tree: Branch[], path: Said[], cut: boolean, shown: Shown | null, changes: Change[], undo: boolean, redo: boolean}} Dialogue  path: from its beginning to the turn */
