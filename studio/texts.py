@@ -102,6 +102,8 @@ def prompt_text(request: GenerateRequest, shape: tuple[int, int] | None = None) 
     shape: aspect ratio of the pictures; it is told where they took it from another picture or a button.
     """
     prompt = prompt_of(request)
+    if isinstance(request, EditRequest) and request.then:
+        prompt = replace(prompt, text=", then ".join(request.instructions), parts=())
     if isinstance(request, FROM_A_PICTURE) and shape is not None:
         prompt = replace(prompt, aspect_ratio=shape, size=None)
     return format_prompt(prompt)

@@ -225,7 +225,7 @@ class EditRequest(GenerateRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if any(values.is_blank(words) for words in (self.prompt, *self.then)):
+        if any(values.is_blank(words) for words in self.instructions):
             raise UserError(SAY_WHAT)
         if len(self.then) > MAX_THEN:
             raise UserError(f"There are {len(self.then) + 1} changes; up to {MAX_THEN + 1} fit in one job.")
@@ -239,9 +239,14 @@ class EditRequest(GenerateRequest):
         return super().size() + (f"x{1 + len(self.then)}" if self.then else "")
 
     @property
+    def instructions(self) -> tuple[str, ...]:
+        """What is to change, in its order."""
+        return (self.prompt, *self.then)
+
+    @property
     def described(self) -> EditRequest:
         """The same with words for what the result shows in place of those for what was to change."""
-        words = ", ".join(text for text in (self.about, self.prompt, *self.then) if text)
+        words = ", ".join(text for text in (self.about, *self.instructions) if text)
         return replace(self, prompt=words[: limits.MAX_PROMPT], prompt_parts=(), about="", then=(), images=())
 
 

@@ -61,8 +61,7 @@ class Remade:
 
 def instructions_of(job: Job) -> tuple[str, ...]:
     """Return what an edit was told to do, one after the other; none of any other job."""
-    request = job.request
-    return (request.prompt, *request.then) if isinstance(request, EditRequest) else ()
+    return job.request.instructions if isinstance(job.request, EditRequest) else ()
 
 
 class Changes:

@@ -59,7 +59,7 @@ def run(request: EditRequest, images: encode.Pictures, models: Models, reporter:
         1 + len(request.then),
     )
     if count > 1 and not model.takes_several:
-        if not any(read_joinings(words, count) for words in (request.prompt, *request.then)):
+        if not any(read_joinings(words, count) for words in request.instructions):
             raise UserError(SAY_HOW.format(model.name))
     stages = [Stage(reporter, at / steps, (at + 1) / steps, keeps=True) for at in range(steps)]
     first, stage = replace(request, then=()), stages[0] if request.then else reporter
@@ -107,7 +107,12 @@ def _changed(
     news = reporter.in_thread(lambda: [_laid_over(old, image, model, task, asked) for image in drawn.images])
     made: list[Image.Image | None] = [laid for laid, _ in news]
     laid, whole = [one for one, _ in news], [new for _, new in news]
-    if objects is not None and reporter.in_thread(lambda: objects.redraws(laid, whole)):
+    if objects is None:
+        pass
+    elif not reporter.in_thread(lambda: objects.redraws(laid, whole)):
+        if asked.kind == "colour":  # its lines stay its own
+            made = reporter.in_thread(lambda: [objects.lay(new) for new in whole])
+    else:
         if asked.kind not in IN_PLACE or not again:
             made = reporter.in_thread(lambda: [objects.lay(new) for _, new in news])
         if again and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
@@ -116,7 +121,7 @@ def _changed(
             parts = reporter.in_thread(
                 lambda: [objects.around(_cut(one, model, part)[0]) for one in drawn.images]
             )
-            made = reporter.in_thread(lambda: [objects.lay(new) for new in parts])
+            made = reporter.in_thread(lambda: [objects.lay(new, alone=True) for new in parts])
     finished = [one or laid for one, (laid, _) in zip(made, news, strict=True)]
     return replace(task, notes=(*notes, *task.notes, *drawn.notes)), finished
 

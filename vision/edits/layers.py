@@ -6,6 +6,7 @@ small one draws all of it again in its own way: of its result the objects that t
 found by the segmenter, and laid over the picture, whose ground goes on where one has gone.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,16 @@ from PIL import Image, ImageFilter
 
 from vision.edits.instruction import Instruction
 from vision.images import encode, ops
+<<<<<<< HEAD
 from vision.images.ops import Box, Flags
 from vision.readers.segmentation import ObjectSegmenter, outlined
+||||||| c23309bc
+from vision.images.ops import Box, Flags, Real
+from vision.readers.segmentation import ObjectSegmenter, outlined
+=======
+from vision.images.ops import Box, Flags, Real
+from vision.readers.segmentation import Object, ObjectSegmenter, box_of, outlined
+>>>>>>> wt-edits
 from vision.video.cutout.compose import Layers, cut_layers, filled
 
 LARGEST = 0.6  # of the picture: where more has changed, all of it was meant
@@ -33,8 +42,22 @@ RIM = 0.03  # of an object's longer side: its outline is no sharper
 NARROW = 0.3  # of the width: a strip of less has no room for an object
 NUMBERS = {"two": 2, "three": 3, "four": 4, "some": 4}
 SAME = 0.4  # of a box, from where on an object is the one that was there
-TO_SHIFT = 60.0  # variance of an object's colours, below which they all move alike
+PAINTS = 6  # of an object, each of which becomes another
+SAMPLES = 3000  # of an object's pixels, by which these are found
+OTHER, ONE = 110.0, 48.0  # of 255: paints that differ by more are two, by less one
+BLENDED = 16.0  # of 255: colours so far from two paints become half of what each does
 AROUND = 0.35  # of an object's longer side, that is looked at around it
+PLAIN = 0.9  # what looks so much like its label is one object and nothing else
+LARGE = 0.3  # of the picture: what takes more may have some of the ground in it
+MOST = 0.6  # of an outline: where so much isn't the ground's, it is all the object's
+SHADE = 8  # of 255: colours that differ by less are one
+LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the ground's
+LEAST_OBJECT = 0.002  # of the picture
+LIKELY = 0.5  # what looks less like its label may be no object
+GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
+EVEN = 12  # of a part's longer side are blurred where something is drawn on it
+SMALLER = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32)  # by which an object is made smaller until it has room
+CELLS = 128  # of a grid on which room is looked for
 
 
 def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
@@ -78,11 +101,13 @@ def laid_where(
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """An object in a picture. mask: "L" at its size. box: around it, px. label: the segmenter's word."""
+    """An object in a picture. mask: "L" at its size. box: around it, px. label: the segmenter's word; sure:
+    0..1, how much it looks like that."""
 
     mask: Image.Image
     box: Box
     label: str
+    sure: float = 1.0
 
     def overlap(self, box: Box) -> float:
         """Return how much of the smaller box both share, 0..1."""
@@ -94,15 +119,63 @@ class Found:
 
 def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
     """Return the objects of a picture, the largest first, each with its outline."""
-    found = []
+    found, ground = list[Found](), _ground_shown(image)
     for obj in segmenter.see(image):
         mask = segmenter.outline(image, [obj]).mask
         if mask.getbbox() is None:
             continue
-        mask = outlined(image, mask)  # by its colours, where these agree with its place
-        if (box := mask.getbbox()) is not None:
-            found.append(Found(mask, box, str(segmenter.model.config.id2label[obj.label]).lower()))
-    return found
+        one = _looked_at(segmenter, image, obj, outlined(image, mask))
+        if one.sure > PLAIN and obj.piece.mean() < LARGE:
+            found.append(one)
+            continue
+        parts = _without_ground(np.asarray(one.mask) > 127, ground)
+        if len(parts) == 1 and parts[0].sum() > MOST * (np.asarray(one.mask) > 127).sum():
+            found.append(one)
+            continue
+        for part in parts:
+            large = Image.fromarray(part.astype(np.uint8) * 255)
+            piece = np.asarray(large.resize(obj.piece.shape[::-1], Image.Resampling.BOX)) > 127
+            if piece.any():
+                alone = replace(obj, piece=piece, box=box_of(piece))
+                found.append(_looked_at(segmenter, image, alone, large))
+    return sorted(found, key=lambda one: -_area(one.box))
+
+
+def _looked_at(segmenter: ObjectSegmenter, image: Image.Image, obj: Object, mask: Image.Image) -> Found:
+    chances, box = segmenter.chances(image, obj), mask.getbbox()
+    assert box is not None
+    best = int(chances.argmax())
+    return Found(mask, box, segmenter.labels[best].lower(), float(chances[best]))
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _ground_shown(image: Image.Image) -> Flags:
+    """Return where a picture has colours that it also has at its border, as stripes and other patterns do."""
+    pixels, rim = np.asarray(image.convert("RGB")), max(2, min(image.size) // 50)
+    border = np.concatenate(
+        [part.reshape(-1, 3) for part in (pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:])]
+    )
+    known = np.zeros((256 // SHADE + 2,) * 3, bool)  # every shade, with a margin around
+    shades, counts = np.unique(border.astype(int) // SHADE + 1, axis=0, return_counts=True)
+    red, green, blue = shades[counts >= LEAST_SHADE * len(border)].T
+    known[red, green, blue] = True
+    for axis in range(3):
+        known |= np.roll(known, 1, axis) | np.roll(known, -1, axis)
+    red, green, blue = np.moveaxis(pixels.astype(int) // SHADE + 1, -1, 0)
+    return known[red, green, blue]
+
+
+def _without_ground(mask: Flags, ground: Flags) -> list[Flags]:
+    """Return the parts of a mask that show none of the ground's colours, with their holes filled."""
+    edge = max(1, min(mask.shape) // 200)
+    apart = ops.dilated(ops.eroded(mask & ~ground, edge), edge)
+    border = np.zeros_like(apart)
+    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
+    solid = ~ops.connected(border & ~apart, ~apart)
+    return [piece for piece in ops.pieces(solid, solid) if piece.mean() >= LEAST_OBJECT]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +224,20 @@ class Objects:
     box: Box | None
 
     @property
+    def others(self) -> list[Found]:
+        """What stays."""
+        return [one for one in self.there if one not in self.meant]
+
+    @property
     def start(self) -> Image.Image:
         """What the model is to change: the part around what is meant, with nothing else in it."""
         if self.box is None:
             return self.old
-        others = [one for one in self.there if one not in self.meant and one.overlap(self.box)]
-        return _each(self.old, others, without).crop(self.box)
+        others = [one for one in self.others if one.overlap(self.box)]
+        alone = _each(self.old, others, without).crop(self.box)
+        if self.asked.kind != "add":
+            return alone
+        return alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))  # stripes lead a model astray
 
     def around(self, new: Image.Image) -> Image.Image:
         """Return the picture with what the model has made of ``start``."""
@@ -178,8 +259,10 @@ class Objects:
                 return True
             boxes = [each.box for each in self.meant]
             if self.asked.kind in ("add", "replace"):
-                seen = find_objects(self.reader.segmenter, encode.resize(new, self.old.size))
-                boxes += [each.box for each in seen]
+                came = self._that_came(encode.resize(new, self.old.size))
+                if not came or any(_room_for(each, self.others, self.old.size) for each in came):
+                    return True
+                boxes += [each.box for each in came]
             outside = np.ones(old.shape[:2], bool)
             for box in boxes:
                 left, top, right, bottom = _around(box, self.old.size, AROUND)
@@ -189,8 +272,9 @@ class Objects:
                 return True
         return False
 
-    def lay(self, new: Image.Image) -> Image.Image | None:
-        """Return the picture with the objects of ``new`` that are asked for; None where they aren't found."""
+    def lay(self, new: Image.Image, *, alone: bool = False) -> Image.Image | None:
+        """Return the picture with the objects of ``new`` that are asked for; None where they aren't found, or
+        have no room there. alone: ``new`` was made of ``start``; they are moved to where they have."""
         new = encode.resize(new, self.old.size)
         if self.asked.kind == "ground":
             return _kept_on(self.old, new, self.there, find_objects(self.reader.segmenter, new))
@@ -199,8 +283,16 @@ class Objects:
         base = _each(self.old, self.meant, without)
         if self.asked.kind == "remove":
             return base
-        came = _that_came(new, self.there, self.meant, self.asked, self.reader)
-        return _each(base, came, lambda picture, one: pasted(picture, new, one)) if came else None
+        came = self._that_came(new, alone=alone)
+        if not came or (not alone and any(_room_for(one, self.others, base.size) for one in came)):
+            return None
+        return _each(base, came, lambda picture, one: pasted_apart(picture, new, one, self.others))
+
+    def _that_came(self, new: Image.Image, *, alone: bool = False) -> list[Found]:
+        """Return the objects of ``new`` that are asked for."""
+        gone = alone and self.box is not None
+        there = [one for one in self.there if not (gone and self.box and one.overlap(self.box))]
+        return _that_came(new, there, self.meant, self.asked, self.reader)
 
 
 def find_named(
@@ -225,13 +317,14 @@ def find_named(
 
 
 def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box | None:
-    """Return the part of a picture beside its objects; None where that is too narrow, or all of it."""
+    """Return the part of a picture beside its objects, or all of it where that is too narrow; None where it
+    has no objects."""
     if not there:
         return None
     (width, height), left = size, min(one.box[0] for one in there)
     right = max(one.box[2] for one in there)
     strip = (right, 0, width, height) if width - right >= left else (0, 0, left, height)
-    return strip if strip[2] - strip[0] >= NARROW * width else None
+    return strip if strip[2] - strip[0] >= NARROW * width else (0, 0, width, height)
 
 
 def _each(picture: Image.Image, found: Sequence[Found], change: Callable[..., Image.Image]) -> Image.Image:
@@ -252,6 +345,7 @@ def _that_came(
         came = [one for one in seen if not any(one.overlap(old.box) > SAME for old in there)] or [
             one for one in seen if _says(asked.new, one.label) and one.label not in {o.label for o in there}
         ]
+    came = [one for one in came if one.sure > LIKELY or _says(asked.new, one.label)]
     spoken = [one for one in came if _says(asked.new, one.label)] or came
     if len(spoken) < 2:
         return spoken
@@ -324,30 +418,53 @@ def pasted(picture: Image.Image, other: Image.Image, one: Found) -> Image.Image:
 
 def recoloured(picture: Image.Image, other: Image.Image, one: Found) -> Image.Image:
     """Return a picture with an object in the colours that ``other`` has there: its own lines and its grain
-    stay, each colour becomes what that mostly became."""
+    stay, each of its paints becomes what that mostly became."""
     box, layers = _cut(picture, one)
     mask = np.asarray(one.mask.crop(box)) > 127
     part, goal = (np.asarray(some.crop(box), np.float32) for some in (picture, other))
     core = ops.eroded(mask, max(2, min(mask.shape) // 40))
     core = core if core.any() else mask
-    own, wanted = part[core], goal[core]
-    mean, aim = own.mean(0), wanted.mean(0)
-    spread = own - mean
-    pull = TO_SHIFT * len(own) * np.eye(3)
-    matrix = np.linalg.solve(spread.T @ spread + pull, spread.T @ (wanted - aim) + pull)
     if layers is None:
         share = (
             np.asarray(one.mask.crop(box).filter(ImageFilter.GaussianBlur(1)), np.float32)[..., None] / 255
         )
         own = part
     else:
-        share = layers.obj[..., 3:] / 255
+        share = layers.obj[..., 3:] / 255 * ops.dilated(mask, 1)[..., None]
         own = (layers.obj[..., :3] / np.maximum(layers.obj[..., 3:] / 255, 1 / 255)).astype(np.float32)
-    moved = np.asarray((own - mean) @ matrix + aim, np.float32).clip(0, 255)
+    moved = _moved(own, part[core], goal[core]).clip(0, 255)
     made = part + share * (moved - own)
     picture = picture.copy()
     picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
     return picture
+
+
+def _moved(colours: Real, own: Real, wanted: Real) -> Real:
+    """Return an object's colours (h, w, 3) as ``own`` (n, 3) became ``wanted``: petals, middle and stem
+    each in their own way."""
+    some = np.linspace(0, len(own) - 1, min(len(own), SAMPLES)).astype(int)
+    own, wanted, paints = own[some], wanted[some], own.mean(0)[None]
+    for _ in range(PAINTS):
+        away = np.square(own[:, None] - paints).sum(-1).min(1)
+        paints = np.vstack([paints, own[away.argmax()]])
+    for _ in range(8):
+        nearest = np.square(own[:, None] - paints).sum(-1).argmin(1)
+        paints = np.stack([own[nearest == at].mean(0) for at in np.unique(nearest)])
+    nearest = np.square(own[:, None] - paints).sum(-1).argmin(1)
+    became = np.stack([np.median(wanted[nearest == at], 0) for at in range(len(paints))])
+    main = np.bincount(nearest).argmax()
+    grey = paints.mean(1, keepdims=True)
+    other = (
+        np.linalg.norm(paints - grey - (paints[main] - grey[main]), axis=1)
+        + np.abs(grey - grey[main])[:, 0] / 2
+    )
+    # what is of another colour than most of it, and was painted over: the model has drawn it elsewhere
+    lost = (other > OTHER) & (np.linalg.norm(became - became[main], axis=1) < ONE)
+    became[lost] = paints[lost]
+    away = np.square(colours[..., None, :] - paints).sum(-1)
+    shares = np.exp((away.min(-1, keepdims=True) - away) / (2 * BLENDED**2))
+    shares /= shares.sum(-1, keepdims=True)
+    return np.asarray(colours + shares @ (became - paints), np.float32)
 
 
 def _differs(old: Image.Image, new: Image.Image, one: Found) -> bool:
@@ -360,12 +477,63 @@ def _differs(old: Image.Image, new: Image.Image, one: Found) -> bool:
 def _kept_on(
     old: Image.Image, new: Image.Image, there: Sequence[Found], here: Sequence[Found]
 ) -> Image.Image:
-    """Return a new ground with the old picture's objects, where it has them too."""
+    """Return a new ground with the old picture's objects; what may be none, only where it has them too."""
     made = new
     for one in there:
-        same = [other for other in here if other.label == one.label and other.overlap(one.box) > SAME]
-        if same and _differs(old, new, one):
+        same = [other for other in here if other.overlap(one.box) > SAME]
+        if (one.sure > LIKELY or any(other.label == one.label for other in same)) and _differs(old, new, one):
             for other in same:
                 made = without(made, other)
             made = pasted(made, old, one)
     return made
+
+
+def _room_for(one: Found, others: Sequence[Found], size: tuple[int, int]) -> tuple[float, int, int] | None:
+    """Return by how much an object is made smaller, and its corner, px, so that it is apart from others and
+    near to where it is; None where it is apart, or has no room."""
+    scale = CELLS / max(size)
+    taken = np.zeros((max(1, round(size[1] * scale)), max(1, round(size[0] * scale))), bool)
+    for other in others:
+        taken |= np.asarray(other.mask.resize(taken.shape[::-1], Image.Resampling.BOX)) > 0
+    taken = ops.dilated(taken, round(GAP * CELLS))
+    mine = np.asarray(one.mask.resize(taken.shape[::-1], Image.Resampling.BOX)) > 64
+    if not (mine & taken).any():
+        return None
+    sums = np.pad(taken, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    left, top, right, bottom = (value * scale for value in one.box)
+    for smaller in SMALLER:
+        wide, high = (max(1, math.ceil(smaller * side)) for side in (right - left, bottom - top))
+        if wide >= taken.shape[1] or high >= taken.shape[0]:
+            continue
+        free = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide] == 0
+        if free.any():
+            ys, xs = np.nonzero(free)
+            away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - bottom)
+            best = int(away.argmin())
+            return smaller, round(xs[best] / scale), round(ys[best] / scale)
+    return None
+
+
+def pasted_apart(
+    picture: Image.Image, other: Image.Image, one: Found, others: Sequence[Found]
+) -> Image.Image:
+    """Return a picture with an object of ``other`` about where that has it, apart from the objects there."""
+    place = _room_for(one, others, picture.size)
+    if place is None:
+        return pasted(picture, other, one)
+    smaller, x, y = place
+    cut = cut_object(other, one)
+    size = max(1, round(cut.width * smaller)), max(1, round(cut.height * smaller))
+    return laid_at(picture, cut.resize(size, Image.Resampling.LANCZOS), (x, y))
+
+
+def laid_at(picture: Image.Image, cut: Image.Image, at: tuple[int, int]) -> Image.Image:
+    """Return a picture with an object ("RGBa") at a place, px of its corner."""
+    x, y = at
+    box = max(0, x), max(0, y), min(picture.width, x + cut.width), min(picture.height, y + cut.height)
+    values = np.asarray(cut.crop((box[0] - x, box[1] - y, box[2] - x, box[3] - y)), np.float32)
+    below = np.asarray(picture.crop(box), np.float32)
+    made = values[..., :3] + below * (1 - values[..., 3:] / 255)
+    picture = picture.copy()
+    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
+    return picture

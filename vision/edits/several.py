@@ -4,10 +4,9 @@ into another where there is room, or in the place of another object. No pixel of
 import re
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
-from vision.edits.layers import Found, without
+from vision.edits.layers import Found, laid_at, without
 from vision.images.ops import Box
 
 NUMBERS = ("first", "second", "third", "fourth")
@@ -168,15 +167,3 @@ def laid_instead(picture: Image.Image, cut: Image.Image, gone: Found) -> Image.I
     wide, high = max(1, round(cut.width * scale)), max(1, round(cut.height * scale))
     at = (left + right - wide) // 2, bottom - high
     return laid_at(picture, cut.resize((wide, high), Image.Resampling.BICUBIC), at)
-
-
-def laid_at(picture: Image.Image, cut: Image.Image, at: tuple[int, int]) -> Image.Image:
-    """Return a picture with an object ("RGBa") at a place, px of its corner."""
-    x, y = at
-    box = max(0, x), max(0, y), min(picture.width, x + cut.width), min(picture.height, y + cut.height)
-    values = np.asarray(cut.crop((box[0] - x, box[1] - y, box[2] - x, box[3] - y)), np.float32)
-    below = np.asarray(picture.crop(box), np.float32)
-    made = values[..., :3] + below * (1 - values[..., 3:] / 255)
-    picture = picture.copy()
-    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
-    return picture

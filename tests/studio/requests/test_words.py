@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.requests import ImagineRequest, VariationRequest
+from core.requests import EditRequest, ImagineRequest, VariationRequest
 from studio.texts import may_be_drawn, prompt_text, shorter_prompts
 
 
@@ -38,6 +38,8 @@ def test_a_title_tells_the_shape_that_a_picture_gave() -> None:
     variation = VariationRequest(prompt="a fox", image="0" * 64, variation="subtle")
     assert prompt_text(variation, (3, 2)) == "a fox --ar 3:2" and prompt_text(variation) == "a fox"
     assert prompt_text(ImagineRequest(prompt="a fox", aspect_ratio=(2, 3)), (3, 2)) == "a fox --ar 2:3"
+    edit = EditRequest(prompt="make it black", then=("put it at sea",), image="0" * 64)
+    assert prompt_text(edit) == "make it black, then put it at sea"
 
 
 @pytest.mark.parametrize(
