@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from core.talk import KINDS, MAKES, MAX_SAID, MAX_STEPS, NEEDS_PICTURE, Decision, Kind, Picture, State
 from studio.talk import rules
-from studio.talk.classifier import Weights, chances, situation, stored_weights
+from studio.talk.classifier import Weights, chances, features, situation, stored_weights
 from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
@@ -23,7 +23,7 @@ SURE_STEP = 0.7  # each step of a plan is at least so likely
 def decide(said: str, state: State, weights: Weights | None = None, wrong_job: float = WRONG_JOB) -> Decision:
     """Return what ``said`` means in a conversation that is at ``state``. weights: others than those that come
     with the program. wrong_job: what a job costs that wasn't meant."""
-    weights = weights or stored_weights()
+    weights = weights or stored_weights("kinds")
     said = " ".join(said.split())[:MAX_SAID].strip()
     steps = _plan(said, state, weights, wrong_job)
     if len(steps) > 1:
@@ -37,7 +37,8 @@ def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Deci
         return Decision(kind="unclear")
     if rules.takes_from_another(text, state):
         return as_kind("change", said, state)
-    likely = chances(read_words(text), situation(text, state), weights)
+    found = features(read_words(text), situation(text, state))
+    likely = dict(zip(KINDS, chances(found, weights), strict=True))
     if (here := rules.shown(state)) is None or here.count < 2:
         likely["pick"] = 0.0
     costs = {
