@@ -38,6 +38,7 @@ MOST_OF_KINDS, MOST_OF_CUTS = 7_000, 4_000  # features that are kept, those that
 PATTERNS_WEIGHT = 0.7  # of a sentence that the patterns of cuts were written from
 NETS, WIDTH = 2, 24  # networks that are averaged, and the numbers of a row of each
 ROUNDS, BATCH, RATE = 12, 64, 5e-3
+CALIBRATED = 0.7  # of what the answers say: so much makes the chances true on the unread writers
 DROPPED, DROPPED_INSIDE = 0.3, 0.5  # of the features of a sentence, and of the numbers of their sum
 
 
@@ -192,7 +193,7 @@ def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weig
         tuple(first),
         step,
         tuple(map(tuple, said)),
-        answer_step,
+        answer_step * CALIBRATED,
     )
 
 
