@@ -17,16 +17,8 @@ from PIL import Image, ImageFilter
 
 from vision.edits.instruction import Instruction
 from vision.images import encode, ops
-<<<<<<< HEAD
-from vision.images.ops import Box, Flags
-from vision.readers.segmentation import ObjectSegmenter, outlined
-||||||| c23309bc
-from vision.images.ops import Box, Flags, Real
-from vision.readers.segmentation import ObjectSegmenter, outlined
-=======
 from vision.images.ops import Box, Flags, Real
 from vision.readers.segmentation import Object, ObjectSegmenter, box_of, outlined
->>>>>>> wt-edits
 from vision.video.cutout.compose import Layers, cut_layers, filled
 
 LARGEST = 0.6  # of the picture: where more has changed, all of it was meant
@@ -138,7 +130,7 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
             if piece.any():
                 alone = replace(obj, piece=piece, box=box_of(piece))
                 found.append(_looked_at(segmenter, image, alone, large))
-    return sorted(found, key=lambda one: -_area(one.box))
+    return sorted(found, key=lambda one: -(one.box[2] - one.box[0]) * (one.box[3] - one.box[1]))
 
 
 def _looked_at(segmenter: ObjectSegmenter, image: Image.Image, obj: Object, mask: Image.Image) -> Found:
@@ -146,10 +138,6 @@ def _looked_at(segmenter: ObjectSegmenter, image: Image.Image, obj: Object, mask
     assert box is not None
     best = int(chances.argmax())
     return Found(mask, box, segmenter.labels[best].lower(), float(chances[best]))
-
-
-def _area(box: Box) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _ground_shown(image: Image.Image) -> Flags:

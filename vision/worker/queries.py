@@ -239,7 +239,7 @@ def choose(question: Choose, models: Models, reporter: Reporter) -> Chosen:
     over the tokens of words would favour short ones. Raises ModelError for a model that can't be had or
     compares nothing, UserError for a question that is too long."""
     if not models.config.models.get("ask"):
-        raise ModelError(NO_MODEL)
+        raise ModelError(f"A choice can't be made: {NO_MODEL}.")
     talker, count = models.get("ask", reporter), len(question.answers)
     means, places, best = [0.0] * count, list(range(count)), set[int]()
     for order in (places, places[::-1]):
