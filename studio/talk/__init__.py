@@ -9,21 +9,20 @@ from dataclasses import replace
 
 from core.talk import KINDS, MAKES, MAX_SAID, MAX_STEPS, NEEDS_PICTURE, Decision, Kind, Picture, State
 from studio.talk import rules
-from studio.talk.classifier import Weights, chances, situation, stored_weights
+from studio.talk.classifier import Weights, chances, features, situation, stored_weights
 from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
 # What a mistake costs, a question back that need not be being 1: a job that wasn't meant, and anything else.
-WRONG_JOB, WRONG = 3.0, 1.0
+WRONG_JOB, WRONG = 4.0, 1.25
 _STARTED = (*MAKES, "ask")
 _OFFERED = tuple(kind for kind in KINDS if kind not in ("unclear", "talk"))
-SURE_STEP = 0.7  # each step of a plan is at least so likely
 
 
 def decide(said: str, state: State, weights: Weights | None = None, wrong_job: float = WRONG_JOB) -> Decision:
     """Return what ``said`` means in a conversation that is at ``state``. weights: others than those that come
     with the program. wrong_job: what a job costs that wasn't meant."""
-    weights = weights or stored_weights()
+    weights = weights or stored_weights("kinds")
     said = " ".join(said.split())[:MAX_SAID].strip()
     steps = _plan(said, state, weights, wrong_job)
     if len(steps) > 1:
@@ -37,7 +36,8 @@ def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Deci
         return Decision(kind="unclear")
     if rules.takes_from_another(text, state):
         return as_kind("change", said, state)
-    likely = chances(read_words(text), situation(text, state), weights)
+    found = features(read_words(text), situation(text, state))
+    likely = dict(zip(KINDS, chances(found, weights), strict=True))
     if (here := rules.shown(state)) is None or here.count < 2:
         likely["pick"] = 0.0
     costs = {
@@ -48,7 +48,7 @@ def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Deci
     sure = round(likely[kind], 3)
     if kind == "unclear":
         asked = _unclear(said, state, sure)
-        near = sorted((one for one in _OFFERED if likely[one] > 0.1), key=lambda one: -likely[one])[:2]
+        near = sorted((one for one in _OFFERED if likely[one] > 0.03), key=lambda one: -likely[one])[:2]
         return asked if asked.offers else replace(asked, offers=_offers(said, state, *near))
     return as_kind(kind, said, state, sure)
 
@@ -73,6 +73,7 @@ def as_kind(kind: Kind, said: str, state: State, sure: float = 1.0) -> Decision:
         return Decision(kind=kind, about=(number,), steps=steps, sure=sure)
     index = rules.grid_index(text) if rules.is_open_grid(here) or kind == "pick" else None
     if kind == "pick":
+        index = rules.corner_of_four(text) or index
         if index is None or index > here.count:
             return _unclear(said, state, sure)
         return Decision(kind=kind, about=(here.number,), index=index, sure=sure)
@@ -124,7 +125,7 @@ def _plan(said: str, state: State, weights: Weights, wrong_job: float) -> tuple[
     steps: list[Decision] = []
     for part in parts:
         step = _decide(part, state, weights, wrong_job)
-        if step.kind not in MAKES or step.sure < SURE_STEP:
+        if step.kind not in MAKES:
             return ()
         steps.append(step if not steps else replace(step, about=(), index=None))
         number = max((one.number for one in state.pictures), default=0) + 1

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from operator import mul
 from typing import NamedTuple
 from zlib import crc32
 
-from core.talk import KINDS, State
+from core.talk import State
 from studio.talk import rules
 from studio.talk.words import Word, things_in
 
@@ -26,16 +26,15 @@ GENERAL = frozenset(
 LEADS = frozenset(
     "let make made should can could would might may will to and the a if watch see has have must".split()
 )
-HEAD = struct.Struct(
-    "<IHff"
-)  # what it was learned from, the numbers of a row, what a step of each part is worth
+HEAD = struct.Struct("<IHHff")  # what it was learned from, numbers of a row, answers, two steps
 LONGEST = 60  # words that are read of a sentence
 
 
 class Weights(NamedTuple):
-    """rows: of each feature that counts, in steps of ``step``. first: the row that every sentence has.
-    answers: of each kind, what it says to each number of the sum, and last to every sentence, in steps of
-    ``answer_step``. learned_from: a number that changes with the sentences.
+    """rows: of each feature that counts, in steps of ``step``. first: the row that is always there.
+    answers: of each answer, what it says to each number of the sum, and last to all, in steps of
+    ``answer_step``; none where the numbers of the sum are the answers. learned_from: a number that changes
+    with the sentences.
     """
 
     rows: dict[int, tuple[int, ...]]
@@ -50,7 +49,7 @@ def pack(weights: Weights) -> bytes:
     """Return the bytes of a file of weights; ``first`` is the row of feature 0."""
     width = len(weights.first)
     row, answer = struct.Struct(f"<I{width}b"), struct.Struct(f"{width + 1}b")
-    head = HEAD.pack(weights.learned_from, width, weights.step, weights.answer_step)
+    head = HEAD.pack(weights.learned_from, width, len(weights.answers), weights.step, weights.answer_step)
     answers = b"".join(answer.pack(*values) for values in weights.answers)
     rows = [(0, weights.first), *sorted(weights.rows.items())]
     return head + answers + b"".join(row.pack(key, *values) for key, values in rows)
@@ -58,18 +57,18 @@ def pack(weights: Weights) -> bytes:
 
 def unpack(data: bytes) -> Weights:
     """Read what ``pack`` wrote."""
-    learned_from, width, step, answer_step = HEAD.unpack_from(data)
+    learned_from, width, count, step, answer_step = HEAD.unpack_from(data)
     answer = struct.Struct(f"{width + 1}b")
-    begin = HEAD.size + answer.size * len(KINDS)
+    begin = HEAD.size + answer.size * count
     answers = tuple(answer.iter_unpack(data[HEAD.size : begin]))
     rows = {key: tuple(values) for key, *values in struct.iter_unpack(f"<I{width}b", data[begin:])}
     return Weights(rows, rows.pop(0), step, answers, answer_step, learned_from)
 
 
 @cache
-def stored_weights() -> Weights:
-    """Return the weights that come with the program."""
-    return unpack(files("studio.talk").joinpath("kinds.bin").read_bytes())
+def stored_weights(name: str) -> Weights:
+    """Return the weights that come with the program, of "kinds" or "cuts"."""
+    return unpack(files("studio.talk").joinpath(f"{name}.bin").read_bytes())
 
 
 def key(feature: str) -> int:
@@ -77,15 +76,16 @@ def key(feature: str) -> int:
     return crc32(feature.encode()) or 1
 
 
-def chances(words: Sequence[Word], situation: Sequence[str], weights: Weights) -> dict[str, float]:
-    """Return how likely each kind is, for a sentence in a situation."""
-    keys = {key(one) for one in features(words, situation)}
+def chances(found: Iterable[str], weights: Weights) -> list[float]:
+    """Return how likely each answer is where these features are found."""
+    keys = {key(one) for one in found}
     rows = [row for one in keys if (row := weights.rows.get(one)) is not None]
-    hidden = [math.tanh(weights.step * sum(column)) for column in zip(weights.first, *rows, strict=True)]
-    found = [weights.answer_step * sum(map(mul, answer, (*hidden, 1.0))) for answer in weights.answers]
-    top = max(found)
-    parts = [math.exp(value - top) for value in found]
-    return dict(zip(KINDS, (part / sum(parts) for part in parts), strict=True))
+    said = [weights.step * sum(column) for column in zip(weights.first, *rows, strict=True)]
+    if weights.answers:
+        inside = [*map(math.tanh, said), 1.0]
+        said = [weights.answer_step * sum(map(mul, answer, inside)) for answer in weights.answers]
+    parts = [math.exp(value - max(said)) for value in said]
+    return [part / sum(parts) for part in parts]
 
 
 def general(word: Word) -> str:

@@ -1,15 +1,21 @@
 """Where a sentence is cut into its changes: only where what follows is a change by itself.
 
-A sentence is taken apart at marks and at *and*, and each part is read: a change, or what belongs to the
-change before it, such as a reason, a courtesy or a closer description.
+By patterns a sentence is taken apart at marks and at *and*, and each part is read: a change, or what belongs
+to the change before it, such as a reason, a courtesy or a closer description. What was learned of the cuts
+of many writers weighs that with the words beside each gap.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from core.talk import MAX_CHANGES
+from studio.talk.classifier import Weights, chances, stored_weights
 from studio.talk.words import READ, plain, read_words
+
+CUT = 0.27  # a gap that is likelier to be a cut is one
+MOST_GAPS, MOST_PLAIN = 30, 20  # gaps that are weighed, and words of a sentence whose plain gaps are, too
 
 _BETWEEN = re.compile(
     r"\s*(?:[,;:.!?]{1,4}(?=\s)|\s[-–—]+\s)\s*(?:(?:and|nd|&|\+|n|then|also|plus|but|so|moreover)\s+){0,3}"
@@ -133,14 +139,119 @@ def _between_pairs(said: str) -> list[int]:
     ]
 
 
-def cut_changes(said: str) -> tuple[str, ...]:
-    """Return the changes that a sentence asks for, each in the words of ``said``; a long text is one."""
+class Gap(NamedTuple):
+    """Between two words: where what is before it ends, where what is after it begins, and what counts."""
+
+    end: int
+    begin: int
+    features: frozenset[str]
+
+
+def cut_changes(said: str, weights: Weights | None = None) -> tuple[str, ...]:
+    """Return the changes that a sentence asks for, each in the words of ``said``; a long text is one.
+    weights: others than those that come with the program."""
+    weights = weights or stored_weights("cuts")
+    found = [(chances(gap.features, weights)[1], gap) for gap in gaps(said)]
+    likely = sorted((one for one in found if one[0] > CUT), key=lambda one: -one[0])[: MAX_CHANGES - 1]
+    at = sorted((gap.end, gap.begin) for _, gap in likely)
+    ends, begins = [*(end for end, _ in at), len(said)], [0, *(begin for _, begin in at)]
+    parts = [said[begin:end].strip(" ,.;:!?") for begin, end in zip(begins, ends, strict=True)]
+    return tuple(part for part in parts if part)
+
+
+_TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,;:.!?…&+–—]+|-(?=\s)")
+_MARKS = frozenset("and nd n but then plus also an uh um".split())
+
+
+def _class(token: str) -> tuple[str, str]:
+    """Return the class of a word or mark, and how it is spelt."""
+    word = next(iter(read_words(plain(token))), None)
+    if word is None or not word.text[0].isalnum():
+        return f"P{token[0]}", token
+    text = word.text
+    if text in _VERBS:
+        return "VERB", text
+    if word.kind:
+        return word.kind.upper(), text
+    if text[0].isdigit():
+        return "NUM", text
+    if text.endswith("er") and len(text) > 4:
+        return "CMP", text
+    return ("AMT" if text in _AMOUNT else "PLACE" if text in _PLACES else text), text
+
+
+def _shape(part: list[tuple[str, str]]) -> str:
+    """Return what a part has: what can be named, described, done; a wish, a complaint, what only belongs."""
+    kinds, text = {kind for kind, _ in part}, " ".join(text for _, text in part)
+    has = (
+        kinds & _NAMES_OF_CLASS,
+        kinds & _DESCRIBES,
+        "VERB" in kinds,
+        _WISH.search(text),
+        _COMPLAINT.search(text),
+        _BESIDES.match(text),
+    )
+    return "".join(letter if one else "-" for letter, one in zip("ndvwcb", has, strict=True))
+
+
+_NAMES_OF_CLASS = frozenset(("THING", "PART", "SCENE"))
+_DESCRIBES = frozenset(("COLOUR", "LIGHT", "SIZE", "PRAISE", "CMP", "STYLE"))
+
+
+def gaps(said: str) -> list[Gap]:
+    """Return where a sentence may be cut; nowhere in a long text."""
     if len(said) > READ:
-        return (said.strip(" ,.;:!?"),)
-    said = said.strip()
+        return []
+    tokens = [(found.start(), found.end(), found[0]) for found in _TOKEN.finditer(said)]
+    classes = [_class(token) for _, _, token in tokens]
+    is_mark = [not token[0].isalnum() or token.lower() in _MARKS for _, _, token in tokens]
+    ruled, at = set(), 0
+    for part in _changes_by_patterns(said)[1:]:
+        at = said.find(part, at + 1)
+        ruled.add(at)
+    asks, found = said.rstrip().endswith("?"), list[Gap]()
+    for right in range(1, len(tokens)):
+        left = right
+        while left > 0 and is_mark[left - 1]:
+            left -= 1
+        if is_mark[right] or left == 0 or (left == right and len(tokens) > MOST_PLAIN):
+            continue
+        first, last = left - 1, right
+        while first > 0 and not is_mark[first - 1]:
+            first -= 1
+        while last < len(tokens) - 1 and not is_mark[last + 1]:
+            last += 1
+        begin, end = tokens[right][0], tokens[left - 1][1]
+        rule = any(end <= one <= begin for one in ruled)
+        before, after = classes[max(0, left - 3) : left][::-1], classes[right : right + 4]
+        (near, _), (next_, _) = before[0], after[0]
+        names = {f"L{n} {kind}" for n, (kind, _) in enumerate(before)}
+        names |= {f"L{n}w {text}" for n, (_, text) in enumerate(before)}
+        names |= {f"R{n} {kind}" for n, (kind, _) in enumerate(after)}
+        names |= {f"R{n}w {text}" for n, (_, text) in enumerate(after)}
+        names |= {f"R {rule}", f"LR {near} {next_}", f"nR {min(last - right + 1, 6)}"}
+        names |= {f"RR {next_} {kind}" for kind, _ in after[1:2]}
+        names |= {f"LL {kind} {near}" for kind, _ in before[1:2]}
+        if left == right:
+            found.append(Gap(end, begin, frozenset({"N", *(f"N{name}" for name in names)})))
+            continue
+        mark = " ".join(token.lower()[:3] for _, _, token in tokens[left:right])
+        one, two = _shape(classes[first:left]), _shape(classes[right : last + 1])
+        size, length = min(left - first, 6), min(last - right + 1, 5)
+        names |= {f"M {mark}", f"RM {rule} {mark}", f"MLR {mark} {near} {next_}", f"MR {mark} {next_}"}
+        names |= {f"MRR {mark} {next_} {kind}" for kind, _ in after[1:2]}
+        names |= {f"ML {mark} {near}", f"HL {one}", f"HR {two}", f"HLR {one} {two}", f"MHR {mark} {two}"}
+        names |= {f"nL {size}", f"nRM {mark} {length}", f"nn {min(size, 4)} {min(length, 4)}"}
+        names |= {f"end {last >= len(tokens) - 2}", f"first {first == 0}", f"q {asks}"}
+        found.append(Gap(end, begin, frozenset(names)))
+    return found[:MOST_GAPS]
+
+
+def _changes_by_patterns(said: str) -> list[str]:
+    """Return the changes of a sentence as its marks and the shapes of its parts cut it."""
     if pairs := _between_pairs(said):
         ends = [*pairs[: MAX_CHANGES - 1], len(said)]
-        return tuple(said[a:b].strip(" ,.;!") for a, b in zip((0, *ends), ends, strict=False))
+        return [said[a:b].strip(" ,.;!") for a, b in zip((0, *ends), ends, strict=False)]
     found = [match for match in _BETWEEN.finditer(said) if match.start() > 0 and match.end() < len(said)]
     groups: list[tuple[int, int, bool]] = []  # begin, end, whether it is a change
     begin, mark = 0, ""
@@ -159,9 +270,7 @@ def cut_changes(said: str) -> tuple[str, ...]:
                 groups.append((begin, end, change))
         begin, mark = (match.end(), match[0]) if match else (end, "")
     changes = [said[begin:end].strip(" ,.;:!?") for begin, end, _ in groups]
-    if len(changes) > MAX_CHANGES:
-        changes = [*changes[: MAX_CHANGES - 1], said[groups[MAX_CHANGES - 1][0] :].strip(" ,.;:!?")]
-    return tuple(changes)
+    return changes
 
 
 def _is_pair(left: str, mark: str, right: str) -> bool:

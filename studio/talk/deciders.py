@@ -40,7 +40,7 @@ MEANINGS: Mapping[Kind, str] = {
     "talk": "thanks, a greeting or praise; nothing is to be done",
     "unclear": "anything else, several of these, or too little to know",
 }
-SURE = 0.9  # of rules: from here on nobody else is asked
+SURE = 0.95  # of rules: from here on nobody else is asked
 UNSURE = 0.25  # between the first two of a model: below, the person is asked
 LONGEST = 400  # characters of a sentence that a model is asked about; a longer one is a prompt
 TOLD, TOLD_OF_ALL = 60, 600  # characters of the words of a picture, and of all, the newest first

@@ -47,7 +47,10 @@ _OF_NUMBER = re.compile(
     rf"|\b(first|second|third|fourth|fifth|1st|2nd|3rd|4th|5th)\s+{_PICTURE}\b|#(\d+)\b"
 )
 _FIRST = re.compile(
-    r"\b(?:very first|original|initial|at the (?:start|beginning)|the beginning|where we (?:started|began)"
+    r"\b(?:very (?:first|beginning)|in the (?:start|beginning)"
+    r"|from the (?:very )?start|earliest|all the way back"
+    r"|before (?:i|we) started|original|initial|at the (?:start|beginning)|the beginning"
+    r"|where we (?:started|began)"
     r"|(?:i|we) (?:started|began) with|(?:first|1st) (?:one|go|round|take|attempt|description|result|version"
     r"|picture|pic|try|attempt|lot|ones|set|batch|draft|state|form)"
     r"|the first(?= (?:again|please|pls|was|were|with|without|but|in|at|of|,)|[,.!]|$)|off the first"
@@ -297,10 +300,31 @@ def grid_index(text: str) -> int | None:
     )
 
 
+_ROW = r"(top|upper|high|above|up|first row|bottom|lower|low|below|under|down|second row)"
+_COLUMN = r"(left|right)"
+_BETWEEN = r"(?:[ ,-]+(?:hand|corner|row|one|on|in|at|the|to|side|of|it|is)){0,4}[ ,-]+"
+_CORNER = re.compile(rf"\b{_ROW}\b{_BETWEEN}{_COLUMN}\b|\b{_COLUMN}\b{_BETWEEN}{_ROW}\b")
+_NEXT = re.compile(r"\bone after (?:the )?(first|second|third)\b|\bright of the (first|third)\b")
+
+
+def corner_of_four(text: str) -> int | None:
+    """Return which of four a text means by where it stands, in more words than two, None where it says
+    nothing of that."""
+    text = " ".join(word.text for word in read_words(text))
+    if found := _NEXT.search(text):
+        return 1 + ORDINALS[found[1] or found[2]]
+    if found := _CORNER.search(text):
+        row, column = found[1] or found[4], found[2] or found[3]
+        low = row in ("bottom", "lower", "low", "below", "under", "down", "second row")
+        return 1 + 2 * low + (column == "right")
+    return None
+
+
 _NAMED = re.compile(
     r"\bthe (?:one|version|picture|pic|image|drawing|clip|video) (?:with|of|in|at|on|where|that|from"
     r"|which)\b([^,.;:]*)"
     rf"|\b(?:the|in|on|of|from|to|that)\s+([\w' -]{{2,40}}?)\s+(?:one|ones|version|{_PICTURE})\b"
+    rf"|^([\w' -]{{2,25}}?) (?:one|version|{_PICTURE})\s*[:,]"
 )
 _WITHOUT = re.compile(r"\b(?:without|no|minus|w/o|wasn't|not)\b([^,.;]*)")
 _BEFORE = re.compile(
@@ -308,14 +332,18 @@ _BEFORE = re.compile(
     r"|had))?([^,.;:]*)"
 )
 _STILL = re.compile(
-    r"\b(?:still|stands still|not moving|motionless|without (?:the |any )?(?:mov\w*|anim\w*|motion"
+    r"\b(?:(?:doesn't|don't|does not|do not|isn't|ain't|not|no longer|without that it)"
+    r" (?:the one (?:which|that) )?(?:mov|jump|wiggl|danc|spin|swim|fl[yi]|turn|anim|sway|run)\w*"
+    r"|before it (?:was |started )?mov\w*"
+    r"|still|stands still|not moving|motionless|without (?:the |any )?(?:mov\w*|anim\w*|motion"
     r"|wiggl\w*)|no movement"
     r"|fr(?:ee|o)ze\w*|not the (?:clip|video)|before the (?:clip|video|anim\w*|danc\w*)|(?:was"
     r"|were)n't moving"
     r"|stop (?:it |the )?mov\w*|just the picture|the picture again)\b"
 )
 _TWICE = re.compile(
-    r"\b(?:(?:two|2) (?:steps?|changes|times)|back (?:two|twice)|undo (?:the last )?(?:two|twice|both)"
+    r"\b(?:(?:these|those|last) two|both (?:of (?:them|those)|changes|things)"
+    r"|(?:two|2) (?:steps?|changes|times)|back (?:two|twice)|undo (?:the last )?(?:two|twice|both)"
     r"|twice)\b"
 )
 _REDO = re.compile(
@@ -325,9 +353,21 @@ _REDO = re.compile(
 )
 
 
+_MADE = {
+    "extend": re.compile(r"\b(?:wide\w*|zoom\w*|extend\w*)"),
+    "video": re.compile(r"\b(?:clip|video|motion|moving|animat\w*)"),
+    "cutout": re.compile(r"\bcut ?-?out"),
+    "upscale": re.compile(r"\b(?:upscal\w*|enlarg\w*)"),
+}
+
+
 def picture_before(text: str, state: State) -> int | None:
     """Return the picture that the one was made from which first had what a text names: "before the mist"."""
     for phrase in _BEFORE.findall(text):
+        kinds = {kind for kind, pattern in _MADE.items() if pattern.search(phrase)}
+        for one in reversed(state.pictures):
+            if one.before is not None and one.kind in kinds:
+                return one.before
         named = things_in(phrase)
         for one in reversed(state.pictures):
             if one.before is not None and named & things_in(plain(one.words[:WORDS])):
@@ -376,7 +416,7 @@ def _named(text: str, state: State) -> int | None:
     if (number := picture_before(text, state)) or (number := still_before(text, state)):
         return number
     for phrase in _NAMED.findall(text):
-        if number := picture_with(phrase[0] or phrase[1], state):
+        if number := picture_with(phrase[0] or phrase[1] or phrase[2], state):
             return number
     return None
 

@@ -13,15 +13,17 @@ from studio.talk.classifier import pack, stored_weights, unpack
 from studio.talk.words import kind_of
 
 
-def test_the_weights_were_learned_from_the_sentences_as_they_are() -> None:
-    assert stored_weights().learned_from == corpora.digest(), (
+@pytest.mark.parametrize("name", ["kinds", "cuts"])
+def test_the_weights_were_learned_from_the_sentences_as_they_are(name: str) -> None:
+    assert stored_weights(name).learned_from == corpora.digest(), (
         "run `python -m demo.train.talk words`, then `python -m demo.train.talk train`"
     )
 
 
-def test_the_weights_are_small_and_read_as_they_were_written() -> None:
-    weights = stored_weights()
-    assert len(pack(weights)) <= 400_000
+@pytest.mark.parametrize(("name", "most"), [("kinds", 400_000), ("cuts", 40_000)])
+def test_the_weights_are_small_and_read_as_they_were_written(name: str, most: int) -> None:
+    weights = stored_weights(name)
+    assert len(pack(weights)) <= most
     assert unpack(pack(weights)) == weights
 
 
@@ -41,7 +43,7 @@ def test_every_sentence_of_the_writers_has_a_kind_and_a_picture_that_is_there() 
 
 @pytest.mark.slow
 def test_learning_again_decides_the_same() -> None:
-    again = training.learn_all()
+    again = training.learn_kinds(corpora.read_writers())
     turns = [
         (turn["say"], state)
         for dialogue in corpora.read_writers()["1"]

@@ -1,8 +1,8 @@
 """`python -m demo.train.talk <stage>`: what the studio learns of how people talk to it.
 
-words: write `studio/talk/words.json`. train: write `studio/talk/kinds.bin`; a minute of a core. check: learn
-without the writers of ``UNREAD``, and say how right that is on them. measure FILE …: how right `decide` is on
-conversations of others.
+words: write `studio/talk/words.json`. train: write `studio/talk/kinds.bin` and `cuts.bin`; a minute of a
+core. check: learn without the writers of ``UNREAD``, and say how right that is on them. measure FILE …: how
+right `decide` is on conversations of others.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ import math
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 
-from core.talk import KINDS, MAKES, NEEDS_PICTURE, Decision, State
+from core.talk import KINDS, MAKES, NEEDS_PICTURE, Decision
 from demo import world
 from demo.train.talk import corpora
+from demo.train.talk.cuts import cuts_of, is_cut_right
 from studio import talk
+from studio.talk import rules
 from studio.talk.classifier import Weights, features, key, pack, situation
+from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
 TARGET = Path(talk.__file__).parent
@@ -30,11 +34,12 @@ PENALTY = 3e-4  # of the squares of the weights of a regression, beside the mean
 TEACHER_WEIGHT = 0.6  # of a sentence of the teacher's, whose kinds are less alike in number than in talk
 UNREAD = ("12", "15", "17", "20")  # writers whose sentences nobody has read who wrote any rule
 SEEN = 2  # sentences that a feature is in, at least
-MOST = 7_000  # features that are kept, those that say most
+MOST_OF_KINDS, MOST_OF_CUTS = 7_000, 4_000  # features that are kept, those that say most
+PATTERNS_WEIGHT = 0.7  # of a sentence that the patterns of cuts were written from
 NETS, WIDTH = 2, 24  # networks that are averaged, and the numbers of a row of each
-ROUNDS, BATCH, RATE = 14, 64, 5e-3
+ROUNDS, BATCH, RATE = 12, 64, 5e-3
+CALIBRATED = 0.7  # of what the answers say: so much makes the chances true on the unread writers
 DROPPED, DROPPED_INSIDE = 0.3, 0.5  # of the features of a sentence, and of the numbers of their sum
-Sample = tuple[corpora.Turn, State, set[str]]
 
 
 def write_words() -> None:
@@ -81,52 +86,55 @@ def write_words() -> None:
     (TARGET / "words.json").write_text(json.dumps(stored, indent=0) + "\n")
 
 
-def read_samples(dialogues: list[dict[str, list[corpora.Turn]]]) -> list[Sample]:
-    """Return each turn with its state and its features."""
-    found = []
+def read_samples(dialogues: list[dict[str, list[corpora.Turn]]]) -> Iterator[tuple[corpora.Turn, set[str]]]:
+    """Give each turn with its features."""
     for dialogue in dialogues:
         for turn, state in corpora.with_states(dialogue):
             text = plain(turn["say"])
-            found.append((turn, state, features(read_words(text), situation(text, state))))
-    return found
+            yield turn, features(read_words(text), situation(text, state))
 
 
-def bags(samples: list[Sample], index: dict[str, int]) -> tuple[torch.Tensor, torch.Tensor]:
+def bags(samples: Sequence[Set[str]], index: dict[str, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the features of all samples in one row, and where each sample begins."""
-    rows = [[index[name] for name in sorted(found) if name in index] for _, _, found in samples]
+    rows = [[index[name] for name in sorted(found) if name in index] for found in samples]
     starts = torch.tensor([0, *[len(row) for row in rows[:-1]]]).cumsum(0)
     return torch.tensor([at for row in rows for at in row]), starts
 
 
-def told_most(samples: list[Sample], kinds: torch.Tensor, share: torch.Tensor) -> list[str]:
-    """Return the features that say most, by a logistic regression of the kinds."""
-    count = Counter(feature for _, _, found in samples for feature in found)
+def regress(
+    samples: Sequence[Set[str]], truth: torch.Tensor, share: torch.Tensor, most: int
+) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """Fit a logistic regression; return the features that say most, what each says to each answer, and what
+    is always said."""
+    count = Counter(feature for found in samples for feature in found)
     names = sorted(name for name, n in count.items() if n >= SEEN)
     flat, starts = bags(samples, {name: at for at, name in enumerate(names)})
-    table = torch.zeros(len(names), len(KINDS), requires_grad=True)
-    bias = torch.zeros(len(KINDS), requires_grad=True)
+    table = torch.zeros(len(names), int(truth.max()) + 1, requires_grad=True)
+    bias = torch.zeros(table.shape[1], requires_grad=True)
     search = torch.optim.LBFGS([table, bias], max_iter=40, history_size=10, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         search.zero_grad()
         found = torch.nn.functional.embedding_bag(flat, table, starts, mode="sum") + bias
-        wrong = torch.nn.functional.cross_entropy(found, kinds, reduction="none")
+        wrong = torch.nn.functional.cross_entropy(found, truth, reduction="none")
         total = (wrong * share).sum() + PENALTY / 2 * table.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     search.step(loss)
-    return [names[at] for at in table.detach().abs().amax(1).argsort(descending=True)[:MOST].tolist()]
+    kept = table.detach().abs().amax(1).argsort(descending=True)[:most]
+    return [names[at] for at in kept.tolist()], table.detach()[kept], bias.detach()
 
 
 def fit(
-    rows: list[torch.Tensor], kinds: torch.Tensor, share: torch.Tensor, seed: int
+    rows: list[torch.Tensor], truth: torch.Tensor, share: torch.Tensor, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Fit a network; return its table, the row that every sentence has, and its answers with their bias."""
+    """Fit a network; return its table, the row that is always there, and its answers with their bias."""
     chance = torch.Generator().manual_seed(seed)
-    table = (torch.randn(MOST, WIDTH, generator=chance) * 0.05).requires_grad_()
+    table = (torch.randn(MOST_OF_KINDS, WIDTH, generator=chance) * 0.05).requires_grad_()
     first = torch.zeros(WIDTH, requires_grad=True)
-    answers = ((torch.rand(len(KINDS), WIDTH + 1, generator=chance) - 0.5) * 0.4).requires_grad_()
+    count = int(truth.max()) + 1
+    answers = ((torch.rand(count, WIDTH + 1, generator=chance) - 0.5) * 0.4).requires_grad_()
     searches: list[torch.optim.Optimizer] = [
         torch.optim.SparseAdam([table], lr=RATE),
         torch.optim.Adam([first, answers], lr=RATE),
@@ -145,7 +153,7 @@ def fit(
                 inside * (torch.rand(inside.shape, generator=chance) > DROPPED_INSIDE) / (1 - DROPPED_INSIDE)
             )
             said = inside @ answers[:, :-1].T + answers[:, -1]
-            wrong = torch.nn.functional.cross_entropy(said, kinds[batch], reduction="none")
+            wrong = torch.nn.functional.cross_entropy(said, truth[batch], reduction="none")
             loss = (wrong * share[batch]).sum() / share[batch].sum()
             for search in searches:
                 search.zero_grad()
@@ -155,42 +163,57 @@ def fit(
     return table.detach(), first.detach(), answers.detach()
 
 
-def learn(samples: list[Sample], weights: list[float]) -> Weights:
-    """Fit the networks, put them beside each other and keep them in 8 bits."""
-    kinds = torch.tensor([KINDS.index(turn["kind"]) for turn, _, _ in samples])
-    share = torch.tensor(weights) / sum(weights)
-    names = told_most(samples, kinds, share)
+def in_steps(values: torch.Tensor) -> tuple[float, list[list[int]]]:
+    """Return numbers in 8 bits, and what a step is worth; the few largest are cut."""
+    step = float(values.abs().flatten().quantile(0.9999)) / 127
+    return step, (values / step).round().clamp(-127, 127).int().tolist()
+
+
+def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weights:
+    """Learn the kinds of sentences from some of the writers: networks that are put beside each other."""
+    samples: list[Set[str]] = []
+    answers: list[int] = []
+    weights: list[float] = []
+    for name, dialogues in sorted(writers.items()):
+        for turn, found in read_samples(dialogues):
+            samples.append(found)
+            answers.append(KINDS.index(turn["kind"]))
+            weights.append(TEACHER_WEIGHT if name == corpora.TEACHER else 1.0)
+    truth, share = torch.tensor(answers), torch.tensor(weights) / sum(weights)
+    names, _, _ = regress(samples, truth, share, MOST_OF_KINDS)
     index = {name: at for at, name in enumerate(names)}
-    rows = [torch.tensor([index[name] for name in sorted(found) if name in index]) for _, _, found in samples]
-    nets = [fit([row.long() for row in rows], kinds, share, seed) for seed in range(NETS)]
-    table, first = torch.cat([net[0] for net in nets], 1), torch.cat([net[1] for net in nets])
-    answers = torch.cat([*[net[2][:, :-1] for net in nets], sum(net[2][:, -1:] for net in nets)], 1) / NETS
-    step = float(torch.cat([table.flatten(), first]).abs().quantile(0.9999).clamp(min=1e-6) / 127)
-    answer_step = float(answers.abs().max() / 127)
-    stored = (table / step).round().clamp(-127, 127).int().tolist()
+    rows = [torch.tensor([index[n] for n in sorted(found) if n in index]).long() for found in samples]
+    nets = [fit(rows, truth, share, seed) for seed in range(NETS)]
+    table = torch.cat([torch.cat([net[1][None], net[0]]) for net in nets], 1)
+    says = torch.cat([*[net[2][:, :-1] for net in nets], sum(net[2][:, -1:] for net in nets)], 1) / NETS
+    step, (first, *stored) = in_steps(table)
+    answer_step, said = in_steps(says)
     return Weights(
         {key(name): tuple(row) for name, row in zip(names, stored, strict=True) if any(row)},
-        tuple((first / step).round().clamp(-127, 127).int().tolist()),
+        tuple(first),
         step,
-        tuple(tuple(row) for row in (answers / answer_step).round().int().tolist()),
-        answer_step,
+        tuple(map(tuple, said)),
+        answer_step * CALIBRATED,
     )
 
 
-def learn_from(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weights:
-    """Learn from some of the writers."""
-    samples: list[Sample] = []
-    weights: list[float] = []
-    for name, dialogues in sorted(writers.items()):
-        found = read_samples(dialogues)
-        samples += found
-        weights += [TEACHER_WEIGHT if name == corpora.TEACHER else 1.0] * len(found)
-    return learn(samples, weights)
-
-
-def learn_all() -> Weights:
-    """Learn from all writers."""
-    return learn_from(corpora.read_writers())._replace(learned_from=corpora.digest())
+def learn_cuts(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weights:
+    """Learn where sentences are cut from some of the writers."""
+    found = [
+        one
+        for name, dialogues in sorted(writers.items())
+        for one in cuts_of(dialogues, PATTERNS_WEIGHT if int(name) in corpora.OF_PATTERNS else 1.0)
+    ]
+    share = torch.tensor([weight for _, _, weight in found])
+    names, table, bias = regress(
+        [names for names, _, _ in found],
+        torch.tensor([int(cut) for _, cut, _ in found]),
+        share / share.sum(),
+        MOST_OF_CUTS,
+    )
+    step, (first, *stored) = in_steps(torch.cat([bias[None], table]))
+    rows = {key(name): tuple(row) for name, row in zip(names, stored, strict=True) if any(row)}
+    return Weights(rows, tuple(first), step, (), 0.0)
 
 
 def is_right(turn: corpora.Turn, kind: str) -> bool:
@@ -217,7 +240,22 @@ def check() -> None:
     """Learn without the unread writers, and say how right that is on them, for several prices of a job that
     isn't meant."""
     writers = corpora.read_writers()
-    learned = learn_from({name: found for name, found in writers.items() if name not in UNREAD})
+    read = {name: found for name, found in writers.items() if name not in UNREAD}
+    learned, cuts = learn_kinds(read), learn_cuts(read)
+    changes = [
+        (turn, rules.without_closely(turn["say"])[0])
+        for one in UNREAD
+        for dialogue in writers[one]
+        for turn, _ in corpora.with_states(dialogue)
+        if turn["kind"] == "change"
+    ]
+    for count, name in ((1, "one left whole"), (2, "two or more cut")):
+        part = [
+            is_cut_right(turn, Decision(kind="change", changes=cut_changes(said, cuts)))
+            for turn, said in changes
+            if min(len(turn["parts"]), 2) == count
+        ]
+        print(f"{name} {told(sum(part), len(part))}")
     for price in (1, 1.5, 2, 3, 4, 5, 8):
         for name in (*UNREAD, "all"):
             found = [
@@ -249,23 +287,6 @@ def told_kinds(found: list[tuple[corpora.Turn, Decision]]) -> str:
     return "; ".join(
         [*shares, f"asked back {told(back, len(found))}, with what is meant among the offers {offered}"]
     )
-
-
-def is_cut_right(turn: corpora.Turn, found: Decision) -> bool:
-    """Whether a change is cut into as many parts as it has, each with most of the words of its own."""
-
-    def stems(text: str) -> set[str]:
-        little = ("the", "a", "it", "and", "on", "of", "in", "to")
-        return {word.text[:5] for word in read_words(plain(text)) if word.text[0].isalnum()} - set(little)
-
-    if len(found.changes) != len(turn["parts"]):
-        return False
-    said = stems(turn["say"])
-    for true, part in zip(turn["parts"], found.changes, strict=True):
-        own = stems(true) & said
-        if len(turn["parts"]) > 1 and own and len(own & stems(part)) < 0.6 * len(own):
-            return False
-    return True
 
 
 def measure(paths: list[Path]) -> None:
@@ -324,7 +345,9 @@ def main(arguments: list[str] | None = None) -> None:
     if given.stage == "words":
         write_words()
     elif given.stage == "train":
-        (TARGET / "kinds.bin").write_bytes(pack(learn_all()))
+        for name, learned in (("kinds", learn_kinds), ("cuts", learn_cuts)):
+            weights = learned(corpora.read_writers())._replace(learned_from=corpora.digest())
+            (TARGET / f"{name}.bin").write_bytes(pack(weights))
     elif given.stage == "check":
         check()
     else:

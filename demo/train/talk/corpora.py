@@ -19,6 +19,7 @@ from core.talk import MAKES, MAX_STATE, Picture, State
 
 HERE = Path(__file__).parent
 TEACHER = "9"
+OF_PATTERNS = range(1, 10)  # writers whose sentences the patterns were written from
 Turn = dict[str, Any]
 SINGLE = State(  # what a sentence meets that was written alone
     pictures=(
