@@ -113,12 +113,12 @@ def test_a_missing_part_is_mended_by_an_edit_and_nothing_else_is_drawn(models, m
 
 
 def test_where_no_edit_helps_more_are_drawn_and_the_best_are_kept(models, monkeypatch) -> None:
-    readers = Readers(monkeypatch, [HALF, WHOLE, HALF, WHOLE, HALF, HALF, WHOLE])
+    readers = Readers(monkeypatch, [HALF, WHOLE, HALF, WHOLE, HALF, HALF, WHOLE, WHOLE])
     output = ask(models, REQUEST)
     assert readers.wishes == ["make the boat blue"], "what brought nothing isn't tried on another picture"
     assert next(readers.seen, None) is None, "only as many are drawn as were missing"
-    assert len(output.pictures) == 4 and seeds(output) == [6, 8, 10, 5]
-    assert output.parameters["notes"][-1] == "`--think` saw a red house and a blue boat in 3 of 4 pictures."
+    assert len(output.pictures) == 4 and seeds(output) == [6, 8, 10, 11]
+    assert output.parameters["notes"][-1] == "`--think` saw a red house and a blue boat in 4 of 4 pictures."
 
 
 class Teller(Captioner):
@@ -173,6 +173,11 @@ def test_words_in_quotes_are_read_where_there_is_a_reader(models_of, monkeypatch
 def test_without_readers_it_says_so(models_of: Callable[..., Models]) -> None:
     output = ask(models_of(image="stable-diffusion"), REQUEST)
     assert len(output.pictures) == 4 and "`--think` had no effect" in output.parameters["notes"][-1]
+
+
+def test_where_drawing_brings_nothing_it_ends(models, monkeypatch) -> None:
+    readers = Readers(monkeypatch, [HALF, WHOLE, WHOLE, WHOLE, HALF, HALF])
+    assert seeds(ask(models, REQUEST)) == [6, 7, 8, 5] and next(readers.seen, None) is None
 
 
 def test_it_stops_between_two_pictures_where_somebody_stops_it(models, monkeypatch) -> None:

@@ -25,7 +25,8 @@ from vision.store import Models
 from vision.weights.card import read_card
 
 WISHES = 2  # edits of a picture, at most
-DRAWN, MENDED, AGAIN = 0.5, 0.75, 0.95  # of the whole work: when the pictures are drawn, changed, drawn anew
+# of the whole work: when the pictures are drawn, changed, drawn anew once and twice
+DRAWN, MENDED, AGAIN = 0.5, 0.75, (0.9, 0.97)
 NOWHERE = (0.0, 0.0, 0.0, 0.0)  # the box of what a caption names
 NAMELESS = frozenset({"ground", "background"})  # of a segmenter's classes: no objects
 
@@ -73,13 +74,16 @@ def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: 
             look.changed(one, Stage(reporter, DRAWN + i * stage, DRAWN + (i + 1) * stage))
             for i, one in enumerate(found)
         ]
-        more = list[_Candidate]()
-        if short := sum(len(one.missing) > 0 for one in found):
-            seed = (request.seed + request.num_images) % (MAX_SEED + 1)
+        every, number, last = list(found), request.num_images, MENDED
+        for end in AGAIN:
+            if not (short := sum(len(one.missing) > 0 for one in found)):
+                break
+            seed = (request.seed + len(every)) % (MAX_SEED + 1)
             again = replace(request, seed=seed, num_images=short)
-            _, more = look.draw(again, images, Stage(reporter, MENDED, AGAIN))
-        best = sorted((*found, *more), key=lambda one: (len(one.missing), one.doubts))
-        found = best[: request.num_images]
+            every += look.draw(again, images, Stage(reporter, last, end))[1]
+            found, last = sorted(every, key=lambda one: (len(one.missing), one.doubts))[:number], end
+            if sum(len(one.missing) > 0 for one in found) == short:
+                break  # what fails by every seed
     if look.wants:
         notes.append(look.told(found))
     generation = replace(prepared.generation, seeds=tuple(one.seed for one in found))
