@@ -370,8 +370,8 @@ def think_rows(pack: Pack, report: Report, n: int):
                     note = output.parameters["notes"][-1] if think else ""
                     print(index, think, sum(good), round(seconds[think], 1), words, note, sep="|", file=kept)
     for kind, name in (("single", "one object"), ("pair", "two objects"), ("several", "several alike")):
-        report.share(f"think: {name}, without it", right[kind, False], None)
         report.share(f"think: {name}", right[kind, True], None)
+        print(f"{name} without it: {sum(right[kind, False])} of {len(right[kind, False])}")
     for think, name in ((False, "all, without it"), (True, "all")):
         every = [one for (_, how), some in right.items() if how == think for one in some]
         report.share(f"think: {name}", every, 0.98 if think else None)
