@@ -186,7 +186,7 @@ class _Reading:
     parts: dict[tuple[str, str], int] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
     relations: list[tuple[int, str, int]] = field(default_factory=list)
-    ground: str = ""
+    grounds: dict[int, str] = field(default_factory=dict)  # by their words
     half: str = ""
     colour: str = ""
     count: int = 1
@@ -203,8 +203,9 @@ def wants_of(prompt: str, lexicon: Lexicon) -> tuple[Want, ...]:
     read = _read([word for word, *_ in vocabulary_words(text)], lexicon)
     parts = {key: Part(*key, count) for key, count in read.parts.items()}
     wants: list[Want] = list(parts.values())
-    if read.ground:
-        wants.append(Ground(read.ground, lexicon.vocabulary.grounds[read.ground]))
+    if len(grounds := set(read.grounds.values())) == 1:  # of two it isn't clear which is behind
+        [ground] = grounds
+        wants.append(Ground(ground, lexicon.vocabulary.grounds[ground]))
     for first, side, second in read.relations:
         one, two = parts[read.order[first]], parts[read.order[second]]
         if one != two:
@@ -233,14 +234,16 @@ def _read(words: list[str], lexicon: Lexicon) -> _Reading:
             is_behind = after in BACKDROPS or (before == "on" and follows != "thing")
             is_later = before in LATER and follows != "thing" and (before != "in" or follows != "place")
             if is_behind and what in lexicon.vocabulary.grounds:
-                read.ground, read.side = read.ground or what, ""
+                read.grounds[at] = what
+                read.side = ""
             elif is_later and last is not None and not last[1]:
                 read.parts[last[0], what] = read.parts.pop(last)
                 read.order[-1] = last[0], what
             else:
                 read.colour = what
         elif sort == "place":
-            read.ground = read.ground or what
+            if at - 1 not in read.grounds:  # a night sky is a night
+                read.grounds[at] = what
             read.colour, read.side = "", ""
         elif what in WITHOUT:
             absent = True

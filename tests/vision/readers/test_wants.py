@@ -60,6 +60,7 @@ def test_plain_names_are_read(text: str, wants: str) -> None:
         ("a ship at the bottom of the sea", "a boat; at sea"),
         ("8 bit pixel art of a boat on red", "a boat; on a red background"),
         ("a flower in a field", "a flower"),
+        ("the snow quality white balloon at sunset", "a white ball"),
     ],
 )
 def test_the_words_of_a_pack_are_read(demo: Lexicon, text: str, wants: str) -> None:
