@@ -248,8 +248,8 @@ class Parameters:
         None,
         Flag(
             "think",
-            "look at each picture, and fix or replace what misses a part of the words; it takes about twice"
-            " as long",
+            "look at each picture, and fix or replace what misses a part of the words; it takes about half as"
+            " long again",
             "a red house and a blue boat --think",
             aliases=("thinking",),
         ),

@@ -44,6 +44,7 @@ ROWS = {
     "cutout": readers.cutout_rows,
     "enlarge": readers.enlarge_rows,
     "variety": images.variety_rows,
+    "think": images.think_rows,
     "variation": images.variation_rows,
     "outpaint": images.outpaint_rows,
     "draft": images.draft_rows,

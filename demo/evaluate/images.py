@@ -126,6 +126,8 @@ class Pack:
                     "clip": str(MODELS / "clip"),
                     "vit": str(MODELS / "vit"),
                     "segment": str(MODELS / "segmenter"),
+                    "caption": str(MODELS / "captioner"),
+                    "ask": str(MODELS / "ask"),
                     "edit": str(MODELS / "edit"),
                 },
                 "data/cache",
@@ -338,6 +340,52 @@ def variety_rows(pack: Pack, report: Report, n: int):
             report.row(f"{name}: px of {SIZE} from its middle", round(float(np.mean(places)), 2), 10.0)
             report.row(f"{name}: size, from its mean", round(float(np.mean(sizes)), 3), 0.15)
         report.share(f"{name}: all three", right, None)
+
+
+GROUPS = ("single", "pair", "single", "several")  # of one prompt after the other: half with two or more
+
+
+def think_rows(pack: Pack, report: Report, n: int):
+    """Grids of four as the product draws them, without and with `--think`, from the same freely worded
+    prompts and seeds: half of one object, a quarter of two, a quarter of two to four alike. Every eighth has
+    a colour and object that no training showed together. The judge is none of the readers."""
+    right: dict[tuple[str, bool], list[bool]] = {}
+    seconds = {False: 0.0, True: 0.0}
+    for index in tqdm(range(n), desc="think", mininterval=10):
+        rng, kind = random.Random(f"think {index}"), GROUPS[index % 4]
+        scene = held_out_scene(rng, kind, "held" if index % 8 == 2 else "seen")
+        while scene.style != "flat" or (kind == "pair" and any(group.count > 1 for group in scene.groups)):
+            scene = held_out_scene(rng, kind, "held" if index % 8 == 2 else "seen")
+        words = prompt(scene, rng)
+        for think in (False, True):
+            started = time.process_time()
+            request = ImagineRequest(prompt=words, seed=1000 * index, think=think)
+            output = imagine.run(request, {}, pack.models, Reporter())
+            seconds[think] += time.process_time() - started
+            grid = [Image.open(io.BytesIO(one.data)).convert("RGB") for one in output.pictures]
+            good = [shows(verdict, scene) for verdict in pack.judge(grid)]
+            right[kind, think] = right.get((kind, think), []) + good
+            if pack.verdicts:
+                with (pack.verdicts / "think.txt").open("a") as kept:
+                    note = output.parameters["notes"][-1] if think else ""
+                    print(index, think, sum(good), round(seconds[think], 1), words, note, sep="|", file=kept)
+    for kind, name in (("single", "one object"), ("pair", "two objects"), ("several", "several alike")):
+        report.share(f"think: {name}", right[kind, True], None)
+        print(f"{name} without it: {sum(right[kind, False])} of {len(right[kind, False])}")
+    for think, name in ((False, "all, without it"), (True, "all")):
+        every = [one for (_, how), some in right.items() if how == think for one in some]
+        report.share(f"think: {name}", every, 0.98 if think else None)
+    times = round(seconds[True] / seconds[False], 2)
+    report.row("think: CPU seconds, times those without it", times, 1.6, True)
+
+
+def shows(verdict: Verdict, scene: Scene) -> bool:
+    """Whether a picture has the objects of a scene in their colours, no more and no fewer, and its ground."""
+    asked = sorted(pair for group in scene.groups for pair in [(group.colour, group.object)] * group.count)
+    return (
+        sorted((f.colour, f.object) for f in verdict.found) == asked
+        and verdict.background == scene.background
+    )
 
 
 def variation_rows(pack: Pack, report: Report, n: int):

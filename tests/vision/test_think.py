@@ -13,9 +13,10 @@ from core.events import Output
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from vision.capabilities import imagine
-from vision.capabilities.imagine import Part, parts_of
 from vision.images.encode import png
+from vision.readers.captioner import Captioner
 from vision.readers.scene import Scene, Thing
+from vision.readers.wants import Part
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -31,22 +32,6 @@ def scene(*things: str) -> Scene:
 
 
 WHOLE, HALF = scene("red house", "blue boat"), scene("red house", "green boat")
-
-
-@pytest.mark.parametrize(
-    ("prompt", "parts"),
-    [
-        ("a red house", [Part("house", "red", 1)]),
-        ("two blue boats at sea, a cat", [Part("boat", "blue", 2), Part("cat", "", 1)]),
-        ("3 fishes", [Part("fish", "", 3)]),
-        ("a pair of red boats", [Part("boat", "red", 2)]),
-        ("under the blue sky a house and two cats", [Part("house", "", 1), Part("cat", "", 2)]),
-        ("a green dragon", []),
-        ("", []),
-    ],
-)
-def test_parts_are_read_from_the_words(prompt: str, parts: list[Part]) -> None:
-    assert parts_of(prompt, NAMES) == tuple(parts)
 
 
 def test_a_part_is_there_in_its_number() -> None:
@@ -78,8 +63,13 @@ class Readers:
         self.seen: Iterator[Scene] = iter(seen)
         self.wishes: list[str] = []
         monkeypatch.setattr(imagine, "can_read", lambda *given: True)
-        monkeypatch.setattr(imagine, "read_scene", lambda *given: next(self.seen))
+        monkeypatch.setattr(imagine, "read_scene", self.read)
         monkeypatch.setattr(imagine.edit, "run", self.edit)
+
+    def read(self, *given, closely: bool) -> Scene:
+        if not closely:
+            self.last = next(self.seen)
+        return self.last
 
     def edit(self, request, images, models, reporter) -> Output:
         reporter.check()
@@ -123,16 +113,71 @@ def test_a_missing_part_is_mended_by_an_edit_and_nothing_else_is_drawn(models, m
 
 
 def test_where_no_edit_helps_more_are_drawn_and_the_best_are_kept(models, monkeypatch) -> None:
-    readers = Readers(monkeypatch, [HALF, WHOLE, HALF, WHOLE, HALF, HALF, HALF, WHOLE, WHOLE, HALF])
+    readers = Readers(monkeypatch, [HALF, WHOLE, HALF, WHOLE, HALF, HALF, WHOLE, WHOLE])
     output = ask(models, REQUEST)
-    assert len(readers.wishes) == 2, "what is seen no better isn't tried again"
+    assert readers.wishes == ["make the boat blue"], "what brought nothing isn't tried on another picture"
+    assert next(readers.seen, None) is None, "only as many are drawn as were missing"
     assert len(output.pictures) == 4 and seeds(output) == [6, 8, 10, 11]
     assert output.parameters["notes"][-1] == "`--think` saw a red house and a blue boat in 4 of 4 pictures."
+
+
+class Teller(Captioner):
+    """Says one sentence after the other."""
+
+    def __init__(self, *said: str) -> None:
+        self.starts, self.said = ("a picture of",), iter(said)
+
+    def write(self, *given, **how) -> tuple[str]:
+        return (next(self.said),)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "sorted_out"),
+    [
+        (HALF, "a red house and a blue boat", False),  # a caption sees what the glance doesn't
+        (WHOLE, "a red house and a green boat", False),
+        (HALF, "a red house and a green boat", True),
+        (HALF, "a nice picture", True),  # names nothing
+        (scene("red house", "blue boat", "blue boat"), "a red house and a blue boat", True),  # too many
+    ],
+)
+def test_a_picture_is_sorted_out_where_both_readers_miss_something(
+    models, monkeypatch, seen: Scene, said: str, sorted_out: bool
+) -> None:
+    right = "a red house and a blue boat"
+    Readers(monkeypatch, [seen, WHOLE, WHOLE, WHOLE, WHOLE])
+    monkeypatch.setitem(models.config.models, "edit", "")
+    monkeypatch.setitem(models.config.models, "caption", "a captioner")
+    get, teller = models.get, Teller(said, *[right] * 4)
+    monkeypatch.setattr(
+        models, "get", lambda role, *given: teller if role == "caption" else get(role, *given)
+    )
+    assert seeds(ask(models, REQUEST)) == ([6, 7, 8, 9] if sorted_out else [5, 6, 7, 8])
+
+
+def test_words_in_quotes_are_read_where_there_is_a_reader(models_of, monkeypatch) -> None:
+    models = models_of(image="stable-diffusion")
+    request = replace(REQUEST, prompt="a sign that says “Open now”", num_images=1)
+    assert "no effect" in ask(models, request).parameters["notes"][-1]
+    lines = iter([[], [SimpleNamespace(text="OPEN"), SimpleNamespace(text="now!")]])
+    reader, get = SimpleNamespace(read=lambda *given: next(lines)), models.get
+    monkeypatch.setitem(models.config.models, "ocr", "a reader of text")
+    monkeypatch.setattr(models, "get", lambda role, *given: reader if role == "ocr" else get(role, *given))
+    output = ask(models, request)
+    assert (
+        seeds(output) == [6]
+        and output.parameters["notes"][-1] == "`--think` saw “Open now” in 1 of 1 pictures."
+    )
 
 
 def test_without_readers_it_says_so(models_of: Callable[..., Models]) -> None:
     output = ask(models_of(image="stable-diffusion"), REQUEST)
     assert len(output.pictures) == 4 and "`--think` had no effect" in output.parameters["notes"][-1]
+
+
+def test_where_drawing_brings_nothing_it_ends(models, monkeypatch) -> None:
+    readers = Readers(monkeypatch, [HALF, WHOLE, WHOLE, WHOLE, HALF, HALF])
+    assert seeds(ask(models, REQUEST)) == [6, 7, 8, 5] and next(readers.seen, None) is None
 
 
 def test_it_stops_between_two_pictures_where_somebody_stops_it(models, monkeypatch) -> None:

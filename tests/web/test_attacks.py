@@ -126,7 +126,11 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
     asking = await site.person(77)  # in a short time one person may ask a few questions, and train little
     assert [route.path for route in site.web.routes if route.body is Body.JSON and not route.takes] == []
     for number, route in enumerate(said):
-        training = await site.person(1000 + number) if route.path.startswith("/api/projects") else site.you
+        training = (
+            await site.person(1000 + number)
+            if route.path.startswith(("/api/projects", "/api/talk"))
+            else site.you
+        )
         for value in fields(route.takes):
             if value.type is bool:
                 continue

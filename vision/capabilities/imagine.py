@@ -2,8 +2,9 @@
 each picture, changes what misses a part of the prompt, and draws more where that didn't help."""
 
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PIL import Image
 
@@ -16,17 +17,18 @@ from vision.diffusion import prompt_embeddings, task
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
 from vision.images.encode import Pictures
-from vision.readers.scene import Scene, Thing, Vocabulary, can_read, read_scene
-from vision.reporter import Reporter, Stage
+from vision.readers.captioner import Captioner
+from vision.readers.scene import Scene, Thing, can_read, read_scene
+from vision.readers.wants import Ground, Lexicon, Part, Place, Want, Writing, wants_of
+from vision.reporter import Quiet, Reporter, Stage
 from vision.store import Models
-from vision.weights.card import vocabulary_words
+from vision.weights.card import read_card
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black", "brown")
-NUMBERS = {"two": 2, "2": 2, "pair": 2, "three": 3, "3": 3, "four": 4, "4": 4}
-BETWEEN = frozenset("a an the one in on at and with under over above below near to by beside".split())
-GROUNDS = {colour: f"on a {colour} background" for colour in COLOURS}
 WISHES = 2  # edits of a picture, at most
-DRAWN, MENDED, AGAIN = 0.5, 0.75, 0.95  # of the whole work: when the pictures are drawn, changed, drawn anew
+# of the whole work: when the pictures are drawn, changed, and more are drawn, three times at most
+DRAWN, MENDED, AGAIN = 0.5, 0.75, (0.85, 0.92, 0.97)
+NOWHERE = (0.0, 0.0, 0.0, 0.0)  # the box of what a caption names
+NAMELESS = frozenset({"ground", "background"})  # of a segmenter's classes: no objects
 
 
 def run(request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
@@ -48,78 +50,23 @@ def _prepare(
 
 
 @dataclass(frozen=True)
-class Part:
-    """So many things of a name. colour: "" = any."""
-
-    name: str
-    colour: str
-    count: int
-
-    def __str__(self) -> str:
-        called = f"{self.colour} {self.name}".strip()
-        return (
-            f"{'an' if called[0] in 'aeiou' else 'a'} {called}"
-            if self.count == 1
-            else f"{self.count} × {called}"
-        )
-
-    def is_like(self, thing: Thing) -> bool:
-        """Return whether a thing is one of these."""
-        return thing.name == self.name and self.colour in ("", thing.colour)
-
-    def is_in(self, scene: Scene) -> bool:
-        """Return whether a scene has exactly so many of them."""
-        return sum(map(self.is_like, scene.things)) == self.count
-
-    def wish(self, scene: Scene, others: Iterable["Part"]) -> str:
-        """Return the words of an edit that gives ``scene`` what it lacks of this; "" where none does: where
-        the number is wrong. others: parts whose things stay as they are."""
-        if self.count > 1 or any(map(self.is_like, scene.things)):
-            return ""
-        free = [one for one in scene.things if not any(other.is_like(one) for other in others)]
-        if self.colour and any(one.name == self.name for one in free):
-            return f"make the {self.name} {self.colour}"
-        if free:
-            return f"replace the {free[0].colour} {free[0].name} with {self}"
-        return f"add {self}"
-
-
-def parts_of(prompt: str, names: Collection[str]) -> tuple[Part, ...]:
-    """Return what a prompt asks for by ``names`` of things that readers know, in the order of its words; none
-    where it names no such thing."""
-    found, colour, count = dict[tuple[str, str], int](), "", 1
-    singular = {plural: name for name in names for plural in (name, f"{name}s", f"{name}es")}
-    for word, _, _ in vocabulary_words(prompt):
-        if word in COLOURS:
-            colour = word
-        elif word in NUMBERS:
-            count = NUMBERS[word]
-        elif word in BETWEEN:
-            colour, count = "", 1
-        elif word in singular:
-            key = singular[word], colour
-            found[key] = found.get(key, 0) + count
-            colour, count = "", 1
-    return tuple(Part(name, shade, number) for (name, shade), number in found.items())
-
-
-@dataclass(frozen=True)
 class _Candidate:
-    """A finished picture. scene: what is seen in it, None where nothing is looked for. missing: the parts
-    that aren't."""
+    """A finished picture. scene: what is seen in it, None where nothing is looked for. missing: what isn't in
+    it. doubts: how much each of the readers misses, in all."""
 
     picture: Image.Image
     seed: int
     scene: Scene | None = None
-    missing: tuple[Part, ...] = ()
+    missing: tuple[Want, ...] = ()
+    doubts: int = 0
     is_changed: bool = False
 
 
 def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     look = _Look(request, models, reporter)
-    prepared, found = look.draw(request, images, Stage(reporter, 0, DRAWN if look.parts else 1))
+    prepared, found = look.draw(request, images, Stage(reporter, 0, DRAWN if look.wants else 1))
     notes = list(prepared.notes)
-    if not look.parts:
+    if not look.wants:
         notes.append("`--think` had no effect: nothing that the words name can be read in pictures here.")
     elif any(one.missing for one in found):
         stage = (MENDED - DRAWN) / len(found)
@@ -127,12 +74,19 @@ def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: 
             look.changed(one, Stage(reporter, DRAWN + i * stage, DRAWN + (i + 1) * stage))
             for i, one in enumerate(found)
         ]
-        more = list[_Candidate]()
-        if any(one.missing for one in found):
-            seed = (request.seed + request.num_images) % (MAX_SEED + 1)
-            _, more = look.draw(replace(request, seed=seed), images, Stage(reporter, MENDED, AGAIN))
-        found = sorted((*found, *more), key=lambda one: len(one.missing))[: request.num_images]
-    if look.parts:
+        every, number, last = list(found), request.num_images, MENDED
+        for end in AGAIN:
+            if not (short := sum(len(one.missing) > 0 for one in found)):
+                break
+            seed = (request.seed + len(every)) % (MAX_SEED + 1)
+            again = replace(request, seed=seed, num_images=short)
+            every += look.draw(again, images, Stage(reporter, last, end))[1]
+            found, last = sorted(every, key=lambda one: (len(one.missing), one.doubts))[:number], end
+            lacks = {want for one in found for want in one.missing}
+            by_seed = any(isinstance(want, Part) and want.count > 1 for want in lacks)
+            if sum(len(one.missing) > 0 for one in found) == short and not by_seed:
+                break  # a number goes by the seed, what else fails by the prompt
+    if look.wants:
         notes.append(look.told(found))
     generation = replace(prepared.generation, seeds=tuple(one.seed for one in found))
     told = {name: value for name, value in prepared.parameters.items() if name != "variety"}
@@ -143,23 +97,26 @@ def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: 
 
 
 class _Look:
-    """Draws pictures for a request and looks at them. parts: what is looked for; empty where nothing can be
-    read."""
+    """Draws pictures for a request and looks at them. wants: what is looked for; empty where nothing can be
+    read. vain: edits that brought nothing, which aren't tried again: what fails goes by the prompt."""
 
     def __init__(self, request: ImagineRequest, models: Models, reporter: Reporter) -> None:
         self.models, self.reporter = models, reporter
-        self.parts: tuple[Part, ...] = ()
+        self.vain = set[str]()
         try:
-            names = [
-                name
-                for name in models.get("segment", reporter).labels
-                if name not in ("ground", "background")
-            ]
+            names = [name for name in models.get("segment", reporter).labels if name not in NAMELESS]
         except (AttributeError, ModelError):  # CLIPSeg and SAM have no names for things
-            return
-        self.words = Vocabulary(tuple(names), COLOURS, GROUNDS)
-        if can_read(models, self.words, reporter):
-            self.parts = parts_of(request.prompt, names)
+            names = []
+        folder = Path(models.config.models.get("ask") or "no chat model")
+        self.lexicon = Lexicon.of(read_card(folder) if folder.is_dir() else {}, names)
+        reads = can_read(models, self.lexicon.vocabulary, reporter) if names else False
+        self.wants = tuple(
+            want
+            for want in wants_of(request.prompt, self.lexicon)
+            if (models.config.models.get("ocr") if isinstance(want, Writing) else reads)
+        )
+        captioner = models.get("caption", reporter) if reads and models.config.models.get("caption") else None
+        self.captioner = captioner if isinstance(captioner, Captioner) else None
 
     def draw(
         self, request: ImagineRequest, images: Pictures, stage: Reporter
@@ -173,24 +130,72 @@ class _Look:
         return prepared, [self.seen(one, seed) for one, seed in zip(pictures, seeds, strict=True)]
 
     def seen(self, picture: Image.Image, seed: int, *, is_changed: bool = False) -> _Candidate:
-        """Return a picture with what isn't seen in it."""
-        if not self.parts:
+        """Return a picture with what isn't seen in it, neither at a glance nor by a caption, or, where there
+        is none, by looking closely. Things that touch are easily read as one; so a number that is too great
+        is believed of either. A caption tells neither where things are nor what is written."""
+        if not self.wants:
             return _Candidate(picture, seed)
-        scene = read_scene(picture.convert("RGB"), self.words, self.models, self.reporter)
-        missing = tuple(part for part in self.parts if not part.is_in(scene))
-        return _Candidate(picture, seed, scene, missing, is_changed)
+        image = picture.convert("RGB")
+        text = self.text(image)
+        scene = self.scene(image, text, closely=False)
+        told = self.caption(image)
+        missed = {want for want in self.wants if not want.is_in(scene)}
+        if told is None and missed:
+            scene = self.scene(image, text, closely=True)
+            missed = {want for want in missed if not want.is_in(scene)}
+        untold = {want for want in self.wants if told is not None and not want.is_in(told)}
+        missing = tuple(
+            want
+            for want in self.wants
+            if (want in missed and (want in untold or told is None or isinstance(want, Place | Writing)))
+            or (isinstance(want, Part) and want.number_in(scene) > want.count)
+            or (isinstance(want, Part) and told is not None and want.number_in(told) > want.count > 1)
+        )
+        return _Candidate(picture, seed, scene, missing, len(missed) + len(untold), is_changed)
+
+    def text(self, image: Image.Image) -> str:
+        """Return what is written in a picture, if words are asked for."""
+        if not any(isinstance(want, Writing) for want in self.wants):
+            return ""
+        lines = self.models.get("ocr", self.reporter).read(image, Quiet(self.reporter))
+        return " ".join(line.text for line in lines)
+
+    def scene(self, image: Image.Image, text: str, *, closely: bool) -> Scene:
+        """Return what is in a picture, if more than words is asked for."""
+        if all(isinstance(want, Writing) for want in self.wants):
+            return Scene((), "", text=text)
+        words = self.lexicon.vocabulary
+        return replace(read_scene(image, words, self.models, self.reporter, closely=closely), text=text)
+
+    def caption(self, image: Image.Image) -> Scene | None:
+        """Return what a captioner says of a picture; None where there is none, or it names no object."""
+        if self.captioner is None:
+            return None
+        [said] = self.captioner.write(image, self.reporter, self.captioner.starts[0], 0, 0.0)
+        told = wants_of(said, self.lexicon)
+        things = [
+            Thing(one.name, 1.0, one.colour, NOWHERE, 0.0)
+            for one in told
+            if isinstance(one, Part)
+            for _ in range(one.count)
+        ]
+        ground = next((one.name for one in told if isinstance(one, Ground)), "")
+        return Scene(tuple(things), ground, text=said) if things else None
 
     def changed(self, one: _Candidate, stage: Reporter) -> _Candidate:
-        """Return a picture in which an edit has mended a part that it lacks, if that is seen in it then."""
+        """Return a picture in which an edit has mended what it lacks, if readers see that then."""
+        parts = {want for want in self.wants if isinstance(want, Part)}
         for _ in range(WISHES if self.models.config.models.get("edit") else 0):
             scene = one.scene
-            wishes = [part.wish(scene, set(self.parts) - {part}) for part in one.missing] if scene else []
-            if not (wish := next(filter(None, wishes), "")):
+            wishes = [want.wish(scene, parts - {want}) for want in one.missing] if scene else []
+            wish = next((wish for wish in wishes if wish and wish not in self.vain), "")
+            if not wish:
                 return one
             request = EditRequest(prompt=wish, image="0" * 64, seed=one.seed, num_images=1)
             made = edit.run(request, {"0" * 64: one.picture}, self.models, stage).pictures[0]
             after = self.seen(Image.open(io.BytesIO(made.data)), one.seed, is_changed=True)
             if len(after.missing) >= len(one.missing) or after.picture.size != one.picture.size:
+                self.vain.add(wish)
                 return one
             one = after
         return one
@@ -198,6 +203,8 @@ class _Look:
     def told(self, kept: Sequence[_Candidate]) -> str:
         """Return a sentence that says what was seen in how many of the pictures that are kept."""
         full, changed = sum(not one.missing for one in kept), sum(one.is_changed for one in kept)
-        names = " and ".join(map(str, self.parts))
+        parts = [str(want) for want in self.wants if isinstance(want, Part)]
+        rest = [str(want) for want in self.wants if not isinstance(want, Part)]
         how = f"; {changed} of them changed for it" if changed else ""
+        names = ", ".join([" and ".join(parts), *rest] if parts else rest)
         return f"`--think` saw {names} in {full} of {len(kept)} pictures{how}."

@@ -27,6 +27,7 @@ PLAIN = 0.85  # of the pixels of a ground, that have the colour of one without a
 STARS, SPECKS, BRIGHTER, DARK = 5, 0.02, 90, 100
 STILL = 0.06  # of the sides: what moves less over a video stands still
 SIDE = 512  # px of the longer side, at which colours are counted
+GLANCE = 256  # the same at a glance
 SURE, PERHAPS = 0.85, 0.6  # chances of a name from which on it is told, and told as what may be
 WORSE, REST, NEXT = 0.1, 0.25, 0.02  # see _Finder._joined: of a chance, of the largest object, of the sides
 APART, LEAST, TWIN, MOST = (
@@ -69,11 +70,12 @@ class Thing:
 @dataclass(frozen=True)
 class Scene:
     """A picture. things: from the left to the right. moves: how far each has moved to the right and down over
-    a video, shares of the sides; () for a picture."""
+    a video, shares of the sides; () for a picture. text: that is written in it, where somebody read it."""
 
     things: tuple[Thing, ...]
     ground: str
     moves: tuple[tuple[float, float], ...] = ()
+    text: str = ""
 
 
 def can_read(models: Models, words: Vocabulary, reporter: Reporter) -> bool:
@@ -87,13 +89,17 @@ def can_read(models: Models, words: Vocabulary, reporter: Reporter) -> bool:
     return isinstance(segmenter, ObjectSegmenter) and set(words.names) <= set(segmenter.labels)
 
 
-def read_scene(image: Image.Image, words: Vocabulary, models: Models, reporter: Reporter) -> Scene:
-    """Return what is in a picture (RGB). The models must be those of ``can_read``."""
-    if max(image.size) > 2 * SIDE:
+def read_scene(
+    image: Image.Image, words: Vocabulary, models: Models, reporter: Reporter, *, closely: bool = True
+) -> Scene:
+    """Return what is in a picture (RGB). The models must be those of ``can_read``. closely: look again at
+    each object, and for several in what looks like one: three times the work."""
+    side = 2 * SIDE if closely else GLANCE
+    if max(image.size) > side:
         image = image.copy()
-        image.thumbnail((2 * SIDE, 2 * SIDE), reducing_gap=2)
+        image.thumbnail((side, side), reducing_gap=2)
     finder = _Finder(models.get("segment", reporter), image, reporter)
-    found = finder.found()
+    found = finder.found() if closely else finder.glanced()
     shown = finder.segmenter.shown(image, [obj for obj, *_ in found]) if found else [image]
     matcher = models.get("clip", reporter)
 
@@ -137,6 +143,12 @@ class _Finder:
             several = [self._named(part) for part in parts]
             found += several if several and min(sure for *_, sure in several) > one[2] else [one]
         return self._joined(found)
+
+    def glanced(self) -> list[Named]:
+        """Return the objects as the first look names them."""
+        names = self.segmenter.model.config.id2label
+        seen = self.reporter.in_thread(partial(self.segmenter.see, self.image))
+        return [(obj, str(names[obj.label]), 1.0) for obj in seen]
 
     def _named(self, obj: Object) -> Named:
         self.reporter.check()
