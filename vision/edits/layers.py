@@ -38,6 +38,7 @@ PAINTS = 6  # of an object, each of which becomes another
 SAMPLES = 3000  # of an object's pixels, by which these are found
 OTHER, ONE = 110.0, 48.0  # of 255: paints that differ by more are two, by less one
 BLENDED = 16.0  # of 255: colours so far from two paints become half of what each does
+FAR = 6  # of a part's longer side: so near to an object that has gone the ground is led over
 AROUND = 0.35  # of an object's longer side, that is looked at around it
 PLAIN = 0.9  # what looks so much like its label is one object and nothing else
 LARGE = 0.3  # of the picture: what takes more may have some of the ground in it
@@ -45,6 +46,7 @@ MOST = 0.6  # of an outline: where so much isn't the ground's, it is all the obj
 SHADE = 8  # of 255: colours that differ by less are one
 LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the ground's
 LEAST_OBJECT = 0.002  # of the picture
+SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
 EVEN = 12  # of a part's longer side are blurred where something is drawn on it
@@ -187,6 +189,8 @@ class Reader:
         if len(found) < 2 or not words:
             return list(found[:1])
         spoken = [one for one in found if _says(words, one.label)]
+        surest = max((one.sure for one in spoken), default=0.0)
+        spoken = [one for one in spoken if one.sure > SURER * surest]
         if len(spoken) == 1 or self.matcher is None:
             return spoken
         some = spoken or list(found)
@@ -234,7 +238,7 @@ class Objects:
         if self.box is None:
             return self.old
         others = [one for one in self.others if one.overlap(self.box)]
-        alone = _each(self.old, others, without).crop(self.box)
+        alone = without(self.old, others, self.meant).crop(self.box)
         if self.asked.kind != "add":
             return alone
         return alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))  # stripes lead a model astray
@@ -280,7 +284,7 @@ class Objects:
             return _kept_on(self.old, new, self.there, find_objects(self.reader.segmenter, new))
         if self.asked.kind == "colour":
             return _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
-        base = _each(self.old, self.meant, without)
+        base = without(self.old, self.meant, self.others)
         if self.asked.kind == "remove":
             return base
         came = self._that_came(new, alone=alone)
@@ -373,19 +377,33 @@ def _cut(picture: Image.Image, one: Found) -> tuple[Box, Layers | None]:
     return box, replace(layers, obj=layers.obj * near[..., None])
 
 
-def without(picture: Image.Image, one: Found) -> Image.Image:
-    """Return a picture in which the ground goes on where an object was."""
-    box, layers = _cut(picture, one)
-    ground = (
-        layers.ground
-        if layers
-        else filled(
-            np.asarray(picture.crop(box), np.float32), ops.dilated(np.asarray(one.mask.crop(box)) > 127, 4)
-        )
-    )
+def without(picture: Image.Image, gone: Sequence[Found], others: Sequence[Found] = ()) -> Image.Image:
+    """Return a picture in which the ground goes on where objects were. others: what stays, and is none of the
+    ground."""
+    if not gone:
+        return picture
+    boxes = np.array([one.box for one in gone])
+    box = _around((*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist()), picture.size, AROUND)
+    part = np.asarray(picture.crop(box), np.float32)
+    hole, stays = (_covered(some, box) for some in (gone, others))
+    layers = cut_layers(picture.crop(box), Image.fromarray((hole | stays).astype(np.uint8) * 255))
+    ground = layers.ground if layers else filled(part, ops.dilated(hole | stays, 4))
+    if stays.any():
+        reach = max(8, max(hole.shape) // FAR)
+        near = ops.distance(hole, reach)
+        changed = (near <= reach) & (near < ops.distance(stays, reach)) & ~stays
+        ground = np.where(changed[..., None], ground, part)
     picture = picture.copy()
     picture.paste(Image.fromarray(ground.round().clip(0, 255).astype(np.uint8)), box[:2])
     return picture
+
+
+def _covered(found: Sequence[Found], box: Box) -> Flags:
+    """Return where in a part of a picture objects are."""
+    covered = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    for one in found:
+        covered |= np.asarray(one.mask.crop(box)) > 127
+    return covered
 
 
 def cut_object(picture: Image.Image, one: Found) -> Image.Image:
@@ -478,14 +496,14 @@ def _kept_on(
     old: Image.Image, new: Image.Image, there: Sequence[Found], here: Sequence[Found]
 ) -> Image.Image:
     """Return a new ground with the old picture's objects; what may be none, only where it has them too."""
-    made = new
-    for one in there:
-        same = [other for other in here if other.overlap(one.box) > SAME]
-        if (one.sure > LIKELY or any(other.label == one.label for other in same)) and _differs(old, new, one):
-            for other in same:
-                made = without(made, other)
-            made = pasted(made, old, one)
-    return made
+    kept = [
+        one
+        for one in there
+        if one.sure > LIKELY
+        or any(other.label == one.label and other.overlap(one.box) > SAME for other in here)
+    ]
+    gone = [other for other in here if any(other.overlap(one.box) > SAME for one in kept)]
+    return _each(without(new, gone), kept, lambda picture, one: pasted(picture, old, one))
 
 
 def _room_for(one: Found, others: Sequence[Found], size: tuple[int, int]) -> tuple[float, int, int] | None:

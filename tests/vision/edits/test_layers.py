@@ -74,7 +74,7 @@ def test_an_object_takes_the_colours_that_the_model_gave_it_and_keeps_its_lines(
 
 
 def test_the_ground_goes_on_where_an_object_was() -> None:
-    made = without(drawing("red"), disc())
+    made = without(drawing("red"), [disc()])
     assert apart(made, drawing(None)).max() <= 6
 
 
