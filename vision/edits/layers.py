@@ -37,6 +37,7 @@ SAME = 0.4  # of a box, from where on an object is the one that was there
 PAINTS = 6  # of an object, each of which becomes another
 SAMPLES = 3000  # of an object's pixels, by which these are found
 OTHER, ONE = 110.0, 48.0  # of 255: paints that differ by more are two, by less one
+DARKER = 0.6  # times as light as most of an object: a line
 BLENDED = 16.0  # of 255: colours so far from two paints become half of what each does
 FAR = 6  # of a part's longer side: so near to an object that has gone the ground is led over
 AROUND = 0.35  # of an object's longer side, that is looked at around it
@@ -49,7 +50,8 @@ LEAST_OBJECT = 0.002  # of the picture
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
-EVEN = 12  # of a part's longer side are blurred where something is drawn on it
+EVEN = 12  # of a part's longer side: so far a pattern is blurred before something is drawn on it
+PATTERN = 10.0  # of 255: a ground that changes by more when it is blurred has a pattern
 SMALLER = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32)  # by which an object is made smaller until it has room
 CELLS = 128  # of a grid on which room is looked for
 
@@ -241,7 +243,9 @@ class Objects:
         alone = without(self.old, others, self.meant).crop(self.box)
         if self.asked.kind != "add":
             return alone
-        return alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))  # stripes lead a model astray
+        even = alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))
+        apart = np.abs(np.asarray(even, np.int16) - np.asarray(alone, np.int16)).mean()
+        return even if apart > PATTERN else alone  # stripes lead a model astray
 
     def around(self, new: Image.Image) -> Image.Image:
         """Return the picture with what the model has made of ``start``."""
@@ -468,17 +472,18 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     for _ in range(8):
         nearest = np.square(own[:, None] - paints).sum(-1).argmin(1)
         paints = np.stack([own[nearest == at].mean(0) for at in np.unique(nearest)])
-    nearest = np.square(own[:, None] - paints).sum(-1).argmin(1)
+    used, nearest = np.unique(np.square(own[:, None] - paints).sum(-1).argmin(1), return_inverse=True)
+    paints = paints[used]
     became = np.stack([np.median(wanted[nearest == at], 0) for at in range(len(paints))])
     main = np.bincount(nearest).argmax()
-    grey = paints.mean(1, keepdims=True)
-    other = (
-        np.linalg.norm(paints - grey - (paints[main] - grey[main]), axis=1)
-        + np.abs(grey - grey[main])[:, 0] / 2
-    )
-    # what is of another colour than most of it, and was painted over: the model has drawn it elsewhere
-    lost = (other > OTHER) & (np.linalg.norm(became - became[main], axis=1) < ONE)
-    became[lost] = paints[lost]
+    grey = paints.mean(1)
+    hues = paints - grey[:, None]
+    other = np.linalg.norm(hues - hues[main], axis=1) + np.abs(grey - grey[main]) / 2
+    # what the model has painted over, as it drew it elsewhere: another colour stays, what is darker is a line
+    over = np.linalg.norm(became - became[main], axis=1) < ONE
+    became[over & (other > OTHER)] = paints[over & (other > OTHER)]
+    lines = over & (other <= OTHER) & (grey < DARKER * grey[main])
+    became[lines] = became[main] * (grey[lines] / max(1, grey[main]))[:, None]
     away = np.square(colours[..., None, :] - paints).sum(-1)
     shares = np.exp((away.min(-1, keepdims=True) - away) / (2 * BLENDED**2))
     shares /= shares.sum(-1, keepdims=True)
