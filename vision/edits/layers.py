@@ -324,13 +324,10 @@ def find_named(
     return Objects(old, asked, reader, there, meant, around if share < LARGEST else None)
 
 
-def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box | None:
-    """Return the part of a picture beside its objects, or all of it where that is too narrow; None where it
-    has no objects."""
-    if not there:
-        return None
-    (width, height), left = size, min(one.box[0] for one in there)
-    right = max(one.box[2] for one in there)
+def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box:
+    """Return the part of a picture beside its objects, or all of it where that is too narrow."""
+    (width, height), left = size, min((one.box[0] for one in there), default=0)
+    right = max((one.box[2] for one in there), default=width)
     strip = (right, 0, width, height) if width - right >= left else (0, 0, left, height)
     return strip if strip[2] - strip[0] >= NARROW * width else (0, 0, width, height)
 
