@@ -476,6 +476,10 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     grey = paints.mean(1)
     hues = paints - grey[:, None]
     other = np.linalg.norm(hues - hues[main], axis=1) + np.abs(grey - grey[main]) / 2
+    kin = other <= OTHER / 2  # light and shadow of one colour
+    became[kin] = (
+        np.median(wanted[kin[nearest]], 0) * (grey[kin] / max(1, grey[main])).clip(0.7, 1.3)[:, None]
+    )
     # what the model has painted over, as it drew it elsewhere: another colour stays, what is darker is a line
     over = np.linalg.norm(became - became[main], axis=1) < ONE
     became[over & (other > OTHER)] = paints[over & (other > OTHER)]
