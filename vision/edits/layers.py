@@ -139,7 +139,7 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
             if piece.any():
                 alone = replace(obj, piece=piece, box=box_of(piece))
                 found.append(_looked_at(segmenter, image, alone, large))
-    return sorted(found, key=lambda one: -_area(one.box))
+    return sorted(found, key=lambda one: -(one.box[2] - one.box[0]) * (one.box[3] - one.box[1]))
 
 
 def _looked_at(segmenter: ObjectSegmenter, image: Image.Image, obj: Object, mask: Image.Image) -> Found:
@@ -147,10 +147,6 @@ def _looked_at(segmenter: ObjectSegmenter, image: Image.Image, obj: Object, mask
     assert box is not None
     best = int(chances.argmax())
     return Found(mask, box, segmenter.labels[best].lower(), float(chances[best]))
-
-
-def _area(box: Box) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _ground_shown(image: Image.Image) -> Flags:
