@@ -275,7 +275,7 @@ SEEN = ("chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower")  # 
 def models(photo: bool = True) -> Models:
     """The demo models as a worker holds them, with the readers of photographs or without."""
     roles = {"image": "stable-diffusion", "caption": "captioner", "segment": "segmenter"}
-    named = {role: roles.get(role, role) for role in ("image", "clip", "caption", "vit", "segment")}
+    named = {role: roles.get(role, role) for role in ("image", "clip", "caption", "vit", "segment", "edit")}
     specs = {role: str(MODELS / folder) for role, folder in named.items()}
     return Models(WorkerConfig("cpu", specs | (PACKAGED if photo else {}), "data/cache", cpu_threads=1))
 

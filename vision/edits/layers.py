@@ -37,7 +37,9 @@ SAME = 0.4  # of a box, from where on an object is the one that was there
 PAINTS = 6  # of an object, each of which becomes another
 SAMPLES = 3000  # of an object's pixels, by which these are found
 OTHER, ONE = 110.0, 48.0  # of 255: paints that differ by more are two, by less one
+DARKER = 0.6  # times as light as most of an object: a line
 BLENDED = 16.0  # of 255: colours so far from two paints become half of what each does
+FAR = 6  # of a part's longer side: so near to an object that has gone the ground is led over
 AROUND = 0.35  # of an object's longer side, that is looked at around it
 PLAIN = 0.9  # what looks so much like its label is one object and nothing else
 LARGE = 0.3  # of the picture: what takes more may have some of the ground in it
@@ -45,9 +47,11 @@ MOST = 0.6  # of an outline: where so much isn't the ground's, it is all the obj
 SHADE = 8  # of 255: colours that differ by less are one
 LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the ground's
 LEAST_OBJECT = 0.002  # of the picture
+SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
-EVEN = 12  # of a part's longer side are blurred where something is drawn on it
+EVEN = 12  # of a part's longer side: so far a pattern is blurred before something is drawn on it
+PATTERN = 10.0  # of 255: a ground that changes by more when it is blurred has a pattern
 SMALLER = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32)  # by which an object is made smaller until it has room
 CELLS = 128  # of a grid on which room is looked for
 
@@ -178,6 +182,8 @@ class Reader:
         if len(found) < 2 or not words:
             return list(found[:1])
         spoken = [one for one in found if _says(words, one.label)]
+        surest = max((one.sure for one in spoken), default=0.0)
+        spoken = [one for one in spoken if one.sure > SURER * surest]
         if len(spoken) == 1 or self.matcher is None:
             return spoken
         some = spoken or list(found)
@@ -222,10 +228,12 @@ class Objects:
         if self.box is None:
             return self.old
         others = [one for one in self.others if one.overlap(self.box)]
-        alone = _each(self.old, others, without).crop(self.box)
+        alone = without(self.old, others, self.meant).crop(self.box)
         if self.asked.kind != "add":
             return alone
-        return alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))  # stripes lead a model astray
+        even = alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))
+        apart = np.abs(np.asarray(even, np.int16) - np.asarray(alone, np.int16)).mean()
+        return even if apart > PATTERN else alone  # stripes lead a model astray
 
     def around(self, new: Image.Image) -> Image.Image:
         """Return the picture with what the model has made of ``start``."""
@@ -268,7 +276,7 @@ class Objects:
             return _kept_on(self.old, new, self.there, find_objects(self.reader.segmenter, new))
         if self.asked.kind == "colour":
             return _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
-        base = _each(self.old, self.meant, without)
+        base = without(self.old, self.meant, self.others)
         if self.asked.kind == "remove":
             return base
         came = self._that_came(new, alone=alone)
@@ -304,13 +312,10 @@ def find_named(
     return Objects(old, asked, reader, there, meant, around if share < LARGEST else None)
 
 
-def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box | None:
-    """Return the part of a picture beside its objects, or all of it where that is too narrow; None where it
-    has no objects."""
-    if not there:
-        return None
-    (width, height), left = size, min(one.box[0] for one in there)
-    right = max(one.box[2] for one in there)
+def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box:
+    """Return the part of a picture beside its objects, or all of it where that is too narrow."""
+    (width, height), left = size, min((one.box[0] for one in there), default=0)
+    right = max((one.box[2] for one in there), default=width)
     strip = (right, 0, width, height) if width - right >= left else (0, 0, left, height)
     return strip if strip[2] - strip[0] >= NARROW * width else (0, 0, width, height)
 
@@ -361,19 +366,33 @@ def _cut(picture: Image.Image, one: Found) -> tuple[Box, Layers | None]:
     return box, replace(layers, obj=layers.obj * near[..., None])
 
 
-def without(picture: Image.Image, one: Found) -> Image.Image:
-    """Return a picture in which the ground goes on where an object was."""
-    box, layers = _cut(picture, one)
-    ground = (
-        layers.ground
-        if layers
-        else filled(
-            np.asarray(picture.crop(box), np.float32), ops.dilated(np.asarray(one.mask.crop(box)) > 127, 4)
-        )
-    )
+def without(picture: Image.Image, gone: Sequence[Found], others: Sequence[Found] = ()) -> Image.Image:
+    """Return a picture in which the ground goes on where objects were. others: what stays, and is none of the
+    ground."""
+    if not gone:
+        return picture
+    boxes = np.array([one.box for one in gone])
+    box = _around((*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist()), picture.size, AROUND)
+    part = np.asarray(picture.crop(box), np.float32)
+    hole, stays = (_covered(some, box) for some in (gone, others))
+    layers = cut_layers(picture.crop(box), Image.fromarray((hole | stays).astype(np.uint8) * 255))
+    ground = layers.ground if layers else filled(part, ops.dilated(hole | stays, 4))
+    if stays.any():
+        reach = max(8, max(hole.shape) // FAR)
+        near = ops.distance(hole, reach)
+        changed = (near <= reach) & (near < ops.distance(stays, reach)) & ~stays
+        ground = np.where(changed[..., None], ground, part)
     picture = picture.copy()
     picture.paste(Image.fromarray(ground.round().clip(0, 255).astype(np.uint8)), box[:2])
     return picture
+
+
+def _covered(found: Sequence[Found], box: Box) -> Flags:
+    """Return where in a part of a picture objects are."""
+    covered = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    for one in found:
+        covered |= np.asarray(one.mask.crop(box)) > 127
+    return covered
 
 
 def cut_object(picture: Image.Image, one: Found) -> Image.Image:
@@ -438,17 +457,22 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     for _ in range(8):
         nearest = np.square(own[:, None] - paints).sum(-1).argmin(1)
         paints = np.stack([own[nearest == at].mean(0) for at in np.unique(nearest)])
-    nearest = np.square(own[:, None] - paints).sum(-1).argmin(1)
+    used, nearest = np.unique(np.square(own[:, None] - paints).sum(-1).argmin(1), return_inverse=True)
+    paints = paints[used]
     became = np.stack([np.median(wanted[nearest == at], 0) for at in range(len(paints))])
     main = np.bincount(nearest).argmax()
-    grey = paints.mean(1, keepdims=True)
-    other = (
-        np.linalg.norm(paints - grey - (paints[main] - grey[main]), axis=1)
-        + np.abs(grey - grey[main])[:, 0] / 2
+    grey = paints.mean(1)
+    hues = paints - grey[:, None]
+    other = np.linalg.norm(hues - hues[main], axis=1) + np.abs(grey - grey[main]) / 2
+    kin = other <= OTHER / 2  # light and shadow of one colour
+    became[kin] = (
+        np.median(wanted[kin[nearest]], 0) * (grey[kin] / max(1, grey[main])).clip(0.7, 1.3)[:, None]
     )
-    # what is of another colour than most of it, and was painted over: the model has drawn it elsewhere
-    lost = (other > OTHER) & (np.linalg.norm(became - became[main], axis=1) < ONE)
-    became[lost] = paints[lost]
+    # what the model has painted over, as it drew it elsewhere: another colour stays, what is darker is a line
+    over = np.linalg.norm(became - became[main], axis=1) < ONE
+    became[over & (other > OTHER)] = paints[over & (other > OTHER)]
+    lines = over & (other <= OTHER) & (grey < DARKER * grey[main])
+    became[lines] = became[main] * (grey[lines] / max(1, grey[main]))[:, None]
     away = np.square(colours[..., None, :] - paints).sum(-1)
     shares = np.exp((away.min(-1, keepdims=True) - away) / (2 * BLENDED**2))
     shares /= shares.sum(-1, keepdims=True)
@@ -466,14 +490,14 @@ def _kept_on(
     old: Image.Image, new: Image.Image, there: Sequence[Found], here: Sequence[Found]
 ) -> Image.Image:
     """Return a new ground with the old picture's objects; what may be none, only where it has them too."""
-    made = new
-    for one in there:
-        same = [other for other in here if other.overlap(one.box) > SAME]
-        if (one.sure > LIKELY or any(other.label == one.label for other in same)) and _differs(old, new, one):
-            for other in same:
-                made = without(made, other)
-            made = pasted(made, old, one)
-    return made
+    kept = [
+        one
+        for one in there
+        if one.sure > LIKELY
+        or any(other.label == one.label and other.overlap(one.box) > SAME for other in here)
+    ]
+    gone = [other for other in here if any(other.overlap(one.box) > SAME for one in kept)]
+    return _each(without(new, gone), kept, lambda picture, one: pasted(picture, old, one))
 
 
 def _room_for(one: Found, others: Sequence[Found], size: tuple[int, int]) -> tuple[float, int, int] | None:

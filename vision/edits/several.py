@@ -162,7 +162,7 @@ def laid_beside(picture: Image.Image, cut: Image.Image, anchor: Box, side: str) 
 
 def laid_instead(picture: Image.Image, cut: Image.Image, gone: Found) -> Image.Image:
     """Return a picture with an object ("RGBa") where another was, as large and on the same ground."""
-    picture, (left, top, right, bottom) = without(picture, gone), gone.box
+    picture, (left, top, right, bottom) = without(picture, [gone]), gone.box
     scale = min((right - left) / cut.width, (bottom - top) / cut.height) * 1.1
     wide, high = max(1, round(cut.width * scale)), max(1, round(cut.height * scale))
     at = (left + right - wide) // 2, bottom - high

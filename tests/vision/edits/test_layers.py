@@ -12,6 +12,7 @@ from vision.edits.layers import (
     by_difference,
     cut_object,
     pasted,
+    pasted_apart,
     recoloured,
     without,
 )
@@ -74,8 +75,33 @@ def test_an_object_takes_the_colours_that_the_model_gave_it_and_keeps_its_lines(
 
 
 def test_the_ground_goes_on_where_an_object_was() -> None:
-    made = without(drawing("red"), disc())
+    made = without(drawing("red"), [disc()])
     assert apart(made, drawing(None)).max() <= 6
+
+
+def test_the_ground_alone_goes_on_and_what_stands_beside_it_stays() -> None:
+    beside, both = (156, 100, 216, 160), drawing("red")
+    ImageDraw.Draw(both).ellipse(beside, fill="lime", outline="black", width=3)
+    made = without(both, [disc()], [disc(beside)])
+    assert apart(made, drawing(None))[:, :152].max() <= 12, "nothing of its neighbour's colours"
+    assert apart(made, both)[100:160, 160:212].max() == 0
+
+
+def test_an_object_that_would_touch_another_is_laid_apart_from_it() -> None:
+    old, new = drawing("red"), drawing("blue", (120, 100, 180, 160))
+    made = pasted_apart(old, new, disc((120, 100, 180, 160)), [disc()])
+    moved = np.nonzero(apart(made, old) > 24)
+    assert moved[1].min() > BOX[2] + 2 and apart(made, old)[:, : BOX[2]].max() == 0
+    far = pasted_apart(old, drawing("blue", (190, 100, 250, 160)), disc((190, 100, 250, 160)), [disc()])
+    assert np.nonzero(apart(far, old) > 24)[1].min() in range(187, 194), "it stays where it has room"
+
+
+def test_what_the_model_has_painted_over_keeps_its_own_colour() -> None:
+    old, new = drawing("red"), drawing("blue")
+    ImageDraw.Draw(old).ellipse((112, 122, 128, 138), fill="yellow")
+    pixels = np.asarray(recoloured(old, new, disc())).astype(int)
+    assert np.abs(pixels[110, 120] - (0, 0, 255)).max() < 60
+    assert np.abs(pixels[130, 120] - (255, 255, 0)).max() < 60
 
 
 def test_an_object_is_cut_out_and_pasted_without_its_ground() -> None:
