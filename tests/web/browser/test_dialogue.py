@@ -26,6 +26,7 @@ async def talker(talking: Site, page):
     await talking.drawn(talking.you, "a red house in the snow")
     await sign_in(talking, page)
     await page.wait_for_selector(".job .cell a img")
+    await page.wait_for_function("() => !document.getElementById('bar-talk').hidden")
     return page
 
 
