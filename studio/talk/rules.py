@@ -422,7 +422,10 @@ def _named(text: str, state: State) -> int | None:
 
 
 def back_to(text: str, state: State) -> tuple[int | None, int]:
-    """Return the picture that a text goes back to and the steps: -1 undo, 1 redo, 0 that picture."""
+    """Return the picture that a text goes back to and the steps: -1 undo, 1 redo, 0 that picture; no picture
+    for a redo where nothing was undone."""
+    if state.redo is None and re.fullmatch(r"(?:please )?redo(?: it| that)?(?: please)?", text):
+        return None, 0
     if state.redo is not None and (state.undo is None or _REDO.search(text)):
         if state.undo is None or (picture_with(text, state) or state.redo) == state.redo:
             return state.redo, 1

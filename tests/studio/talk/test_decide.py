@@ -212,3 +212,11 @@ def test_two_thousand_characters_take_five_milliseconds(said: str) -> None:
         decide(said[:MAX_SAID], where)
         took.append(time.thread_time() - begin)
     assert min(took) < 0.005
+
+
+def test_redo_undoes_nothing_where_nothing_was_undone() -> None:
+    house = Picture(number=1, words="a red house")
+    blue = Picture(number=2, words="make it blue", kind="change", before=1)
+    undone = State(pictures=(house, blue), shown=1, redo=2)
+    assert (decide("redo", undone).about, decide("redo", undone).steps) == ((2,), 1)
+    assert decide("redo", State(pictures=(house, blue), shown=2, undo=1)).kind in ("unclear", "again")
