@@ -332,7 +332,7 @@ def forget_said(connection: sa.Connection, turn_id: str) -> None:
 
 
 def set_decision(connection: sa.Connection, turn_id: str, decision: Decision) -> None:
-    """Note what a turn is taken for now."""
+    """Note what a turn means since it was decided again."""
     connection.execute(_of(turn_id).values(decision=decision_json(decision)))
 
 
