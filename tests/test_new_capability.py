@@ -213,18 +213,19 @@ TEST = '''"""A toy in Discord, and in the order of the queue."""
 
 from jobs.waitlist import cost_key
 from tests.bot.conftest import Studio
+from tests.support.messages import names_of, text_of
 
 
 async def test_a_member_is_answered_and_asks_again(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "{kind}", **{asked})
     first = studio.last()
-    assert all(words in first.content for words in {shown}), first.content
+    assert all(words in text_of(first) for words in {shown}), text_of(first)
     job, _ = await studio.built.queue.job_of_message(first.id)
     assert cost_key(job.request) == "{kind}||caption"
-    pressed = [child.label for row in first.components for child in row.children]
+    pressed = names_of(first)
     if "Imagine all" in pressed:  # of captions
         await studio.alice.click(first, label="Imagine all")
-        assert "telling number" in studio.last().content and studio.last().attachments
+        assert "telling number" in text_of(studio.last()) and studio.last().attachments
 '''
 TEMPLATES = {
     "core/requests/{kind}.py": REQUEST,

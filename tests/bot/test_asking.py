@@ -11,6 +11,7 @@ from core.profiles import DEMO
 from studio.library.gallery import Looked
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of, press, single
+from tests.support.messages import items_of, text_of
 from web.views import describe_job
 
 
@@ -21,9 +22,9 @@ def said(result):
 async def test_sets_ask_first_and_then_make_every_job(studio: Studio) -> None:
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a {red, blue} {house, boat} --ar 3:2")
     question = said(asked)
-    assert asked.ephemeral and "**4 jobs**" in question.content and studio.channel.history() == []
+    assert asked.ephemeral and "**4 jobs**" in text_of(question) and studio.channel.history() == []
     await studio.alice.click(question, label="Yes, 4 jobs")
-    prompts = sorted(m.content.split("**")[1] for m in studio.channel.history() if m.attachments)
+    prompts = sorted(text_of(m).split("**")[1] for m in studio.channel.history() if m.attachments)
     assert prompts == [
         f"a {colour} {obj} --ar 3:2" for colour in ("blue", "red") for obj in ("boat", "house")
     ]
@@ -37,8 +38,8 @@ async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
     await studio.alice.click(said(asked), label="No")
     assert studio.channel.history() == []
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a house --r 3 --seed 8")
-    assert "**3 jobs**" in said(asked).content
-    assert "a house --seed 8 (3 times)" in said(asked).content.replace("\\", "")
+    assert "**3 jobs**" in text_of(said(asked))
+    assert "a house --seed 8 (3 times)" in text_of(said(asked)).replace("\\", "")
     await studio.restart()
     await studio.alice.click(said(asked), label="Yes, 3 jobs")
     seeds = sorted([(await job_of(studio, m)).request.seed for m in studio.channel.history()])
@@ -47,7 +48,7 @@ async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
 
 async def test_too_many_are_refused_at_once(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="{a,b}" * 700)
-    assert result.ephemeral and "the limit is 40" in result.response.content
+    assert result.ephemeral and "the limit is 40" in text_of(result.response)
 
 
 async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
@@ -55,9 +56,9 @@ async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
     request = (await job_of(studio, studio.last())).request
     assert len(request.style_references) == 1 and request.style_references[0][1] == 2
     assert not request.image_prompts
-    assert "--sref <1>::2" in studio.last().content.replace("\\", "") and "--sref" in studio.last().content
+    assert "--sref <1>::2" in text_of(studio.last()).replace("\\", "") and "--sref" in text_of(studio.last())
     result = await studio.alice.slash(studio.channel, "imagine", prompt="<2> a boat", image=picture)
-    assert "no picture" in said(result).content
+    assert "no picture" in text_of(said(result))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
 )
 async def test_links_lead_nowhere_but_to_discord(studio: Studio, link: str) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=f"{link} a boat")
-    assert "Discord's own" in said(result).content
+    assert "Discord's own" in text_of(said(result))
     assert not [m for m in studio.channel.history() if m.attachments]
 
 
@@ -87,14 +88,14 @@ async def test_a_link_to_an_attachment_or_a_message_is_a_picture(studio: Studio)
 async def test_own_options_and_a_suffix_fill_in(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "prefer option set", option="mine", value="at night --s 250")
     await studio.alice.slash(studio.channel, "prefer suffix", new_value="--ar 3:2 --no people")
-    assert "`--mine`" in said(await studio.alice.slash(studio.channel, "prefer option list")).content
+    assert "`--mine`" in text_of(said(await studio.alice.slash(studio.channel, "prefer option list")))
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --mine")
-    assert "**a boat at night --ar 3:2 --no people --stylize 250**" in studio.last().content
+    assert "**a boat at night --ar 3:2 --no people --stylize 250**" in text_of(studio.last())
     await studio.alice.slash(studio.channel, "prefer option set", option="mine")
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --mine")
-    assert "no `--mine`" in said(result).content
+    assert "no `--mine`" in text_of(said(result))
     result = await studio.bob.slash(studio.channel, "prefer option set", option="ar", value="x")
-    assert "already a flag" in said(result).content
+    assert "already a flag" in text_of(said(result))
 
 
 async def test_the_panel_changes_ones_own_settings(studio: Studio) -> None:
@@ -103,10 +104,12 @@ async def test_the_panel_changes_ones_own_settings(studio: Studio) -> None:
     await studio.alice.click(panel, label="RAW")
     await studio.alice.click(panel, label="Relax")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    assert "**a boat --stylize 250 --raw**" in studio.last().content and "(relaxed)" in studio.last().content
+    assert "**a boat --stylize 250 --raw**" in text_of(studio.last()) and "(relaxed)" in text_of(
+        studio.last()
+    )
     await studio.alice.click(panel, label="Reset Settings")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    assert "**a boat**" in studio.last().content
+    assert "**a boat**" in text_of(studio.last())
 
 
 async def test_a_button_of_an_older_panel_changes_what_it_did(studio: Studio) -> None:
@@ -123,7 +126,7 @@ async def test_a_button_of_an_older_panel_changes_what_it_did(studio: Studio) ->
 async def test_a_speed_holds_for_new_jobs(studio: Studio, command: str, words: str) -> None:
     await studio.alice.slash(studio.channel, command)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    assert words in studio.last().content
+    assert words in text_of(studio.last())
 
 
 async def test_a_speed_as_a_flag_holds_for_one_job_and_orders_the_queue(studio: Studio) -> None:
@@ -145,7 +148,7 @@ async def test_a_flag_makes_one_job_private_or_public(studio: Studio) -> None:
     assert result.ephemeral and studio.channel.history() == []
     await studio.alice.slash(studio.channel, "stealth")
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --public")
-    assert not result.ephemeral and studio.last().attachments and "stealth" not in studio.last().content
+    assert not result.ephemeral and studio.last().attachments and "stealth" not in text_of(studio.last())
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ async def test_a_version_is_the_model_that_the_host_has_named_so(tmp_path, typed
     async with open_studio(tmp_path, IMAGE_MODELS=f"v6={demo},niji={demo}") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt=f"a boat {typed}")
         assert (await job_of(studio, studio.last())).request.model == model
-        assert ("isn't installed here; the default model was used" in studio.last().content) is (
+        assert ("isn't installed here; the default model was used" in text_of(studio.last())) is (
             model is None
         )
 
@@ -172,7 +175,7 @@ async def test_a_version_is_the_model_that_the_host_has_named_so(tmp_path, typed
 async def test_the_panel_offers_versions_that_are_there(tmp_path) -> None:
     async with open_studio(tmp_path, IMAGE_MODELS=f"v6={DEMO / 'stable-diffusion'}") as studio:
         panel = said(await studio.alice.slash(studio.channel, "settings"))
-        offered = [option["value"] for option in panel.components[0]["components"][0]["options"]]
+        offered = list(items_of(panel)[0].values)
         assert offered == ["default", "model v6", "version 6.1", "version 6"]
 
 
@@ -184,9 +187,9 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     job = (await studio.members.recent(studio.alice.id))[0]
     assert job.origin.private and shown is not None
     refused = await studio.bob.slash(studio.channel, "show", job=job.id)
-    assert "is private and belongs to somebody else" in said(refused).content
+    assert "is private and belongs to somebody else" in text_of(said(refused))
     refused = await studio.bob.slash(studio.channel, "variation", source=f"{job.id} 1")
-    assert "is private and belongs to somebody else" in said(refused).content
+    assert "is private and belongs to somebody else" in text_of(said(refused))
     back = await studio.alice.slash(studio.channel, "show", job=job.id)
     assert back.ephemeral
     await studio.alice.slash(studio.channel, "public")
@@ -198,24 +201,24 @@ async def test_private_jobs_of_a_set_show_their_progress_to_their_author_alone(s
     studio.hooks.wait = studio.outside
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a slow {red, blue} boat --stealth")
     pressed = await studio.alice.click(said(asked), label="Yes, 2 jobs")
-    begun = [message.content for message in pressed.followups]
+    begun = [text_of(message) for message in pressed.followups]
     assert len(begun) == 2 and all(message.ephemeral for message in pressed.followups)
     seen = {message.id: set() for message in pressed.followups}
     for _ in range(400):
         await studio.env.settle()
         for message in pressed.followups:
-            seen[message.id].add(message.content)
-        if all(message.attachments and "job " in message.content for message in pressed.followups):
+            seen[message.id].add(text_of(message))
+        if all(message.attachments and "job " in text_of(message) for message in pressed.followups):
             break
         await asyncio.sleep(0.02)
     assert all(any("%)" in text for text in texts) for texts in seen.values()), seen
-    assert all("(fast, stealth)" in message.content and message.attachments for message in pressed.followups)
+    assert all("(fast, stealth)" in text_of(message) and message.attachments for message in pressed.followups)
     assert studio.channel.history() == [] and not studio.alice.user.dm_channel.history()
 
 
 async def test_info_tells_usage_and_modes(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    text = said(await studio.alice.slash(studio.channel, "info")).content
+    text = text_of(said(await studio.alice.slash(studio.channel, "info")))
     assert "1 /imagine" in text and "4 pictures" in text and "public" in text and "Your jobs" in text
 
 
@@ -226,7 +229,7 @@ async def test_info_of_many_jobs_takes_more_messages_and_breaks_no_line(tmp_path
         for number in range(15):
             await studio.alice.slash(studio.channel, "imagine", prompt=f"boat {number}")
         result = await studio.alice.slash(studio.channel, "info")
-        pages = [result.response.content, *(m.content for m in result.followups)]
+        pages = [text_of(result.response), *(text_of(m) for m in result.followups)]
         rows = [line for page in pages for line in page.splitlines() if ". **boat" in line]
         assert len(pages) == 2 and len(rows) == 15
         assert all("· [its message](https://discord.com/channels/" in row for row in rows)
@@ -241,16 +244,16 @@ async def test_auto_dm_sends_a_copy_of_what_is_finished(studio: Studio, picture)
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat")
     await studio.bob.slash(studio.channel, "imagine", prompt="a dog")
     [copy] = inbox.history()
-    assert copy.attachments and "**a cat**" in copy.content
-    assert copy.content == studio.channel.history()[-2].content
+    assert copy.attachments and "**a cat**" in text_of(copy)
+    assert text_of(copy) == text_of(studio.channel.history()[-2])
     await studio.alice.user.click(copy, label="U1")
-    assert "Image #1" in inbox.history()[-1].content
+    assert "Image #1" in text_of(inbox.history()[-1])
     await studio.alice.slash(studio.channel, "describe", image=picture)
-    assert "telling number 1" in inbox.history()[-1].content
+    assert "telling number 1" in text_of(inbox.history()[-1])
     await studio.alice.slash(studio.channel, "imagine", prompt="a broken boat")
-    assert "❌" in studio.last().content and "broken" not in inbox.history()[-1].content
+    assert "❌" in text_of(studio.last()) and "broken" not in text_of(inbox.history()[-1])
     await studio.alice.user.slash("imagine", prompt="a tree")
-    assert len([m for m in inbox.history() if "**a tree**" in m.content]) == 1
+    assert len([m for m in inbox.history() if "**a tree**" in text_of(m)]) == 1
 
 
 async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
@@ -274,20 +277,20 @@ async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
 async def test_a_message_menu_works_on_its_picture(studio: Studio, menu: str, words: str) -> None:
     message = await single(studio)
     await studio.bob.context_menu(studio.channel, menu, message)
-    assert words in studio.last().content
+    assert words in text_of(studio.last())
 
 
 async def test_other_message_menus(studio: Studio) -> None:
     message = await single(studio)
-    assert "seed 101" in said(await studio.bob.context_menu(studio.channel, "Details", message)).content
+    assert "seed 101" in text_of(said(await studio.bob.context_menu(studio.channel, "Details", message)))
     await studio.bob.context_menu(studio.channel, "DM results", message)
     assert studio.bob.user.dm_channel.history()[-1].attachments
-    assert "over already" in said(await studio.alice.context_menu(studio.channel, "Cancel", message)).content
+    assert "over already" in text_of(said(await studio.alice.context_menu(studio.channel, "Cancel", message)))
 
 
 async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")
-    assert "none yet" in studio.last().content
+    assert "none yet" in text_of(studio.last())
     await press(studio, await single(studio), "favourite")
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat --p")
     assert len((await job_of(studio, studio.last())).request.style_references) == 1
@@ -295,10 +298,10 @@ async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
 
 async def test_unsupported_flags_are_told(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --uplight --v 6 --hd --tile")
-    assert "`--uplight`: no longer exists" in studio.last().content
-    assert "isn't installed here" in studio.last().content
+    assert "`--uplight`: no longer exists" in text_of(studio.last())
+    assert "isn't installed here" in text_of(studio.last())
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --model big")
-    assert "no model `big`" in said(result).content
+    assert "no model `big`" in text_of(said(result))
 
 
 async def test_prompts_are_completed(studio: Studio) -> None:
@@ -321,20 +324,20 @@ async def test_enter_sends_what_is_complete(studio: Studio) -> None:
 async def test_a_refused_prompt_comes_back_to_be_copied(studio: Studio) -> None:
     typed = "a boat {by, at} sea ``` --stylise 200"
     refused = said(await studio.alice.slash(studio.channel, "imagine", prompt=typed))
-    assert "Did you mean `--stylize`" in refused.content
-    assert refused.content.endswith("\n```\na boat {by, at} sea ''' --stylise 200\n```")
+    assert "Did you mean `--stylize`" in text_of(refused)
+    assert text_of(refused).endswith("\n```\na boat {by, at} sea ''' --stylise 200\n```")
     message = await single(studio)
     shown = await press(studio, message, "zoom")
     refused = said(await studio.alice.submit_modal(shown, {"prompt": "a boat of many words", "zoom": "9"}))
-    assert "from 1 to 2" in refused.content and refused.content.endswith("\n```\na boat of many words\n```")
+    assert "from 1 to 2" in text_of(refused) and text_of(refused).endswith("\n```\na boat of many words\n```")
     refused = said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat " * 800))
-    assert "up to 4,000" in refused.content and "```" not in refused.content
+    assert "up to 4,000" in text_of(refused) and "```" not in text_of(refused)
 
 
 async def test_what_may_not_be_done_is_told_without_the_prompt(studio: Studio) -> None:
     await studio.mira.slash(studio.channel, "studio ban", user=studio.alice)
     refused = said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat"))
-    assert "blocked" in refused.content and "```" not in refused.content
+    assert "blocked" in text_of(refused) and "```" not in text_of(refused)
 
 
 async def test_recent_prompts_whose_pictures_are_gone_are_not_offered(studio: Studio, picture) -> None:
@@ -372,4 +375,4 @@ async def test_a_failed_database_leaves_no_message_behind(studio: Studio, monkey
     monkeypatch.setattr(studio.built.queue, "submit", down)
     result = await studio.alice.click(asked.response, label="Yes, 2 jobs")
     assert studio.channel.history() == []
-    assert "Something went wrong" in result.followups[-1].content
+    assert "Something went wrong" in text_of(result.followups[-1])

@@ -11,6 +11,7 @@ from core.settings import ROOT
 from studio.authority import TABLE, Action
 from studio.requests.actions import RIGHTS
 from tests.bot.conftest import Studio
+from tests.support.messages import text_of
 
 
 def test_every_action_has_a_row_and_every_button_an_action() -> None:
@@ -55,7 +56,7 @@ async def test_a_forged_or_overheard_id_opens_nothing(studio: Studio, place: str
     source = {"source": f"{job.id} 1"}
     for command, options in (("show", {"job": job.id}), ("variation", source), ("outpaint", source)):
         result = await bob.slash(channel, command, **options)
-        assert "somebody else" in (result.followups or [result.response])[-1].content, command
+        assert "somebody else" in text_of((result.followups or [result.response])[-1]), command
     assert not [m for m in channel.history() if m.attachments]
 
 
@@ -64,8 +65,8 @@ async def test_a_banned_member_presses_in_vain_but_may_end_what_is_theirs(studio
     grid = studio.last()
     await studio.built.queue.admin.ban(studio.mira.id, studio.bob.id, studio.guild.id)
     result = await studio.bob.click(grid, label="U1")
-    assert "blocked" in result.response.content
+    assert "blocked" in text_of(result.response)
     await studio.built.queue.admin.ban(studio.mira.id, studio.alice.id, studio.guild.id)
     job, _ = await studio.built.queue.job_of_message(grid.id)
     said = await studio.alice.slash(studio.channel, "queue cancel", job=job.id)
-    assert "over already" in said.followups[-1].content
+    assert "over already" in text_of(said.followups[-1])

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from storage.schema import items
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import card, good, ids_of, press, said, told
+from tests.bot.test_own_models import card, good, press, said, told
+from tests.support.messages import ids_of, text_of
 
 FINDS = "find objects"
 
@@ -36,25 +37,27 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
     assert "not whole pictures" in refused
     await boxed(studio)
     shown = await card(studio, "trays")
-    assert "5 pictures: 5 with boxes (10 nut)" in shown.content and "Press **Train**" in shown.content
+    assert "5 pictures: 5 with boxes (10 nut)" in text_of(shown) and "Press **Train**" in text_of(shown)
     await press(studio, shown, "train")
     trained = studio.last()
-    assert "Training of a detector" in trained.content and any(":stricter:" in one for one in ids_of(trained))
+    assert "Training of a detector" in text_of(trained) and any(
+        ":stricter:" in one for one in ids_of(trained)
+    )
     stricter = await press(studio, trained, "stricter")
     assert "2 of 4 objects in test pictures are found (4 now)" in told(stricter)
     assert "from a score of 0.4 on" in told(await press(studio, stricter.response, "keepstricter"))
     # what is found, as a message and as a table
     await said(studio, "try", name="trays", image1=good(20))
     verdict = studio.last()
-    assert verdict.content.startswith("**Found: 1 nut, 1 screw.**")
-    assert "1: nut 90%, top left" in verdict.content and "2: screw 60%, bottom right" in verdict.content
+    assert text_of(verdict).startswith("**Found: 1 nut, 1 screw.**")
+    assert "1: nut 90%, top left" in text_of(verdict) and "2: screw 60%, bottom right" in text_of(verdict)
     table, _ = (await press(studio, verdict, "verdict")).response.attachments
     rows = list(csv.DictReader(io.StringIO((await table.read()).decode())))
     assert [(row["label"], row["left"]) for row in rows] == [("nut", "0"), ("screw", "0.6")]
     # wrong: the picture comes in, and is drawn anew
     noted = await press(studio, verdict, "iswrong")
     assert "Draw its boxes correctly" in told(noted)
-    assert "6 pictures: 5 with boxes (10 nut), 1 without" in (await card(studio, "trays")).content
+    assert "6 pictures: 5 with boxes (10 nut), 1 without" in text_of(await card(studio, "trays"))
 
 
 async def test_several_pictures_come_with_how_many_objects_are_in_them(studio: Studio) -> None:
@@ -66,9 +69,9 @@ async def test_several_pictures_come_with_how_many_objects_are_in_them(studio: S
     await said(studio, "train", name="trays")
     await said(studio, "try", name="trays", image1=good(20), image2=good(21))
     verdict = studio.last()
-    assert verdict.content.startswith("**4 objects in 2 pictures**\n")
+    assert text_of(verdict).startswith("**4 objects in 2 pictures**\n")
     shown = await press(studio, verdict, "iswrong")
     noted = await studio.alice.submit_modal(shown, {"number": "2"})
     assert "Draw its boxes" in told(noted)
     bundled = await said(studio, "export", name="trays")
-    assert bundled == "" or "Bundle of a detector" in studio.last().content
+    assert bundled == "" or "Bundle of a detector" in text_of(studio.last())

@@ -9,6 +9,7 @@ from studio.admin import Judged, Report
 from studio.moderation.rules import Rule
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_read import attached, sign
+from tests.support.messages import text_of
 from vision.protocol import Checked
 
 
@@ -21,7 +22,7 @@ async def strict(tmp_path):
 def told(result) -> str:
     messages = [m for m in (result.response, *result.followups) if m]
     assert all(message.ephemeral for message in messages)
-    return "\n".join(message.content for message in messages)
+    return "\n".join(text_of(message) for message in messages)
 
 
 async def test_a_check_tells_each_part_with_its_source(strict: Studio) -> None:

@@ -8,25 +8,26 @@ from core.requests import WhyRequest
 from studio.requests import actions
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_moderation import Judge
+from tests.support.messages import names_of, text_of
 
 
 async def test_own_labels_best_first_with_a_chart(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "classify", image=picture, labels="dog, cat, dog, ,bird")
     message = studio.last()
-    assert "**dog** 50.0%" in message.content and message.attachments
+    assert "**dog** 50.0%" in text_of(message) and message.attachments
     job, _ = await studio.built.queue.job_of_message(message.id)
     assert job.request.labels == ("dog", "cat", "bird")
 
 
 async def test_without_labels_the_models_own(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "classify", image=picture)
-    assert "**house**" in studio.last().content
+    assert "**house**" in text_of(studio.last())
 
 
 async def test_two_hundred_labels_are_refused_at_once(studio: Studio, picture) -> None:
     labels = ",".join(f"label {i}" for i in range(200))
     result = await studio.alice.slash(studio.channel, "classify", image=picture, labels=labels)
-    assert result.ephemeral and "200 labels; up to 50" in result.response.content
+    assert result.ephemeral and "200 labels; up to 50" in text_of(result.response)
 
 
 def test_labels_are_split_trimmed_and_kept_once() -> None:
@@ -35,7 +36,7 @@ def test_labels_are_split_trimmed_and_kept_once() -> None:
 
 
 def whys(message) -> list[str]:
-    return [button.label for row in message.components for button in row.children]
+    return names_of(message)
 
 
 async def test_why_and_why_not_show_the_map_of_a_label(studio: Studio, picture) -> None:
@@ -44,7 +45,7 @@ async def test_why_and_why_not_show_the_map_of_a_label(studio: Studio, picture) 
     assert whys(message) == ["Why dog?", "Why not cat?", "Why not bird?"]
     await studio.alice.click(message, label="Why not cat?")
     answer = studio.last()
-    assert "Why" in answer.content and "**cat** 50.0%" in answer.content and answer.attachments
+    assert "Why" in text_of(answer) and "**cat** 50.0%" in text_of(answer) and answer.attachments
     job, _ = await studio.built.queue.job_of_message(answer.id)
     assert (job.request.kind, job.request.label) == ("why", "cat")
     assert job.request.labels == ("dog", "cat", "bird", "fish")
@@ -59,7 +60,7 @@ async def test_a_map_of_a_picture_that_may_not_be_shown_is_held_back(tmp_path, p
         await strict.mira.slash(strict.channel, "moderation pictures", treatment="block")
         judge.said = 0.9
         await strict.alice.click(message, label="Why house?")
-        assert "held back" in strict.last().content and not strict.last().attachments
+        assert "held back" in text_of(strict.last()) and not strict.last().attachments
 
 
 async def test_what_classify_did_not_say_is_not_explained(studio: Studio, picture) -> None:

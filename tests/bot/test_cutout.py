@@ -4,6 +4,7 @@ from core.requests import CutOutRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of
+from tests.support.messages import names_of, rows_of, text_of
 
 
 async def test_of_an_attached_picture(studio: Studio, picture) -> None:
@@ -11,7 +12,7 @@ async def test_of_an_attached_picture(studio: Studio, picture) -> None:
     message = studio.last()
     job = await job_of(studio, message)
     assert isinstance(job.request, CutOutRequest) and job.parent_id is None
-    assert f"Cut out by <@{studio.alice.id}> (fast)" in message.content and message.attachments
+    assert f"Cut out by <@{studio.alice.id}> (fast)" in text_of(message) and message.attachments
     data = await message.attachments[0].read()
     assert b"DigitalSourceType" not in data  # no model made any of its pixels
 
@@ -26,7 +27,7 @@ async def test_of_ones_last_picture_and_of_a_button(studio: Studio) -> None:
     await studio.alice.click(grid, label="U3")
     await studio.bob.click(studio.last(), label="Cut out")
     job = await job_of(studio, studio.last())
-    assert "**a boat** - Cut out by" in studio.last().content and job.parent_index == 2
+    assert "**a boat** - Cut out by" in text_of(studio.last()) and job.parent_index == 2
     assert job.origin.user_id == studio.bob.id
     assert provenance.MADE.encode() in await studio.last().attachments[0].read()
 
@@ -35,7 +36,7 @@ async def test_of_a_picture_in_a_direct_message(studio: Studio) -> None:
     dora = studio.newcomer()
     await studio.send_dm(dora, "", ("a.png", png()))
     await dora.click(studio.last(dora.dm_channel), label="Cut out")
-    assert "Cut out by" in studio.last(dora.dm_channel).content
+    assert "Cut out by" in text_of(studio.last(dora.dm_channel))
 
 
 async def test_what_is_cut_out_of_something_private_is_private_and_deleted(studio: Studio, picture) -> None:
@@ -46,7 +47,7 @@ async def test_what_is_cut_out_of_something_private_is_private_and_deleted(studi
     assert job.origin.private and job.request.kind == "cutout"
     refused = await studio.bob.slash(studio.channel, "cutout", source=f"{job.id} 1")
     assert ("is private and belongs to somebody else") in [
-        m.content for m in refused.followups if m.ephemeral
+        text_of(m) for m in refused.followups if m.ephemeral
     ][-1]
     await studio.built.privacy.delete(studio.alice.id)
     assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 0
@@ -56,9 +57,8 @@ async def test_the_link_to_the_editor_goes_before(tmp_path) -> None:
     async with open_studio(tmp_path, WEB_PORT="8080", PUBLIC_URL="https://studio.example") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
         await studio.alice.click(studio.last(), label="U1")
-        rows = studio.last().components
-        names = [child.label for row in rows for child in row.children]
-        assert "Edit" in names and all(len(row.children) <= 5 for row in rows)
+        assert "Edit" in names_of(studio.last())
+        assert all(len(row) <= 5 for row in rows_of(studio.last()))
 
 
 async def test_a_result_says_who_read_it(studio: Studio, picture) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from core.job import Status
 from tests.bot.conftest import Studio
+from tests.support.messages import text_of
 
 
 async def test_an_expired_token_sends_the_result_to_the_channel_once(studio: Studio) -> None:
@@ -15,15 +16,15 @@ async def test_an_expired_token_sends_the_result_to_the_channel_once(studio: Stu
     while (await studio.built.queue.job(job.id)).status is not Status.DELIVERED:
         await asyncio.sleep(0.02)
         await studio.env.settle()
-    finals = [m for m in studio.channel.history() if f"job {job.id}" in m.content and m.attachments]
+    finals = [m for m in studio.channel.history() if f"job {job.id}" in text_of(m) and m.attachments]
     assert len(finals) == 1 and shown
-    assert not [m for m in studio.channel.history() if "Waiting to start" in m.content]
+    assert not [m for m in studio.channel.history() if "Waiting to start" in text_of(m)]
 
 
 async def test_progress_shows_while_the_simulators_clock_stands_still(studio: Studio) -> None:
     """As in the sandbox, where an action does not wait for its job."""
     seen: set[str] = set()
-    studio.hooks.edited.append(lambda _: seen.add(studio.last().content))
+    studio.hooks.edited.append(lambda _: seen.add(text_of(studio.last())))
     studio.hooks.wait = studio.outside
     await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat")
     job, _ = await studio.built.queue.last_picture(studio.alice.id) or (None, None)

@@ -8,27 +8,28 @@ from PIL import Image
 from studio.texts import aspect_ratio, counted
 from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of, single
+from tests.support.messages import ids_of, names_of, text_of
 
 
 async def test_four_captions_with_their_buttons(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "describe", image=picture)
     message = studio.last()
-    assert all(f"telling number {n}" in message.content for n in (1, 2, 3, 4))
-    labels = [child.label for row in message.components for child in row.children]
+    assert all(f"telling number {n}" in text_of(message) for n in (1, 2, 3, 4))
+    labels = names_of(message)
     assert labels[:4] == ["1", "2", "3", "4"] and "Imagine all" in labels
 
 
 @pytest.mark.parametrize("command", ["describe", "classify"])
 async def test_without_a_picture_it_is_ones_last_and_says_so(studio: Studio, picture, command: str) -> None:
     none = await studio.alice.slash(studio.channel, command)
-    assert "You have no picture here yet" in none.followups[-1].content
+    assert "You have no picture here yet" in text_of(none.followups[-1])
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     drawn = await job_of(studio, studio.last())
     taken = await studio.alice.slash(studio.channel, command)
-    assert f"your last one: `{drawn.id} 1`" in taken.followups[-1].content
+    assert f"your last one: `{drawn.id} 1`" in text_of(taken.followups[-1])
     assert (await job_of(studio, studio.last())).parent_id == drawn.id
     both = await studio.alice.slash(studio.channel, command, image=picture, link=f"{drawn.id} 2")
-    assert "not both" in (both.followups or [both.response])[-1].content
+    assert "not both" in text_of((both.followups or [both.response])[-1])
 
 
 async def test_a_number_opens_a_window_with_the_caption_to_edit_and_imagine(studio: Studio, picture) -> None:
@@ -36,7 +37,7 @@ async def test_a_number_opens_a_window_with_the_caption_to_edit_and_imagine(stud
     shown = await studio.alice.click(studio.last(), label="2")
     assert "telling number 2" in str(shown.modal)
     await studio.alice.submit_modal(shown, {"prompt": "a golden boat --seed 4"})
-    assert "a golden boat" in studio.last().content and "seed 4" in studio.last().content
+    assert "a golden boat" in text_of(studio.last()) and "seed 4" in text_of(studio.last())
     assert studio.last().attachments
 
 
@@ -44,7 +45,7 @@ async def test_a_wrong_flag_in_the_window_is_told(studio: Studio, picture) -> No
     await studio.alice.slash(studio.channel, "describe", image=picture)
     shown = await studio.alice.click(studio.last(), label="1")
     result = await studio.alice.submit_modal(shown, {"prompt": "a boat --sede 4"})
-    assert "Did you mean" in result.response.content and result.ephemeral
+    assert "Did you mean" in text_of(result.response) and result.ephemeral
 
 
 async def test_a_window_that_was_open_during_a_restart_still_works(studio: Studio, picture) -> None:
@@ -52,7 +53,7 @@ async def test_a_window_that_was_open_during_a_restart_still_works(studio: Studi
     shown = await studio.alice.click(studio.last(), label="1")
     await studio.restart()
     await studio.alice.submit_modal(shown, {"prompt": "a silver boat"})
-    assert "a silver boat" in studio.last().content
+    assert "a silver boat" in text_of(studio.last())
 
 
 async def test_imagine_all_makes_four_jobs(studio: Studio, picture) -> None:
@@ -60,7 +61,7 @@ async def test_imagine_all_makes_four_jobs(studio: Studio, picture) -> None:
     await studio.alice.click(studio.last(), label="Imagine all")
     pictures = [m for m in studio.channel.history()[1:] if m.attachments]
     assert len(pictures) == 4
-    assert all(any(f"telling number {n}" in m.content for m in pictures) for n in (1, 2, 3, 4))
+    assert all(any(f"telling number {n}" in text_of(m) for m in pictures) for n in (1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("menu", ["Describe", "Classify", "Vary", "Read text"])
@@ -69,15 +70,14 @@ async def test_a_forwarded_picture_is_taken_as_one_that_was_sent(studio: Studio,
     await studio.bob.forward(sent, studio.channel)
     forwarded = studio.last()
     await studio.alice.context_menu(studio.channel, menu, forwarded)
-    assert studio.last().id != forwarded.id and "job " in studio.last().content
+    assert studio.last().id != forwarded.id and "job " in text_of(studio.last())
 
 
 async def test_again_describes_anew(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "describe", image=picture)
     first = studio.last()
-    ids = [child.custom_id for row in first.components for child in row.children]
-    await studio.alice.click(first, custom_id=next(i for i in ids if ":again:" in i))
-    assert studio.last().id != first.id and "telling number 1" in studio.last().content
+    await studio.alice.click(first, custom_id=next(i for i in ids_of(first) if ":again:" in i))
+    assert studio.last().id != first.id and "telling number 1" in text_of(studio.last())
 
 
 async def test_the_described_picture_is_shown_with_its_prompts(studio: Studio, picture) -> None:
@@ -90,7 +90,7 @@ async def test_the_described_picture_is_shown_with_its_prompts(studio: Studio, p
 async def test_prompts_of_a_picture_have_its_shape(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "describe", image=("wide.png", png(96, 54)))
     message = studio.last()
-    assert message.content.count("--ar 16:9") == 4
+    assert text_of(message).count("--ar 16:9") == 4
     shown = await studio.alice.click(message, label="2")
     assert shown.modal["components"][0]["component"]["value"] == "a picture, telling number 2 --ar 16:9"
     await studio.alice.click(message, label="Imagine all")
@@ -101,7 +101,7 @@ async def test_prompts_of_a_picture_have_its_shape(studio: Studio) -> None:
 
 async def test_a_square_pictures_prompts_name_no_shape(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "describe", image=("square.png", png(64, 64)))
-    assert "--ar" not in studio.last().content
+    assert "--ar" not in text_of(studio.last())
 
 
 def test_a_shape_is_one_that_ar_takes() -> None:

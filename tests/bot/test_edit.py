@@ -8,6 +8,7 @@ from core.requests import EditRequest, VariationRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
+from tests.support.messages import names_of, rows_of, text_of
 
 EDITOR = "owner/kontext"
 
@@ -19,11 +20,11 @@ async def edits(tmp_path) -> AsyncIterator[Studio]:
 
 
 def labels(message) -> list[str]:
-    return [child.label for row in message.components for child in row.children if child.label]
+    return names_of(message)
 
 
 def whispers(result) -> str:
-    return " ".join(m.content for m in result.followups if m.ephemeral)
+    return " ".join(text_of(m) for m in result.followups if m.ephemeral)
 
 
 async def test_of_an_attached_picture(edits: Studio, picture) -> None:
@@ -34,7 +35,7 @@ async def test_of_an_attached_picture(edits: Studio, picture) -> None:
     assert (job.request.prompt, job.request.about) == ("make it blue", "")
     assert (job.request.num_images, job.request.images, job.request.unsupported) == (1, (), ())
     assert job.request.model_or_role() == "edit"
-    assert f"**make it blue** - Edit by words by <@{edits.alice.id}> (fast)" in message.content
+    assert f"**make it blue** - Edit by words by <@{edits.alice.id}> (fast)" in text_of(message)
     assert provenance.EXTENDED.encode() in await message.attachments[0].read()
 
 
@@ -43,7 +44,7 @@ async def test_the_button_opens_a_window_whose_words_change_the_picture(edits: S
     await edits.alice.click(edits.last(), label="U3")
     single = edits.last()
     assert "Edit by words" in labels(single) and "Classify" not in labels(single)
-    assert all(len(row.children) <= 5 for row in single.components)
+    assert all(len(row) <= 5 for row in rows_of(single))
     await edits.restart()
     opened = await edits.bob.click(single, label="Edit by words")
     assert opened.modal["title"] == "Edit by words"
@@ -75,7 +76,7 @@ async def test_a_change_takes_up_to_four_pictures(edits: Studio, picture) -> Non
     assert job.origin.private, "one of its pictures is"
     many = ", ".join(f"{made.id} {n}" for n in (1, 2, 3, 4))
     refused = await edits.alice.slash(edits.channel, "edit", **given, source=many)
-    assert "There are 5 pictures; a change takes up to 4." in refused.response.content
+    assert "There are 5 pictures; a change takes up to 4." in text_of(refused.response)
     theirs = await edits.bob.slash(edits.channel, "edit", **given, source=f"{made.id} 1")
     assert "is private and belongs to somebody else" in whispers(theirs)
 
@@ -90,7 +91,7 @@ async def test_edit_at_the_end_of_a_prompt_makes_it_a_change(edits: Studio, pict
     for flag, why in (("--tile", "has its own edges"), ("--video", "then animate it"), ("--oref <1>", "say")):
         text = f"make it blue --edit <1> {flag}"
         refused = await edits.alice.slash(edits.channel, "imagine", prompt=text, image=picture)
-        assert why in refused.response.content, flag
+        assert why in text_of(refused.response), flag
 
 
 async def test_another_model_is_refused_before_the_queue(edits: Studio, picture) -> None:
@@ -138,6 +139,6 @@ async def test_every_row_has_room_beside_videos_and_links(tmp_path) -> None:
     async with open_studio(tmp_path, EDIT_MODEL=EDITOR, **web) as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
         await studio.alice.click(studio.last(), label="U1")
-        rows = studio.last().components
-        assert all(len(row.children) <= 5 for row in rows) and len(rows) <= 5
+        rows = rows_of(studio.last())
+        assert all(len(row) <= 5 for row in rows) and len(rows) <= 5
         assert {"Edit", "Edit by words"} <= {*labels(studio.last())}

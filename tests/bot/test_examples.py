@@ -10,6 +10,7 @@ from core.requests import AskRequest, TryRequest
 from studio.example_sets import GONE
 from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of
+from tests.support.messages import ids_of, text_of
 
 SETTINGS = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
 
@@ -22,7 +23,7 @@ async def said(studio: Studio, what: str, by=None, **options) -> str:
     """What an ephemeral command answers."""
     result = await (by or studio.alice).slash(studio.channel, f"examples {what}", **options)
     told = [result.response, *result.followups]
-    return "\n".join(m.content for m in told if m is not None and m.content)
+    return "\n".join(text_of(m) for m in told if m is not None and text_of(m))
 
 
 async def filled(studio: Studio, name: str = "Pets") -> None:
@@ -38,15 +39,15 @@ async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
     await said(studio, "add", name="Pets", label="dog", image1=picture(3))
     result = await studio.alice.slash(studio.channel, "examples show", name="Pets")
     shown = result.response
-    assert "-# 1 to 2: cat · 3: dog" in shown.content
-    assert "cat: 2\ndog: 1" in shown.content and "3 examples · private" in shown.content
+    assert "-# 1 to 2: cat · 3: dog" in text_of(shown)
+    assert "cat: 2\ndog: 1" in text_of(shown) and "3 examples · private" in text_of(shown)
     assert shown.attachments and result.ephemeral
     assert "**Pets** private" in await said(studio, "show")
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
     message = studio.last()
-    assert f"**Pets** - Try by <@{studio.alice.id}>\n**dog** 66.7%" in message.content
-    assert "pretend answered: 3 of 4 test examples right, about 80% of new" in message.content
-    assert "chat says dog (75%): 2 of 4 test examples right\n" in message.content
+    assert f"**Pets** - Try by <@{studio.alice.id}>\n**dog** 66.7%" in text_of(message)
+    assert "pretend answered: 3 of 4 test examples right, about 80% of new" in text_of(message)
+    assert "chat says dog (75%): 2 of 4 test examples right\n" in text_of(message)
     assert message.attachments, "the chart of both"
     job = await job_of(studio, message)
     assert isinstance(job.request, TryRequest)
@@ -56,10 +57,10 @@ async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
 async def test_a_try_is_held_back_where_a_label_is_forbidden(studio: Studio) -> None:
     await filled(studio)
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
-    job = studio.last().content.rpartition("job ")[2].split()[0]
+    job = text_of(studio.last()).rpartition("job ")[2].split()[0]
     await studio.mira.slash(studio.channel, "moderation add", word="cat")
     await studio.alice.slash(studio.channel, "show", job=job)
-    assert "held back" in studio.last().content and not studio.last().attachments
+    assert "held back" in text_of(studio.last()) and not studio.last().attachments
 
 
 async def test_try_again_sees_what_was_added_meanwhile(studio: Studio) -> None:
@@ -68,18 +69,16 @@ async def test_try_again_sees_what_was_added_meanwhile(studio: Studio) -> None:
     message = studio.last()
     await said(studio, "add", name="Pets", label="bird", image1=picture(4))
     await studio.alice.click(message, label="Details")
-    ids = [child.custom_id for row in message.components for child in row.children]
-    await studio.alice.click(message, custom_id=next(i for i in ids if ":again:" in i))
-    assert "**bird** 50.0%" in studio.last().content
+    await studio.alice.click(message, custom_id=next(i for i in ids_of(message) if ":again:" in i))
+    assert "**bird** 50.0%" in text_of(studio.last())
 
 
 async def test_another_member_cannot_try_a_private_set_by_its_message(studio: Studio) -> None:
     await filled(studio)
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
     message = studio.last()
-    ids = [child.custom_id for row in message.components for child in row.children]
-    await studio.bob.click(message, custom_id=next(i for i in ids if ":again:" in i))
-    assert GONE in studio.last().content and "cat" not in studio.last().content
+    await studio.bob.click(message, custom_id=next(i for i in ids_of(message) if ":again:" in i))
+    assert GONE in text_of(studio.last()) and "cat" not in text_of(studio.last())
     assert "There is no such set" in await said(studio, "show", studio.bob, name="Pets")
     await said(studio, "share", name="Pets", who="server")
     assert "cat: 2" in await said(studio, "show", studio.bob, name="Pets")
@@ -87,7 +86,7 @@ async def test_another_member_cannot_try_a_private_set_by_its_message(studio: St
         studio, "add", studio.bob, name="Pets", label="x", image1=picture(5)
     )
     await studio.bob.slash(studio.channel, "examples try", name="Pets", image=picture(9))
-    assert "**dog**" in studio.last().content
+    assert "**dog**" in text_of(studio.last())
     await said(studio, "share", name="Pets", who="private")
     assert "There is no such set" in await said(studio, "show", studio.bob, name="Pets")
 
@@ -128,8 +127,8 @@ async def test_a_set_of_questions_is_tried_as_a_question(studio: Studio) -> None
     assert "1. What does it cost? → tea, 3" in await said(studio, "show", name="Prices")
     await studio.alice.slash(studio.channel, "examples try", name="Prices", image=picture(9))
     message = studio.last()
-    assert "**What does it cost?** - Ask by" in message.content
-    assert "This is turn 3 with 3 pictures" in message.content, "the two examples are turns before it"
+    assert "**What does it cost?** - Ask by" in text_of(message)
+    assert "This is turn 3 with 3 pictures" in text_of(message), "the two examples are turns before it"
     job = await job_of(studio, message)
     assert isinstance(job.request, AskRequest) and job.request.examples is not None
 
@@ -152,7 +151,7 @@ async def test_teach_under_an_answer_tells_later_answers(studio: Studio) -> None
     shown = await studio.alice.click(first, label="Teach")
     await studio.restart()
     result = await studio.alice.submit_modal(shown, {"answer": "quote a blick"})
-    told = "\n".join(m.content for m in (result.response, *result.followups) if m)
+    told = "\n".join(text_of(m) for m in (result.response, *result.followups) if m)
     assert told.startswith("Saved for later answers in this conversation")
     job = await job_of(studio, first)
     assert "1. What is it? → quote a blick" in await said(studio, "show", name=f"taught {job.id}")

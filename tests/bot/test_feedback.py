@@ -11,6 +11,7 @@ from tests.bot.conftest import Studio
 from tests.bot.test_ask import MODEL, asked
 from tests.bot.test_asking import said
 from tests.bot.test_presses import job_of
+from tests.support.messages import text_of
 
 SETTINGS = MODEL
 
@@ -24,14 +25,14 @@ async def test_what_people_find_of_an_answer_is_counted_once_for_each_and_told_i
 ) -> None:
     message = await asked(studio)
     job = await job_of(studio, message)
-    assert "Found" not in said(await studio.alice.click(message, label="Details")).content
+    assert "Found" not in text_of(said(await studio.alice.click(message, label="Details")))
     await studio.bob.react(message, RIGHT)
     await studio.alice.react(message, RIGHT)
     assert await found(studio, job.id) == (2, 0)
     await studio.alice.react(message, WRONG)  # the newest counts
     assert await found(studio, job.id) == (1, 1)
-    assert (
-        "**Rated** right by 1, wrong by 1" in said(await studio.bob.click(message, label="Details")).content
+    assert "**Rated** right by 1, wrong by 1" in text_of(
+        said(await studio.bob.click(message, label="Details"))
     )
     await studio.alice.unreact(message, RIGHT)  # she has changed her mind before
     assert await found(studio, job.id) == (1, 1)
@@ -52,7 +53,7 @@ async def test_feedback_goes_with_its_author_and_with_the_job(studio: Studio) ->
     job = await job_of(studio, message)
     await studio.alice.react(message, RIGHT)
     await studio.bob.react(message, WRONG)
-    shown = said(await studio.bob.slash(studio.channel, "privacy show")).content
+    shown = text_of(said(await studio.bob.slash(studio.channel, "privacy show")))
     assert "1 answer that you rated right or wrong" in shown
     exported = await studio.built.database.read(lambda c: _export(c, studio.bob.id))
     assert [(row["job_id"], row["is_right"]) for row in exported] == [(job.id, 0)]

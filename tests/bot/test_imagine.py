@@ -13,17 +13,17 @@ from core.errors import StorageError
 from studio.authority import Place
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import custom_id
+from tests.support.messages import names_of, text_of
 
 
 async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a red house --seed 5 --ar 3:2")
     message = studio.last()
     assert result.acknowledged and not result.ephemeral
-    assert "**a red house --ar 3:2**" in message.content and "seed 5" in message.content
-    assert f"<@{studio.alice.id}>" in message.content
+    assert "**a red house --ar 3:2**" in text_of(message) and "seed 5" in text_of(message)
+    assert f"<@{studio.alice.id}>" in text_of(message)
     assert [a.filename.split(".")[-1] for a in message.attachments] == ["png"]
-    labels = [child.label or str(child.emoji) for row in message.components for child in row.children]
-    assert labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+    assert names_of(message) == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
 
 
 async def test_one_request_is_one_message(studio: Studio) -> None:
@@ -38,7 +38,7 @@ async def test_u_sends_that_picture_alone_without_a_job(studio: Studio) -> None:
     before = (await studio.built.queue.snapshot()).total_waiting
     await studio.alice.click(grid, label="U3")
     single = studio.last()
-    assert single.id != grid.id and "Image #3" in single.content and "seed 12" in single.content
+    assert single.id != grid.id and "Image #3" in text_of(single) and "seed 12" in text_of(single)
     colour = Image.open(io.BytesIO(await single.attachments[0].read())).getpixel((5, 5))
     assert colour == ((12 * 37) % 256, (12 * 91) % 256, 120)
     assert (await studio.built.queue.snapshot()).total_waiting == before
@@ -49,9 +49,9 @@ async def test_v_makes_variations_with_the_pictures_own_words(studio: Studio) ->
     grid = studio.last()
     await studio.bob.click(grid, label="V2")
     child = studio.last()
-    assert "Variations (Strong)" in child.content and "a green boat" in child.content
-    assert f"<@{studio.bob.id}>" in child.content
-    assert "seed 105" in child.content  # picture 2 has seed 101; its first children count on from there
+    assert "Variations (Strong)" in text_of(child) and "a green boat" in text_of(child)
+    assert f"<@{studio.bob.id}>" in text_of(child)
+    assert "seed 105" in text_of(child)  # picture 2 has seed 101; its first children count on from there
     job, _ = await studio.built.queue.job_of_message(child.id)
     parent, _ = await studio.built.queue.job_of_message(grid.id)
     assert (job.parent_id, job.parent_index) == (parent.id, 1)
@@ -64,7 +64,7 @@ async def test_a_second_press_of_v_gives_other_pictures(studio: Studio) -> None:
     first = studio.last()
     await studio.alice.click(grid, label="V1")
     second = studio.last()
-    assert "seed 104" in first.content and "seed 108" in second.content
+    assert "seed 104" in text_of(first) and "seed 108" in text_of(second)
 
 
 async def test_reroll_keeps_the_words_and_changes_the_seed(studio: Studio) -> None:
@@ -72,7 +72,7 @@ async def test_reroll_keeps_the_words_and_changes_the_seed(studio: Studio) -> No
     grid = studio.last()
     await studio.alice.click(grid, custom_id=custom_id(grid, "again"))
     again = studio.last()
-    assert again.id != grid.id and "**a boat**" in again.content and "seed 3 " not in again.content
+    assert again.id != grid.id and "**a boat**" in text_of(again) and "seed 3 " not in text_of(again)
 
 
 async def test_every_button_of_an_old_message_works_after_a_restart(studio: Studio) -> None:
@@ -81,12 +81,12 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
     await studio.restart()
     await studio.alice.click(grid, label="U1")
     single = studio.last()
-    assert "Image #1" in single.content
+    assert "Image #1" in text_of(single)
     for action in ("subtle", "strong", "again", "zoom15", "zoom20", "left", "right", "up", "down", "cutout"):
         before = studio.last().id
         await studio.alice.click(single, custom_id=custom_id(single, action))
         assert studio.last().id != before, action
-        assert "❌" not in studio.last().content, studio.last().content
+        assert "❌" not in text_of(studio.last()), text_of(studio.last())
 
 
 async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None:
@@ -113,14 +113,14 @@ async def test_settings_that_come_too_late_keep_the_answer_private(studio: Studi
 )
 async def test_a_wrong_prompt_gets_a_sentence_only_its_author_sees(studio: Studio, prompt, words) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
-    assert result.ephemeral and words in result.response.content
+    assert result.ephemeral and words in text_of(result.response)
     assert studio.channel.history() == []
 
 
 async def test_a_failure_is_told_and_can_be_tried_again(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a broken boat")
     message = studio.last()
-    assert "❌ The model can't draw that." in message.content
+    assert "❌ The model can't draw that." in text_of(message)
     await studio.alice.click(message, custom_id=custom_id(message, "again"))
     assert studio.last().id != message.id
 
@@ -131,7 +131,7 @@ async def test_words_cannot_ping_or_format(studio: Studio) -> None:
     )
     message = studio.last()
     assert not message.mention_everyone and studio.bob.id not in [u.id for u in message.mentions]
-    assert "\u202e" not in message.content and "\\*\\*x" in message.content
+    assert "\u202e" not in text_of(message) and "\\*\\*x" in text_of(message)
 
 
 async def test_progress_is_shown_and_dropped_when_it_comes_too_fast(studio: Studio) -> None:
@@ -173,7 +173,7 @@ async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio)
     second = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     other = await studio.bob.slash(studio.channel, "imagine", prompt="a boat")
     told = [
-        [m for m in result.followups if "demo models" in m.content and m.ephemeral]
+        [m for m in result.followups if "demo models" in text_of(m) and m.ephemeral]
         for result in (first, second, other)
     ]
     assert [len(hints) for hints in told] == [1, 0, 1]
@@ -187,8 +187,8 @@ async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(studio: S
     monkeypatch.setattr("studio.account.Own.hint", failing)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     [shown] = studio.channel.history()
-    assert shown.attachments and "job " in shown.content
-    assert [m.content for m in result.followups] == [UNEXPECTED_BESIDE]
+    assert shown.attachments and "job " in text_of(shown)
+    assert [text_of(m) for m in result.followups] == [UNEXPECTED_BESIDE]
 
 
 async def test_a_name_that_cannot_be_noted_costs_no_job(studio: Studio, monkeypatch) -> None:
@@ -198,7 +198,7 @@ async def test_a_name_that_cannot_be_noted_costs_no_job(studio: Studio, monkeypa
     monkeypatch.setattr("storage.people.user_seen", failing)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     [shown] = studio.channel.history()
-    assert shown.attachments and "job " in shown.content
+    assert shown.attachments and "job " in text_of(shown)
 
 
 @pytest.mark.parametrize(

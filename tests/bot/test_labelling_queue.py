@@ -5,7 +5,8 @@ import time
 
 from studio.authority import Actor
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press, said, told
+from tests.bot.test_own_models import bad, card, custom_id, good, press, said, told
+from tests.support.messages import ids_of, text_of
 
 
 async def piled(studio: Studio, count: int = 3, labels: int = 2):
@@ -31,8 +32,8 @@ def sha_of(message) -> str:
 
 async def test_each_press_labels_a_picture_and_shows_the_next(studio: Studio) -> None:
     message = await piled(studio)
-    assert "**trees** · 3 pictures to label\nWhat is it?" in message.content and message.attachments
-    assert "-# label 0: number 0" in message.content
+    assert "**trees** · 3 pictures to label\nWhat is it?" in text_of(message) and message.attachments
+    assert "-# label 0: number 0" in text_of(message)
     seen = [sha_of(message)]
     for label in ("label 0", "label 1"):
         message = await turned(studio, message, label)
@@ -40,9 +41,9 @@ async def test_each_press_labels_a_picture_and_shows_the_next(studio: Studio) ->
     assert len(set(seen)) == 3
     await studio.restart()
     message = await turned(studio, message, "label 1")
-    assert "Every picture has a label." in message.content
-    assert "3 pictures: 1 label 0, 2 label 1" in message.content
-    assert "A classifier needs two labels with 3 pictures each" in message.content
+    assert "Every picture has a label." in text_of(message)
+    assert "3 pictures: 1 label 0, 2 label 1" in text_of(message)
+    assert "A classifier needs two labels with 3 pictures each" in text_of(message)
 
 
 async def test_what_is_skipped_comes_again_and_back_undoes(studio: Studio) -> None:
@@ -52,32 +53,32 @@ async def test_what_is_skipped_comes_again_and_back_undoes(studio: Studio) -> No
     second = sha_of(message)
     message = await turned(studio, message, "label 0")
     message = await turned(studio, message, "Back")
-    assert sha_of(message) == second and "Its label is **label 0**" in message.content
+    assert sha_of(message) == second and "Its label is **label 0**" in text_of(message)
     message = await turned(studio, message, "label 1")
     message = await turned(studio, message, "Exclude")
     assert sha_of(message) == first
     message = await turned(studio, message, "Back")
-    assert "What is it?" in message.content, "what was left out is taken in again"
+    assert "What is it?" in text_of(message), "what was left out is taken in again"
     message = await turned(studio, message, "label 0")
     assert sha_of(message) == first
     message = await turned(studio, message, "Done")
-    assert "1 picture still without a label." in message.content
-    assert "1 label 0, 1 label 1, 1 without a label" in message.content
+    assert "1 picture still without a label." in text_of(message)
+    assert "1 label 0, 1 label 1, 1 without a label" in text_of(message)
 
 
 async def test_a_new_label_is_named_on_the_way_and_many_are_a_menu(studio: Studio) -> None:
     message = await piled(studio, labels=0)
-    assert "Press **New label**" in message.content
+    assert "Press **New label**" in text_of(message)
     shown = await studio.alice.click(message, label="New label")
     result = await studio.alice.submit_modal(shown, {"label": "oak"})
     message = result.response or message
-    assert "oak" in {one for one in await labels_of(studio)} and "2 pictures to label" in message.content
+    assert "oak" in {one for one in await labels_of(studio)} and "2 pictures to label" in text_of(message)
     for number in range(11):
         await said(studio, "labels", name="trees", add=f"tree {number}")
     message = (await studio.alice.slash(studio.channel, "inspect label", name="trees")).response
     result = await studio.alice.select(message, ["tree 7"], custom_id=custom_id(message, "mark"))
-    assert "1 picture to label" in (result.response or message).content
-    assert "1 oak, 1 tree 7" in (await card(studio, "trees")).content
+    assert "1 picture to label" in text_of(result.response or message)
+    assert "1 oak, 1 tree 7" in text_of(await card(studio, "trees"))
 
 
 async def labels_of(studio: Studio) -> list[str]:
@@ -90,7 +91,7 @@ async def test_a_button_of_a_label_that_is_gone_labels_nothing(studio: Studio) -
     await said(studio, "labels", name="trees", drop="label 0")
     result = await studio.alice.click(message, label="label 0")
     assert "isn't in the label list any more" in told(result)
-    assert "3 without a label" in (await card(studio, "trees")).content
+    assert "3 without a label" in text_of(await card(studio, "trees"))
 
 
 async def test_what_people_disagree_about_comes_first(studio: Studio) -> None:
@@ -99,9 +100,9 @@ async def test_what_people_disagree_about_comes_first(studio: Studio) -> None:
     await said(studio, "share", name="trees", add=True, label=True)
     await said(studio, "add", studio.bob, name="trees", label="label 1", image1=good(1))
     message = (await studio.alice.slash(studio.channel, "inspect label", name="trees")).response
-    assert "People disagree: label 0 by" in message.content
+    assert "People disagree: label 0 by" in text_of(message)
     message = await turned(studio, message, "label 1")
-    assert "2 pictures to label" in message.content
+    assert "2 pictures to label" in text_of(message)
 
 
 async def test_others_press_in_vain_what_they_may_not(studio: Studio) -> None:
@@ -109,7 +110,7 @@ async def test_others_press_in_vain_what_they_may_not(studio: Studio) -> None:
     refused = re.compile("You don't have permission|Only the project's owner")
     for what, options in (("label", {}), ("labels", {"add": "x"}), ("import", {"file": bad(1)})):
         assert refused.search(await said(studio, what, studio.bob, name="trees", **options))
-    assert "3 without a label" in (await card(studio, "trees")).content
+    assert "3 without a label" in text_of(await card(studio, "trees"))
     assert "label" not in {one.split(":")[2] for one in ids_of(await card(studio, "trees", studio.bob))}
 
 
@@ -132,13 +133,13 @@ async def test_where_two_have_to_agree_the_pile_asks_others_too(studio: Studio) 
     )
     message = await turned(studio, message, "label 0")
     ended = await turned(studio, message, "label 1")
-    assert "2 of your labels need a second person." in ended.content
-    assert "(2 wait for more votes)" in ended.content
+    assert "2 of your labels need a second person." in text_of(ended)
+    assert "(2 wait for more votes)" in text_of(ended)
     result = await studio.bob.slash(studio.channel, "inspect label", name="trees")
-    assert "2 pictures to label" in result.response.content
+    assert "2 pictures to label" in text_of(result.response)
     agreed = await studio.bob.click(result.response, label="label 0")
-    assert "1 picture to label" in (agreed.response or result.response).content
-    assert "1 label 0" in (await card(studio, "trees")).content
+    assert "1 picture to label" in text_of(agreed.response or result.response)
+    assert "1 label 0" in text_of(await card(studio, "trees"))
     refused = await said(studio, "change", studio.bob, name="trees", votes=1)
     assert "Only the project's owner" in refused
 
@@ -151,7 +152,7 @@ async def test_the_model_looks_at_the_pile_first_when_it_is_told_to(studio: Stud
     queue = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
     first = sha_of(queue)
     await press(studio, queue, "look")
-    assert "1 of 3 pictures not like the good ones" in studio.last().content
+    assert "1 of 3 pictures not like the good ones" in text_of(studio.last())
     again = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
-    assert again.content == queue.content and sha_of(again) != first
+    assert text_of(again) == text_of(queue) and sha_of(again) != first
     assert "has scanned every picture" in told(await press(studio, queue, "look"))

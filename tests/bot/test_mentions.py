@@ -14,6 +14,7 @@ from studio.talk.dialogues import BEGUN
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_ask import MODEL, asked
 from tests.bot.test_presses import job_of
+from tests.support.messages import text_of
 
 CAT = ("cat.png", png())
 SETTINGS = MODEL
@@ -37,7 +38,7 @@ def test_no_privileged_intent_is_wanted_and_messages_of_servers_only_for_mention
 async def test_a_mention_with_a_picture_is_a_question(studio: Studio) -> None:
     sent = await studio.alice.send(studio.channel, f"{me(studio)} What is it?", attachments=[CAT])
     answer = studio.last()
-    assert "turn 1 with 1 pictures. You asked: What is it?" in answer.content
+    assert "turn 1 with 1 pictures. You asked: What is it?" in text_of(answer)
     assert answer.reference.message_id == sent.id
     job = await job_of(studio, answer)
     assert job.request.question == "What is it?" and job.reply.message_id == answer.id
@@ -46,7 +47,7 @@ async def test_a_mention_with_a_picture_is_a_question(studio: Studio) -> None:
 async def test_a_reply_that_mentions_the_bot_goes_on(studio: Studio) -> None:
     first = await asked(studio)
     await studio.bob.send(studio.channel, f"and now? {me(studio)}", reply_to=first)
-    assert "This is turn 2" in studio.last().content
+    assert "This is turn 2" in text_of(studio.last())
     job = await job_of(studio, studio.last())
     assert job.origin.user_id == studio.bob.id and job.parent_id == (await job_of(studio, first)).id
 
@@ -54,7 +55,7 @@ async def test_a_reply_that_mentions_the_bot_goes_on(studio: Studio) -> None:
 async def test_a_reply_to_pictures_asks_about_them(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
     await studio.bob.send(studio.channel, f"{me(studio)} which is best?", reply_to=studio.last())
-    assert "turn 1 with 4 pictures" in studio.last().content
+    assert "turn 1 with 4 pictures" in text_of(studio.last())
 
 
 @pytest.mark.parametrize("pings", [True, False])
@@ -73,7 +74,7 @@ async def test_a_reply_whose_words_do_not_arrive_is_answered_once(studio: Studio
             to_reference=answer.to_reference,
         )
         await studio.bot.turns.in_server(reply, studio.bot.user)
-    assert [m.content for m in studio.channel.history()[1:]] == [BY_BUTTON]
+    assert [text_of(m) for m in studio.channel.history()[1:]] == [BY_BUTTON]
 
 
 async def _sent(studio: Studio, text: str, *files: tuple[str, bytes]):
@@ -106,7 +107,7 @@ async def test_a_question_whose_message_is_gone_is_answered_anyway(studio: Studi
     message = await _sent(studio, "What is it?", CAT)
     await message.delete()
     await _answered(studio, message)
-    assert "turn 1 with 1 pictures" in studio.last().content
+    assert "turn 1 with 1 pictures" in text_of(studio.last())
 
 
 async def test_where_the_bot_may_not_write_the_answer_comes_by_direct_message(studio: Studio) -> None:
@@ -117,7 +118,7 @@ async def test_where_the_bot_may_not_write_the_answer_comes_by_direct_message(st
     )
     await _answered(studio, message)
     assert studio.last().id == message.id
-    assert "turn 1 with 1 pictures" in last_dm(studio, studio.alice).content
+    assert "turn 1 with 1 pictures" in text_of(last_dm(studio, studio.alice))
 
 
 async def test_what_is_gone_from_a_direct_message_makes_no_error(studio: Studio, refused_replies) -> None:
@@ -133,32 +134,32 @@ async def test_what_is_gone_from_a_direct_message_makes_no_error(studio: Studio,
 async def test_stealth_gives_nothing_away(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "stealth")
     await studio.alice.send(studio.channel, f"{me(studio)} What is it?", attachments=[CAT])
-    assert STEALTH in studio.last().content and len(studio.channel.history()) == 2
+    assert STEALTH in text_of(studio.last()) and len(studio.channel.history()) == 2
 
 
 async def test_what_is_refused_is_said_in_a_reply(studio: Studio) -> None:
     await studio.alice.send(studio.channel, f"{me(studio)} who is this man?", attachments=[CAT])
-    assert "Atelier doesn't say who somebody is" in studio.last().content
+    assert "Atelier doesn't say who somebody is" in text_of(studio.last())
 
 
 async def test_a_direct_message_with_a_question_goes_on_by_itself(studio: Studio) -> None:
     await studio.send_dm(studio.alice.user, "What is it?", CAT)
-    assert "turn 1 with 1 pictures" in last_dm(studio, studio.alice).content
+    assert "turn 1 with 1 pictures" in text_of(last_dm(studio, studio.alice))
     await studio.send_dm(studio.alice.user, "And what colour is it?")
-    assert "turn 2" in last_dm(studio, studio.alice).content
+    assert "turn 2" in text_of(last_dm(studio, studio.alice))
     await studio.send_dm(studio.alice.user, "new")
-    assert BEGUN in last_dm(studio, studio.alice).content
+    assert BEGUN in text_of(last_dm(studio, studio.alice))
 
 
 async def test_a_picture_without_words_has_its_buttons(studio: Studio) -> None:
     await studio.send_dm(studio.alice.user, "", CAT)
-    assert "What would you like to do with it?" in last_dm(studio, studio.alice).content
+    assert "What would you like to do with it?" in text_of(last_dm(studio, studio.alice))
 
 
 async def test_where_nobody_may_talk_messages_are_as_before(tmp_path: Path) -> None:
     async with open_studio(tmp_path, ASK_MODEL="none", TALK="off") as studio:
         await studio.send_dm(studio.alice.user, "a red house", CAT)
-        assert "What would you like to do with it?" in last_dm(studio, studio.alice).content
+        assert "What would you like to do with it?" in text_of(last_dm(studio, studio.alice))
         await studio.send_dm(studio.alice.user, "a red house")
-        assert "Send me a picture" in last_dm(studio, studio.alice).content
+        assert "Send me a picture" in text_of(last_dm(studio, studio.alice))
         assert not studio.bot.intents.guild_messages

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from storage import schema
 from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio
+from tests.support.messages import ids_of, text_of
 
 # As members meet it
 
@@ -48,7 +49,7 @@ async def _adults(studio: Studio):
 
 
 def _told(result) -> str:
-    return [m.content for m in result.followups if m.ephemeral][-1]
+    return [text_of(m) for m in result.followups if m.ephemeral][-1]
 
 
 async def test_a_stopped_prompt_costs_nothing_and_is_not_repeated(strict: Studio) -> None:
@@ -83,9 +84,9 @@ async def test_every_way_in_goes_through_the_gate(strict: Studio, picture) -> No
     await strict.built.moderator.set_policy(strict.mira.id, strict.guild.id, strikes=0)
     await strict.alice.slash(strict.channel, "describe", image=picture)
     described = strict.last()
-    assert "(held back)" in described.content and "telling" not in described.content
+    assert "(held back)" in text_of(described) and "telling" not in text_of(described)
     result = await strict.alice.click(described, label="Imagine all")
-    assert "hides" in result.response.content
+    assert "hides" in text_of(result.response)
 
 
 async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Studio, monkeypatch) -> None:
@@ -96,13 +97,13 @@ async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Stu
         await strict.alice.slash(strict.channel, "imagine", prompt="nude")
     assert "time-out" in _told(await strict.alice.slash(strict.channel, "imagine", prompt="a boat"))
     told = await strict.mira.slash(strict.channel, "moderation strikes", user=strict.alice)
-    assert "3 strikes" in told.followups[-1].content and "explicit" in told.followups[-1].content
-    assert "nude" not in told.followups[-1].content
+    assert "3 strikes" in text_of(told.followups[-1]) and "explicit" in text_of(told.followups[-1])
+    assert "nude" not in text_of(told.followups[-1])
     await strict.mira.slash(strict.channel, "moderation pardon", user=strict.alice)
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     assert strict.last().attachments
     audit = await strict.mira.slash(strict.channel, "studio audit")
-    assert f"pardon <@{strict.alice.id}>" in audit.followups[-1].content
+    assert f"pardon <@{strict.alice.id}>" in text_of(audit.followups[-1])
 
 
 async def _strikes(studio: Studio, member) -> list[str]:
@@ -126,7 +127,7 @@ async def test_buttons_on_what_the_bot_drew_bring_no_strike(strict: Studio, monk
     await strict.mira.slash(strict.channel, "moderation add", word="boat")  # alice's word, forbidden now
     for label in ("V1", "U1"):
         result = await strict.bob.click(grid, label=label)
-    again = grid.components[0].children[-1].custom_id
+    again = next(one for one in ids_of(grid) if ":again:" in one)
     result = await strict.bob.click(grid, custom_id=again)
     assert "word list" in _told(result)
     assert await _strikes(strict, strict.bob) == []
@@ -154,7 +155,7 @@ async def test_captions_that_break_a_rule_are_left_out_and_bring_no_strike(stric
     assert "word list" in _told(await strict.bob.submit_modal(window, sent))
     for action in ("caption:1", "all:0"):
         result = await strict.bob.click(described, custom_id=f"at:{job.id}:{action}")
-        assert "hides" in result.response.content, action
+        assert "hides" in text_of(result.response), action
     assert await _strikes(strict, strict.bob) == []
 
 
@@ -193,7 +194,7 @@ async def test_what_was_forbidden_meanwhile_is_not_run(strict: Studio) -> None:
         if not (await strict.built.queue.undelivered()):
             break
         await asyncio.sleep(0.02)
-    contents = [m.content for m in strict.channel.history()]
+    contents = [text_of(m) for m in strict.channel.history()]
     assert any("word list" in text for text in contents) and any("time-out" in text for text in contents)
     assert not any("clown" in text for text in contents), "nor are its words left standing"
     assert not [m for m in strict.channel.history() if m.attachments]
@@ -213,7 +214,7 @@ async def test_a_banned_member_s_role_that_was_taken_away_stops_what_waits(stric
         if not (await strict.built.queue.undelivered()):
             break
         await asyncio.sleep(0.02)
-    assert any("roles no longer allow" in m.content for m in strict.channel.history())
+    assert any("roles no longer allow" in text_of(m) for m in strict.channel.history())
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ async def test_an_unfit_picture_is_veiled_or_held_back(strict: Studio, choice, s
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     message = strict.last()
     names = [attachment.filename for attachment in message.attachments]
-    assert (names[0].startswith(file) if file else names == []) and words in message.content
+    assert (names[0].startswith(file) if file else names == []) and words in text_of(message)
     if file == "SPOILER_":
         await strict.alice.click(message, label="U1")
         assert strict.last().attachments[0].filename.startswith("SPOILER_")
@@ -241,7 +242,7 @@ async def test_strict_holds_back_what_cannot_be_judged_and_shows_no_preview(stri
     strict.built.moderator.check = judge_ = Judge(None)
     await strict.mira.slash(strict.channel, "moderation level", level="strict")
     await strict.alice.slash(strict.channel, "imagine", prompt="a slow boat")
-    assert "held back" in strict.last().content and not strict.last().attachments
+    assert "held back" in text_of(strict.last()) and not strict.last().attachments
     assert judge_.asked == 4  # the pictures, no preview
 
 
@@ -265,7 +266,7 @@ async def test_a_job_with_a_minor_in_its_words_never_shows_an_unfit_picture(tmp_
         studio.built.moderator.check = Judge(0.6)
         adult = await _adults(studio)
         await studio.alice.slash(adult, "imagine", prompt="a child in the snow --seed 1")
-        assert "held back" in studio.last(adult).content and not studio.last(adult).attachments
+        assert "held back" in text_of(studio.last(adult)) and not studio.last(adult).attachments
         await studio.alice.slash(adult, "imagine", prompt="a boat --seed 100")
         assert studio.last(adult).attachments
 
@@ -287,12 +288,12 @@ async def test_words_that_a_server_forbids_are_not_brought_in(strict: Studio) ->
     for shown in (job.id, f"{job.id} 1"):
         await strict.alice.slash(strict.channel, "show", job=shown)
         [attachment] = strict.last().attachments
-        assert "hides the words" in strict.last().content and job.id in strict.last().content
-        assert "knife" not in f"{strict.last().content} {attachment.description}"
+        assert "hides the words" in text_of(strict.last()) and job.id in text_of(strict.last())
+        assert "knife" not in f"{text_of(strict.last())} {attachment.description}"
     await strict.mira.slash(strict.channel, "moderation remove", word="knife")
     await strict.alice.slash(strict.channel, "show", job=job.id)
     [attachment] = strict.last().attachments
-    assert "a sharp knife" in strict.last().content and "a sharp knife" in str(attachment.description)
+    assert "a sharp knife" in text_of(strict.last()) and "a sharp knife" in str(attachment.description)
 
 
 async def test_answers_that_are_made_of_forbidden_words_are_held_back(strict: Studio, picture) -> None:
@@ -302,8 +303,8 @@ async def test_answers_that_are_made_of_forbidden_words_are_held_back(strict: St
         ("shorten", {"prompt": "a very sharp knife"}),
     ):
         asked = await strict.alice.user.slash(command, **options)
-        await strict.alice.slash(strict.channel, "show", job=asked.response.content.rpartition("job ")[2])
-        assert "held back" in strict.last().content and "knife" not in strict.last().content, command
+        await strict.alice.slash(strict.channel, "show", job=text_of(asked.response).rpartition("job ")[2])
+        assert "held back" in text_of(strict.last()) and "knife" not in text_of(strict.last()), command
 
 
 @pytest.mark.parametrize(
@@ -322,7 +323,7 @@ async def test_a_described_picture_is_judged_where_it_is_shown_and_its_prompts_s
     await strict.alice.slash(strict.channel, "show", job=job.id)
     names = [attachment.filename for attachment in strict.last().attachments]
     assert names[0].startswith(file) if file else names == []
-    assert "telling number 4" in strict.last().content
+    assert "telling number 4" in text_of(strict.last())
 
 
 async def test_only_managers_moderate_and_every_change_is_on_record(strict: Studio) -> None:
@@ -340,9 +341,9 @@ async def test_only_managers_moderate_and_every_change_is_on_record(strict: Stud
         ("timeout", {"user": strict.bob, "minutes": 5}),
     ):
         refused = await strict.alice.slash(strict.channel, f"moderation {command}", **options)
-        assert "Manage Server" in refused.followups[-1].content, command
+        assert "Manage Server" in text_of(refused.followups[-1]), command
         done = await strict.mira.slash(strict.channel, f"moderation {command}", **options)
-        assert "Manage Server" not in done.followups[-1].content, command
+        assert "Manage Server" not in text_of(done.followups[-1]), command
     changed = {
         row.action for row in await strict.built.queue.admin.audit() if row.guild_id == strict.guild.id
     }
@@ -351,7 +352,7 @@ async def test_only_managers_moderate_and_every_change_is_on_record(strict: Stud
 
 async def test_a_manager_can_try_a_text(strict: Studio) -> None:
     told = await strict.mira.slash(strict.channel, "moderation test", text="a n u d e")
-    assert "Here: sexual content. In an age-restricted channel: allowed." in told.followups[-1].content
+    assert "Here: sexual content. In an age-restricted channel: allowed." in text_of(told.followups[-1])
 
 
 async def test_a_job_that_draws_has_the_classifier_ready_before_its_picture(strict: Studio) -> None:

@@ -11,6 +11,7 @@ from core.requests import ImagineRequest
 from studio.texts import unsupported_notes
 from tests.bot.conftest import Studio
 from tests.bot.test_asking import said
+from tests.support.messages import text_of
 
 UNSUPPORTED = [flag for flag in FLAGS if flag.unsupported]
 PICTURE = {"<1>": "a" * 64}
@@ -61,11 +62,11 @@ def test_a_weight_without_what_it_weighs_is_told(flag: str, there: str) -> None:
 
 async def test_a_profile_code_is_told_and_the_rest_is_drawn(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p m123")
-    assert "`--profile m123`: Midjourney's own codes" in studio.last().content and studio.last().attachments
+    assert "`--profile m123`: Midjourney's own codes" in text_of(studio.last()) and studio.last().attachments
 
 
 async def test_the_question_before_several_jobs_shows_what_differs(studio: Studio) -> None:
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --ar {3:2, 1:1} --r 2")
-    text = said(asked).content
+    text = text_of(said(asked))
     assert "**4 jobs**" in text and "- a boat --ar 3:2 (2 times)\n" in text
     assert "- a boat --ar 1:1 (2 times)\n" in text

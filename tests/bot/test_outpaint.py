@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.bot.conftest import Studio, png
+from tests.support.messages import text_of
 
 
 @pytest.mark.parametrize(
@@ -28,20 +29,20 @@ async def test_the_canvas_grows_as_asked(studio: Studio, options, size) -> None:
 
 async def test_direction_aspect_and_zoom_exclude_each_other(studio: Studio, picture) -> None:
     result = await studio.alice.slash(studio.channel, "outpaint", image=picture, direction="left", zoom="2")
-    assert result.ephemeral and "one of" in result.response.content
+    assert result.ephemeral and "one of" in text_of(result.response)
 
 
 @pytest.mark.parametrize(("aspect", "words"), [("wide", "wide"), ("9:1", "4:1"), ("0:1", "16:9")])
 async def test_a_wrong_aspect_is_told(studio: Studio, picture, aspect: str, words: str) -> None:
     result = await studio.alice.slash(studio.channel, "outpaint", image=picture, aspect=aspect)
-    assert result.ephemeral and words in result.response.content
+    assert result.ephemeral and words in text_of(result.response)
 
 
 async def test_a_shape_the_picture_has_already_is_told(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "outpaint", image=("a.png", png(64, 64)), aspect="1:1")
-    assert "already" in result.followups[-1].content
+    assert "already" in text_of(result.followups[-1])
 
 
 async def test_a_canvas_that_is_too_large_is_told(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "outpaint", image=("a.png", png(1500, 1500)), zoom="2")
-    assert "3000×3000" in result.followups[-1].content and "2048" in result.followups[-1].content
+    assert "3000×3000" in text_of(result.followups[-1]) and "2048" in text_of(result.followups[-1])

@@ -15,6 +15,7 @@ from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
 from tests.studio.conftest import png
+from tests.support.messages import ids_of, items_of, text_of
 
 NEW = "Press **Add pictures** and choose good parts"
 
@@ -30,7 +31,7 @@ def bad(number: int) -> tuple[str, bytes]:
 def told(result) -> str:
     """All that an interaction answered."""
     shown = [result.response, *result.followups]
-    return "\n".join(m.content for m in shown if m is not None and m.content)
+    return "\n".join(text_of(m) for m in shown if m is not None and text_of(m))
 
 
 async def said(studio: Studio, what: str, by=None, channel=None, **options) -> str:
@@ -41,18 +42,6 @@ async def said(studio: Studio, what: str, by=None, channel=None, **options) -> s
 async def card(studio: Studio, name: str = "boards", by=None):
     result = await (by or studio.alice).slash(studio.channel, "inspect show", name=name)
     return result.response
-
-
-def ids_of(message) -> list[str]:
-    """The custom_ids of a message's buttons and menus, also of one that a command has answered with."""
-
-    def found(part) -> list[str]:
-        get = part.get if isinstance(part, dict) else lambda name, _=None: getattr(part, name, None)
-        inner = [one for name in ("components", "children") for one in get(name, ()) or ()]
-        own = get("custom_id", None)
-        return [*([own] if own else []), *(one for child in inner for one in found(child))]
-
-    return [one for row in message.components for one in found(row)]
 
 
 def custom_id(message, action: str) -> str:
@@ -79,7 +68,7 @@ async def trained(studio: Studio, by=None, **options):
 
 async def test_buttons_lead_from_nothing_to_a_verdict(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "inspect new", name="boards")
-    assert result.ephemeral and NEW in result.response.content
+    assert result.ephemeral and NEW in text_of(result.response)
     shown = await press(studio, result.response, "add")
     assert shown.modal["title"] == "Add pictures to boards"
     files = [good(n) for n in range(6)]
@@ -89,15 +78,15 @@ async def test_buttons_lead_from_nothing_to_a_verdict(studio: Studio) -> None:
     await press(studio, added.response, "train")
     trained = studio.last()
     promised = "It stops about 1 good part in 7; show it more good ones to lower that."
-    assert f"**boards** · version 1\n{promised}\nLearned from 6 pictures." in trained.content
-    assert "It is in use. Press **Try**" in trained.content and trained.attachments
+    assert f"**boards** · version 1\n{promised}\nLearned from 6 pictures." in text_of(trained)
+    assert "It is in use. Press **Try**" in text_of(trained) and trained.attachments
     job = await job_of(studio, trained)
     assert isinstance(job.request, TrainRequest)
     shown = await press(studio, trained, "try")
     await studio.alice.submit_modal(shown, {"pictures": [bad(1)]})
     verdict = studio.last()
-    assert verdict.content.startswith("**Not like the good ones: 1.3 × the limit**\n")
-    assert "top right, 1.3 × the limit, 2.0% of the picture" in verdict.content
+    assert text_of(verdict).startswith("**Not like the good ones: 1.3 × the limit**\n")
+    assert "top right, 1.3 × the limit, 2.0% of the picture" in text_of(verdict)
     assert verdict.attachments, "the heat map"
 
 
@@ -106,22 +95,22 @@ async def test_a_wrong_verdict_teaches_the_next_version(studio: Studio) -> None:
     shown = await press(studio, message, "try")
     await studio.alice.submit_modal(shown, {"pictures": [good(20)]})
     verdict = studio.last()
-    assert verdict.content.startswith("**Like the good ones: 0.7 × the limit**")
+    assert text_of(verdict).startswith("**Like the good ones: 0.7 × the limit**")
     await studio.restart()
     shown = await press(studio, verdict, "iswrong")
     assert shown.modal["title"] == "What is it really?"
     noted = await studio.alice.submit_modal(shown, {"label": ["l:defect"]})
     assert "Saved; 1 new since version 1." in told(noted)
-    assert "5 good" in (shown_card := (await card(studio)).content) and "1 defect" in shown_card
+    assert "5 good" in (shown_card := text_of(await card(studio))) and "1 defect" in shown_card
     await press(studio, noted.response, "train")
     second = studio.last()
-    assert "version 2" in second.content and "**Use it**" in second.content
+    assert "version 2" in text_of(second) and "**Use it**" in text_of(second)
     used = await press(studio, second, "use")
     assert "Version 2 is in use from now on." in told(used)
     compared = await said(studio, "compare", name="boards", first=1, second=2)
     assert "no clear difference between versions 1 and 2" in compared
     listed = await studio.alice.slash(studio.channel, "inspect versions", name="boards")
-    assert "**2** in use" in listed.response.content and "**1** used before" in listed.response.content
+    assert "**2** in use" in text_of(listed.response) and "**1** used before" in text_of(listed.response)
     back = await studio.alice.select(listed.response, ["1"], custom_id=custom_id(listed.response, "use"))
     assert "Version 1 is in use from now on." in told(back)
 
@@ -137,7 +126,7 @@ async def test_right_is_noted_and_details_are_json(studio: Studio) -> None:
     assert table.filename.endswith(".csv") and len(verdict.attachments) == 1
     found = json.loads(await file.read())
     assert found["verdicts"][0]["strange"] is True and found["version"] == 1
-    assert "1 verdict of this version, 1 not like the good ones" in (await card(studio)).content
+    assert "1 verdict of this version, 1 not like the good ones" in text_of(await card(studio))
 
 
 async def test_several_pictures_come_as_a_sheet_and_on_request_as_a_table(studio: Studio) -> None:
@@ -145,8 +134,8 @@ async def test_several_pictures_come_as_a_sheet_and_on_request_as_a_table(studio
     options = {"image1": good(21), "image2": bad(2), "image3": bad(3)}
     await studio.alice.slash(studio.channel, "inspect try", name="boards", **options)
     message = studio.last()
-    assert message.content.startswith("**2 of 3 pictures not like the good ones**\n")
-    assert "-# 2: Not like the good ones" in message.content
+    assert text_of(message).startswith("**2 of 3 pictures not like the good ones**\n")
+    assert "-# 2: Not like the good ones" in text_of(message)
     assert len(message.attachments) == 1, "nobody has asked for the table"
     table, _ = (await press(studio, message, "verdict")).response.attachments
     rows = (await table.read()).decode().splitlines()
@@ -162,7 +151,7 @@ async def test_a_training_that_lacks_pictures_is_refused_in_one_sentence(studio:
     await said(studio, "new", name="boards")
     shown = await card(studio)
     none = "No good picture yet: one is enough to begin with, and 20 are better."
-    assert none in shown.content
+    assert none in text_of(shown)
     assert none in told(await press(studio, shown, "train"))
     assert none in await said(studio, "train", name="boards")
     assert "has no model yet" in told(await press(studio, shown, "try"))
@@ -173,11 +162,11 @@ async def test_a_training_that_lacks_pictures_is_refused_in_one_sentence(studio:
 async def test_from_one_good_picture_it_is_trained_once_it_is_said_what_that_is_worth(studio: Studio) -> None:
     await made(studio, count=1)
     shown = await card(studio)
-    assert "➡️ Press **Add pictures**" in shown.content
-    assert "with one, the limit is only a guess" in shown.content
+    assert "➡️ Press **Add pictures**" in text_of(shown)
+    assert "with one, the limit is only a guess" in text_of(shown)
     await press(studio, shown, "train")
-    assert "**boards** · version 1" in studio.last().content
-    assert "➡️ Press **Try**" in (await card(studio)).content
+    assert "**boards** · version 1" in text_of(studio.last())
+    assert "➡️ Press **Try**" in text_of(await card(studio))
 
 
 async def test_a_server_s_project_is_answered_for_all_after_a_slow_read(studio: Studio, monkeypatch) -> None:
@@ -188,7 +177,7 @@ async def test_a_server_s_project_is_answered_for_all_after_a_slow_read(studio: 
     result = await studio.alice.slash(studio.channel, "inspect train", name="boards")
     assert result.ephemeral and "The answer is posted below" in told(result)
     trained = studio.last()
-    assert "**boards** · version 1" in trained.content and trained.attachments
+    assert "**boards** · version 1" in text_of(trained) and trained.attachments
     count = len(studio.channel.history())
     alone = await studio.alice.slash(studio.channel, "inspect train", name="mine")
     assert alone.ephemeral and len(studio.channel.history()) == count
@@ -215,8 +204,8 @@ async def test_the_limit_is_moved_after_it_was_shown_what_changes(studio: Studio
 async def test_the_report_has_charts_and_a_bundle_is_packed(studio: Studio) -> None:
     message = await trained(studio)
     shown = await studio.alice.slash(studio.channel, "inspect report", name="boards")
-    assert "version 1 · in use" in shown.response.content and shown.response.attachments
-    assert "learned from 3 good" in shown.response.content and "tested on 2 good" in shown.response.content
+    assert "version 1 · in use" in text_of(shown.response) and shown.response.attachments
+    assert "learned from 3 good" in text_of(shown.response) and "tested on 2 good" in text_of(shown.response)
     mistakes = await studio.alice.click(shown.response, label="Mistakes")
     assert "Mistakes of version 1" in told(mistakes) and mistakes.response.attachments
     await press(studio, message, "bundle")
@@ -227,7 +216,7 @@ async def test_the_report_has_charts_and_a_bundle_is_packed(studio: Studio) -> N
     assert "README.md" in zipfile.ZipFile(io.BytesIO(await file.read())).namelist()
     await said(studio, "change", name="boards", new_name="huge")
     await studio.alice.slash(studio.channel, "inspect export", name="huge")
-    assert "too large for a message" in studio.last().content and not studio.last().attachments
+    assert "too large for a message" in text_of(studio.last()) and not studio.last().attachments
 
 
 async def test_labels_go_out_and_come_back(studio: Studio) -> None:
@@ -252,10 +241,10 @@ async def test_a_zip_file_brings_pictures_with_folders_as_labels(studio: Studio)
     answer = await said(studio, "add", name="trees", archive=("trees.zip", held.getvalue()))
     assert "6 taken" in answer and "3 elm, 3 oak" in answer and "Press **Train**" in answer
     await studio.alice.slash(studio.channel, "inspect train", name="trees")
-    assert "Training of own labels" in studio.last().content
+    assert "Training of own labels" in text_of(studio.last())
     await studio.alice.slash(studio.channel, "classify", image=good(1), labels="@trees")
     message = studio.last()
-    assert message.content.startswith("**oak, 90 % sure**\n") and "oak 90% · elm 10%" in message.content
+    assert text_of(message).startswith("**oak, 90 % sure**\n") and "oak 90% · elm 10%" in text_of(message)
     assert isinstance((await job_of(studio, message)).request, InspectRequest)
     result = await studio.bob.slash(studio.channel, "classify", image=good(1), labels="@nothing")
     assert "no such project" in told(result)
@@ -265,23 +254,23 @@ async def test_what_is_somebodys_alone_is_shown_to_them_alone(studio: Studio) ->
     before = studio.last().id if studio.channel.history() else 0
     await made(studio, only_me=True)
     result = await studio.alice.slash(studio.channel, "inspect train", name="boards")
-    assert result.ephemeral and "version 1" in result.response.content
+    assert result.ephemeral and "version 1" in text_of(result.response)
     assert not [m for m in studio.channel.history() if m.id > before]
     verdict = await studio.alice.slash(studio.channel, "inspect try", name="boards", image1=bad(1))
-    assert verdict.ephemeral and "Not like the good ones" in verdict.response.content
+    assert verdict.ephemeral and "Not like the good ones" in text_of(verdict.response)
     for what, options in (("show", {}), ("try", {"image1": bad(1)}), ("report", {}), ("forget", {})):
         assert "no such project" in await said(studio, what, studio.bob, name="boards", **options)
     project = re.search(r"pj:([a-z2-9]{12})", str(ids_of(result.response)))[1]
     for what in ("show", "train"):  # somebody who has its id
         assert "no such project" in await said(studio, what, studio.bob, name=project)
-    assert "private to you" in (await card(studio)).content
+    assert "private to you" in text_of(await card(studio))
 
 
 async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: Studio) -> None:
     message = await trained(studio)
     shown = await card(studio, by=studio.bob)
     assert [i.split(":")[2] for i in ids_of(shown)] == ["try", "report"]
-    assert shown.content.endswith("➡️ Press **Try** and give it a picture.")
+    assert text_of(shown).endswith("➡️ Press **Try** and give it a picture.")
     for action, word in (
         ("stricter", "Only the project's owner"),
         ("bundle", "don't have permission to export"),
@@ -291,7 +280,7 @@ async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: 
     assert "have permission" in await said(studio, "train", studio.bob, name="boards")
     shown = await press(studio, message, "try", studio.bob)
     await studio.bob.submit_modal(shown, {"pictures": [bad(1)]})
-    assert "Not like the good ones" in studio.last().content
+    assert "Not like the good ones" in text_of(studio.last())
     assert "Someone with permission to add and label pictures" in told(
         await studio.bob.submit_modal(await press(studio, studio.last(), "iswrong", studio.bob), {})
     )
@@ -314,13 +303,13 @@ async def test_a_message_gives_its_pictures_to_a_project_or_has_them_judged(stud
     forwarded = await studio.bob.forward(message, studio.channel)
     shown = await studio.bob.context_menu(studio.channel, "Inspect", forwarded)
     await studio.bob.submit_modal(shown, {"project": [project]})
-    assert studio.last().content.startswith("**Not like the good ones")
+    assert text_of(studio.last()).startswith("**Not like the good ones")
 
 
 async def test_forget_asks_first_and_deletes_then(studio: Studio) -> None:
     message, shown = await trained(studio), await card(studio)
     asked = await studio.alice.slash(studio.channel, "inspect forget", name="boards")
-    assert "with 5 pictures and 1 version? This can't be undone." in asked.response.content
+    assert "with 5 pictures and 1 version? This can't be undone." in text_of(asked.response)
     refused = await studio.bob.slash(studio.channel, "inspect forget", name="boards")
     assert "Only the project's owner" in told(refused)
     await studio.restart()
@@ -336,9 +325,9 @@ async def test_what_a_model_says_it_cannot_do_is_told_with_its_verdicts(studio: 
     await said(studio, "change", name="boards", parts="anywhere, like a surface")
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     message = studio.last()
-    assert "It is weak on these pictures" in message.content and "It may miss tints" in message.content
+    assert "It is weak on these pictures" in text_of(message) and "It may miss tints" in text_of(message)
     await studio.alice.slash(studio.channel, "inspect try", name="boards", image1=bad(1))
-    assert "It is weak on these pictures" in studio.last().content
+    assert "It is weak on these pictures" in text_of(studio.last())
 
 
 async def test_names_and_labels_are_completed(studio: Studio) -> None:
@@ -356,13 +345,13 @@ async def test_a_running_training_is_cancelled_by_its_button(studio: Studio) -> 
     studio.hooks.wait = studio.outside
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     message = studio.last()
-    assert "Training of an inspection by" in message.content and "version" not in message.content
-    assert "A version is being trained." in (await card(studio)).content
+    assert "Training of an inspection by" in text_of(message) and "version" not in text_of(message)
+    assert "A version is being trained." in text_of(await card(studio))
     await studio.alice.click(message, label="Cancel")
     await studio.env.settle()
     studio.hooks.wait = None
     cancelled = next(m for m in studio.channel.history() if m.id == message.id)
-    assert "(Cancelled)" in cancelled.content
+    assert "(Cancelled)" in text_of(cancelled)
     await studio.restart()
     shown = await press(studio, cancelled, "project")
     assert "➡️ Press **Train**" in told(shown), "nothing was trained"
@@ -385,8 +374,7 @@ async def test_a_card_leads_to_the_web_where_there_is_one(tmp_path: Path) -> Non
     async with open_studio(tmp_path, **settings) as studio:
         await made(studio, count=1)
         message = await card(studio)
-        urls = [child.get("url") for row in message.components for child in row["components"]]
-        [web] = [url for url in urls if url]
+        [web] = [item.url for item in items_of(message) if item.url]
         assert re.fullmatch(r"https://studio\.example/projects/[a-z2-9]{12}", web)
 
 

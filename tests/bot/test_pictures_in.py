@@ -8,6 +8,7 @@ from PIL import Image
 
 from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
+from tests.support.messages import text_of
 
 
 def _animated() -> bytes:
@@ -45,7 +46,7 @@ def _bomb() -> bytes:
 async def test_an_unusable_picture_is_refused_in_its_own_words(studio: Studio, name, data, words) -> None:
     result = await studio.alice.slash(studio.channel, "describe", image=(name, data))
     told = [m for m in result.followups if m.ephemeral]
-    assert told and words in told[-1].content and name.split(".")[0] in told[-1].content
+    assert told and words in text_of(told[-1]) and name.split(".")[0] in text_of(told[-1])
     assert studio.channel.history() == []
     assert (await studio.built.queue.mine(studio.alice.id)).total_waiting == 0
 
@@ -66,7 +67,7 @@ async def test_the_three_formats_are_taken_without_their_metadata(studio: Studio
 async def test_a_picture_over_the_upload_limit_is_refused(studio: Studio) -> None:
     big = png() + b"\0" * (11 * 2**20)
     result = await studio.alice.slash(studio.channel, "classify", image=("big.png", big))
-    assert "the limit is 10 MB" in result.followups[-1].content
+    assert "the limit is 10 MB" in text_of(result.followups[-1])
 
 
 @pytest.mark.parametrize("words", ["", "a castle --seed 9"])
@@ -82,7 +83,7 @@ async def _press_offers(studio: Studio, words: str) -> None:
     dora = studio.newcomer()
     await studio.send_dm(dora, words, ("a.png", png()), ("b.jpg", png(form="JPEG")))
     offers = [m for m in dora.dm_channel.history() if m.components]
-    assert len(offers) == 2 and all("What would you like to do" in m.content for m in offers)
+    assert len(offers) == 2 and all("What would you like to do" in text_of(m) for m in offers)
     for label, told in (
         ("Vary", "a castle" if words else "Variations"),
         ("Outpaint", "Zoom out 1.5×"),
@@ -91,7 +92,7 @@ async def _press_offers(studio: Studio, words: str) -> None:
     ):
         await dora.click(offers[0], label=label)
         answer = dora.dm_channel.history()[-1]
-        assert told in answer.content, (label, answer.content)
+        assert told in text_of(answer), (label, text_of(answer))
 
 
 async def test_dm_buttons_work_after_a_restart(studio: Studio) -> None:
@@ -100,20 +101,20 @@ async def test_dm_buttons_work_after_a_restart(studio: Studio) -> None:
     offer = dora.dm_channel.history()[-1]
     await studio.restart()
     await dora.click(offer, label="Describe")
-    assert "telling number 4" in dora.dm_channel.history()[-1].content
+    assert "telling number 4" in text_of(dora.dm_channel.history()[-1])
 
 
 async def test_a_dm_file_that_is_no_picture_gets_a_sentence(studio: Studio) -> None:
     dora = studio.newcomer()
     await studio.send_dm(dora, "", ("a.png", b"nothing"))
-    assert "read as a picture" in dora.dm_channel.history()[-1].content
+    assert "read as a picture" in text_of(dora.dm_channel.history()[-1])
 
 
 async def _told_to_alice(studio: Studio, picture: tuple[str, bytes]) -> list[str]:
     """What alice reads when she sends a picture by every way there is."""
     source = f"{(await studio.built.queue.job_of_message(studio.last().id))[0].id} 1"
     await studio.send_dm(studio.alice.user, "", picture)
-    told = [studio.alice.user.dm_channel.history()[-1].content]
+    told = [text_of(studio.alice.user.dm_channel.history()[-1])]
     for command, options in (
         ("blend", {"image1": picture, "image2": picture}),
         ("describe", {"image": picture}),
@@ -126,7 +127,7 @@ async def _told_to_alice(studio: Studio, picture: tuple[str, bytes]) -> list[str
         ("region", {"prompt": "a boat", "source": source, "mask": picture}),
     ):
         result = await studio.alice.slash(studio.channel, command, **options)
-        told.append([m for m in (*result.followups, result.response) if m and m.ephemeral][-1].content)
+        told.append(text_of([m for m in (*result.followups, result.response) if m and m.ephemeral][-1]))
     return told
 
 
@@ -152,13 +153,13 @@ async def test_nothing_is_stored_on_a_full_disk(tmp_path, picture, monkeypatch) 
     async with open_studio(tmp_path, DISK_FLOOR_MB="1") as studio:
         monkeypatch.setattr(studio.built.files, "free_bytes", lambda: 10**5)
         await studio.send_dm(studio.alice.user, "", picture)
-        assert "nearly full" in studio.alice.user.dm_channel.history()[-1].content
+        assert "nearly full" in text_of(studio.alice.user.dm_channel.history()[-1])
         assert not list(studio.built.files.all())
 
 
 async def test_so_many_pictures_at_once_and_no_more(studio: Studio, picture, monkeypatch) -> None:
     monkeypatch.setattr(studio.bot.studio.sources, "_uploads", Pace(2, 60.0))
     await studio.send_dm(studio.alice.user, "", picture, picture, picture)
-    assert "Send the next one in" in studio.alice.user.dm_channel.history()[-1].content
+    assert "Send the next one in" in text_of(studio.alice.user.dm_channel.history()[-1])
     await studio.send_dm(studio.bob.user, "", picture)
-    assert "What would you like to do" in studio.bob.user.dm_channel.history()[-1].content
+    assert "What would you like to do" in text_of(studio.bob.user.dm_channel.history()[-1])

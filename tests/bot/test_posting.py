@@ -7,6 +7,7 @@ from core.errors import NotAllowedError, UserError
 from core.job import Surface
 from studio.authority import Actor, Place
 from tests.bot.conftest import Studio
+from tests.support.messages import text_of
 
 
 def alone(user_id: int) -> Actor:
@@ -29,7 +30,7 @@ async def test_a_result_is_posted_with_its_buttons_where_its_owner_writes(studio
         await posting.channels(alone(5))
     await posting.post(alone(studio.alice.id), job.id, 1, Place(studio.guild.id, gallery.id))
     message = studio.last(gallery)
-    assert len(message.attachments) == 1 and f"<@{studio.alice.id}>" in message.content
+    assert len(message.attachments) == 1 and f"<@{studio.alice.id}>" in text_of(message)
     await studio.bob.click(message, label="Vary (Subtle)")
     assert (await studio.members.recent(studio.bob.id))[0].parent_id == job.id
 

@@ -9,6 +9,7 @@ from bot.ui.buttons import BUTTONS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
 from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
+from tests.support.messages import ids_of, items_of, rows_of, text_of
 
 MADE_HERE = ("subtle", "strong", "again", "hd", "up2s", "up2c", "up4s", "up4c", "zoom20", "zoom15", "left")
 MADE_HERE += ("right", "up", "down", "cutout", "describe", "anihigh", "anilow")
@@ -21,12 +22,11 @@ def made_here(studio: Studio) -> list[str]:
 
 
 def custom_id(message, action: str) -> str:
-    ids = [child.custom_id for row in message.components for child in row.children]
-    return next(i for i in ids if f":{action}:" in i)
+    return next(i for i in ids_of(message) if f":{action}:" in i)
 
 
 def buttons_of(message) -> list[str]:
-    return [child.custom_id.split(":")[2] for row in message.components for child in row.children]
+    return [one.split(":")[2] for one in ids_of(message)]
 
 
 async def press(studio: Studio, message, action: str, who=None):
@@ -53,7 +53,7 @@ async def test_a_single_picture_has_every_button(studio: Studio) -> None:
     assert set(buttons_of(message)) == {*made_here(studio), *others}
     assert buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"]  # Midjourney's order
     assert buttons_of(message)[5] == "subtle"
-    assert len(buttons_of(message)) <= 25 and all(len(row.children) <= 5 for row in message.components)
+    assert len(buttons_of(message)) <= 25 and all(len(row) <= 5 for row in rows_of(message))
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
         before = studio.last().id
         await press(studio, message, action)
         assert studio.last().id != before, action
-        assert "❌" not in studio.last().content, studio.last().content
+        assert "❌" not in text_of(studio.last()), text_of(studio.last())
     for action, words in (
         ("region", "Choose the fields"),
         ("favourite", "Saved to your `/favourites`"),
@@ -72,7 +72,7 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
         ("dm", "to your direct messages"),
     ):
         result = await press(studio, message, action)
-        told = [m.content for m in (*result.followups, result.response) if m]
+        told = [text_of(m) for m in (*result.followups, result.response) if m]
         assert result.ephemeral and any(words in text for text in told), (action, told)
     for action, title in (("remix", "Remix"), ("zoom", "Custom Zoom")):
         assert (await press(studio, message, action)).modal["title"] == title
@@ -95,12 +95,12 @@ async def test_each_press_makes_what_its_button_says(studio: Studio) -> None:
         child = studio.last()
         job = await job_of(studio, child)
         prompt = "a boat" + {"left": " --ar 3:2", "down": " --ar 2:3"}.get(action, "")
-        assert f"**{prompt}** - {words} <@{studio.bob.id}> (fast)" in child.content, action
+        assert f"**{prompt}** - {words} <@{studio.bob.id}> (fast)" in text_of(child), action
         assert type(job.request) is kind and {name: getattr(job.request, name) for name in values} == values
         assert (job.parent_index, job.request.prompt) == (1, "a boat")
     await press(studio, message, "hd")
     job = await job_of(studio, studio.last())
-    assert job.request.hd and job.request.seed == 100 and "--hd" in studio.last().content
+    assert job.request.hd and job.request.seed == 100 and "--hd" in text_of(studio.last())
 
 
 async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
@@ -110,7 +110,7 @@ async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
     assert "square" in buttons_of(wide)
     await press(studio, wide, "square")
     job = await job_of(studio, studio.last())
-    assert "Made taller by" in studio.last().content
+    assert "Made taller by" in text_of(studio.last())
     assert (job.request.top, job.request.bottom, job.request.left) == (16, 16, 0)
     assert "square" not in buttons_of(studio.last())
 
@@ -152,7 +152,7 @@ async def test_custom_zoom_takes_words_a_shape_and_a_factor(studio: Studio) -> N
         32,
     )  # 96 px high, so 192 wide
     assert (request.prompt, request.negative_prompt) == ("a boat at sea", "trees")
-    assert "--ar 2:1" in studio.last().content, "the title tells the shape that came of it"
+    assert "--ar 2:1" in text_of(studio.last()), "the title tells the shape that came of it"
 
 
 async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(studio: Studio) -> None:
@@ -171,7 +171,7 @@ async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(st
     said = await studio.alice.submit_modal(
         await press(studio, message, "zoom"), {"prompt": "a boat --zoom 5", "zoom": "2"}
     )
-    assert "1 to 2" in said.followups[-1].content
+    assert "1 to 2" in text_of(said.followups[-1])
 
 
 async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> None:
@@ -183,8 +183,8 @@ async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> Non
         "--ar 1:2",
         "--hd",
     )  # what stood there before is no new wish
-    assert "`--ar 1:2`: not available here" in studio.last().content
-    assert "`--hd`: not available here: it works only on new" in studio.last().content
+    assert "`--ar 1:2`: not available here" in text_of(studio.last())
+    assert "`--hd`: not available here: it works only on new" in text_of(studio.last())
     window = await press(studio, message, "strong")
     await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2"})
     request = (await job_of(studio, studio.last())).request
@@ -205,7 +205,7 @@ async def test_a_wrong_window_is_told_to_its_author(studio: Studio, values, word
     message = await single(studio)
     window = await press(studio, message, "zoom")
     said = await studio.alice.submit_modal(window, {"prompt": "a", **values})
-    assert words in said.followups[-1].content and said.followups[-1].ephemeral
+    assert words in text_of(said.followups[-1]) and said.followups[-1].ephemeral
     assert studio.last().id == message.id
 
 
@@ -220,12 +220,12 @@ async def test_remix_mode_opens_a_window_first(studio: Studio) -> None:
     window = await studio.alice.click(grid, label="V2")
     await studio.alice.submit_modal(window, {"prompt": "a red boat --no green --s 300"})
     job = await job_of(studio, studio.last())
-    assert "**a red boat --no green --stylize 300** - Remix (Strong) by" in studio.last().content
+    assert "**a red boat --no green --stylize 300** - Remix (Strong) by" in text_of(studio.last())
     assert (job.request.variation, job.request.negative_prompt) == ("strong", "green")
     assert (job.request.stylize, job.parent_index) == (300, 1)
     window = await studio.alice.click(grid, label="V2")
     await studio.alice.submit_modal(window, {"prompt": "a boat --no blue"})
-    assert "Variations (Strong) by" in studio.last().content  # the words are the old ones
+    assert "Variations (Strong) by" in text_of(studio.last())  # the words are the old ones
     result = await studio.bob.click(grid, label="V1")  # it is alice's mode
     assert result.modal is None
 
@@ -237,14 +237,14 @@ async def test_a_remixed_reroll_and_pan_take_the_new_words(studio: Studio) -> No
         window = await press(studio, message, action)
         await studio.alice.submit_modal(window, {"prompt": "a lighthouse"})
         shape = " --ar 3:2" if action == "left" else ""
-        assert f"**a lighthouse{shape}**" in studio.last().content, action
+        assert f"**a lighthouse{shape}**" in text_of(studio.last()), action
 
 
 async def test_the_remix_button_asks_also_without_the_mode(studio: Studio) -> None:
     message = await single(studio)
     window = await press(studio, message, "remix")
     await studio.alice.submit_modal(window, {"prompt": "a lighthouse"})
-    assert "Remix (Strong) by" in studio.last().content
+    assert "Remix (Strong) by" in text_of(studio.last())
 
 
 async def test_v_is_as_strong_as_its_presser_wants(studio: Studio) -> None:
@@ -252,9 +252,9 @@ async def test_v_is_as_strong_as_its_presser_wants(studio: Studio) -> None:
     grid = studio.last()
     await studio.alice.slash(studio.channel, "prefer variability")
     await studio.alice.click(grid, label="V1")
-    assert "Variations (Subtle)" in studio.last().content
+    assert "Variations (Subtle)" in text_of(studio.last())
     await studio.bob.click(grid, label="V1")
-    assert "Variations (Strong)" in studio.last().content
+    assert "Variations (Strong)" in text_of(studio.last())
 
 
 # Vary (Region)
@@ -271,7 +271,7 @@ async def test_a_region_by_numbered_fields(studio: Studio) -> None:
     await studio.alice.submit_modal(window, {"prompt": "a red sail"})
     job = await job_of(studio, studio.last())
     assert job.request.boxes == ((0, 0, 16, 16), (16, 16, 32, 32)) and job.request.prompt == "a red sail"
-    assert "Part redrawn by" in studio.last().content
+    assert "Part redrawn by" in text_of(studio.last())
     result = await studio.built.queue.result(job.id)
     assert len(result.pictures) == 4
 
@@ -284,7 +284,7 @@ async def test_a_region_by_words_and_by_each_kind_of_mask(studio: Studio) -> Non
     await studio.alice.submit_modal(window, {"prompt": "a boat", "region": "the sail"})
     job = await job_of(studio, studio.last())
     assert isinstance(job.request, RegionRequest) and job.request.region == "the sail"
-    assert "Part redrawn by" in studio.last().content
+    assert "Part redrawn by" in text_of(studio.last())
     original = Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
     for name, file in masks(original).items():
         window = await studio.alice.click(shown, label="By words or with a mask")
@@ -323,10 +323,10 @@ async def test_what_is_no_mask_is_told(studio: Studio, file: bytes, words: str) 
     shown = panel.followups[-1] if panel.followups else panel.response
     window = await studio.alice.click(shown, label="By words or with a mask")
     said = await studio.alice.submit_modal(window, {"prompt": "a boat", "mask": ("mask.png", file)})
-    assert words in said.followups[-1].content
+    assert words in text_of(said.followups[-1])
     window = await studio.alice.click(shown, label="By words or with a mask")
     said = await studio.alice.submit_modal(window, {"prompt": "a boat"})
-    assert "but not both" in said.followups[-1].content
+    assert "but not both" in text_of(said.followups[-1])
 
 
 async def test_a_region_as_a_command(studio: Studio) -> None:
@@ -335,9 +335,9 @@ async def test_a_region_as_a_command(studio: Studio) -> None:
     job = await job_of(studio, studio.last())
     assert job.request.boxes == ((0, 0, 16, 16), (16, 0, 32, 16))
     said = await studio.alice.slash(studio.channel, "region", prompt="a", fields="17")
-    assert "1 to 16" in said.response.content
+    assert "1 to 16" in text_of(said.response)
     said = await studio.alice.slash(studio.channel, "region", prompt="a")
-    assert "one way" in said.response.content
+    assert "one way" in text_of(said.response)
 
 
 async def test_upscale_as_a_command(studio: Studio, picture) -> None:
@@ -355,14 +355,14 @@ async def test_upscale_as_a_command(studio: Studio, picture) -> None:
 async def test_a_favourite_is_kept_shown_and_let_go(studio: Studio) -> None:
     message = await single(studio)
     said = await press(studio, message, "favourite", studio.bob)
-    assert "Saved" in said.followups[-1].content
+    assert "Saved" in text_of(said.followups[-1])
     page = await studio.bob.slash(studio.channel, "favourites")
     shown = page.response or page.followups[-1]
-    assert page.ephemeral and "1 of 1" in shown.content and "a boat" in shown.content and shown.attachments
+    assert page.ephemeral and "1 of 1" in text_of(shown) and "a boat" in text_of(shown) and shown.attachments
     page = await studio.alice.slash(studio.channel, "favourites")
-    assert "no favourites yet" in page.followups[-1].content
+    assert "no favourites yet" in text_of(page.followups[-1])
     said = await press(studio, message, "favourite", studio.bob)
-    assert "Removed" in said.followups[-1].content
+    assert "Removed" in text_of(said.followups[-1])
 
 
 async def test_favourites_are_leafed_through(studio: Studio) -> None:
@@ -373,31 +373,29 @@ async def test_favourites_are_leafed_through(studio: Studio) -> None:
 
     def sides() -> dict[str, bool]:
         """Custom id of each arrow → whether it can be pressed."""
-        found = [c for row in shown.components for c in row["components"] if c["custom_id"].startswith("fv:")]
-        return {c["custom_id"]: not c.get("disabled") for c in found}
+        return {c.custom_id: not c.disabled for c in items_of(shown) if c.custom_id.startswith("fv:")}
 
-    assert "1 of 3" in shown.content and "a star" in shown.content
+    assert "1 of 3" in text_of(shown) and "a star" in text_of(shown)
     assert sides() == {"fv:0:l": False, "fv:1:r": True}
     seen = []
     for custom_id in ("fv:1:r", "fv:2:r", "fv:1:l"):
         await studio.alice.click(shown, custom_id=custom_id)
-        seen.append((shown.content.split("**")[0].strip("❤️ ·"), shown.content.split("**")[1]))
+        seen.append((text_of(shown).split("**")[0].strip("❤️ ·"), text_of(shown).split("**")[1]))
     assert seen == [("2 of 3", "a cat"), ("3 of 3", "a boat"), ("2 of 3", "a cat")]
     assert sides() == {"fv:0:l": True, "fv:2:r": True} and shown.attachments
     await studio.restart()
     await studio.alice.click(shown, custom_id="fv:2:r")
-    assert "3 of 3" in shown.content and sides() == {"fv:1:l": True, "fv:3:r": False}
-    ids = [child["custom_id"] for row in shown.components for child in row["components"]]
-    kept = next(custom_id for custom_id in ids if ":favourite:" in custom_id)
+    assert "3 of 3" in text_of(shown) and sides() == {"fv:1:l": True, "fv:3:r": False}
+    kept = next(custom_id for custom_id in ids_of(shown) if ":favourite:" in custom_id)
     await studio.alice.click(shown, custom_id=kept)  # takes it out
     await studio.alice.click(shown, custom_id="fv:1:l")
-    assert "2 of 2" in shown.content
+    assert "2 of 2" in text_of(shown)
 
 
 async def test_details_can_be_copied(studio: Studio) -> None:
     message = await single(studio, "a boat --no blue --seed 100 --uplight --v 6")
     said = await press(studio, message, "details")
-    text = "\n".join(m.content for m in said.followups) or said.response.content
+    text = "\n".join(text_of(m) for m in said.followups) or text_of(said.response)
     assert "```\na boat --seed 100 --no blue --v 6 --uplight\n```" in text and "seed 101" in text
     assert "`--uplight`" in text
     assert "64×64 · seed 100" in text
@@ -409,15 +407,15 @@ async def test_dm_me_sends_it_with_seed_and_id(studio: Studio) -> None:
     await press(studio, message, "dm", studio.bob)
     bob = studio.bob.user
     sent = bob.dm_channel.history()[-1]
-    assert sent.attachments and f"seed 101 · job {job.id} 2" in sent.content
+    assert sent.attachments and f"seed 101 · job {job.id} 2" in text_of(sent)
     await bob.click(sent, custom_id=custom_id(sent, "subtle"))
-    assert "Variations (Subtle)" in bob.dm_channel.history()[-1].content
+    assert "Variations (Subtle)" in text_of(bob.dm_channel.history()[-1])
 
 
 async def test_only_the_author_deletes(studio: Studio) -> None:
     message = await single(studio)
     said = await press(studio, message, "delete", studio.bob)
-    assert "can delete it" in said.response.content
+    assert "can delete it" in text_of(said.response)
     assert message.id in [m.id for m in studio.channel.history()]
 
 
@@ -454,7 +452,7 @@ async def test_the_captions_of_a_picture_can_be_changed_and_imagined(studio: Stu
     described = studio.last()
     window = await studio.alice.click(described, label="2")
     await studio.alice.submit_modal(window, {"prompt": "a picture --ar 3:2"})
-    assert "**a picture --ar 3:2**" in studio.last().content
+    assert "**a picture --ar 3:2**" in text_of(studio.last())
     before = len(studio.channel.history())
     await press(studio, described, "all")
     assert len(studio.channel.history()) == before + 4
@@ -463,12 +461,12 @@ async def test_the_captions_of_a_picture_can_be_changed_and_imagined(studio: Stu
 async def test_shorten_strikes_out_and_offers_shorter_prompts(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "shorten", prompt="a very wonderful lighthouse by it --ar 3:2")
     message = studio.last()
-    assert "**lighthouse**" in message.content and "~~a~~" in message.content and "1️⃣" in message.content
+    assert "**lighthouse**" in text_of(message) and "~~a~~" in text_of(message) and "1️⃣" in text_of(message)
     said = await press(studio, message, "weights")
-    assert "`1.00` lighthouse" in said.followups[-1].content
+    assert "`1.00` lighthouse" in text_of(said.followups[-1])
     window = await studio.alice.click(message, label="1")
     await studio.alice.submit_modal(window, {"prompt": window.modal["components"][0]["component"]["value"]})
-    assert studio.last().attachments and "lighthouse" in studio.last().content
+    assert studio.last().attachments and "lighthouse" in text_of(studio.last())
 
 
 async def test_blend_needs_no_words(studio: Studio) -> None:
@@ -476,7 +474,7 @@ async def test_blend_needs_no_words(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "blend", dimensions="Landscape", **files)
     job = await job_of(studio, studio.last())
     assert len(job.request.images) == 3 and job.request.aspect_ratio == (3, 2)
-    assert "Blend of 3 by" in studio.last().content
+    assert "Blend of 3 by" in text_of(studio.last())
 
 
 async def test_a_button_of_a_newer_version_says_so(tmp_path) -> None:
@@ -505,9 +503,9 @@ async def test_a_favourite_that_is_out_of_view_is_neither_shown_nor_a_style(stud
     assert (await away.slash("favourites")).response.attachments  # a direct message; he can read the channel
     studio.guild.remove_member(studio.bob)
     page = (await away.slash("favourites")).response
-    assert not page.attachments and "only in places that you can't see" in page.content
+    assert not page.attachments and "only in places that you can't see" in text_of(page)
     await away.slash("imagine", prompt="a boat --p")
-    assert "none yet" in away.dm_channel.history()[-1].content
+    assert "none yet" in text_of(away.dm_channel.history()[-1])
     own = (await studio.alice.user.slash("favourites")).response
     assert own.attachments
 
@@ -517,7 +515,7 @@ async def test_so_many_direct_messages_at_once_and_no_more(studio: Studio, monke
     monkeypatch.setattr(studio.bot.sharing, "_pace", Pace(1, 60.0))
     await press(studio, message, "dm")
     said = await press(studio, message, "dm")
-    assert "Ask again in" in said.followups[-1].content
+    assert "Ask again in" in text_of(said.followups[-1])
     assert len(studio.alice.user.dm_channel.history()) == 1
     await studio.alice.react(message, "✉")
     assert len(studio.alice.user.dm_channel.history()) == 1

@@ -27,6 +27,7 @@ from studio.privacy import Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.jobs.conftest import until
 from tests.studio.conftest import swept
+from tests.support.messages import ids_of, text_of
 
 
 async def _export(studio: Studio, user) -> tuple[dict, list[str]]:
@@ -54,8 +55,8 @@ async def test_show_and_export_tell_what_there_is_and_only_to_oneself(studio: St
     await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")
     await studio.alice.slash(studio.channel, "describe", image=picture)
     shown = await studio.alice.slash(studio.channel, "privacy show")
-    assert shown.ephemeral and "**Stored** 2 jobs" in shown.followups[-1].content
-    assert "1 uploaded picture," in shown.followups[-1].content
+    assert shown.ephemeral and "**Stored** 2 jobs" in text_of(shown.followups[-1])
+    assert "1 uploaded picture," in text_of(shown.followups[-1])
     data, names = await _export(studio, studio.alice)
     assert [job["prompt"] for job in data["jobs"]] == ["a canary boat", None] and len(data["pictures"]) == 5
     assert len([n for n in names if n.startswith("pictures/")]) in (5, 6)  # the grid may be like one of them
@@ -88,9 +89,9 @@ async def test_delete_leaves_nothing_of_a_person_and_everything_of_others(tmp_pa
         done = await studio.alice.click(
             asked.followups[-1] if asked.followups else asked.response, label="Delete everything"
         )
-        assert time.monotonic() - began < 60 and "Deleted:" in done.followups[-1].content
+        assert time.monotonic() - began < 60 and "Deleted:" in text_of(done.followups[-1])
         assert await asyncio.to_thread(canaries_in, tmp_path, studio.alice.id) == []
-        assert [m for m in studio.channel.history() if "canary" in m.content] == []
+        assert [m for m in studio.channel.history() if "canary" in text_of(m)] == []
         assert len((await _export(studio, studio.bob))[0]["jobs"]) >= 1
         assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 0
         await studio.alice.slash(studio.channel, "imagine", prompt="a new start")
@@ -109,15 +110,15 @@ async def test_what_goes_by_another_door_goes_from_discord_too(studio: Studio) -
         assert await trash.delete(alice, names) == len(numbers)
 
     def texts() -> list[str]:
-        return [message.content for message in studio.channel.history() if job in message.content]
+        return [text_of(message) for message in studio.channel.history() if job in text_of(message)]
 
     assert len(texts()) == 2
     await delete(2)
     await until(lambda: len(texts()) == 1, patience=5)
     await studio.alice.slash(studio.channel, "show", job=job)
-    assert "Some pictures of this job were deleted" in studio.last().content
+    assert "Some pictures of this job were deleted" in text_of(studio.last())
     again = await studio.alice.click(studio.last(), label="U2")
-    assert any("no picture number 2" in said.content for said in (again.response, *again.followups) if said)
+    assert any("no picture number 2" in text_of(said) for said in (again.response, *again.followups) if said)
     await delete(1, 3, 4)
     await until(lambda: texts() == [], patience=5)
 
@@ -133,7 +134,7 @@ async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> No
     view.add_item(DeleteButton(studio.alice.id))
     await bot_channel.send("forged", view=view)
     result = await studio.bob.click(studio.last(), label="Delete everything")
-    assert "somebody else" in result.followups[-1].content
+    assert "somebody else" in text_of(result.followups[-1])
     assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 1
 
 
@@ -172,7 +173,7 @@ async def test_a_picture_that_is_being_posted_goes_with_its_author(studio: Studi
         await studio.env.settle()
         if not studio.bot.delivery.tasks:
             break
-    assert [m.content for m in studio.channel.history() if "canary" in m.content] == []
+    assert [text_of(m) for m in studio.channel.history() if "canary" in text_of(m)] == []
 
 
 async def test_a_job_deleted_before_its_delivery_ends_without_an_alarm(studio: Studio, caplog) -> None:
@@ -336,13 +337,13 @@ async def test_a_picture_sent_in_a_dm_is_its_senders_alone(studio: Studio) -> No
     dora, eve = studio.newcomer(), studio.newcomer("eve")
     await studio.send_dm(dora, "", ("a.png", png()))
     offer = dora.dm_channel.history()[-1]
-    sha256 = offer.components[0].children[0].custom_id.split(":")[1]
+    sha256 = ids_of(offer)[0].split(":")[1]
     assert await studio.built.queue.people.has_sent(dora.id, sha256)
     assert not await studio.built.queue.people.has_sent(eve.id, sha256)
     await studio.built.privacy.delete(dora.id)
     assert not studio.built.files.exists(sha256)
     result = await dora.click(offer, label="Describe")
-    assert "gone" in result.followups[-1].content
+    assert "gone" in text_of(result.followups[-1])
 
 
 async def test_a_mention_in_a_dm_puts_no_word_into_the_log(studio: Studio, caplog) -> None:
@@ -361,7 +362,7 @@ async def test_a_deletion_that_fails_is_said(studio: Studio, monkeypatch) -> Non
 
     monkeypatch.setattr(studio.built.privacy, "delete", broken)
     done = await studio.alice.click(asked.response, label="Delete everything")
-    assert "Something went wrong" in done.followups[-1].content
+    assert "Something went wrong" in text_of(done.followups[-1])
 
 
 async def test_a_deletion_empties_the_memory_of_read_prompts(tmp_path: Path) -> None:

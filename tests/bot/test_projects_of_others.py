@@ -7,10 +7,11 @@ from bot.projects import views
 from bot.projects.views import LOOKS, MARK, ProjectButton, ProjectMenu, mark_of
 from studio.authority import Actor
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import bad, good, ids_of, told
+from tests.bot.test_own_models import bad, good, told
 from tests.bot.test_presses import press as press_job
 from tests.bot.test_presses import single
 from tests.bot.test_strangers import posted, state
+from tests.support.messages import ids_of
 
 USES = {"show", "report", "chart", "compare", "try"}  # what members may do with a server's project
 COMMANDS: dict[str, dict] = {

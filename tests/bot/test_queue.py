@@ -8,15 +8,16 @@ from bot.ui import help
 from core.job import NOBODY, Origin, Reply, Surface
 from core.requests import ImagineRequest
 from tests.bot.conftest import Studio
+from tests.support.messages import ids_of, text_of
 
 
 async def test_only_managers_and_the_owner_see_and_operate_the_queue(studio: Studio) -> None:
     for command in ("queue show", "queue pause", "queue resume", "queue drain", "queue clear"):
         refused = await studio.alice.slash(studio.channel, command)
-        assert "Manage Server" in refused.followups[-1].content, command
+        assert "Manage Server" in text_of(refused.followups[-1]), command
         allowed = await studio.mira.slash(studio.channel, command)
         answers = [allowed.response, *allowed.followups]
-        assert not any("needs the permission" in (m.content if m else "") for m in answers), command
+        assert not any("needs the permission" in (text_of(m) if m else "") for m in answers), command
 
 
 async def test_a_paused_queue_keeps_jobs_and_goes_on_after_resume(studio: Studio) -> None:
@@ -44,11 +45,11 @@ async def test_a_member_cancels_their_own_job_and_nobody_elses(studio: Studio) -
     await asyncio.sleep(0.3)
     (waiting,) = (await studio.built.queue.snapshot()).waiting
     result = await studio.bob.slash(studio.channel, "queue cancel", job=waiting.job.id)
-    assert "Only the person who asked" in result.followups[-1].content
+    assert "Only the person who asked" in text_of(result.followups[-1])
     result = await studio.alice.slash(studio.channel, "queue mine")
-    assert waiting.job.id in result.response.content
+    assert waiting.job.id in text_of(result.response)
     result = await studio.alice.slash(studio.channel, "queue cancel", job=waiting.job.id)
-    assert "is cancelled" in result.followups[-1].content
+    assert "is cancelled" in text_of(result.followups[-1])
     await task
     assert (await studio.built.queue.snapshot()).total_waiting == 0
 
@@ -63,9 +64,9 @@ async def test_a_cancelled_job_can_be_asked_for_once_more(studio: Studio) -> Non
     studio.hooks.wait = None
     await studio.built.queue.resume(studio.mira.id)
     cancelled = next(m for m in studio.channel.history() if m.id == message.id)
-    assert "(Cancelled)" in cancelled.content
-    await studio.alice.click(cancelled, custom_id=cancelled.components[0].children[0].custom_id)
-    assert "**a boat**" in studio.last().content and studio.last().attachments
+    assert "(Cancelled)" in text_of(cancelled)
+    await studio.alice.click(cancelled, custom_id=ids_of(cancelled)[0])
+    assert "**a boat**" in text_of(studio.last()) and studio.last().attachments
 
 
 async def test_everybody_hears_of_a_queue_that_stands_still(studio: Studio) -> None:
@@ -75,7 +76,7 @@ async def test_everybody_hears_of_a_queue_that_stands_still(studio: Studio) -> N
     for prompt in ("a boat", "a car", "a tree"):
         await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
     for _ in range(100):
-        if sum("(Waiting" in message.content for message in studio.channel.history()) == 3:
+        if sum("(Waiting" in text_of(message) for message in studio.channel.history()) == 3:
             return
         await asyncio.sleep(0.02)
         await studio.env.settle()
@@ -84,7 +85,7 @@ async def test_everybody_hears_of_a_queue_that_stands_still(studio: Studio) -> N
 
 async def test_a_job_that_is_gone_is_told(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "queue cancel", job="abcdefghjkmn")
-    assert "exist, or was deleted" in result.followups[-1].content
+    assert "exist, or was deleted" in text_of(result.followups[-1])
 
 
 async def test_limits_are_told_with_their_number(studio: Studio) -> None:
@@ -92,9 +93,9 @@ async def test_limits_are_told_with_their_number(studio: Studio) -> None:
     tasks = [asyncio.ensure_future(_submit(studio, f"boat {i}")) for i in range(10)]
     await asyncio.sleep(0.5)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="one more")
-    assert "10" in result.followups[-1].content and "limit" in result.followups[-1].content
+    assert "10" in text_of(result.followups[-1]) and "limit" in text_of(result.followups[-1])
     result = await studio.mira.slash(studio.channel, "queue clear", user=studio.alice)
-    assert "10 waiting jobs are cancelled" in result.followups[-1].content
+    assert "10 waiting jobs are cancelled" in text_of(result.followups[-1])
     await asyncio.gather(*tasks)
 
 
@@ -105,7 +106,7 @@ async def test_show_brings_a_job_back_with_live_buttons(studio: Studio) -> None:
     shown = studio.last()
     assert shown.attachments and shown.components
     await studio.bob.click(shown, label="U1")
-    assert "Image #1" in studio.last().content
+    assert "Image #1" in text_of(studio.last())
 
 
 def test_help_tells_where_pictures_are_found_kept_shared_and_thrown_away() -> None:
@@ -121,13 +122,13 @@ async def test_help_names_every_flag(studio: Studio) -> None:
     from core.prompt.parser import FLAGS
 
     result = await studio.alice.slash(studio.channel, "help", topic="flags")
-    text = "\n".join([result.response.content, *(m.content for m in result.followups)])
+    text = "\n".join([text_of(result.response), *(text_of(m) for m in result.followups)])
     assert all(f"`--{flag.name}`" in text and flag.example in text for flag in FLAGS)
 
 
 async def test_a_refusal_is_said_once(studio: Studio) -> None:
     refused = await studio.alice.slash(studio.channel, "queue pause")
-    assert len([m for m in refused.followups if "Manage Server" in m.content]) == 1
+    assert len([m for m in refused.followups if "Manage Server" in text_of(m)]) == 1
 
 
 async def _queue_of_two_servers(studio: Studio) -> None:
@@ -144,12 +145,12 @@ async def _queue_of_two_servers(studio: Studio) -> None:
 
 async def test_a_manager_sees_what_waits_in_their_server_behind_anothers(studio: Studio) -> None:
     await _queue_of_two_servers(studio)
-    text = (await studio.mira.slash(studio.channel, "queue show")).response.content
+    text = text_of((await studio.mira.slash(studio.channel, "queue show")).response)
     assert "**Waiting** 1\n" in text and "a red boat" in text and "31st" in text and "p0" not in text
     choices = await studio.mira.autocomplete(studio.channel, "queue cancel", "job", "")
     assert len(choices) == 1 and "a red boat" in choices[0]["name"]
     cleared = await studio.mira.slash(studio.channel, "queue clear")
-    assert "1 waiting job is cancelled" in cleared.followups[-1].content
+    assert "1 waiting job is cancelled" in text_of(cleared.followups[-1])
 
 
 async def test_own_jobs_can_be_told_apart_by_prompt_and_link_and_cancelled(studio: Studio) -> None:
@@ -158,10 +159,10 @@ async def test_own_jobs_can_be_told_apart_by_prompt_and_link_and_cancelled(studi
     for n in range(7):
         await queue.submit(ImagineRequest(prompt=f"boat {n} *bold*"), origin)
     shown = (await studio.alice.slash(studio.channel, "queue mine")).response
-    assert "(paused by an admin" in shown.content
-    assert "8. **boat 6 \\*bold\\*** · Imagine" in shown.content
+    assert "(paused by an admin" in text_of(shown)
+    assert "8. **boat 6 \\*bold\\*** · Imagine" in text_of(shown)
     link = f"[its message](https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/77)"
-    assert shown.content.count("[its message]") == 1 and link in shown.content
+    assert text_of(shown).count("[its message]") == 1 and link in text_of(shown)
     await studio.alice.click(shown, label="Cancel 8")
     left = await queue.mine(studio.alice.id)
     assert "boat 6" not in str(left) and left.total_waiting == 7
@@ -171,7 +172,7 @@ async def test_a_private_jobs_words_are_not_for_managers(studio: Studio) -> None
     await studio.built.queue.pause(studio.mira.id)
     origin = Origin(studio.alice.id, studio.channel.id, studio.guild.id, private=True)
     await studio.built.queue.submit(ImagineRequest(prompt="a secret"), origin)
-    shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
+    shown = text_of((await studio.mira.slash(studio.channel, "queue show")).response)
     assert "**Waiting** 1" in shown and "secret" not in shown
 
 
@@ -179,7 +180,7 @@ async def test_what_the_studio_asks_by_itself_names_nobody(studio: Studio) -> No
     await studio.built.queue.pause(studio.mira.id)
     origin = Origin(NOBODY, 0, studio.guild.id, private=True, surface=Surface.WEB)
     await studio.built.queue.submit(ImagineRequest(prompt="a boat"), origin)
-    shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
+    shown = text_of((await studio.mira.slash(studio.channel, "queue show")).response)
     assert "Imagine · the studio itself" in shown and "<@0>" not in shown
 
 
@@ -187,7 +188,7 @@ async def test_members_are_told_of_a_pause_and_of_its_end(studio: Studio) -> Non
     studio.hooks.wait = studio.outside
     await studio.built.queue.pause(studio.mira.id)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    assert "(Waiting to start, 1st: an admin has paused the queue)" in studio.last().content
+    assert "(Waiting to start, 1st: an admin has paused the queue)" in text_of(studio.last())
     await studio.built.queue.resume(studio.mira.id)
     for _ in range(200):
         await studio.env.settle()
@@ -203,7 +204,7 @@ async def test_show_of_a_job_that_isnt_over_follows_it_to_its_end(studio: Studio
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     (job,) = (view.job for view in (await studio.built.queue.mine(studio.alice.id)).waiting)
     shown = await studio.bob.slash(studio.channel, "show", job=job.id)
-    assert "(Waiting to start, 1st" in studio.last().content
+    assert "(Waiting to start, 1st" in text_of(studio.last())
     await studio.built.queue.resume(studio.mira.id)
     for _ in range(200):
         await studio.env.settle()
@@ -211,6 +212,6 @@ async def test_show_of_a_job_that_isnt_over_follows_it_to_its_end(studio: Studio
             break
         await asyncio.sleep(0.02)
     live = next(m for m in studio.channel.history() if m.id == shown.response.id)
-    assert live.attachments and "(fast)" in live.content and len(studio.channel.history()) == 2
+    assert live.attachments and "(fast)" in text_of(live) and len(studio.channel.history()) == 2
     await studio.bob.click(live, label="U1")
-    assert "Image #1" in studio.last().content
+    assert "Image #1" in text_of(studio.last())

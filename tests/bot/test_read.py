@@ -12,6 +12,7 @@ from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.pretend_worker import SIGNS, encode
 from tests.bot.test_presses import job_of
+from tests.support.messages import text_of
 
 
 def sign(colour: tuple[int, int, int] = (9, 9, 9)) -> bytes:
@@ -31,8 +32,8 @@ async def test_a_picture_is_read_and_its_text_comes_as_files_too(studio: Studio,
     message = studio.last()
     job = await job_of(studio, message)
     assert isinstance(job.request, ReadRequest)
-    assert f"Read text by <@{studio.alice.id}>\n```\nhello world\n```" in message.content
-    assert f"1 line · 2 words · pretend · job {job.id}" in message.content
+    assert f"Read text by <@{studio.alice.id}>\n```\nhello world\n```" in text_of(message)
+    assert f"1 line · 2 words · pretend · job {job.id}" in text_of(message)
     files = await files_of(message)
     assert set(files) == {"png", "txt", "json"} and files["txt"] == b"hello world\n"
     told = json.loads(files["json"])
@@ -48,7 +49,9 @@ async def test_text_in_a_picture_is_never_more_than_text(studio: Studio) -> None
     [file] = attached(sign((1, 2, 3)))
     await studio.alice.slash(studio.channel, "read", image=file)
     message = studio.last()
-    assert message.content.count("```") == 2 and "'''\n@everyone [x](https://evil.example)" in message.content
+    assert text_of(message).count("```") == 2 and "'''\n@everyone [x](https://evil.example)" in text_of(
+        message
+    )
     assert not message.mention_everyone
 
 
@@ -57,15 +60,15 @@ async def test_text_that_breaks_a_rule_is_not_shown_anywhere(tmp_path) -> None:
         [file] = attached(sign((1, 2, 4)))
         await strict.alice.slash(strict.channel, "read", image=file)
         message = strict.last()
-        assert "held back" in message.content and not message.attachments
-        assert "nude" not in message.content
+        assert "held back" in text_of(message) and not message.attachments
+        assert "nude" not in text_of(message)
 
 
 async def test_long_text_is_cut_at_a_line_and_whole_in_its_file(studio: Studio) -> None:
     [file] = attached(sign((1, 2, 5)))
     await studio.alice.slash(studio.channel, "read", image=file)
     message = studio.last()
-    assert len(message.content) <= 2000 and f"of a long page\n{posts.MORE}\n```" in message.content
+    assert len(text_of(message)) <= 2000 and f"of a long page\n{posts.MORE}\n```" in text_of(message)
     assert (await files_of(message))["txt"].decode() == SIGNS[1, 2, 5] + "\n"
 
 
@@ -81,16 +84,16 @@ async def test_several_pictures_are_a_job_and_a_message_each(studio: Studio) -> 
 async def test_without_a_picture_or_with_both_nothing_is_queued(studio: Studio, picture) -> None:
     for given in ({}, {"image": picture, "link": "abcd2345efgh 1"}):
         result = await studio.alice.slash(studio.channel, "read", **given)
-        assert result.ephemeral and "Attach a picture" in result.response.content
+        assert result.ephemeral and "Attach a picture" in text_of(result.response)
 
 
 async def test_the_menu_reads_the_pictures_of_anybodys_message(studio: Studio) -> None:
     posted = await studio.bob.send(studio.channel, "look", attachments=attached(sign()))
     await studio.alice.context_menu(studio.channel, "Read text", posted)
-    assert "hello world" in studio.last().content
+    assert "hello world" in text_of(studio.last())
     empty = await studio.bob.send(studio.channel, "nothing")
     result = await studio.alice.context_menu(studio.channel, "Read text", empty)
-    assert "no picture" in result.response.content
+    assert "no picture" in text_of(result.response)
 
 
 async def test_the_menu_reads_a_picture_of_ours_as_it_is_stored(studio: Studio) -> None:
@@ -109,11 +112,11 @@ async def test_what_is_read_in_something_private_stays_private(studio: Studio) -
     await studio.alice.slash(studio.channel, "read", link=f"{made.id} 1")
     mine = studio.last(studio.alice.user.dm_channel)
     job = await job_of(studio, mine)
-    assert "hello world" in mine.content and job.request.kind == "read" and job.origin.private
-    assert not any("hello world" in m.content for m in studio.channel.history()[before:])
+    assert "hello world" in text_of(mine) and job.request.kind == "read" and job.origin.private
+    assert not any("hello world" in text_of(m) for m in studio.channel.history()[before:])
     refused = await studio.bob.slash(studio.channel, "read", link=f"{made.id} 1")
     assert ("is private and belongs to somebody else") in [
-        m.content for m in refused.followups if m.ephemeral
+        text_of(m) for m in refused.followups if m.ephemeral
     ][-1]
 
 
@@ -121,14 +124,14 @@ async def test_a_picture_in_a_direct_message_has_a_button(studio: Studio) -> Non
     dora = studio.newcomer()
     await studio.send_dm(dora, "", ("a.png", png()))
     await dora.click(studio.last(dora.dm_channel), label="Read text")
-    assert "hello world" in studio.last(dora.dm_channel).content
+    assert "hello world" in text_of(studio.last(dora.dm_channel))
 
 
 async def test_it_is_exported_shown_again_and_deleted(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "read", image=picture)
     job = await job_of(studio, studio.last())
     await studio.alice.slash(studio.channel, "show", job=job.id)
-    assert "hello world" in studio.last().content and len(studio.last().attachments) == 3
+    assert "hello world" in text_of(studio.last()) and len(studio.last().attachments) == 3
     rows = json.loads(await exported(studio))
     assert rows["jobs"][-1]["lines"][0][0] == "hello world"
     await studio.built.privacy.delete(studio.alice.id)
@@ -151,7 +154,7 @@ async def test_after_a_restart_its_buttons_work(studio: Studio, picture) -> None
     message = studio.last()
     await studio.restart()
     result = await studio.bob.click(message, label="Details")
-    told = [m.content for m in (result.response, *result.followups) if m and m.ephemeral]
+    told = [text_of(m) for m in (result.response, *result.followups) if m and m.ephemeral]
     assert any("Read text" in text for text in told)
 
 

@@ -11,6 +11,7 @@ from storage import job_queries
 from storage.schema import drafts
 from tests.bot.conftest import Studio, open_studio
 from tests.jobs.conftest import eventually
+from tests.support.messages import ids_of, text_of
 
 
 async def draw(studio: Studio, who, prompt: str) -> str:
@@ -37,10 +38,6 @@ async def search(studio: Studio, who=None, **options: Any):
     return result.response or result.followups[-1]
 
 
-def ids(message) -> list[str]:
-    return [child["custom_id"] for row in message.components for child in row["components"]]
-
-
 async def test_a_sheet_with_numbers_comes_for_the_asker_alone(studio: Studio) -> None:
     house, boat = (
         await draw(studio, studio.alice, "a house 40 --seed 120"),
@@ -49,9 +46,11 @@ async def test_a_sheet_with_numbers_comes_for_the_asker_alone(studio: Studio) ->
     before = len(studio.channel.history())
     message = await search(studio, words="40")
     assert message.ephemeral and len(studio.channel.history()) == before
-    assert "1 to 8" in message.content and message.content.index("a house") < message.content.index("a boat")
-    assert {one.rpartition(":")[0] for one in ids(message)[:4]} == {f"se:{house}"}
-    assert {one.rpartition(":")[0] for one in ids(message)[4:8]} == {f"se:{boat}"}
+    assert "1 to 8" in text_of(message) and text_of(message).index("a house") < text_of(message).index(
+        "a boat"
+    )
+    assert {one.rpartition(":")[0] for one in ids_of(message)[:4]} == {f"se:{house}"}
+    assert {one.rpartition(":")[0] for one in ids_of(message)[4:8]} == {f"se:{boat}"}
     data = await message.attachments[0].read()
     with Image.open(io.BytesIO(data)) as sheet:
         assert sheet.size == (792, 792)
@@ -64,31 +63,31 @@ async def test_a_number_opens_its_picture_with_its_buttons_also_after_a_restart(
     places = await places_of(studio, job)
     result = await studio.alice.click(message, custom_id=f"se:{job}:2")
     opened = result.response or result.followups[-1]
-    assert opened.ephemeral and opened.attachments and job in opened.content
-    assert f"at:{job}:strong:2" in ids(opened)
+    assert opened.ephemeral and opened.attachments and job in text_of(opened)
+    assert f"at:{job}:strong:2" in ids_of(opened)
     assert await places_of(studio, job) == places, "no row says that others see it there"
 
 
 async def test_a_picture_to_compare_with_is_not_told_by_its_hash(studio: Studio, picture) -> None:
     await draw(studio, studio.alice, "a boat --seed 40")
     message = await search(studio, words="boat", image=picture)
-    assert message.content.startswith("🔍 **boat like a picture of yours** · 1 to ")
-    assert not re.search("[0-9a-f]{64}", message.content)
+    assert text_of(message).startswith("🔍 **boat like a picture of yours** · 1 to ")
+    assert not re.search("[0-9a-f]{64}", text_of(message))
 
 
 async def test_pages_are_turned_also_after_a_restart(studio: Studio) -> None:
     for seed in (0, 40, 80):
         await draw(studio, studio.alice, f"a boat --seed {seed}")
     message = await search(studio, words="boat")
-    _, on = [one for one in ids(message) if one.startswith("sp:")]
-    assert "1 to 9" in message.content
+    _, on = [one for one in ids_of(message) if one.startswith("sp:")]
+    assert "1 to 9" in text_of(message)
     await studio.restart()
     await studio.alice.click(message, custom_id=on)
-    assert "10 to 12" in message.content and len(ids(message)) == 5
+    assert "10 to 12" in text_of(message) and len(ids_of(message)) == 5
     await studio.built.database.write(lambda c: c.execute(drafts.delete()) and None)
-    back, _ = [one for one in ids(message) if one.startswith("sp:")]
+    back, _ = [one for one in ids_of(message) if one.startswith("sp:")]
     said = await studio.alice.click(message, custom_id=back)
-    assert "has expired" in said.followups[-1].content and "10 to 12" in message.content
+    assert "has expired" in text_of(said.followups[-1]) and "10 to 12" in text_of(message)
 
 
 async def test_like_an_attached_picture(studio: Studio) -> None:
@@ -97,7 +96,7 @@ async def test_like_an_attached_picture(studio: Studio) -> None:
     found = await studio.built.queue.result(far)
     data = await studio.built.files.get(found.pictures[1].sha256)
     message = await search(studio, image=("photo.png", data))
-    assert ids(message)[0] == f"se:{far}:1"
+    assert ids_of(message)[0] == f"se:{far}:1"
 
 
 async def test_what_is_wrong_is_said_to_the_asker_alone(studio: Studio) -> None:
@@ -108,20 +107,20 @@ async def test_what_is_wrong_is_said_to_the_asker_alone(studio: Studio) -> None:
         ({"words": "like:abcd2345efgh"}, "no picture of job `abcd2345efgh` that you can see"),
     ):
         message = await search(studio, **options)
-        assert words in message.content and message.ephemeral
+        assert words in text_of(message) and message.ephemeral
     assert studio.channel.history() == []
 
 
 async def test_nobody_finds_what_others_keep_private(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 40 --stealth")
     [secret] = await studio.members.recent(studio.alice.id)
-    assert "No picture fits" in (await search(studio, studio.bob, words="boat")).content
+    assert "No picture fits" in text_of(await search(studio, studio.bob, words="boat"))
     said = await search(studio, studio.bob, words=f"like:{secret.id}")
-    assert "that you can see" in said.content and not said.attachments
-    assert "1 to 4" in (await search(studio, words="boat")).content
+    assert "that you can see" in text_of(said) and not said.attachments
+    assert "1 to 4" in text_of(await search(studio, words="boat"))
 
 
 async def test_without_a_model_it_goes_by_words_and_says_so(tmp_path) -> None:
     async with open_studio(tmp_path, SEARCH_PICTURES="off") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-        assert "no model here can look at pictures right now" in (await search(studio, words="boat")).content
+        assert "no model here can look at pictures right now" in text_of(await search(studio, words="boat"))

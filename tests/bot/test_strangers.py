@@ -15,6 +15,7 @@ from studio.requests.actions import RIGHTS
 from tests.bot.conftest import Studio, png
 from tests.bot.test_asking import said
 from tests.bot.test_presses import press, single
+from tests.support.messages import text_of
 
 REASONS = {row.reason for row in TABLE.values()}
 WINDOWS = ("caption", "short", "zoom", "region", *(f"remix:{action}" for action in RIGHTS))
@@ -54,7 +55,7 @@ async def state(studio: Studio) -> dict[str, list]:
 async def refused(studio: Studio, result, before: dict, message: discord.Message | None = None) -> None:
     answers = [a for a in (result.response, *result.followups) if a is not None]
     assert answers and result.modal is None
-    assert any(answer.content in REASONS for answer in answers), [a.content for a in answers]
+    assert any(text_of(answer) in REASONS for answer in answers), [text_of(a) for a in answers]
     assert not any(answer.attachments for answer in answers)
     assert await state(studio) == before
     shown = [m.id for m in studio.channel.history()]
@@ -146,7 +147,7 @@ async def test_a_strangers_cross_doesnt_end_a_private_job_that_runs(studio: Stud
     job = (await studio.members.recent(studio.alice.id))[0]
     message = await posted(studio, JobButton(job.id, "cancel"))
     result = await studio.bob.click(message, custom_id=f"at:{job.id}:cancel:0")
-    assert said(result).content in REASONS
+    assert text_of(said(result)) in REASONS
     assert (await studio.built.queue.job(job.id)).status not in (Status.CANCELLED, Status.FAILED)
     await studio.alice.click(message, custom_id=f"at:{job.id}:cancel:0")
 
@@ -158,10 +159,10 @@ async def test_the_other_buttons_are_their_pressers_own(studio: Studio) -> None:
     draft = await studio.members.add_draft(studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1})
     message = await posted(studio, buttons.DraftButton(draft, "yes"))
     result = await studio.bob.click(message, label="Yes")
-    assert "This question was for somebody else" in said(result).content
+    assert "This question was for somebody else" in text_of(said(result))
     upload = await studio.built.files.put(png(), "image/png")
     await studio.built.queue.people.note_upload(studio.alice.id, upload)
     message = await posted(studio, buttons.UploadButton(upload, "variation"))
     result = await studio.bob.click(message, label="Vary")
-    assert "That picture is gone" in said(result).content
+    assert "That picture is gone" in text_of(said(result))
     assert not await studio.members.recent(studio.bob.id)

@@ -5,11 +5,12 @@ import pytest
 
 from studio.authority import Actor
 from tests.bot.conftest import Studio
+from tests.support.messages import text_of
 
 
 async def _says(studio: Studio, who, command: str, **options) -> str:
     result = await who.slash(studio.channel, f"studio {command}", **options)
-    return result.followups[-1].content
+    return text_of(result.followups[-1])
 
 
 async def test_only_managers_may_change_rules(studio: Studio) -> None:
@@ -26,7 +27,7 @@ async def test_only_managers_may_change_rules(studio: Studio) -> None:
 async def test_a_banned_member_is_told_and_can_be_let_in_again(studio: Studio) -> None:
     assert "can't use Atelier here" in await _says(studio, studio.mira, "ban", user=studio.bob)
     result = await studio.bob.slash(studio.channel, "imagine", prompt="a boat")
-    assert "an admin has blocked you" in result.followups[-1].content
+    assert "an admin has blocked you" in text_of(result.followups[-1])
     assert "may use Atelier again" in await _says(studio, studio.mira, "unban", user=studio.bob)
     await studio.bob.slash(studio.channel, "imagine", prompt="a boat")
     assert studio.last().attachments
@@ -36,7 +37,7 @@ async def test_only_listed_channels_may_be_used(studio: Studio) -> None:
     other = studio.guild.create_text_channel("other")
     await _says(studio, studio.mira, "allow", channel=other)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    assert f"<#{other.id}>" in result.followups[-1].content
+    assert f"<#{other.id}>" in text_of(result.followups[-1])
     assert "off the list" in await _says(studio, studio.mira, "disallow", channel=other)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert studio.last().attachments
@@ -86,10 +87,10 @@ async def test_long_lists_are_told_whole(studio: Studio) -> None:
     for word in words:
         await server.add_word(mira, word)
     told = await studio.mira.slash(studio.channel, "studio rules")
-    text = "\n".join(said.content for said in told.followups)
+    text = "\n".join(text_of(said) for said in told.followups)
     assert [user_id for user_id in banned if f"<@{user_id}>" not in text] == []
     told = await studio.mira.slash(studio.channel, "moderation words")
-    text = ", ".join(said.content for said in told.followups)
+    text = ", ".join(text_of(said) for said in told.followups)
     assert len(told.followups) > 1 and text == ", ".join(f"`{word}`" for word in words)
 
 
@@ -115,9 +116,9 @@ async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_behind(stud
     assert [
         m
         for m in result.followups
-        if m.ephemeral and "2 of 4 are queued" in m.content and "the limit is 2" in m.content
+        if m.ephemeral and "2 of 4 are queued" in text_of(m) and "the limit is 2" in text_of(m)
     ]
-    shown = [m.content for m in studio.channel.history() if "Waiting to start" in m.content]
+    shown = [text_of(m) for m in studio.channel.history() if "Waiting to start" in text_of(m)]
     assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True]
     assert len(shown) == 2
 
@@ -125,11 +126,11 @@ async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_behind(stud
 async def test_rules_and_audit_name_limits_people_and_numbers(studio: Studio) -> None:
     role = studio.guild.create_role("Patrons")
     await studio.mira.slash(studio.channel, "studio limit", role=role, running=2, waiting=7)
-    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    rules = text_of((await studio.mira.slash(studio.channel, "studio rules")).followups[-1])
     assert f"<@&{role.id}> 2 running, 7 waiting" in rules
     await studio.mira.slash(studio.channel, "studio unban", user=studio.bob)  # was never banned
     await studio.mira.slash(studio.channel, "studio ban", user=studio.alice)
-    audit = (await studio.mira.slash(studio.channel, "studio audit")).followups[-1].content
+    audit = text_of((await studio.mira.slash(studio.channel, "studio audit")).followups[-1])
     assert f"set role limit <@&{role.id}>: `user running 2, user waiting 7`" in audit
     assert f"ban <@{studio.alice.id}>" in audit and "unban" not in audit
 
@@ -139,39 +140,39 @@ async def test_a_role_has_more_tokens_for_questions_until_it_is_taken_away(studi
 
     async def tokens(**options: int) -> str:
         sent = await studio.mira.slash(studio.channel, "studio tokens", role=role, **options)
-        return sent.followups[-1].content
+        return text_of(sent.followups[-1])
 
     assert "has 250,000 tokens a day" in await tokens(per_day=250_000)
-    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    rules = text_of((await studio.mira.slash(studio.channel, "studio rules")).followups[-1])
     assert "**Questions of each member** 100,000 tokens a day" in rules
     assert f"**Members with** <@&{role.id}> 250,000 tokens a day" in rules
     assert "any number of tokens" in await tokens(per_day=0)
     assert "any more" in await tokens() and "any more" not in await tokens()
-    audit = (await studio.mira.slash(studio.channel, "studio audit")).followups[-1].content
+    audit = text_of((await studio.mira.slash(studio.channel, "studio audit")).followups[-1])
     assert f"set role tokens <@&{role.id}>: `per day 0`" in audit and "remove role tokens" in audit
     await studio.bob.slash(studio.channel, "studio tokens", role=role, per_day=5)
-    assert "<@&" not in (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert "<@&" not in text_of((await studio.mira.slash(studio.channel, "studio rules")).followups[-1])
 
 
 async def test_managers_decide_whether_mentions_are_heard(studio: Studio) -> None:
     async def rules() -> str:
-        return (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+        return text_of((await studio.mira.slash(studio.channel, "studio rules")).followups[-1])
 
     assert "**Mentions** heard" in await rules()
     refused = await studio.bob.slash(studio.channel, "studio talk", channels="off")
     assert "aren't heard" not in str(refused.followups)
     assert "**Mentions** heard" in await rules()
     off = await studio.mira.slash(studio.channel, "studio talk", channels="off")
-    assert "aren't heard here" in off.followups[-1].content
+    assert "aren't heard here" in text_of(off.followups[-1])
     assert "**Mentions** not heard" in await rules()
     await studio.mira.slash(studio.channel, "studio talk", channels="on")
     assert "**Mentions** heard" in await rules()
-    audit = (await studio.mira.slash(studio.channel, "studio audit")).followups[-1].content
+    audit = text_of((await studio.mira.slash(studio.channel, "studio audit")).followups[-1])
     assert "talk on" in audit and "talk off" in audit
 
 
 async def test_a_manager_cannot_ban_herself(studio: Studio) -> None:
     refused = await studio.mira.slash(studio.channel, "studio ban", user=studio.mira)
-    assert "can't ban yourself" in refused.followups[-1].content
+    assert "can't ban yourself" in text_of(refused.followups[-1])
     await studio.mira.slash(studio.channel, "imagine", prompt="a boat")
     assert studio.last().attachments

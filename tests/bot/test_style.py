@@ -2,8 +2,9 @@
 
 from core.requests.custom_models import STYLE, BundleRequest, TrainRequest
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import good, ids_of, press, told
+from tests.bot.test_own_models import good, press, told
 from tests.bot.test_presses import job_of
+from tests.support.messages import ids_of, names_of, text_of
 
 
 async def said(studio: Studio, what: str, by=None, **options) -> str:
@@ -24,10 +25,10 @@ async def test_a_style_is_made_filled_trained_and_named(studio: Studio) -> None:
     job = await job_of(studio, message)
     assert isinstance(job.request, TrainRequest) and job.request.task == STYLE
     assert job.request.words == "in woodcut style"
-    assert "Training of a style by" in message.content and "--lora woodcut" in message.content
+    assert "Training of a style by" in text_of(message) and "--lora woodcut" in text_of(message)
     assert {one.split(":")[2] for one in ids_of(message)} == {"bundle", "report"}
     samples = await studio.alice.slash(studio.channel, "style samples", name="woodcut")
-    assert "Samples 200" in str([c for row in samples.response.components for c in row["components"]])
+    assert "Samples 200" in names_of(samples.response)
     chart = await studio.alice.click(samples.response, label="Samples 200")
     assert chart.response.attachments and "Samples 200 of version 1" in told(chart)
 

@@ -19,6 +19,7 @@ from tests.bot.test_ask import MODEL, labels
 from tests.bot.test_mentions import CAT, last_dm, me
 from tests.bot.test_presses import job_of
 from tests.bot.test_videos import MP4
+from tests.support.messages import ids_of, text_of
 
 SETTINGS = MODEL
 
@@ -37,21 +38,19 @@ async def mentioned(studio: Studio, who, words: str, channel=None, **more) -> di
 
 def menu(message, kind: str = "tm:") -> str:
     """The custom_id of a menu, also of a message that one person sees."""
-    rows = [row if isinstance(row, dict) else row.to_dict() for row in message.components]
-    found = [str(one.get("custom_id")) for row in rows for one in row["components"]]
-    return next(one for one in found if one.startswith(kind))
+    return next(one for one in ids_of(message) if one.startswith(kind))
 
 
 async def test_a_conversation_is_one_message_a_turn_with_what_was_understood(studio: Studio) -> None:
     first = await said(studio, "a red house in the snow")
     assert isinstance((await job_of(studio, first)).request, ImagineRequest)
-    assert "Understood: a new picture" in first.content and first.attachments
+    assert "Understood: a new picture" in text_of(first) and first.attachments
     assert labels(first)[:5] == ["1", "2", "3", "4", "🔄"] and "Undo" not in labels(first)
     second = await said(studio, "make it blue")
     job = await job_of(studio, second)
     assert isinstance(job.request, EditRequest) and job.parent_id == (await job_of(studio, first)).id
-    assert "Understood: changing 1 (a red house in the snow)" in second.content
-    assert "-# 1 a red house in the snow · 2 make it blue" in second.content
+    assert "Understood: changing 1 (a red house in the snow)" in text_of(second)
+    assert "-# 1 a red house in the snow · 2 make it blue" in text_of(second)
     third = await said(studio, "go back to the first one")
     assert third.attachments[0].filename == first.attachments[0].filename
     assert labels(third)[:5] == ["1", "2", "3", "4", "🔄"]
@@ -64,7 +63,7 @@ async def test_its_buttons_are_turns_as_words_are(studio: Studio) -> None:
     await studio.alice.user.click(grid, label="2")
     picked = last_dm(studio, studio.alice)
     job = await job_of(studio, grid)
-    assert f"job {job.id} 2" in picked.content and "Undo" in labels(picked)
+    assert f"job {job.id} 2" in text_of(picked) and "Undo" in labels(picked)
     for label, kind in (("Cut out", CutOutRequest), ("Upscale", UpscaleRequest), ("Animate", VideoRequest)):
         await studio.alice.user.click(picked, label=label)
         made = await job_of(studio, last_dm(studio, studio.alice))
@@ -73,7 +72,7 @@ async def test_its_buttons_are_turns_as_words_are(studio: Studio) -> None:
     undone = last_dm(studio, studio.alice)
     assert labels(undone)[:2] == ["1", "2"] and "Undo" not in labels(undone)
     await studio.alice.user.click(undone, label="Redo")
-    assert f"job {job.id} 2" in last_dm(studio, studio.alice).content
+    assert f"job {job.id} 2" in text_of(last_dm(studio, studio.alice))
 
 
 async def test_the_menu_takes_a_sentence_for_something_else(studio: Studio) -> None:
@@ -111,7 +110,7 @@ async def test_a_turn_that_comes_too_early_waits_for_its_picture(studio: Studio)
     await studio.built.queue.pause(studio.mira.id)
     first = await said(studio, "a red house")
     second = await said(studio, "make it blue")
-    assert "Waiting for the picture before" in second.content and not second.attachments
+    assert "Waiting for the picture before" in text_of(second) and not second.attachments
     third = await said(studio, "add a boat")
     await studio.built.queue.resume(studio.mira.id)
     async with asyncio.timeout(20):
@@ -136,7 +135,7 @@ async def test_each_step_of_a_plan_has_its_message_before_its_job_is_done(studio
     jobs = [await job_of(studio, one) for one in messages]
     assert [job.request.kind for job in jobs] == ["imagine", "edit", "upscale"]
     assert [job.reply.message_id for job in jobs[1:]] == [one.id for one in messages[1:]]
-    assert all("Understood" in one.content and one.attachments for one in messages)
+    assert all("Understood" in text_of(one) and one.attachments for one in messages)
 
 
 async def test_steps_of_a_private_plan_have_no_message_in_a_channel(studio: Studio) -> None:
@@ -175,11 +174,11 @@ async def test_a_turn_whose_picture_never_comes_says_so(studio: Studio) -> None:
     await studio.alice.user.click(first, label="Cancel")
     await studio.built.queue.resume(studio.mira.id)
     async with asyncio.timeout(20):
-        while "Waiting" in last_dm(studio, studio.alice).content:
+        while "Waiting" in text_of(last_dm(studio, studio.alice)):
             await asyncio.sleep(0.02)
             await studio.env.settle()
     ended = last_dm(studio, studio.alice)
-    assert ended.id == second.id and "isn't in this conversation any more" in ended.content
+    assert ended.id == second.id and "isn't in this conversation any more" in text_of(ended)
 
 
 async def test_the_same_message_told_twice_is_one_turn(studio: Studio) -> None:
@@ -212,7 +211,7 @@ async def test_a_deleted_message_takes_its_words_with_it(studio: Studio) -> None
 async def test_stealth_in_a_channel_refuses_and_in_direct_messages_works(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "stealth")
     await mentioned(studio, studio.alice, "a red house")
-    assert STEALTH in studio.last().content and not studio.last().attachments
+    assert STEALTH in text_of(studio.last()) and not studio.last().attachments
     result = await studio.alice.slash(studio.channel, "talk", words="a red house")
     assert result.ephemeral and len(studio.channel.history()) == 2
     assert (await said(studio, "a green house")).attachments
@@ -223,12 +222,12 @@ async def test_of_a_private_picture_nothing_is_shown_in_a_channel(studio: Studio
     await studio.alice.slash(studio.channel, "talk", words="a red house")
     await studio.alice.slash(studio.channel, "public")
     await mentioned(studio, studio.alice, "make it blue")
-    assert studio.last().content == BY_MESSAGE and last_dm(studio, studio.alice).attachments
+    assert text_of(studio.last()) == BY_MESSAGE and last_dm(studio, studio.alice).attachments
     await mentioned(studio, studio.alice, "a boat")
     await mentioned(studio, studio.alice, "go back to the first one")
-    assert STEALTH in studio.last().content
+    assert STEALTH in text_of(studio.last())
     told = [one for one in studio.channel.history() if one.author.bot]
-    assert len(told) == 3 and not any(one.attachments or "red" in one.content for one in told)
+    assert len(told) == 3 and not any(one.attachments or "red" in text_of(one) for one in told)
 
 
 async def test_others_go_on_from_what_they_may_see(studio: Studio) -> None:
@@ -236,7 +235,7 @@ async def test_others_go_on_from_what_they_may_see(studio: Studio) -> None:
     answer = await mentioned(studio, studio.bob, "make it blue", reply_to=message)
     job = await job_of(studio, answer)
     assert job.origin.user_id == studio.bob.id and job.parent_id == (await job_of(studio, message)).id
-    assert "a red house" not in answer.content.split("Understood")[1].splitlines()[0]
+    assert "a red house" not in text_of(answer).split("Understood")[1].splitlines()[0]
     await studio.bob.select(message, ["ask"], custom_id=menu(message))
     assert len(studio.channel.history()) == 4  # what alice meant, she says herself
 
@@ -271,9 +270,9 @@ async def test_a_video_that_is_sent_is_asked_about_and_its_first_frame_is_change
     assert isinstance(asked.request, AskRequest) and asked.request.film_seconds > 0
     message = await said(studio, "make it blue", MP4)
     job = await job_of(studio, message)
-    assert isinstance(job.request, EditRequest) and "Understood: changing 1" in message.content
+    assert isinstance(job.request, EditRequest) and "Understood: changing 1" in text_of(message)
     assert (await studio.built.files.get(job.request.image)).startswith(b"\x89PNG")
-    assert "`/video`" in (await said(studio, "make it move", MP4)).content
+    assert "`/video`" in text_of(await said(studio, "make it move", MP4))
 
 
 async def test_a_reply_to_a_video_is_about_the_picture_that_it_was_made_from(studio: Studio) -> None:
@@ -295,7 +294,7 @@ async def test_a_search_is_its_askers_alone(studio: Studio) -> None:
     result = await studio.alice.click(asked, label="Show them")
     assert result.ephemeral
     found = await said(studio, "find my pictures of a red house")
-    assert found.attachments, found.content
+    assert found.attachments, text_of(found)
 
 
 async def test_the_list_of_changes_takes_one_out(studio: Studio) -> None:
@@ -304,7 +303,7 @@ async def test_the_list_of_changes_takes_one_out(studio: Studio) -> None:
     message = await said(studio, "add a boat")
     result = await studio.alice.user.click(message, label="Changes")
     listed = result.response or result.followups[-1]
-    assert "1. a red house\n2. make it blue\n3. add a boat" in listed.content
+    assert "1. a red house\n2. make it blue\n3. add a boat" in text_of(listed)
     await studio.alice.user.select(listed, ["2"], custom_id=menu(listed, "tc:"))
     made = await job_of(studio, last_dm(studio, studio.alice))
     assert isinstance(made.request, EditRequest) and made.request.prompt == "add a boat"
@@ -314,8 +313,8 @@ async def test_what_is_kept_counts_the_turns(studio: Studio) -> None:
     await said(studio, "a red house")
     await said(studio, "thank you")
     shown = await studio.alice.slash(studio.channel, "privacy show")
-    assert "**Stored** 1 job" in shown.followups[-1].content
-    assert " 2 turns in conversations," in shown.followups[-1].content
+    assert "**Stored** 1 job" in text_of(shown.followups[-1])
+    assert " 2 turns in conversations," in text_of(shown.followups[-1])
 
 
 async def test_buttons_of_before_a_restart_work_after_it(studio: Studio) -> None:
@@ -328,13 +327,13 @@ async def test_buttons_of_before_a_restart_work_after_it(studio: Studio) -> None
     await studio.restart()
     for number in "1234":
         await user.click(grid, label=number)
-        assert f"job {drawn.id} {number}" in last_dm(studio, studio.alice).content
+        assert f"job {drawn.id} {number}" in text_of(last_dm(studio, studio.alice))
     await user.click(changed, label="Undo")
     undone = last_dm(studio, studio.alice)
     assert labels(undone)[:4] == ["1", "2", "3", "4"] and "Redo" in labels(undone)
     await studio.restart()
     await user.click(undone, label="Redo")
-    assert f"job {(await job_of(studio, changed)).id}" in last_dm(studio, studio.alice).content
+    assert f"job {(await job_of(studio, changed)).id}" in text_of(last_dm(studio, studio.alice))
     for label, kind in (("Upscale", UpscaleRequest), ("Cut out", CutOutRequest), ("Animate", VideoRequest)):
         await user.click(changed, label=label)
         assert isinstance((await job_of(studio, last_dm(studio, studio.alice))).request, kind), label
@@ -344,9 +343,9 @@ async def test_buttons_of_before_a_restart_work_after_it(studio: Studio) -> None
     added = await job_of(studio, last_dm(studio, studio.alice))
     assert isinstance(added.request, EditRequest) and added.request.prompt == "add boat"
     await user.select(listed, ["2"], custom_id=menu(listed, "tc:"))
-    assert "Without: make it blue" in last_dm(studio, studio.alice).content
+    assert "Without: make it blue" in text_of(last_dm(studio, studio.alice))
     await user.select(grid, ["find"], custom_id=menu(grid))
-    assert "🔍 **red house**" in last_dm(studio, studio.alice).content
+    assert "🔍 **red house**" in text_of(last_dm(studio, studio.alice))
 
 
 def alone(studio: Studio) -> Actor:
@@ -360,7 +359,7 @@ async def test_a_turn_that_was_written_and_not_shown_is_shown_after_a_restart_on
     await studio.bot.studio.dialogues.say(alone(studio), "thank you", once=f"message:{sent.id}")
     for _ in range(2):
         await studio.restart()
-        assert WELCOME in last_dm(studio, studio.alice).content
+        assert WELCOME in text_of(last_dm(studio, studio.alice))
         assert len(studio.alice.user.dm_channel.history()) == count + 1
 
 

@@ -11,12 +11,13 @@ from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_ask import MODEL, asked, labels
 from tests.bot.test_mentions import CAT, last_dm, me
 from tests.bot.test_presses import job_of, single
+from tests.support.messages import text_of
 
 SETTINGS = MODEL
 
 
 def told_by(result) -> str:
-    return "\n".join(m.content for m in (result.response, *result.followups) if m)
+    return "\n".join(text_of(m) for m in (result.response, *result.followups) if m)
 
 
 async def allow(studio: Studio, whom, may: bool | None) -> None:
@@ -35,15 +36,15 @@ async def opened(studio: Studio, question: str = "What is it?"):
 async def test_a_conversation_goes_on_in_the_thread_under_its_answer(studio: Studio) -> None:
     answer, thread, _ = await opened(studio, "What\nis it?")
     assert studio.bot.get_channel(thread.id).name == "What is it?"
-    assert [message.content for message in thread.history()] == [HERE]
+    assert [text_of(message) for message in thread.history()] == [HERE]
     await studio.bob.send(thread, f"{me(studio)} and what else?")
     last = thread.history()[-1]
-    assert "This is turn 2" in last.content
+    assert "This is turn 2" in text_of(last)
     job = await job_of(studio, last)
     assert job.parent_id == (await job_of(studio, answer)).id and job.origin.channel_id == thread.id
     await studio.alice.send(thread, f"and then? {me(studio)}")
     last = thread.history()[-1]
-    assert "This is turn 3" in last.content
+    assert "This is turn 3" in text_of(last)
 
 
 async def test_a_question_that_a_rule_hides_names_no_thread(studio: Studio) -> None:

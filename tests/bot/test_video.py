@@ -11,6 +11,7 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from studio.requests.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
+from tests.support.messages import names_of, rows_of, text_of
 from tests.support.videos import moving, video
 from vision.video.reader import VideoReader
 
@@ -43,13 +44,13 @@ async def video_in(message) -> VideoReader:
 
 
 def labels(message) -> list[str]:
-    return [child.label or str(child.emoji) for row in message.components for child in row.children]
+    return names_of(message)
 
 
 async def test_words_make_a_set_in_one_video_with_a_button_for_each(studio: Studio) -> None:
     message, job = await made(studio, prompt=f"{BOAT} --motion high --bs 4 --seed 7")
-    assert message.content.startswith(f"**{BOAT} --motion high** - Video by <@{studio.alice.id}> (fast)")
-    assert "-# 1.0 s · 64×64 · 8 fps · seed 7 · 4 steps · pretend · job " in message.content
+    assert text_of(message).startswith(f"**{BOAT} --motion high** - Video by <@{studio.alice.id}> (fast)")
+    assert "-# 1.0 s · 64×64 · 8 fps · seed 7 · 4 steps · pretend · job " in text_of(message)
     assert labels(message) == ["U1", "U2", "U3", "U4", "🔄"]
     with await video_in(message) as shown:
         assert (shown.width, shown.height, shown.frames) == (128, 128, 8)
@@ -66,7 +67,7 @@ async def test_one_video_has_its_buttons_within_the_places_there_are(studio: Stu
         *("Cut", "Last frame", "GIF"),
         *("❤️", "Details", "DM me", "Delete"),
     ]
-    assert all(len(row.children) <= buttons.MOST_IN_ROW for row in message.components)
+    assert all(len(row) <= buttons.MOST_IN_ROW for row in rows_of(message))
 
 
 async def test_three_more_makes_a_set_and_goes_on_after_a_restart(studio: Studio) -> None:
@@ -83,8 +84,8 @@ async def test_u_shows_one_video_in_full(studio: Studio) -> None:
     message, job = await made(studio, prompt=f"{BOAT} --bs 4 --seed 7")
     await studio.bob.click(message, label="U3")
     single = studio.last()
-    assert f"Video #3 <@{studio.bob.id}>" in single.content and "seed 9" in single.content
-    assert f"job {job.id} 3" in single.content and "Extend (High)" in labels(single)
+    assert f"Video #3 <@{studio.bob.id}>" in text_of(single) and "seed 9" in text_of(single)
+    assert f"job {job.id} 3" in text_of(single) and "Extend (High)" in labels(single)
     with await video_in(single) as shown:
         assert (shown.width, shown.height) == (64, 64)
 
@@ -125,7 +126,7 @@ async def test_models_for_videos_are_offered_and_held_to(tmp_path: Path) -> None
         assert [choice["value"] for choice in offered] == ["wan", "ltx"]
         for options in ({"prompt": BOAT, "model": "ink"}, {"prompt": f"{BOAT} --model ink"}):
             result = await studio.alice.slash(studio.channel, "video", **options)
-            assert "no model `ink` here. It takes wan, ltx" in said(result).content
+            assert "no model `ink` here. It takes wan, ltx" in text_of(said(result))
         texts = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a --video --model ")
         assert [choice["value"] for choice in texts] == ["a --video --model wan", "a --video --model ltx"]
 
@@ -136,7 +137,7 @@ async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
     )
     job = await newest(studio)
     assert isinstance(job.request, VideoRequest) and job.request.image is not None
-    assert "Video by" in studio.last().content
+    assert "Video by" in text_of(studio.last())
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
 )
 async def test_what_cannot_be_is_told(studio: Studio, options, words: str) -> None:
     result = await studio.alice.slash(studio.channel, "video", **options)
-    assert words in said(result).content
+    assert words in text_of(said(result))
     assert studio.channel.history() == []
 
 
@@ -164,15 +165,15 @@ async def test_a_video_alone_is_extended_and_with_words_remixed(studio: Studio) 
     message, job = await made(studio, source=f"{first.id} 1")
     assert job.request.operation == "extend" and job.parent_id == first.id
     assert job.request.prompt == BOAT and job.request.clip and job.request.clip_ends
-    assert " - Extended by " in message.content
+    assert " - Extended by " in text_of(message)
     message, job = await made(studio, source=first.id, prompt="at night --strength 0.7")
     assert (job.request.operation, job.request.strength) == ("remix", 0.7)
-    assert " - Remix (Strong) by " in message.content
+    assert " - Remix (Strong) by " in text_of(message)
     message, job = await made(studio, source=first.id, source2=job.id + " 1")
     assert job.request.operation == "blend" and job.request.clip_2 is not None
-    assert " - Blend of 2 by " in message.content
+    assert " - Blend of 2 by " in text_of(message)
     message, job = await made(studio, source=first.id, do="loop")
-    assert job.request.operation == "loop" and " - Loop by " in message.content
+    assert job.request.operation == "loop" and " - Loop by " in text_of(message)
 
 
 async def test_a_link_to_a_message_is_taken_wherever_a_video_is(studio: Studio) -> None:
@@ -189,12 +190,12 @@ async def test_a_video_that_somebody_sends_is_read_by_a_process_and_extended(stu
     sent = video(moving(16, (96, 64)), fps=8)
     _, job = await made(studio, clip=("mine.mp4", sent), number=1)
     assert job.request.operation == "extend" and job.request.clip_ends is None and job.parent_id is None
-    assert studio.last().content.startswith("*no prompt* - Extended by ")
+    assert text_of(studio.last()).startswith("*no prompt* - Extended by ")
     stored = await studio.built.files.get(job.request.clip)
     with VideoReader(io.BytesIO(stored)) as clean:
         assert (clean.width, clean.height, clean.frames) == (96, 64, 16)
     result = await studio.alice.slash(studio.channel, "video", clip=("mine.mp4", b"no video at all"))
-    assert "can't be read as a video" in said(result).content
+    assert "can't be read as a video" in text_of(said(result))
 
 
 async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
@@ -206,7 +207,7 @@ async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
         await studio.bob.click(single, label=label)
         job = await newest(studio)
         assert (job.request.motion, job.request.prompt, job.parent_index) == (motion, "a red boat", 1)
-        assert " - Video by " in studio.last().content
+        assert " - Video by " in text_of(studio.last())
 
 
 @pytest.mark.slow
@@ -240,7 +241,7 @@ async def test_remix_blend_and_cut_open_windows(studio: Studio) -> None:
     await studio.bob.submit_modal(result, {"start": "0.25", "end": "0.75"})
     job = await newest(studio)
     assert isinstance(job.request, CutRequest) and job.device == "none"
-    assert " - Cut by " in studio.last().content
+    assert " - Cut by " in text_of(studio.last())
     with await video_in(studio.last()) as part:
         assert part.frames == 4
 
@@ -253,7 +254,7 @@ async def test_the_last_frame_is_a_picture_with_all_its_buttons(studio: Studio) 
     assert {"Vary (Subtle)", "Animate (High)", "Upscale 2x (Subtle)"} <= set(labels(studio.last()))
     assert "🔄" not in labels(studio.last())
     await studio.bob.click(studio.last(), label="Upscale 2x (Subtle)")
-    assert "Upscale 2× (Subtle)" in studio.last().content
+    assert "Upscale 2× (Subtle)" in text_of(studio.last())
 
 
 async def test_a_gif_plays_by_itself(studio: Studio) -> None:
@@ -276,7 +277,7 @@ async def test_with_remix_on_the_first_buttons_open_a_window(studio: Studio) -> 
 async def test_a_private_video_stays_its_makers(studio: Studio) -> None:
     job = await secret(studio)
     result = await studio.bob.slash(studio.channel, "video", source=f"{job.id} 1")
-    assert "private" in said(result).content
+    assert "private" in text_of(said(result))
     assert await studio.members.recent(studio.bob.id) == []
 
 
@@ -285,5 +286,5 @@ async def test_a_private_video_can_only_be_blended_by_its_maker(studio: Studio) 
     private = await secret(studio)
     result = await studio.bob.click(message, label="Blend…")
     result = await studio.bob.submit_modal(result, {"source": f"{private.id} 1", "prompt": ""})
-    assert "private" in said(result).content
+    assert "private" in text_of(said(result))
     assert await studio.members.recent(studio.bob.id) == []

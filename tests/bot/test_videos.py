@@ -10,6 +10,7 @@ from tests.bot.conftest import Studio, png
 from tests.bot.test_ask import MODEL, asked, labels, more
 from tests.bot.test_mentions import last_dm, me
 from tests.bot.test_presses import job_of
+from tests.support.messages import text_of
 from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 
 GIF = ("slides.gif", animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2))
@@ -35,7 +36,7 @@ async def test_a_video_is_asked_about_and_its_strip_is_shown(studio: Studio) -> 
 
 async def test_the_strip_stands_beside_follow_ups_too(studio: Studio) -> None:
     second = await more(studio, await asked(studio, image=MP4), "And why?", studio.bob)
-    assert "turn 2 with" in second.content and await strip_of(second)
+    assert "turn 2 with" in text_of(second) and await strip_of(second)
 
 
 async def test_a_long_answer_about_a_video_has_strip_and_file(studio: Studio) -> None:
@@ -59,12 +60,12 @@ async def test_a_video_comes_with_a_later_question(studio: Studio) -> None:
     first = await asked(studio)
     shown = await studio.alice.click(first, label="Ask more")
     await studio.alice.submit_modal(shown, {"question": "And this?", "image": [GIF]})
-    assert "turn 2 with 5 pictures" in studio.last().content and await strip_of(studio.last())
+    assert "turn 2 with 5 pictures" in text_of(studio.last()) and await strip_of(studio.last())
 
 
 async def test_a_mention_with_a_video_is_a_question(studio: Studio) -> None:
     await studio.alice.send(studio.channel, f"{me(studio)} what happens?", attachments=[GIF])
-    assert "turn 1 with 4 pictures" in studio.last().content and await strip_of(studio.last())
+    assert "turn 1 with 4 pictures" in text_of(studio.last()) and await strip_of(studio.last())
 
 
 async def test_a_direct_message_with_a_video_is_a_question(studio: Studio) -> None:
@@ -74,14 +75,14 @@ async def test_a_direct_message_with_a_video_is_a_question(studio: Studio) -> No
 
 async def test_a_video_sent_without_a_question_is_told_how_to_ask(studio: Studio) -> None:
     await studio.send_dm(studio.alice.user, "", GIF)
-    assert last_dm(studio, studio.alice).content == A_VIDEO
+    assert text_of(last_dm(studio, studio.alice)) == A_VIDEO
 
 
 async def test_a_link_to_a_video_is_asked_about(studio: Studio) -> None:
     posted = await studio.bob.send(studio.channel, "look", attachments=[GIF])
     link = posted.attachments[0].url
     await studio.alice.slash(studio.channel, "ask", question="What happens?", link=link)
-    assert "turn 1 with 4 pictures" in studio.last().content
+    assert "turn 1 with 4 pictures" in text_of(studio.last())
 
 
 @pytest.mark.parametrize(
@@ -94,5 +95,5 @@ async def test_a_link_to_a_video_is_asked_about(studio: Studio) -> None:
 )
 async def test_what_is_wrong_with_a_video_is_said(studio: Studio, name: str, data: bytes, words: str) -> None:
     result = await studio.alice.slash(studio.channel, "ask", question="What?", image=(name, data))
-    said = "\n".join(one.content for one in (result.response, *result.followups) if one)
+    said = "\n".join(text_of(one) for one in (result.response, *result.followups) if one)
     assert f"`{name}`" in said and words in said

@@ -8,6 +8,7 @@ from bot.ui import buttons
 from storage.job_queries import StoredPicture
 from storage.sessions import Sessions
 from tests.bot.conftest import Studio, open_studio
+from tests.support.messages import items_of, text_of
 
 
 async def _answer(studio: Studio, **options: object) -> str:
@@ -15,7 +16,7 @@ async def _answer(studio: Studio, **options: object) -> str:
     sent = await studio.alice.slash(studio.channel, "web", **options)
     shown = sent.response or sent.followups[-1]
     assert sent.ephemeral
-    return shown.content
+    return text_of(shown)
 
 
 async def test_web_hands_over_a_link_that_signs_its_asker_in(studio: Studio) -> None:
@@ -33,7 +34,7 @@ async def test_web_hands_over_a_link_that_signs_its_asker_in(studio: Studio) -> 
 
 
 def _links(message) -> list[str]:
-    return [item.url for row in message.components for item in row.children if getattr(item, "url", None)]
+    return [item.url for item in items_of(message) if item.url]
 
 
 async def test_a_picture_links_to_its_page_where_the_world_finds_the_studio(tmp_path: Path) -> None:

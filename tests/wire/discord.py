@@ -23,6 +23,8 @@ from typing import Any
 
 from aiohttp import BodyPartReader, WSMsgType, web
 
+from tests.support.messages import text_of
+
 BOT, APPLICATION, GUILD, OWNER = 1001, 1002, 2001, 3001
 TOKEN = "MTAwMQ.wire.bot"
 EPOCH = 1_420_070_400_000  # ms, https://discord.com/developers/docs/reference#snowflakes
@@ -49,7 +51,7 @@ class Refusal(Exception):
 
 @dataclass
 class Message:
-    """What stands in a channel. ``versions``: (monotonic seconds, content) of each state it had."""
+    """What stands in a channel. ``versions``: (monotonic seconds, words) of each state it had."""
 
     id: int
     channel_id: int
@@ -247,7 +249,7 @@ class Discord:
 
     def finals(self, job_id: str) -> list[Message]:
         """Messages that tell the end of a job."""
-        return [m for m in self.messages.values() if m.shown and f"job {job_id}" in m.content]
+        return [m for m in self.messages.values() if m.shown and f"job {job_id}" in text_of(m)]
 
     def _message(self, message: Message) -> dict[str, Any]:
         attachments = [
@@ -437,7 +439,7 @@ class Discord:
         message.components = body.get("components", message.components) or []
         if "attachments" in body or files:
             message.files = files
-        message.versions.append((time.monotonic(), message.content))
+        message.versions.append((time.monotonic(), text_of(message)))
 
     def _create(self, call: Call, channel_id: int) -> Any:
         person = next((user for user, channel in self.dms.items() if channel == channel_id), None)

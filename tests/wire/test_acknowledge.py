@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.messages import text_of
 from tests.wire.discord import FAULTS, GUILD, Call, Discord
 from tests.wire.forked import ForkedBot
 
@@ -32,7 +33,7 @@ async def test_a_job_whose_acknowledgement_was_hit_still_ends_with_one_result(tm
 
 
 def finals(discord: Discord, user_id: int) -> int:
-    shown = [m.content for m in discord.messages.values() if m.shown]
+    shown = [text_of(m) for m in discord.messages.values() if m.shown]
     return sum(f"<@{user_id}>" in content and "job " in content for content in shown)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from bot.ui.replies import UNEXPECTED, UNEXPECTED_BESIDE
 from studio.requests.actions import OF_VIDEOS, RIGHTS
+from tests.support.messages import items_of, text_of
 from tests.wire.discord import EPHEMERAL, GUILD, THINKING, Call, Discord, Interaction, Message
 from tests.wire.forked import ForkedBot
 
@@ -85,11 +86,10 @@ class Part:
 
 def parts(message: Message) -> Iterator[Part]:
     """The live components of a message."""
-    for row in message.components:
-        for one in row["components"]:
-            if not one.get("disabled"):
-                values = tuple(option["value"] for option in one.get("options", ())[:2])
-                yield Part(message, one["custom_id"], one["type"], values[: one.get("max_values", 1)])
+    for item in items_of(message):
+        if item.custom_id and not item.disabled:
+            kind = MENU if item.is_menu else BUTTON
+            yield Part(message, item.custom_id, kind, item.values[: min(2, item.most)])
 
 
 def said(discord: Screen, made: Interaction) -> str:
@@ -97,21 +97,21 @@ def said(discord: Screen, made: Interaction) -> str:
     if made.id in discord.windows:
         return f"window {discord.windows[made.id]['title']}"
     if made.followups:
-        return made.followups[-1].content
+        return text_of(made.followups[-1])
     message = made.message
     if message is None or message.flags & THINKING:
         return ""
     if made.id in discord.stood:
         changed = len(message.versions) > discord.stood[made.id]
-        return "deleted" if message.deleted else message.content * changed
-    waits = message.content == "…" or any(word in message.content for word in PROGRESS)
-    return "" if waits else message.content
+        return "deleted" if message.deleted else text_of(message) * changed
+    waits = text_of(message) == "…" or any(word in text_of(message) for word in PROGRESS)
+    return "" if waits else text_of(message)
 
 
 async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     """One of each kind of message."""
     made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --ar 3:2")
-    await discord.until(lambda: made.message and "job " in made.message.content)
+    await discord.until(lambda: made.message and "job " in text_of(made.message))
     job_id = bot.rows()[made.id][0]
     one = discord.press(made.message, f"at:{job_id}:upscale:1", ALICE)
     await discord.until(lambda: one.message and one.message.components)
@@ -199,7 +199,7 @@ async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_
     async with Screen() as discord, ForkedBot(discord, tmp_path, USER_RUNNING="50") as bot:
         made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --stealth")
         await discord.until(
-            lambda: made.message and made.message.components and "job " in made.message.content
+            lambda: made.message and made.message.components and "job " in text_of(made.message)
         )
         assert made.message.flags & EPHEMERAL
         await bot.kill()

@@ -19,6 +19,7 @@ from bot.delivery import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
 from proofs.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
+from tests.support.messages import text_of
 from tests.wire.discord import FAULTS, Call
 
 
@@ -51,7 +52,7 @@ async def _waiting(bench: Bench, rung: str = "edit") -> tuple[Job, Script]:
     job = bench.queue.add(bench.origin(rung, 1), script.watch)
     bench.delivery.follow(job)
     script.tell(Queued(1))
-    await bench.discord.until(lambda: any("Waiting" in m.content for m in bench.discord.messages.values()))
+    await bench.discord.until(lambda: any("Waiting" in text_of(m) for m in bench.discord.messages.values()))
     return job, script
 
 
@@ -61,7 +62,7 @@ async def _end(bench: Bench, job: Job) -> None:
 
 
 def _texts(bench: Bench) -> list[str]:
-    return [m.content for m in bench.discord.messages.values() if m.shown]
+    return [text_of(m) for m in bench.discord.messages.values() if m.shown]
 
 
 # Many at once
@@ -265,7 +266,7 @@ async def test_a_result_that_is_too_large_is_made_smaller_and_says_so(bench: Ben
     assert bench.queue.delivered_by[job.id] == rung
     ((name, data),) = final.files
     assert name.endswith(".webp") and len(data) < 600_000
-    assert "Sent as WebP: the original is larger than the 0.5 MB that fit here." in final.content
+    assert "Sent as WebP: the original is larger than the 0.5 MB that fit here." in text_of(final)
 
 
 async def test_a_result_of_which_no_file_is_taken_comes_without_and_says_how_to_get_it(bench: Bench) -> None:
@@ -275,7 +276,7 @@ async def test_a_result_of_which_no_file_is_taken_comes_without_and_says_how_to_
     await _end(bench, job)
     (final,) = bench.discord.finals(job.id)
     assert bench.queue.delivered_by[job.id] == "edit" and not final.files
-    assert "Discord refused the files" in final.content and "/show" in final.content
+    assert "Discord refused the files" in text_of(final) and "/show" in text_of(final)
 
 
 async def test_a_message_says_how_to_get_what_discord_refuses_at_any_size(bench: Bench, monkeypatch) -> None:
@@ -313,7 +314,7 @@ async def test_a_failure_is_told_once_although_the_answer_is_lost(bench: Bench) 
     script.tell(Failed("The model can't draw that."))
     await _end(bench, job)
     (final,) = bench.discord.finals(job.id)
-    assert "The model can't draw that." in final.content
+    assert "The model can't draw that." in text_of(final)
 
 
 # Where a nonce does not reach

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from proofs.wire import kill
+from tests.support.messages import text_of
 from tests.wire.discord import EPHEMERAL, GUILD, Discord
 from tests.wire.forked import ForkedBot
 
@@ -65,7 +66,7 @@ async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: 
             discord.post(CHANNEL, "how nice")
         sent, discord.forgets_nonces = discord.finals(job_id)[0].id, True
         # Said before it, within the minute looked back
-        for message in [m for m in discord.messages.values() if m.content == "how nice"][:250]:
+        for message in [m for m in discord.messages.values() if text_of(m) == "how nice"][:250]:
             discord.messages.pop(message.id)
             message.id = sent - (1 << 22) * 1000 + message.id % (1 << 22)
             discord.messages[message.id] = message
@@ -90,17 +91,17 @@ async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: P
         assert status in ("rendered", "delivered") and not discord.finals(job_id)
         discord.token_life = 900
         shown = discord.slash("show", CHANNEL, 77, job=job_id)
-        await discord.until(lambda: shown.message and f"job {job_id}" in shown.message.content)
+        await discord.until(lambda: shown.message and f"job {job_id}" in text_of(shown.message))
         assert [name for name, _ in shown.message.files] == [f"atelier-{job_id}.png"]
 
 
 async def test_a_gateway_that_drops_in_the_middle_of_a_job_costs_nothing(tmp_path: Path) -> None:
     async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         asked = discord.slash("imagine", CHANNEL, 77, prompt="a slow red house")
-        await discord.until(lambda: asked.message and "%" in asked.message.content)
+        await discord.until(lambda: asked.message and "%" in text_of(asked.message))
         await discord.drop_gateways(4000)
-        await discord.until(lambda: "job " in asked.message.content)
+        await discord.until(lambda: "job " in text_of(asked.message))
         await discord.until(lambda: discord.resumes)
         again = discord.press(asked.message, f"at:{bot.rows()[asked.id][0]}:again:0", 77)
-        await discord.until(lambda: again.message and "job " in again.message.content)
+        await discord.until(lambda: again.message and "job " in text_of(again.message))
         assert discord.identifies == 1

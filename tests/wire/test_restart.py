@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.messages import text_of
 from tests.wire import discord as wire
 from tests.wire.discord import GUILD, OWNER, Call, Discord
 from tests.wire.process import BotProcess
@@ -27,7 +28,7 @@ async def test_what_people_do_while_the_bot_is_down_is_answered_without_an_ident
     monkeypatch.setattr(wire, "ACK_DEADLINE", 60.0)  # a start takes longer than 3 s on a busy machine
     async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
         asked = discord.slash("imagine", CHANNEL, OWNER, prompt="a red house")
-        await discord.until(lambda: asked.message and "job " in asked.message.content)
+        await discord.until(lambda: asked.message and "job " in text_of(asked.message))
         job_id = bot.rows()[asked.id][0]
         single = discord.press(asked.message, f"at:{job_id}:upscale:0", OWNER)
         await discord.until(lambda: single.message and single.message.files)
@@ -40,10 +41,10 @@ async def test_what_people_do_while_the_bot_is_down_is_answered_without_an_ident
         missed = discord.slash("imagine", CHANNEL, OWNER, prompt="a red boat")
         await bot.start()
         await discord.until(
-            lambda: all(one.message and "job " in one.message.content for one in (missed, cut_off))
+            lambda: all(one.message and "job " in text_of(one.message) for one in (missed, cut_off))
         )
         looked = discord.slash("favourites", CHANNEL, OWNER)
-        await discord.until(lambda: looked.message and "1 of 1" in looked.message.content)
+        await discord.until(lambda: looked.message and "1 of 1" in text_of(looked.message))
         assert (discord.identifies, discord.resumes) == (1, 1)
         assert set(bot.rows()) == {asked.id, cut_off.id, missed.id}
         assert len(kept.followups) == 1  # its second telling did nothing

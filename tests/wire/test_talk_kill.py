@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.messages import text_of
 from tests.support.rows import rows
 from tests.wire.discord import BOT, Call, Discord, Message
 from tests.wire.forked import ForkedBot
@@ -87,11 +88,11 @@ async def test_no_turn_is_lost_or_doubled_wherever_the_bot_is_killed(
         discord.tell_of(sent)  # as a gateway does whose session is resumed
         await discord.until(lambda: finished(discord), 60, every=0.1)
         found: list[Any] = discord.shown()
-        assert len(found) == 1 and "Understood: a new picture" in found[0].content, found
+        assert len(found) == 1 and "Understood: a new picture" in text_of(found[0]), found
         assert len(rows(tmp_path / "atelier.db", "SELECT id FROM jobs")) == 1
 
 
 def finished(discord: Spoken) -> bool:
     """Whether a message shows the picture, and none says any more that it will come."""
     shown = discord.shown()
-    return any(one.files and "job " in one.content for one in shown) and all(one.files for one in shown)
+    return any(one.files and "job " in text_of(one) for one in shown) and all(one.files for one in shown)

@@ -1,0 +1,68 @@
+"""What a message says and offers, whatever it is built of: a plain one with rows, or components with texts,
+pictures and rows among them; of discord.py, simcord or the wire."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ROW, BUTTON, MENUS, TEXT = 1, 2, (3, 5, 6, 7, 8), 10  # kinds of components
+COMPONENTS = 1 << 15  # flag of a message that is made of components alone
+
+
+@dataclass(frozen=True)
+class Item:
+    """A button or a menu. ``name``: its label, else its emoji. ``values``: of a menu's entries, of which
+    ``most`` may be chosen at once."""
+
+    custom_id: str
+    name: str
+    url: str
+    disabled: bool
+    is_menu: bool
+    values: tuple[str, ...]
+    most: int
+
+
+def _parts(components: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Each component with those inside of it, as Discord writes them."""
+    for one in components:
+        part = one if isinstance(one, dict) else one.to_dict()
+        yield part
+        accessory = [part["accessory"]] if part.get("accessory") else []
+        yield from _parts([*part.get("components", ()), *accessory])
+
+
+def _item(part: Mapping[str, Any]) -> Item:
+    emoji = (part.get("emoji") or {}).get("name") or ""
+    own, name = part.get("custom_id") or "", part.get("label") or emoji
+    values = tuple(option["value"] for option in part.get("options", ()))
+    is_menu, disabled = part["type"] in MENUS, bool(part.get("disabled"))
+    most = part.get("max_values", 1)
+    return Item(own, name, part.get("url") or "", disabled, is_menu, values, most)
+
+
+def text_of(message: Any) -> str:
+    """The words of a message, from top to bottom."""
+    texts = [part["content"] for part in _parts(message.components) if part["type"] == TEXT]
+    return "\n".join([message.content, *texts] if message.content else texts)
+
+
+def items_of(message: Any) -> list[Item]:
+    """The buttons and menus of a message, from top to bottom."""
+    return [_item(part) for part in _parts(message.components) if part["type"] in (BUTTON, *MENUS)]
+
+
+def rows_of(message: Any) -> list[list[Item]]:
+    """The same by rows."""
+    rows = [part["components"] for part in _parts(message.components) if part["type"] == ROW]
+    return [[_item(part) for part in row] for row in rows]
+
+
+def ids_of(message: Any) -> list[str]:
+    """The custom_ids of a message's buttons and menus."""
+    return [item.custom_id for item in items_of(message) if item.custom_id]
+
+
+def names_of(message: Any) -> list[str]:
+    """What its buttons say."""
+    return [item.name for item in items_of(message) if not item.is_menu]
