@@ -14,8 +14,9 @@ from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
 from bot.talk import Turns
 from bot.ui import buttons, markdown, messages, modals
+from bot.ui.layout import Picture
 from bot.ui.modals import Submission, Window
-from bot.ui.replies import SILENT, Picture, Post, add_whisper, answers_privately, whisper
+from bot.ui.replies import SILENT, Post, add_whisper, answers_privately, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
@@ -161,13 +162,12 @@ class JobButtons:
         numbered = await self._studio.numbered(actor_of(interaction), job.id, index)
         if numbered.data is None:
             raise UserError("This picture isn't allowed here, so its fields can't be shown.")
-        veil = "SPOILER_" if numbered.visibility is Visibility.SPOILER else ""
-        name = f"{veil}fields-{job.id}.webp"
-        picture = Picture(numbered.data, name, "the picture with numbered fields")
+        veiled = numbered.visibility is Visibility.SPOILER
+        name, alt = f"fields-{job.id}.webp", "the picture with numbered fields"
         text = f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
         text = f"{text} Everything else stays as it is."
-        view = buttons.view_of(buttons.RegionMenu(job.id, index), buttons.RegionButton(job.id, index))
-        await Post(text, picture, view).answer(interaction)
+        rows = buttons.rows_of(buttons.RegionMenu(job.id, index), buttons.RegionButton(job.id, index))
+        await Post(text, (Picture(numbered.data, name, alt, veiled),), rows).answer(interaction)
 
     async def on_region(
         self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
@@ -348,7 +348,7 @@ class JobButtons:
             await add_whisper(interaction, page)
         if pictures:
             changes = await self._turns.changes(actor_of(interaction), job.id, index)
-            if changes.view is not None:  # there are some
+            if changes.rows:  # there are some
                 await changes.send_beside(interaction)
 
     @answers_privately

@@ -34,6 +34,7 @@ from bot.discord_api.http import FAILURES, GONE, Transport
 from bot.discord_api.interactions import PendingInteractions, file_limit, place_of
 from bot.posts import Posts, without_result
 from bot.ui import messages
+from bot.ui.layout import texts_of
 from bot.ui.replies import SILENT, TOO_LARGE, Post, send_fitting
 from core.errors import AtelierError, FilesAway, UserError
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
@@ -161,24 +162,22 @@ class Ladder:
         if reply.application_id is None or reply.interaction_token is None:
             raise Unreachable("there is no interaction to answer")
         beside = reply.interaction_id is None
-        data = await private_api.edit_interaction_message(
+        edit = partial(
+            private_api.edit_interaction_message,
             self._client.http,
             reply.application_id,
             reply.interaction_token,
             reply.message_id if beside else None,
-            content=post.content,
-            attachments=post.files(),
-            view=post.view,
+            content=None,
+            embeds=[],
             allowed_mentions=SILENT,
         )
+        data = await post.deliver(lambda view, files: edit(view=view, attachments=files))
         return Sent(int(data["id"]), int(data["channel_id"]))
 
     async def _edit_own(self, channel_id: int, message_id: int, post: Post) -> Sent:
         """A message that the bot sent by itself, such as the answer to a direct message."""
-        message = self._channel(channel_id).get_partial_message(message_id)
-        edited = await message.edit(
-            content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
-        )
+        edited = await post.put_in(self._channel(channel_id).get_partial_message(message_id))
         return Sent(edited.id, edited.channel.id)
 
     # Rungs 2 and 3: send
@@ -197,29 +196,41 @@ class Ladder:
         self, channel: discord.abc.Messageable, job: Job, message: JobMessage, post: Post, *, patience: float
     ) -> Sent:
         """Post once, however often it is tried: by the nonce, and where Discord may have forgotten that, by
-        looking into the channel first."""
+        looking into the channel first. Its words come alone before its layout, and stay where Discord refuses
+        that."""
         tried_before = message.resumed and job.finished_at is not None
         since, began = (job.finished_at if tried_before else None) or discord.utils.utcnow(), monotonic()
 
         async def call() -> Sent:
+            sent = None
             if tried_before or monotonic() - began > NONCE_TRUST:
-                if found := await self._find(channel, job, since):
-                    return found
-            sent = await post.send_to(channel, nonce=f"atelier-{job.id}")
+                sent = await self._find(channel, job, since)
+            if sent is None:
+                notice, nonce = post.notice(job), f"atelier-{job.id}"
+                sent = await channel.send(notice, nonce=nonce, allowed_mentions=SILENT)
+            if not sent.flags.components_v2:
+                try:
+                    sent = await post.put_in(sent)
+                except discord.HTTPException as error:
+                    if error.status not in REFUSED or (error.status == TOO_LARGE and post.size):
+                        raise
+                    log.warning("job %s: only its notice stands (%s)", job.id, error.status)
             return Sent(sent.id, sent.channel.id)
 
         sent = await self._transport.attempt(call, patience=patience)
         self._edited(sent)
         return sent
 
-    async def _find(self, channel: discord.abc.Messageable, job: Job, since: datetime) -> Sent | None:
-        """The final message of ``job`` if it was posted after ``since``: Discord's answer may have been lost,
-        or a crash came before the row knew."""
+    async def _find(
+        self, channel: discord.abc.Messageable, job: Job, since: datetime
+    ) -> discord.Message | None:
+        """The final message of ``job``, or its notice, if it was posted after ``since``: Discord's answer may
+        have been lost, or a crash came before the row knew."""
         try:
             async for message in channel.history(limit=LOOKED_AT, after=since - CLOCKS_APART):
                 mine = self._client.user is not None and message.author.id == self._client.user.id
-                if mine and f"job {job.id}" in message.content:
-                    return Sent(message.id, message.channel.id)
+                if mine and names_job(message, job.id):
+                    return message
         except discord.HTTPException as error:
             if error.status >= 500 or error.status == 429:
                 raise  # not knowing is no reason to send it twice
@@ -240,6 +251,13 @@ class Ladder:
     def _edited(self, sent: Sent) -> None:
         if self._on_edit is not None:
             self._on_edit(sent.id)
+
+
+def names_job(message: discord.Message, job_id: str) -> bool:
+    """Return whether a message of ours tells the end of a job: by its words, or by its files' names."""
+    texts = [message.content, *texts_of(message.components)]
+    told = any(f"job {job_id}" in text or f"job:{job_id}" in text for text in texts)
+    return told or any(job_id in file.filename for file in message.attachments)
 
 
 def token_lives(snowflake: int) -> bool:
@@ -492,7 +510,7 @@ class Delivery:
         elif now < max(again_at, ration.free_at()):
             return
         post = await self._posts.progress(job, event, ran=ran)
-        if post is not None and (post.content != followed.content or post.picture is not None):
+        if post is not None and post.differs(followed.post):
             ration.take(now)
             followed.stage = stage
             await self._show(job, followed, post)
@@ -501,7 +519,7 @@ class Delivery:
         """Edit the job's message once; a failure is only noted."""
         if followed.gone:
             return
-        followed.content, followed.last_edit = post.content, monotonic()
+        followed.post, followed.last_edit = post, monotonic()
         try:
             await self._ladder.edit(job, followed.message, post, patience=PROGRESS_PATIENCE)
             followed.last_edit = monotonic()  # it may have waited on its way
@@ -561,7 +579,7 @@ class _Followed:
     once it says something."""
 
     message: JobMessage
-    content: str = ""
+    post: Post | None = None
     stage: str = ""
     last_edit: float = float("-inf")  # monotonic seconds
     began: float | None = None  # monotonic seconds of the first step
@@ -679,7 +697,7 @@ class Sharing:
         place = Place(channel.guild.id, channel.id)
         make = partial(self._posts.single, result, index, user_id, place=place)
         try:
-            sent = await send_fitting(make, lambda post: post.send_to(channel), channel.guild.filesize_limit)
+            sent = await announce(channel, result.job, make, channel.guild.filesize_limit)
         except discord.Forbidden as error:
             raise UserError("Discord doesn't let the bot write there.") from error
         except FAILURES as error:
@@ -700,8 +718,21 @@ class Sharing:
             log.info("job %s: no copy by direct message (%s)", job.id, type(error).__name__)
 
     async def _send(self, channel: discord.DMChannel, result: Result, make: Make, index: int | None) -> None:
-        sent = await send_fitting(make, lambda post: post.send_to(channel), DEFAULT_FILE_LIMIT)
+        sent = await announce(channel, result.job, make, DEFAULT_FILE_LIMIT)
         await self._queue.add_view(result.job.id, sent.id, channel.id, None, index=index)
+
+
+async def announce(channel: discord.abc.Messageable, job: Job, make: Make, limit: int) -> discord.Message:
+    """Send what ``make`` makes to where nobody waits for it: its words first, which a phone shows, then the
+    whole in their place. Raises what either raises."""
+    notices = list[discord.Message]()
+
+    async def send(post: Post) -> discord.Message:
+        if not notices:
+            notices.append(await channel.send(post.notice(job), allowed_mentions=SILENT))
+        return await post.put_in(notices[0])
+
+    return await send_fitting(make, send, limit)
 
 
 @contextmanager

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import discord
-
 from bot.projects.results import OwnPosts
 from bot.ui import buttons, markdown, messages, turns
-from bot.ui.buttons import JobButton, view_of
+from bot.ui.buttons import JobButton, Rows, rows_of
+from bot.ui.layout import BAD, CALM, MOST_CHARACTERS, Picture
 from bot.ui.messages import cut_text, length, quote
-from bot.ui.replies import Picture, Post, alt_text
+from bot.ui.replies import Post, alt_text
 from core.errors import FilesAway, ImageError, StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Started
 from core.job import Job
@@ -38,8 +37,9 @@ from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, 
 CSV, JSON = "table.csv", "table.json"
 GROWN = 1200  # characters of a text that is shown while it grows: the newest
 LABEL = 60  # characters of what a box shows
-MAX_TEXT = 1500  # characters of the text in its message; the files have the rest
+MAX_TEXT = 3000  # characters of the text in its message; the files have the rest
 MORE = "… the rest is in the file"
+MAX_REQUEST = 25 * 2**20 - 2**16  # bytes of all files of a message, with room for the rest of it
 SOME_DELETED = "Some pictures of this job were deleted."
 SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
 
@@ -103,26 +103,26 @@ class VideoPosts:
         first = videos[0]
         if len(videos) > 1:
             shown = await self._showing.mosaic(videos, job, limit)
-            view = buttons.for_grid(job, videos[-1].index + 1, self._web, videos=True)
+            rows = buttons.for_grid(job, videos[-1].index + 1, self._web, videos=True)
         else:
             shown = await self._showing.video(first, job, limit)
-            view = buttons.for_video(job, first.index, self._web)
+            rows = buttons.for_video(job, first.index, self._web)
         shown = await self._or_poster(shown, result, first.index, limit)
         asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(videos)
         notes = (*shown.notes, SOME_VIDEOS_DELETED) if len(videos) < asked else shown.notes
-        content = messages.finished(
+        text = messages.finished(
             job,
             result.parameters,
             notes=notes,
             shape=aspect_ratio(first.width, first.height),
             facts=video_facts(first, result.parameters),
         )
-        return await self._moderated(Post(content, _attached(shown, job), view), result, videos, place)
+        return await self._moderated(Post(text, _attached(shown, job), rows), result, videos, place)
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return video ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
         job, video = result.job, video_of(result, index)
-        content = messages.single(
+        text = messages.single(
             job,
             index,
             user_id,
@@ -130,26 +130,26 @@ class VideoPosts:
             facts=video_facts(video, result.parameters),
             noun="Video",
         )
-        view = buttons.for_video(job, index, self._web)
-        return await self.video(result, index, content, view, limit, place)
+        rows = buttons.for_video(job, index, self._web)
+        return await self.video(result, index, text, rows, limit, place)
 
     async def video(
-        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+        self, result: Result, index: int, text: str, rows: Rows, limit: int, place: Place
     ) -> Post:
-        """Return video ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
-        ``view``."""
+        """Return video ``index`` (from 0) in at most ``limit`` bytes, below ``text`` and above
+        ``rows``."""
         job, video = result.job, video_of(result, index)
         shown = await self._or_poster(await self._showing.video(video, job, limit), result, index, limit)
-        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _attached(shown, job), view), result, [video], place)
+        text = "\n".join([text, *(f"-# {note}" for note in shown.notes)])
+        return await self._moderated(Post(text, _attached(shown, job), rows), result, [video], place)
 
     async def gif(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return video ``index`` (from 0) as a GIF, which plays by itself."""
         job, video = await self._moderator.told(result.job, place), video_of(result, index)
         shown = await self._showing.gif(video, job, limit)
-        content = messages.single(job, index, user_id, noun="GIF of video")
-        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _attached(shown, job)), result, [video], place)
+        text = messages.single(job, index, user_id, noun="GIF of video")
+        text = "\n".join([text, *(f"-# {note}" for note in shown.notes)])
+        return await self._moderated(Post(text, _attached(shown, job)), result, [video], place)
 
     async def _or_poster(self, shown: Shown, result: Result, index: int, limit: int) -> Shown:
         """Return the first frame in the place of a video that doesn't fit, with what is told of that."""
@@ -170,11 +170,11 @@ class VideoPosts:
 
 
 def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
-    """Return ``post`` as it is, behind a spoiler, or a notice without picture and buttons."""
+    """Return ``post`` as it is, its pictures veiled, or a notice without pictures and buttons."""
     if visibility is Visibility.BLOCK:
         return Post(messages.held_back(job))
-    if visibility is Visibility.SPOILER and post.picture is not None:
-        return replace(post, picture=post.picture._replace(name=f"SPOILER_{post.picture.name}"))
+    if visibility is Visibility.SPOILER:
+        return replace(post, media=tuple(one._replace(spoiler=True) for one in post.media))
     return post
 
 
@@ -229,28 +229,28 @@ class Posts:
         return None if post is None else await self._of_turn(post, job, place or _asked_in(job))
 
     async def _running(self, job: Job, event: Event, place: Place | None, ran: float) -> Post | None:
-        view = view_of(JobButton(job.id, "cancel"))
+        rows = rows_of(JobButton(job.id, "cancel"))
         match event:
             case Queued():
-                return Post(messages.waiting_text(job, event), view=view)
+                return Post(messages.waiting_text(job, event), rows=rows)
             case Loading():
-                return Post(messages.loading(job, event), view=view)
+                return Post(messages.loading(job, event), rows=rows)
             case Started():
-                return Post(messages.progress_text(job, None), view=view)
+                return Post(messages.progress_text(job, None), rows=rows, accent=CALM)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
-                content = markdown.answering(job, text, GROWING)
-                return Post(content, view=view_of(JobButton(job.id, "stop")))
+                answering = markdown.answering(job, text, GROWING)
+                return Post(answering, rows=rows_of(JobButton(job.id, "stop")), accent=CALM)
             case Progress(step, total, preview, doing=doing):
-                picture = None
+                media: tuple[Picture, ...] = ()
                 if preview:
                     data = await self._showing.preview(preview, job, place or _asked_in(job))
-                    picture = Picture(data, "preview.jpg", "preview") if data is not None else None
+                    media = (Picture(data, "preview.jpg", "preview"),) if data is not None else ()
                 detail = messages.quote(doing, 100)
                 if job.request.answer is Answer.VIDEOS:
                     left = ran * (total - step) / step if ran and step else None
-                    detail = progress_text(step, total, left, previewed=picture is not None)
-                content = messages.progress_text(job, round(100 * step / max(1, total)), detail)
-                return Post(content, picture, view)
+                    detail = progress_text(step, total, left, previewed=bool(media))
+                told = messages.progress_text(job, round(100 * step / max(1, total)), detail)
+                return Post(told, media, rows, accent=CALM)
         return None
 
     async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
@@ -271,24 +271,24 @@ class Posts:
         """``post`` with what the turn of a conversation adds to it that the job is: what was understood, the
         newest changes behind its pictures, and the buttons and menu of turns. result: once it is there."""
         turn_id = turns.turn_of(job)
-        if turn_id is None or post.view is None:
+        if turn_id is None or not post.rows:
             return post
         asker = asker_of(job, place)
         turn = await self._dialogues.turn(asker, turn_id)
         [understood] = await self._moderator.captions([turn.understood], place)
         lines = [turns.understood_text(understood)] if understood and job.worded else []
-        view = post.view
+        rows = post.rows
         if result is not None and (result.pictures or result.videos):
             numbers = [one.index for one in result.videos or result.pictures]
             shown = numbers[0] if len(numbers) == 1 else None
             changes = await self._dialogues.changes(asker, job.id, numbers[0])
             lines += [turns.changes_line(changes)] if len(changes) > 1 else []
-            view = turns.view_of_pictures(
+            rows = turns.rows_of_pictures(
                 turn, job, shown, numbers[-1] + 1, self._web, animates=self._animates
             )
-        elif view is not None:
-            view = turns.add_menu(view, turn)
-        return replace(post, content=turns.with_turn(post.content, *lines), view=view)
+        else:
+            rows = turns.add_menu(rows, turn)
+        return replace(post, text=turns.with_turn(post.text, *lines), rows=rows)
 
     async def of_turn(self, turn: Turn, result: Result, limit: int, place: Place) -> Post:
         """Return the message of a turn that goes back to a picture, or chooses one: the picture, or all of
@@ -297,12 +297,12 @@ class Posts:
         job, numbers = result.job, [one.index for one in result.videos or result.pictures]
         shown = numbers[0] if len(numbers) == 1 else None if index is None else index - 1
         changes = await self._dialogues.changes(asker_of(job, place), job.id, shown or 0)
-        content = turns.shown_text(turn, job, shown, changes)
-        view = turns.view_of_pictures(turn, job, shown, numbers[-1] + 1, self._web, animates=self._animates)
+        text = turns.shown_text(turn, job, shown, changes)
+        rows = turns.rows_of_pictures(turn, job, shown, numbers[-1] + 1, self._web, animates=self._animates)
         if shown is not None:
-            return await self._picture(result, shown, content, view, limit, place)
+            return await self._picture(result, shown, text, rows, limit, place)
         post = await self._made[job.request.answer](result, limit, place)
-        return post if post.view is None else replace(post, content=content, view=view)
+        return replace(post, text=text, rows=rows) if post.rows else post
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: without words that break a rule there."""
@@ -312,18 +312,40 @@ class Posts:
         return replace(result, job=await self.told(result.job, place))
 
     async def _drawn(self, result: Result, limit: int, place: Place) -> Post:
-        """The grid, or the only picture."""
+        """All pictures that may be shown, each a file of its own, or the only one."""
         job, pictures = result.job, result.pictures
-        first, several = pictures[0], len(pictures) > 1
-        stored = result.grid if result.grid is not None else first
-        count = pictures[-1].index + 1
-        view = buttons.for_grid(job, count, self._web) if several else self._single(job, first.index, stored)
-        shown = await self._showing.picture(stored, job, limit)
-        count_asked = job.request.num_images if isinstance(job.request, GenerateRequest) else 0
-        notes = (*shown.notes, SOME_DELETED) if len(pictures) < count_asked else shown.notes
+        first, count = pictures[0], pictures[-1].index + 1
+        found = await self._moderator.visibilities([one.sha256 for one in pictures], place)
+        veiled = {one.index: said is Visibility.SPOILER for one, said in zip(pictures, found, strict=True)}
+        held = [one.index for one, said in zip(pictures, found, strict=True) if said is Visibility.BLOCK]
+        if len(held) == len(pictures):
+            return Post(messages.held_back(job))
+        shown = await self._shown([one for one in pictures if one.index not in held], job, limit)
+        media = [
+            picture._replace(spoiler=veiled[index])
+            for index, one in shown.items()
+            for picture in _attached(one, job, index if len(pictures) > 1 else None, count)
+        ]
+        rows = self._single(job, first.index, first)
+        if len(pictures) > 1:
+            rows = buttons.for_grid(job, count, self._web, gone=held)
+        notes = list(dict.fromkeys(note for one in shown.values() for note in one.notes))
+        if held:
+            notes.append(messages.HELD_BACK.format(held=len(held), count=len(pictures)))
+        asked = job.request.num_images if isinstance(job.request, GenerateRequest) else 0
+        notes += [SOME_DELETED] if len(pictures) < asked else []
         shape = aspect_ratio(first.width, first.height)
-        content = messages.finished(job, result.parameters, notes=notes, shape=shape)
-        return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
+        text = messages.finished(job, result.parameters, notes=notes, shape=shape)
+        return Post(text, tuple(media), rows)
+
+    async def _shown(self, pictures: Sequence[StoredPicture], job: Job, limit: int) -> dict[int, Shown]:
+        """Return pictures by number, each in at most ``limit`` bytes, and all so that a request holds
+        them."""
+        while True:
+            shown = {one.index: await self._showing.picture(one, job, limit) for one in pictures}
+            if sum(len(one.data or b"") for one in shown.values()) <= MAX_REQUEST:
+                return shown
+            limit = MAX_REQUEST // len(pictures)
 
     async def _answered(self, result: Result, limit: int, place: Place) -> Post:
         """The answer, as far as it fits; a longer one comes as a file, too. What is drawn of it stands below,
@@ -334,16 +356,16 @@ class Posts:
         if text is None:
             return Post(messages.held_back(job))
         body = formed_body(result, text)
-        content, whole = markdown.answered(job, answer, result.parameters, body)
-        more = [Picture(data, name, "") for name, data in files_of_answer(result, text).items()]
+        told, whole = markdown.answered(job, answer, result.parameters, body)
+        files = [Picture(data, name, "") for name, data in files_of_answer(result, text).items()]
         if not whole:
-            more.append(Picture(answer.text.encode(), markdown.FILE, ""))
-        frames = None  # of the video that the answer is about
+            files.append(Picture(answer.text.encode(), markdown.FILE, ""))
+        frames: tuple[Picture, ...] = ()  # of the video that the answer is about
         strip = await self._strips.of(result, answer.text, place)
         if strip is not None and len(strip.data) <= limit:
-            hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
-            frames = Picture(strip.data, f"{hidden}frames-{job.id}.webp", strip.alt)
-        post = Post(content, frames, markdown.view_of_answer(job, answer.text), tuple(more))
+            veiled = strip.visibility is Visibility.SPOILER
+            frames = (Picture(strip.data, f"frames-{job.id}.webp", strip.alt, veiled),)
+        post = Post(told, frames, markdown.rows_of_answer(job, answer.text), tuple(files))
         return await self._with_drawing(post, result, limit, place)
 
     async def _with_drawing(
@@ -358,12 +380,12 @@ class Posts:
         if visibility is Visibility.BLOCK:
             return without or post
         try:
-            shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.more))
+            shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.files))
         except FilesAway:
             raise  # it is told with its drawing, later
         except StorageError:
             return post
-        return as_visible(replace(post, picture=_attached(shown, job)), visibility, job)
+        return as_visible(replace(post, media=_attached(shown, job)), visibility, job)
 
     async def _read(self, result: Result, limit: int, place: Place) -> Post:
         """The text that was read, with its files, below the picture with boxes if that may be shown."""
@@ -375,30 +397,30 @@ class Posts:
         count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
         foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
         lines = [messages.title(job), block(text), foot, *messages.notes_of(parameters)]
-        content = messages.fit_message("\n".join(lines))
-        more = tuple(Picture(data, name, "") for name, data in files_of_lines(result, text).items())
-        view = view_of(*(JobButton(job.id, action) for action in ("details", "delete")))
-        post = Post(content, view=view, more=more)
+        told = messages.fit_message("\n".join(lines), MOST_CHARACTERS)
+        files = tuple(Picture(data, name, "") for name, data in files_of_lines(result, text).items())
+        rows = rows_of(*(JobButton(job.id, action) for action in ("details", "delete")))
+        post = Post(told, rows=rows, files=files)
         return await self._with_drawing(post, result, limit, place)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""
         job, scores = result.job, result.scores
         count = len(shorter_prompts(scores))
-        return Post(messages.shortened(job, scores), view=buttons.for_shortened(job, count))
+        return Post(messages.shortened(job, scores), rows=buttons.for_shortened(job, count))
 
     async def _classified(self, result: Result, limit: int, place: Place) -> Post:
         """The best guess, above the chart if there is one; a chart needs no moderation."""
         job, chart = result.job, result.grid
         tried = isinstance(job.request, TryRequest)
         told = markdown.trial_text if tried else messages.classified
-        content = told(job, result.scores, result.parameters)
+        text = told(job, result.scores, result.parameters)
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
-        picture = None if shown is None else _attached(shown, job)
+        media = () if shown is None else _attached(shown, job)
         if tried:
-            view = view_of(*(JobButton(job.id, action) for action in ("again", "details", "delete")))
-            return Post(content, picture, view)
-        return Post(content, picture, buttons.for_labels(job, [label for label, _ in result.scores]))
+            rows = rows_of(*(JobButton(job.id, action) for action in ("again", "details", "delete")))
+            return Post(text, media, rows)
+        return Post(text, media, buttons.for_labels(job, [label for label, _ in result.scores]))
 
     async def _explained(self, result: Result, limit: int, place: Place) -> Post:
         """The label with the map of what speaks for it, if the picture may be shown."""
@@ -415,15 +437,15 @@ class Posts:
         too large, or may not be shown."""
         job = result.job
         captions = await self._moderator.captions(result.captions, place)
-        content = messages.described(job, captions, None, result.parameters)
-        post = Post(content, view=buttons.for_captions(job, len(captions)))
+        text = messages.described(job, captions, None, result.parameters)
+        post = Post(text, rows=buttons.for_captions(job, len(captions)))
         if not job.request.pictures:
             return post
         described = job.request.pictures[0]
         try:
             size = await self._intake.size(described)
             stored = StoredPicture(described, "image/png", *size, None, 0, 0)
-            picture = _attached(await self._showing.picture(stored, job, limit), job)
+            media = _attached(await self._showing.picture(stored, job, limit), job)
         except FilesAway:
             raise
         except (ImageError, StorageError):
@@ -431,8 +453,8 @@ class Posts:
         visibility = await self._moderator.visibility((described,), place)
         if visibility is Visibility.BLOCK:
             return post
-        content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
-        return as_visible(replace(post, content=content, picture=picture), visibility, job)
+        text = messages.described(job, captions, aspect_ratio(*size), result.parameters)
+        return as_visible(replace(post, text=text, media=media), visibility, job)
 
     async def ended(self, job: Job, event: Failed | Cancelled | Paused) -> Post:
         """Return what the message of a job says that ended, or pauses, without a result."""
@@ -451,45 +473,42 @@ class Posts:
         if result.videos:
             return await self.videos.single(result, index, user_id, limit, place)
         job, stored = result.job, picture_of(result, index)
-        content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
-        view = self._single(job, index, stored)
-        return await self._picture(result, index, content, view, limit, place)
+        text = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
+        rows = self._single(job, index, stored)
+        return await self._picture(result, index, text, rows, limit, place)
 
-    def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
+    def _single(self, job: Job, index: int, stored: StoredPicture) -> Rows:
         return buttons.for_single(
             job, index, stored, self._web, asks=self._asks, videos=self._animates, edits=self._edits
         )
 
     async def picture(
-        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+        self, result: Result, index: int, text: str, rows: Rows, limit: int, place: Place
     ) -> Post:
-        """Return picture or video ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
-        ``view``. Words that break a rule there are no part of the picture; ``content`` is the caller's."""
-        return await self._picture(await self._told(result, place), index, content, view, limit, place)
+        """Return picture or video ``index`` (from 0) in at most ``limit`` bytes, below ``text`` and above
+        ``rows``. Words that break a rule there are no part of the picture; ``text`` is the caller's."""
+        return await self._picture(await self._told(result, place), index, text, rows, limit, place)
 
     async def _picture(
-        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+        self, result: Result, index: int, text: str, rows: Rows, limit: int, place: Place
     ) -> Post:
         if result.videos:
-            return await self.videos.video(result, index, content, view, limit, place)
+            return await self.videos.video(result, index, text, rows, limit, place)
         job, stored = result.job, picture_of(result, index)
         shown = await self._showing.picture(stored, job, limit)
-        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
-        return await self._moderated(Post(content, _attached(shown, job), view), job, [stored], place)
-
-    async def _moderated(self, post: Post, job: Job, pictures: Sequence[StoredPicture], place: Place) -> Post:
-        """``post`` as the worst of ``pictures`` allows."""
-        hashes = tuple(picture.sha256 for picture in pictures)
-        return as_visible(post, await self._moderator.visibility(hashes, place), job)
+        text = "\n".join([text, *(f"-# {note}" for note in shown.notes)])
+        hashes = (stored.sha256,)
+        visibility = await self._moderator.visibility(hashes, place)
+        return as_visible(Post(text, _attached(shown, job), rows), visibility, job)
 
 
 def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:
     """Return the message of a job that ended, or pauses, without a result."""
     match event:
         case Failed(message):
-            return Post(messages.failed(job, message), view=buttons.after_end(job))
+            return Post(messages.failed(job, message), rows=buttons.after_end(job), accent=BAD)
         case Cancelled():
-            return Post(messages.cancelled(job), view=buttons.after_end(job))
+            return Post(messages.cancelled(job), rows=buttons.after_end(job))
         case Paused():
             return Post(messages.paused(job))
 
@@ -503,7 +522,11 @@ def asker_of(job: Job, place: Place) -> Actor:
     return Actor(job.origin.user_id, place.guild_id, place.channel_id)
 
 
-def _attached(shown: Shown, job: Job) -> Picture | None:
+def _attached(shown: Shown, job: Job, index: int | None = None, count: int = 1) -> tuple[Picture, ...]:
+    """Return a picture as a file of a message, none where there is no data. index: of ``count`` pictures that
+    stand there (from 0), None = it stands alone."""
     if shown.data is None:
-        return None
-    return Picture(shown.data, f"atelier-{job.id}.{EXTENSIONS[shown.media_type]}", alt_text(job))
+        return ()
+    number, about = ("", "") if index is None else (f"-{index + 1}", f"{index + 1} of {count}: ")
+    name = f"atelier-{job.id}{number}.{EXTENSIONS[shown.media_type]}"
+    return (Picture(shown.data, name, f"{about}{alt_text(job)}"),)

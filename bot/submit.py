@@ -25,7 +25,7 @@ from bot.discord_api.interactions import (
 )
 from bot.ui import messages
 from bot.ui.buttons import DraftButton, view_of
-from bot.ui.replies import SILENT, Post, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
+from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job, Status
@@ -345,7 +345,8 @@ class Asking:
         assert isinstance(question, Question)
         yes = DraftButton(question.draft_id, "yes", f"Yes, {typed.count} jobs")
         view = view_of(yes, DraftButton(question.draft_id, "no"))
-        await Post(messages.offer(question.times), view=view).answer(interaction)
+        text = messages.offer(question.times)
+        await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
     async def each(self, actor: Actor, texts: Sequence[str]) -> list[NewJob]:
         """Return what single prompts ask for, with the member's own settings. Raises PromptError, ImageError

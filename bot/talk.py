@@ -26,7 +26,8 @@ from bot.discord_api.interactions import reply_to as reply_in
 from bot.posts import Posts
 from bot.submit import Answers, Asking
 from bot.ui import messages, turns
-from bot.ui.buttons import view_of
+from bot.ui.buttons import rows_of
+from bot.ui.layout import ids_of
 from bot.ui.replies import SILENT, Post, answers_privately, belongs_to_job, refuse, reply_to, whisper
 from core.errors import NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
@@ -231,10 +232,10 @@ class Turns:
             self._follow(await self._dialogues.submit(actor, turn, Reply(file_limit=limit)))
             return
         post = await self._post(actor, turn, limit, alone=not in_server)
-        more = {"files": post.files(), "view": post.view, "nonce": nonce_of(turn.id)}
-        shown = await reply_to(message, post.content, **{name: one for name, one in more.items() if one})
+        shown = await reply_to(message, post.text, view=post.plain_view(), nonce=nonce_of(turn.id))
         if shown is not None:
             await self._dialogues.said_with(actor, turn.id, shown.id)
+            await self._add_pictures(post, shown)
         if not turn.asks:
             return
         reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
@@ -247,8 +248,15 @@ class Turns:
         except UserError as error:
             if shown is None:
                 raise
-            text = messages.fit_message(f"{post.content}\n❌ {error}")
-            await shown.edit(content=text, view=None, allowed_mentions=SILENT)
+            await Post(messages.fit_message(f"{post.text}\n❌ {error}")).put_in(shown)
+
+    async def _add_pictures(self, post: Post, shown: discord.Message) -> None:
+        """Show the whole of ``post`` in a message that has its words, which a phone shows at once."""
+        if post.media:
+            try:
+                await post.put_in(shown)
+            except FAILURES as error:
+                log.info("message %s stays without its pictures (%s)", shown.id, type(error).__name__)
 
     # What had to wait, and what an earlier process left
 
@@ -266,21 +274,25 @@ class Turns:
         hidden = actor.guild_id is not None and await self._is_hidden(actor, turn)
         if actor.surface is not Surface.DISCORD or hidden:
             return
-        post = Post(turns.waiting_text(replace(turn, waits_for=None)), view=turns.view_of_offers(turn))
+        post = Post(turns.waiting_text(replace(turn, waits_for=None)), rows=turns.rows_of_offers(turn))
         try:
-            sent = await post.send_to(self._channel(actor.channel_id), nonce_of(turn.id))
+            sent = await self._send(self._channel(actor.channel_id), post, turn)
         except FAILURES as error:
             log.info("turn %s has no message yet (%s)", turn.id, type(error).__name__)
         else:
             await self._dialogues.said_with(actor, turn.id, sent.id)
 
+    async def _send(self, channel: discord.PartialMessageable, post: Post, turn: Turn) -> discord.Message:
+        view, nonce = post.plain_view(), nonce_of(turn.id)
+        sent = await channel.send(post.text, view=view, nonce=nonce, allowed_mentions=SILENT)
+        await self._add_pictures(post, sent)
+        return sent
+
     async def _end(self, turn: Turn) -> None:
         channel, text = self._channel(turn.channel_id), turns.reply_text(turn)
         try:
             if turn.message_id is not None:
-                await channel.get_partial_message(turn.message_id).edit(
-                    content=text, view=None, allowed_mentions=SILENT
-                )
+                await Post(text).put_in(channel.get_partial_message(turn.message_id))
             elif not turn.private or turn.guild_id is None:
                 await channel.send(text, allowed_mentions=SILENT, nonce=nonce_of(turn.id))
         except FAILURES as error:
@@ -305,7 +317,7 @@ class Turns:
                     await self._dialogues.said_with(actor, turn.id, shown.id)
                 else:
                     post = await self._post(actor, turn, DEFAULT_FILE_LIMIT, alone=actor.guild_id is None)
-                    sent = await post.send_to(channel, nonce_of(turn.id))
+                    sent = await self._send(channel, post, turn)
                     await self._dialogues.said_with(actor, turn.id, sent.id)
             except (UserError, *FAILURES) as error:
                 log.info("turn %s isn't shown (%s)", turn.id, type(error).__name__)
@@ -315,8 +327,7 @@ class Turns:
     ) -> discord.Message | None:
         """Return the message of a turn, which its menu names, among those after the one that it answers."""
         async for message in channel.history(limit=LOOKED_AT, after=source):
-            rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
-            if any((one.custom_id or "").endswith(f":{turn_id}") for row in rows for one in row.children):
+            if any(custom_id.endswith(f":{turn_id}") for custom_id in ids_of(message.components)):
                 return message
         return None
 
@@ -334,11 +345,11 @@ class Turns:
         """Return what the message of a turn shows before its job has anything to say. alone: nobody else sees
         it. Raises UserError for a picture that others would see."""
         if turn.asks:
-            return Post(turns.waiting_text(turn), view=turns.view_of_offers(turn))
+            return Post(turns.waiting_text(turn), rows=turns.rows_of_offers(turn))
         if turn.kind == "find" and alone and turn.decision.words:
             return await self._search(actor, turn.decision.words)
         if turn.kind not in ("back", "pick") or turn.shows is None or turn.reply:
-            return Post(turns.reply_text(turn), view=turns.view_of_offers(turn))
+            return Post(turns.reply_text(turn), rows=turns.rows_of_offers(turn))
         result = await self._studio.rights.result(actor, turn.shows[0], Action.SHOW)
         if result.job.origin.private and not alone:
             raise UserError(STEALTH)
@@ -402,8 +413,8 @@ class Turns:
         newest = dict(list(found.items())[-MOST_OTHERS:])
         if not newest:
             raise UserError("There is no other picture in this conversation.")
-        view = view_of(turns.OtherMenu(turn_id, newest))
-        await Post("Which picture did you mean?", view=view).answer(interaction)
+        rows = rows_of(turns.OtherMenu(turn_id, newest))
+        await Post("Which picture did you mean?", rows=rows).answer(interaction)
 
     async def on_other(self, interaction: discord.Interaction, turn_id: str, number: str) -> None:
         """Do the same with another picture. Raises UserError."""
@@ -497,8 +508,8 @@ class Turns:
         """Return what picture ``index`` (from 0) of a job was made of, with a way to take a change out.
         Raises ImageError or NotAllowedError."""
         found = await self._dialogues.changes(actor, job_id, index)
-        view = view_of(turns.TakeOutMenu(job_id, index, found)) if any(one.can_go for one in found) else None
-        return Post(turns.changes_text(found), view=view)
+        rows = rows_of(turns.TakeOutMenu(job_id, index, found)) if any(one.can_go for one in found) else ()
+        return Post(turns.changes_text(found), rows=rows)
 
     async def on_take_out(
         self, interaction: discord.Interaction, job_id: str, index: int, number: str

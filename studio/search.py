@@ -284,9 +284,9 @@ class Search:
         channels = frozenset(channel for some in readable.values() for channel in some)
         return Scope(actor.user_id, frozenset(readable), channels)
 
-    async def sheet(self, actor: Actor, found: Found) -> Shown:
-        """Return what was found on one numbered sheet, as it may be shown where the actor is."""
-        return await self._showing.sheet_in(actor.place, [(tile.picture, tile.job) for tile in found.tiles])
+    async def copies(self, actor: Actor, found: Found) -> list[Shown]:
+        """Return small copies of what was found, as they may be shown where the actor is."""
+        return await self._showing.small_in(actor.place, [(tile.picture, tile.job) for tile in found.tiles])
 
     async def keep(self, actor: Actor, text: str) -> str:
         """Keep what the actor searched for, so that its next pages can be asked for; return its id."""

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.bot.conftest import Studio, open_studio
+from tests.support.messages import act
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
     await alice.click(grid, label="U2")
     single = studio.last()
     old = np.asarray(await _image(single))
-    await alice.click(single, label="Zoom Out 1.5x")
+    await act(alice, single, "zoom15")
     new = np.asarray(await _image(studio.last()))
     h, w = old.shape[:2]
     top, left = (new.shape[0] - h) // 2, (new.shape[1] - w) // 2

@@ -47,12 +47,12 @@ class Favourites(AtelierCog):
         kept, count, result = found
         prompt = messages.quote(kept.prompt, 300) or "no prompt"
         text = f"❤️ {offset + 1} of {count} · **{prompt}**\n-# job {kept.job_id} {kept.position + 1}"
-        view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
+        rows = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
-            post = Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
+            post = Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", rows=rows)
         else:
             limit, place = file_limit(interaction), place_of(interaction)
-            post = await self.bot.posts.picture(result, kept.position, text, view, limit, place)
+            post = await self.bot.posts.picture(result, kept.position, text, rows, limit, place)
         await post.answer(interaction)
 
 
@@ -430,7 +430,7 @@ class Privacy(
             f" are gone from backups within {days} days. Messages that only you could see, and your own, stay"
             " where they are."
         )
-        await Post(text, view=buttons.view_of(DeleteButton(interaction.user.id))).answer(interaction)
+        await Post(text, rows=buttons.rows_of(DeleteButton(interaction.user.id))).answer(interaction)
 
 
 async def setup(bot: Atelier) -> None:

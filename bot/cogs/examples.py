@@ -96,8 +96,8 @@ class Examples(
         first = place * PAGE
         shown = enumerate(contents.examples[first : first + PAGE], first + 1)
         alt = "; ".join(f"{number}: {one.label}" for number, one in shown)
-        picture = Picture(sheet, "examples.webp", alt) if sheet else None
-        await Post(text, picture).answer(interaction)
+        pictures = (Picture(sheet, "examples.webp", alt),) if sheet else ()
+        await Post(text, pictures).answer(interaction)
 
     @app_commands.command(name="try", description="Say which label of a set fits a picture")
     @app_commands.describe(

@@ -6,7 +6,7 @@ turn of a conversation; each picture in a direct message without words gets a re
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import discord
@@ -22,6 +22,7 @@ from bot.discord_api.interactions import actor_of
 from bot.projects.views import MENU_ADD, MENU_TRY
 from bot.ui import messages
 from bot.ui.buttons import UploadButton, view_of
+from bot.ui.layout import texts_of
 from bot.ui.messages import quote
 from bot.ui.replies import add_whisper, answers_privately, reply_to
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
@@ -307,17 +308,9 @@ def text_of(message: discord.Message) -> str:
     shown: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
     parts = list[str | None]()
     for one in shown:
-        parts += [one.content, *_displayed(one.components)]
+        parts += [one.content, *texts_of(one.components)]
         parts += [part for embed in one.embeds for part in (embed.title, embed.description)]
     return "\n".join(part for part in parts if part)
-
-
-def _displayed(components: Sequence[discord.Component]) -> Iterator[str]:
-    """Yield the texts among components, those inside of others included."""
-    for one in components:
-        if isinstance(one, discord.TextDisplay):
-            yield one.content
-        yield from _displayed(getattr(one, "children", ()))
 
 
 def lines_of(report: Report) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """/queue: what runs and waits; one's own jobs for members, all of a server's for its managers."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -8,8 +9,9 @@ from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
-from bot.ui.buttons import JobButton, view_of
-from bot.ui.messages import asker, pages, quote
+from bot.ui.buttons import JobButton, KeptItem
+from bot.ui.layout import layout_of
+from bot.ui.messages import asker, cut_text, pages, quote
 from bot.ui.replies import SILENT, add_whisper, answers_privately, choices, whisper
 from core.job import Job
 from jobs.queue import JobView, Snapshot
@@ -18,15 +20,53 @@ from studio.requests.prompts import remix_text
 from studio.texts import duration, job_name, ordinal, plain
 
 MAX_ROWS = 15
-MAX_BUTTONS = 25  # of a message, https://discord.com/developers/docs/components/reference#action-row
+PAGE = 10  # jobs of a message with a button beside each
+LONGEST = 330  # characters of one of them
 
 
-async def answer_with_lines(
-    interaction: discord.Interaction, lines: Sequence[str], view: discord.ui.View | None = None
-) -> None:
-    """Answer a deferred interaction with as many messages as ``lines`` need, the first with ``view``."""
+class QueuePageButton(KeptItem, template=r"qp:(?P<page>[0-9]{1,3}):(?P<side>[lr])"):
+    """Turns to a page of the presser's own jobs."""
+
+    def __init__(self, page: int, side: str, *, disabled: bool = False) -> None:
+        emoji = "◀️" if side == "l" else "▶️"
+        super().__init__(discord.ui.Button(emoji=emoji, custom_id=f"qp:{page}:{side}", disabled=disabled))
+        self.page = page
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["queue"].turn_to(interaction, self.page)
+
+
+def own_layout(snapshot: Snapshot, page: int) -> discord.ui.LayoutView:
+    """Return a page (from 0) of somebody's own jobs, each with the button that cancels it."""
+    views = list(enumerate((*snapshot.running, *snapshot.waiting), 1))
+    last = max(0, (len(views) - 1) // PAGE)
+    page = min(page, last)
+    counts = f"**Running** {len(snapshot.running)} · **Waiting** {snapshot.total_waiting}"
+    heading = f"**Your jobs**{_state(snapshot)}\n{counts}"
+    jobs = [
+        discord.ui.Section[Any](
+            cut_text(f"**{number}** {_row(view, show_user=False)}", LONGEST),
+            accessory=JobButton(view.job.id, "cancel"),
+        )
+        for number, view in views[page * PAGE : (page + 1) * PAGE]
+    ]
+    turning = (
+        QueuePageButton(max(0, page - 1), "l", disabled=page == 0),
+        QueuePageButton(page + 1, "r", disabled=page == last),
+    )
+    devices = "\n".join(_devices(snapshot))
+    return layout_of(
+        discord.ui.TextDisplay[Any](heading),
+        *([discord.ui.Separator[Any](), *jobs] if jobs else []),
+        *([discord.ui.ActionRow[Any](*turning)] if last else []),
+        *([discord.ui.TextDisplay[Any](devices)] if devices else []),
+    )
+
+
+async def answer_with_lines(interaction: discord.Interaction, lines: Sequence[str]) -> None:
+    """Answer a deferred interaction with as many messages as ``lines`` need."""
     first, *others = pages(lines)
-    await interaction.edit_original_response(content=first, view=view, allowed_mentions=SILENT)
+    await interaction.edit_original_response(content=first, allowed_mentions=SILENT)
     for page in others:
         await add_whisper(interaction, page)
 
@@ -36,22 +76,27 @@ def queue_lines(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[st
 
     show_user: it is a manager who looks: rows name their asker, and private ones say no prompt.
     """
-    state = ""
-    if snapshot.paused:
-        state = " (paused by an admin: nothing starts until it is resumed)"
-    elif snapshot.draining:
-        state = " (draining: no new jobs)"
-    rows = {view.job.id: f"{n}. {_row(view, show_user)}" for n, view in _numbered(snapshot)}
+    rows = {view.job.id: f"{n}. {_row(view, show_user=show_user)}" for n, view in _numbered(snapshot)}
     return [
-        f"**{heading}**{state}",
+        f"**{heading}**{_state(snapshot)}",
         f"**Running** {len(snapshot.running)}",
         *_part(snapshot.running, rows, len(snapshot.running)),
         f"**Waiting** {snapshot.total_waiting}",
         *_part(snapshot.waiting, rows, snapshot.total_waiting),
-        *(
-            f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}"
-            for device in snapshot.devices
-        ),
+        *_devices(snapshot),
+    ]
+
+
+def _state(snapshot: Snapshot) -> str:
+    if snapshot.paused:
+        return " (paused by an admin: nothing starts until it is resumed)"
+    return " (draining: no new jobs)" if snapshot.draining else ""
+
+
+def _devices(snapshot: Snapshot) -> list[str]:
+    return [
+        f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}"
+        for device in snapshot.devices
     ]
 
 
@@ -65,7 +110,7 @@ def _part(views: Sequence[JobView], rows: dict[str, str], total: int) -> list[st
     return shown + ([f"- and {total - len(shown)} more"] if total > len(shown) else [])
 
 
-def _row(view: JobView, show_user: bool) -> str:
+def _row(view: JobView, *, show_user: bool) -> str:
     job: Job = view.job
     words = "" if show_user and job.origin.private else quote(remix_text(job), 80)
     parts = [f"**{words}**"] if words else []
@@ -99,12 +144,16 @@ class QueueCog(
     @app_commands.command(description="Show your own jobs and their ids")
     @answers_privately
     async def mine(self, interaction: discord.Interaction) -> None:
-        snapshot = await self.bot.studio.own.jobs(actor_of(interaction))
-        cancels = [JobButton(view.job.id, "cancel") for _, view in _numbered(snapshot)[:MAX_BUTTONS]]
-        for number, button in enumerate(cancels, 1):
-            button.item.label = f"Cancel {number}"
-        lines = queue_lines(snapshot, heading="Your jobs", show_user=False)
-        await answer_with_lines(interaction, lines, view_of(*cancels) if cancels else None)
+        await self._show_own(interaction, 0)
+
+    async def turn_to(self, interaction: discord.Interaction, page: int) -> None:
+        """Show a page (from 0) of the presser's own jobs in the same message."""
+        await interaction.response.defer()
+        await self._show_own(interaction, page)
+
+    async def _show_own(self, interaction: discord.Interaction, page: int) -> None:
+        view = own_layout(await self.bot.studio.own.jobs(actor_of(interaction)), page)
+        await interaction.edit_original_response(view=view, allowed_mentions=SILENT)
 
     @app_commands.command(description="Cancel a running or waiting job")
     @app_commands.describe(job="Its id, from /queue mine")
@@ -165,4 +214,5 @@ class QueueCog(
 
 
 async def setup(bot: Atelier) -> None:
+    bot.add_dynamic_items(QueuePageButton)
     await bot.add_cog(QueueCog(bot))

@@ -1,9 +1,10 @@
 """/search: pictures found by words, by what they show, or like another; for their asker alone.
 
-``se:<job id>:<index>`` opens a picture of the numbered sheet, ``sp:<search id>:<page>`` turns to a page; the
-search itself is a row.
+``so:<search id>`` and, in older messages, ``se:<job id>:<index>`` open a picture that was found,
+``sp:<search id>:<page>`` turns to a page; the search itself is a row.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -12,17 +13,19 @@ from discord import app_commands
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of, file_limit, place_of
 from bot.ui import messages
-from bot.ui.buttons import KeptItem, view_of
-from bot.ui.replies import Picture, Post, answers_privately, whisper
+from bot.ui.buttons import KeptItem, chosen_in, options_of, rows_of
+from bot.ui.layout import Picture
+from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
 from studio import search
 from studio.authority import Action, Actor
+from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
 from studio.requests.prompts import remix_text
 from studio.search import Found
 from studio.texts import job_name, plain
 
-PAGE, ROW = 9, 5  # pictures of a page; buttons that fit beside each other
+PAGE = 9  # pictures of a page
 LONGEST = 60  # characters of a picture's prompt
 NOTHING = "No picture fits. Try fewer words, or another filter."
 NO_MORE = "There are no more pictures that fit."
@@ -40,6 +43,22 @@ class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-
         await client.cogs["Search"].open(interaction, self.job_id, self.index)
 
 
+class FoundMenu(KeptItem, template=r"so:(?P<search_id>[a-z2-9]{12})"):
+    """Opens one of the pictures that were found. found: "job index" → what it is called."""
+
+    def __init__(self, search_id: str, found: Mapping[str, str] | None = None) -> None:
+        options = options_of(found or {}) or [discord.SelectOption(label="-")]
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"so:{search_id}", options=options, placeholder="Open one …", row=0
+        )
+        super().__init__(menu)
+        self.search_id = search_id
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        job_id, _, index = next(iter(chosen_in(interaction)), "").partition(" ")
+        await client.cogs["Search"].open(interaction, job_id, int(index) if index.isdecimal() else 0)
+
+
 class SearchPageButton(
     KeptItem, template=r"sp:(?P<search_id>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])"
 ):
@@ -47,7 +66,7 @@ class SearchPageButton(
 
     def __init__(self, search_id: str, page: int, side: str, *, disabled: bool = False) -> None:
         emoji, custom_id = "◀️" if side == "l" else "▶️", f"sp:{search_id}:{page}:{side}"
-        super().__init__(discord.ui.Button(emoji=emoji, custom_id=custom_id, disabled=disabled, row=2))
+        super().__init__(discord.ui.Button(emoji=emoji, custom_id=custom_id, disabled=disabled, row=1))
         self.search_id, self.page = search_id, page
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
@@ -76,8 +95,8 @@ class Search(AtelierCog):
         """Put the first page of a search into the answer of a deferred interaction, or say that there is
         none. Raises UserError."""
         post = await self.post_of(actor_of(interaction), text)
-        if post.picture is None:
-            await whisper(interaction, post.content)
+        if not post.media:
+            await whisper(interaction, post.text)
             return
         await post.answer(interaction)
 
@@ -115,10 +134,14 @@ class Search(AtelierCog):
         return await self.bot.studio.search.find(actor, query, skip=page * PAGE, limit=PAGE)
 
     async def _post(self, actor: Actor, search_id: str, text: str, found: Found, page: int) -> Post:
-        shown = await self.bot.studio.search.sheet(actor, found)
-        assert shown.data is not None  # a sheet is always there, though its cells may be empty
         numbered, first = list(enumerate(found.tiles, 1)), page * PAGE + 1
-        alt = "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in numbered)
+        called = [plain(remix_text(tile.job)) or job_name(tile.job.request) for tile in found.tiles]
+        copies = await self.bot.studio.search.copies(actor, found)
+        pictures = tuple(
+            Picture(copy.data, f"{search_id}-{number}.webp", words, copy.visibility is Visibility.SPOILER)
+            for number, (copy, words) in enumerate(zip(copies, called, strict=True), first)
+            if copy.data is not None
+        )
         head = (
             f"🔍 **{messages.quote(search.query_text(text), 200)}** · {first} to {first + len(numbered) - 1}"
         )
@@ -126,18 +149,19 @@ class Search(AtelierCog):
         for number, tile in numbered:
             words = messages.quote(remix_text(tile.job), LONGEST) or job_name(tile.job.request)
             lines.append(f"-# {number}: {words}")
-        content = "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
-        view = view_of(
-            *(
-                FoundButton(tile.job.id, tile.picture.index, number, row=(number - 1) // ROW)
-                for number, tile in numbered
-            ),
+        lines += [f"-# {said}" for said in (found.note, found.order) if said]
+        options = {
+            f"{tile.job.id} {tile.picture.index}": f"{number}: {called[number - 1]}"
+            for number, tile in numbered
+        }
+        rows = rows_of(
+            FoundMenu(search_id, options),
             SearchPageButton(search_id, max(0, page - 1), "l", disabled=page == 0),
             SearchPageButton(search_id, page + 1, "r", disabled=not found.more),
         )
-        return Post(content, Picture(shown.data, f"search-{search_id}.webp", alt), view)
+        return Post("\n".join(lines), pictures, rows)
 
 
 async def setup(bot: Atelier) -> None:
-    bot.add_dynamic_items(FoundButton, SearchPageButton)
+    bot.add_dynamic_items(FoundButton, FoundMenu, SearchPageButton)
     await bot.add_cog(Search(bot))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import discord
@@ -141,9 +142,12 @@ def reply_beside(interaction: discord.Interaction) -> Reply:
 
 
 def press_key(interaction: discord.Interaction) -> str | None:
-    """Return what names one press of one button by one person, so that a double click is one job."""
-    message, data = interaction.message, dict(interaction.data or {})
-    return f"{message.id}:{data.get('custom_id')}:{interaction.user.id}" if message else None
+    """Return what names one press of one button, or one choice in a menu, by one person, so that a double
+    click is one job."""
+    message, data = interaction.message, dict[str, Any](interaction.data or {})
+    if message is None:
+        return None
+    return ":".join([str(message.id), data["custom_id"], *data.get("values", ()), str(interaction.user.id)])
 
 
 SLOT_BYTES = 1024  # a note takes about 300

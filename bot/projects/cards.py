@@ -15,10 +15,11 @@ from bot.discord_api.interactions import actor_of, file_limit
 from bot.projects import views
 from bot.projects.views import MARK, ProjectButton, ProjectMenu, mark_of
 from bot.submit import Asking
-from bot.ui.buttons import view_of
+from bot.ui.buttons import Rows, rows_of
+from bot.ui.layout import Picture
 from bot.ui.messages import fit_message, quote
 from bot.ui.modals import Submission, uploads
-from bot.ui.replies import SILENT, Picture, Post, answers_privately, choices, whisper
+from bot.ui.replies import SILENT, Post, answers_privately, choices, whisper
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
 from storage.projects.dataset import DISPUTED
@@ -67,9 +68,9 @@ class Cards:
         asker alone. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.card(actor_of(interaction), name)
         content = f"{said}\n{views.card(found)}" if said else views.card(found)
-        await Post(fit_message(content), view=self.view(found)).answer(interaction)
+        await Post(fit_message(content), rows=self.rows(found)).answer(interaction)
 
-    def view(self, found: Card) -> discord.ui.View:
+    def rows(self, found: Card) -> Rows:
         """Return the buttons of a project: what somebody may do with it, the next thing in green."""
         project, wanted = found.project.id, views.next_action(found)
         shown = [
@@ -82,7 +83,7 @@ class Cards:
         web = f"{self._web}/projects/{project}"
         links = [discord.ui.Button[Any](label="Web", url=web, row=1)] if self._web else []
         draw = self.draw(project) if found.project.task == DETECT and "label" in found.may else []
-        return view_of(*items, *report, *draw, *links)
+        return rows_of(*items, *report, *draw, *links)
 
     def draw(self, project: str, more: str = "") -> list[discord.ui.Button[Any]]:
         """Return the button that opens the page where boxes are drawn, none without a web. more: of its
@@ -161,7 +162,7 @@ class Cards:
         if drop:
             await projects.drop_label(actor, name, drop, instead)
         found = await projects.card(actor, name)
-        await Post(views.label_list(found), view=self.view(found)).answer(interaction)
+        await Post(views.label_list(found), rows=self.rows(found)).answer(interaction)
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
@@ -195,7 +196,7 @@ class Cards:
         versions = await self._studio.training.versions(actor, name)
         there = f"{counted(found.counts.total, 'picture')} and {counted(len(versions), 'version')}"
         content = f"Delete {views.name(found.project)} with {there}? This can't be undone."
-        await Post(content, view=view_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
+        await Post(content, rows=rows_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
 
     @answers_privately
     async def forget(self, interaction: discord.Interaction, project: str) -> None:
@@ -317,7 +318,7 @@ class LabellingQueue:
             lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
         lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
         content = fit_message("\n".join(lines))
-        picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
+        pictures = (Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}"),)
         # a button, or an entry of a menu, for each label, and what turns to another picture
         project, labels = found.project.id, [one.name for one in found.book]
         naming: list[discord.ui.Item[Any]] = [
@@ -331,8 +332,8 @@ class LabellingQueue:
         back = [ProjectButton(project, "back", before, row=2)] if before else []
         sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
         look = [ProjectButton(project, "look", row=3)] if sure else []
-        view = view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)
-        await Post(content, picture, view).answer(interaction)
+        rows = rows_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)
+        await Post(content, pictures, rows).answer(interaction)
 
     async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
         found = await self._studio.projects.card(actor, name)
@@ -341,4 +342,4 @@ class LabellingQueue:
         said = said if count else "Every picture has a label."
         if found.counts.said:  # by whoever looks
             said += f" {found.counts.said} of your labels need a second person."
-        await Post(f"{said}\n{views.card(found)}", view=self._cards.view(found)).answer(interaction)
+        await Post(f"{said}\n{views.card(found)}", rows=self._cards.rows(found)).answer(interaction)

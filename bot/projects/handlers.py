@@ -17,9 +17,10 @@ from bot.projects.cards import Cards, LabellingQueue
 from bot.projects.results import KEEP, Versions, number_of
 from bot.projects.views import MARK, ProjectButton
 from bot.submit import Answers, Asking
-from bot.ui.buttons import view_of
+from bot.ui.buttons import rows_of
+from bot.ui.layout import Picture
 from bot.ui.modals import Submission, uploads
-from bot.ui.replies import Picture, Post, answers_privately, whisper
+from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
 from core.job import Job, Lane
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TASKS, ProjectRequest
@@ -177,8 +178,8 @@ class Verdicts:
             await whisper(interaction, noted)
             return
         label = f"Train version {found.version.number + 1}"
-        view = view_of(ProjectButton(found.project.id, "train", label=label))
-        await Post(noted, view=view).answer(interaction)
+        rows = rows_of(ProjectButton(found.project.id, "train", label=label))
+        await Post(noted, rows=rows).answer(interaction)
 
     async def _draw_anew(self, interaction: discord.Interaction, job_id: str, position: int) -> None:
         """Note that boxes are wrong, and say where to draw them as they should be."""
@@ -188,7 +189,7 @@ class Verdicts:
         found = await self._studio.projects.card(actor, judged.project_id)
         where = f"?picture={judged.sha256}&job={job_id}"
         draw = self._cards.draw(judged.project_id, where) if "label" in found.may else []
-        await Post(noted, view=view_of(*draw, ProjectButton(judged.project_id, "show"))).answer(interaction)
+        await Post(noted, rows=rows_of(*draw, ProjectButton(judged.project_id, "show"))).answer(interaction)
 
     @answers_privately
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -197,7 +198,7 @@ class Verdicts:
         data = json.dumps(told, indent=2, ensure_ascii=False, default=str).encode()
         table = await self._studio.inference.table(actor_of(interaction), job.id)
         files = (Picture(table, f"verdicts-{job.id}.csv", ""), Picture(data, f"verdict-{job.id}.json", ""))
-        await Post("All of it, as a table and as JSON:", more=files).answer(interaction)
+        await Post("All of it, as a table and as JSON:", files=files).answer(interaction)
 
     async def _project(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         if not isinstance(job.request, ProjectRequest):

@@ -15,9 +15,10 @@ from bot.projects import views
 from bot.projects.cards import Cards
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
-from bot.ui.buttons import JobButton, view_of
+from bot.ui.buttons import JobButton, Rows, rows_of
+from bot.ui.layout import Picture
 from bot.ui.messages import fit_message, notes_of, quote
-from bot.ui.replies import Picture, Post, answers_privately, whisper
+from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
@@ -49,13 +50,13 @@ class Versions:
         actor = actor_of(interaction)
         found = await self._studio.projects.card(actor, name)
         report = await self._studio.training.report(actor, name, number)
-        picture = None
+        pictures: tuple[Picture, ...] = ()
         if REPORT in report.charts:
-            picture = await self._chart(actor, name, report.version.number, REPORT)
+            pictures = (await self._chart(actor, name, report.version.number, REPORT),)
         content = f"{views.report(found.project, report)}\n➡️ {views.next_step(found)}"
         project, of_version = found.project.id, report.version.number
         charts = [chart for chart in report.charts if chart != REPORT][:MOST_CHARTS]
-        view = view_of(
+        rows = rows_of(
             ProjectButton(project, "try", of_version, row=0),
             ProjectButton(project, "bundle", of_version, row=0),
             ProjectButton(project, "show", row=0),
@@ -64,7 +65,7 @@ class Versions:
                 for place, one in enumerate(charts)
             ),
         )
-        await Post(content, picture, view).answer(interaction)
+        await Post(content, pictures, rows).answer(interaction)
 
     async def chart(self, interaction: discord.Interaction, project: str, more: str) -> None:
         """Show one chart of a version's report. more: "3-confusion". Raises UserError, NotAllowedError."""
@@ -72,7 +73,7 @@ class Versions:
             return
         number, _, chart = more.partition("-")
         picture = await self._chart(actor_of(interaction), project, int(number), chart)
-        await Post(f"{_called(chart)} of version {number}", picture).answer(interaction)
+        await Post(f"{_called(chart)} of version {number}", (picture,)).answer(interaction)
 
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
         data, media_type = await self._studio.training.chart(actor, name, number, chart)
@@ -97,8 +98,8 @@ class Versions:
             new, old = versions[0].number, versions[1].number
             label = f"Compare {new} with {old}"
             items.append(ProjectButton(found.project.id, "compare", f"{old}-{new}", label=label, row=1))
-        view = view_of(*items) if items else self._cards.view(found)
-        await Post(views.versions(found.project, versions), view=view).answer(interaction)
+        rows = rows_of(*items) if items else self._cards.rows(found)
+        await Post(views.versions(found.project, versions), rows=rows).answer(interaction)
 
     @answers_privately
     async def use(self, interaction: discord.Interaction, project: str, number: int) -> None:
@@ -107,7 +108,7 @@ class Versions:
         await self._studio.training.use(actor, project, number)
         found = await self._studio.projects.card(actor, project)
         content = f"Version {number} is in use from now on.\n{views.card(found)}"
-        await Post(content, view=self._cards.view(found)).answer(interaction)
+        await Post(content, rows=self._cards.rows(found)).answer(interaction)
 
     async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
         """Say which of two versions is better; the interaction was deferred. Raises UserError,
@@ -132,31 +133,29 @@ class Versions:
         used = number or (found.version.number if found.version else 0)
         if keep:
             content = f"Saved: version {used} uses the new limit from now on. {moved.sentence}"
-            await Post(content, view=_moves(found.project.id, used, "")).answer(interaction)
+            await Post(content, rows=_moves(found.project.id, used, "")).answer(interaction)
             return
         content = f"{_called(move)}: {moved.sentence}\nNothing has changed yet."
-        await Post(content, view=_moves(found.project.id, used, move)).answer(interaction)
+        await Post(content, rows=_moves(found.project.id, used, move)).answer(interaction)
 
 
-def for_trained(
-    project: str, number: int, task: str, charts: Collection[str], *, in_use: bool
-) -> discord.ui.View:
+def for_trained(project: str, number: int, task: str, charts: Collection[str], *, in_use: bool) -> Rows:
     """Return what can be done with a version that was trained. charts: names of its report's."""
     use = [] if in_use else [ProjectButton(project, "use", number, next_step=True, row=0)]
     more = [ProjectButton(project, "bundle", number, row=1), ProjectButton(project, "report", number, row=1)]
     if task == "style":
-        return view_of(*use, *more)
+        return rows_of(*use, *more)
     tried = ProjectButton(project, "try", number, next_step=in_use, row=0)
     limits = ("stricter", "looser") if task in (ANOMALY, DETECT) else ()
     moves = [ProjectButton(project, move, number, row=0) for move in limits]
     mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label=_called(MISTAKES), row=1)
-    return view_of(tried, *use, *moves, *([mistakes] if MISTAKES in charts else []), *more)
+    return rows_of(tried, *use, *moves, *([mistakes] if MISTAKES in charts else []), *more)
 
 
-def _moves(project: str, number: int, move: str) -> discord.ui.View:
+def _moves(project: str, number: int, move: str) -> Rows:
     """Return the other moves, and for one that was shown what keeps it."""
     keep = [ProjectButton(project, f"{KEEP}{move}", number)] if move else []
-    return view_of(*keep, *(ProjectButton(project, other, number) for other in MOVES if other != move))
+    return rows_of(*keep, *(ProjectButton(project, other, number) for other in MOVES if other != move))
 
 
 def _called(chart: str) -> str:
@@ -212,8 +211,8 @@ class OwnPosts:
         content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         work = partial(versions.charts, project_id=project.id, number=version.number)
         charts = [name for name, _, _ in await self._database.read(work)]
-        view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
-        return Post(fit_message(content), view=view)
+        rows = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
+        return Post(fit_message(content), rows=rows)
 
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
         job, said = result.job, result.parameters.get("verdicts", ())
@@ -224,12 +223,12 @@ class OwnPosts:
         doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
         head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
         content = "\n".join([*head, *doubts, *notes_of(result.parameters), f"-# job {job.id}"])
-        view = view_of(
+        rows = rows_of(
             *(JobButton(job.id, action, row=0) for action in ("isright", "iswrong", "verdict")),
             ProjectButton(project.id, "try", number, label="Try another", row=0),
             JobButton(job.id, "delete", row=0),
         )
-        return Post(fit_message(content), view=view)
+        return Post(fit_message(content), rows=rows)
 
     async def _packed(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
@@ -251,9 +250,9 @@ class OwnPosts:
                 lines.append(
                     f"{quote(one.name, 80)} has {size}, which is too large for a message here.{where}"
                 )
-        more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
+        files = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
         content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
-        return Post(fit_message(content), view=view_of(JobButton(job.id, "delete")), more=more)
+        return Post(fit_message(content), rows=rows_of(JobButton(job.id, "delete")), files=files)
 
 
 def sentences(version: Version) -> list[str]:

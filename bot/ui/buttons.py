@@ -1,13 +1,13 @@
 """The buttons and menus under messages. Their ``custom_id`` is all their state, so they work for ever.
 
-``at:<job id>:<action>:<index>`` for jobs, ``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft
-id>:<answer>`` to confirm several jobs at once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of
-``/settings``, ``rg:<job id>:<index>`` for the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to
-turn the pages of favourites.
+``at:<job id>:<action>:<index>`` for jobs, ``mn:<job id>:<index>:<group>`` for menus of the same,
+``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft id>:<answer>`` to confirm several jobs at
+once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of ``/settings``, ``rg:<job id>:<index>`` for
+the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to turn the pages of favourites.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -30,11 +30,13 @@ Secondary, Success, Danger = Style.secondary, Style.success, Style.danger
 
 @dataclass(frozen=True)
 class ButtonStyle:
-    """How a button looks. ``label``: "{n}" stands for the number of its picture, from 1."""
+    """How a button looks. ``label``: "{n}" stands for the number of its picture, from 1. ``short``: its label
+    below a single picture, where phones have room for a few words a line."""
 
     label: str | None = None
     emoji: str | None = None
     style: discord.ButtonStyle = Secondary
+    short: str = ""
 
 
 BUTTONS: dict[str, ButtonStyle] = {
@@ -42,13 +44,13 @@ BUTTONS: dict[str, ButtonStyle] = {
     "vary": ButtonStyle("V{n}"),
     "again": ButtonStyle(None, "🔄"),
     "three": ButtonStyle("Three more", "➕"),
-    "subtle": ButtonStyle("Vary (Subtle)", "🪄"),
-    "strong": ButtonStyle("Vary (Strong)", "🪄"),
-    "region": ButtonStyle("Vary (Region)", "🖌️"),
+    "subtle": ButtonStyle("Vary (Subtle)", "🪄", short="Subtle"),
+    "strong": ButtonStyle("Vary (Strong)", "🪄", short="Strong"),
+    "region": ButtonStyle("Vary (Region)", "🖌️", short="Region"),
     "remix": ButtonStyle("Remix", "✏️"),
-    "edit": ButtonStyle("Edit by words", "✍️"),
-    "up2s": ButtonStyle("Upscale 2x (Subtle)", "⏫"),
-    "up2c": ButtonStyle("Upscale 2x (Creative)", "⏫"),
+    "edit": ButtonStyle("Edit by words", "✍️", short="Words"),
+    "up2s": ButtonStyle("Upscale 2x (Subtle)", "⏫", short="2x"),
+    "up2c": ButtonStyle("Upscale 2x (Creative)", "⏫", short="2x creative"),
     "up4s": ButtonStyle("Upscale 4x (Subtle)", "⏫"),
     "up4c": ButtonStyle("Upscale 4x (Creative)", "⏫"),
     "hd": ButtonStyle("Run as HD"),
@@ -67,7 +69,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "classify": ButtonStyle("Classify", "🏷️"),
     "read": ButtonStyle("Read text", "🔤"),
     "why": ButtonStyle("Why?", "🔎"),
-    "anihigh": ButtonStyle("Animate (High)", "🎞️"),
+    "anihigh": ButtonStyle("Animate (High)", "🎞️", short="Animate"),
     "anilow": ButtonStyle("Animate (Low)", "🎞️"),
     "exthigh": ButtonStyle("Extend (High)", "⏩"),
     "extlow": ButtonStyle("Extend (Low)", "⏩"),
@@ -101,12 +103,17 @@ BUTTONS: dict[str, ButtonStyle] = {
 }
 
 
-def _button(custom_id: str, action: str, index: int, row: int | None) -> discord.ui.Button[Any]:
+def _button(
+    custom_id: str, action: str, index: int, row: int | None = None, *, short: bool = False
+) -> discord.ui.Button[Any]:
     look = BUTTONS.get(action, ButtonStyle(action))
     label = look.label.format(n=index + 1) if look.label else None
+    label = look.short or label if short else label
     return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
 
 
+MENUS = {"enlarge": "⏫ Enlarge …", "frame": "🔍 Zoom and pan …", "more": "More …"}  # group → what it says
+PANS = {"left": "Pan left", "right": "Pan right", "up": "Pan up", "down": "Pan down"}
 NUMBERS = ("index", "offset", "page", "user_id")  # groups of templates that are numbers
 
 
@@ -132,21 +139,53 @@ class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
 
 
 class JobButton(KeptItem, template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])"):
-    """A button of a job."""
+    """A button of a job. short: with the label that it has below a single picture."""
 
-    def __init__(self, job_id: str, action: str, index: int = 0, row: int | None = None) -> None:
-        super().__init__(_button(f"at:{job_id}:{action}:{index}", action, index, row))
+    def __init__(
+        self,
+        job_id: str,
+        action: str,
+        index: int = 0,
+        row: int | None = None,
+        *,
+        short: bool = False,
+        disabled: bool = False,
+    ) -> None:
+        super().__init__(_button(f"at:{job_id}:{action}:{index}", action, index, row, short=short))
+        self.item.disabled = disabled
         self.job_id, self.action, self.index = job_id, action, index
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
         await client.job_buttons.on_press(interaction, self.job_id, self.action, self.index)
 
 
+class JobMenu(KeptItem, template=r"mn:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]):(?P<group>[a-z]+)"):
+    """Some of a job's buttons as the entries of a menu."""
+
+    def __init__(self, job_id: str, index: int, group: str, offered: Sequence[str] = ()) -> None:
+        looks = {action: BUTTONS.get(action, ButtonStyle(action)) for action in offered}
+        options = [
+            discord.SelectOption(label=look.label or PANS.get(action, action), value=action, emoji=look.emoji)
+            for action, look in looks.items()
+        ]
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"mn:{job_id}:{index}:{group}",
+            options=options or [discord.SelectOption(label="-")],
+            placeholder=MENUS.get(group, MENUS["more"]),
+        )
+        super().__init__(menu)
+        self.job_id, self.index = job_id, index
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        action = next(iter(chosen_in(interaction)), "")
+        await client.job_buttons.on_press(interaction, self.job_id, action, self.index)
+
+
 class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[a-z]+)"):
     """A button of a picture that came in a DM."""
 
     def __init__(self, sha256: str, action: str) -> None:
-        super().__init__(_button(f"up:{sha256}:{action}", action, 0, None))
+        super().__init__(_button(f"up:{sha256}:{action}", action, 0))
         self.sha256, self.action = sha256, action
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
@@ -251,6 +290,7 @@ class FavouritesPageButton(KeptItem, template=r"fv:(?P<offset>[0-9]{1,5}):(?P<si
 
 DYNAMIC_ITEMS = (
     JobButton,
+    JobMenu,
     UploadButton,
     DraftButton,
     SettingButton,
@@ -284,23 +324,41 @@ def view_of(*items: discord.ui.Item[Any]) -> discord.ui.View:
     return view
 
 
-def for_captions(job: Job, count: int) -> discord.ui.View:
+Row = tuple[discord.ui.Item[Any], ...]
+Rows = tuple[Row, ...]
+
+
+def rows_of(*items: discord.ui.Item[Any]) -> Rows:
+    """Return ``items`` by the row that each names; those that name none follow each other, a menu in a row of
+    its own."""
+    rows: dict[int, list[discord.ui.Item[Any]]] = {}
+    for item in items:
+        row = item.row
+        if row is None:
+            row = max(rows, default=0)
+            if sum(one.width for one in rows.get(row, ())) + item.width > MOST_IN_ROW:
+                row += 1
+        rows.setdefault(row, []).append(item)
+    return tuple(tuple(rows[row]) for row in sorted(rows))
+
+
+def for_captions(job: Job, count: int) -> Rows:
     """Return a number for each of ``count`` captions, which opens a window with it; again, and all at
     once."""
     picks = [JobButton(job.id, "caption", i, row=0) for i in range(count)]
-    return view_of(*picks, JobButton(job.id, "again", row=1), JobButton(job.id, "all", row=1))
+    return rows_of(*picks, JobButton(job.id, "again", row=1), JobButton(job.id, "all", row=1))
 
 
-def for_shortened(job: Job, count: int) -> discord.ui.View:
+def for_shortened(job: Job, count: int) -> Rows:
     """Return a number for each of ``count`` shorter prompts, which opens a window with it; the weights."""
-    return view_of(
+    return rows_of(
         *(JobButton(job.id, "short", i, row=0) for i in range(count)), JobButton(job.id, "weights", row=1)
     )
 
 
-def for_favourite(job_id: str, position: int, offset: int, count: int) -> discord.ui.View:
+def for_favourite(job_id: str, position: int, offset: int, count: int) -> Rows:
     """Return the pages' arrows and the actions of one favourite. ``offset``: its place among ``count``."""
-    return view_of(
+    return rows_of(
         FavouritesPageButton(max(0, offset - 1), "l", disabled=offset == 0),
         FavouritesPageButton(offset + 1, "r", disabled=offset + 1 >= count),
         JobButton(job_id, "upscale", position, row=0),
@@ -309,24 +367,41 @@ def for_favourite(job_id: str, position: int, offset: int, count: int) -> discor
     )
 
 
-def after_end(job: Job) -> discord.ui.View:
+def after_end(job: Job) -> Rows:
     """Return the button that asks again for a job that failed or was cancelled; of one of a project, that
     shows it."""
     of_project = isinstance(job.request, ProjectRequest)
-    return view_of(JobButton(job.id, "project" if of_project else "again"))
+    return rows_of(JobButton(job.id, "project" if of_project else "again"))
 
 
-LINKED = (2, 0, 3)  # rows of a single picture's buttons that may have room for links
-ZOOMS, LAST = 2, 4  # the row of the zooms, and the one that looks and ends
-
-
-def for_grid(job: Job, count: int, web: str = "", *, videos: bool = False) -> discord.ui.View:
+def for_grid(
+    job: Job, count: int, web: str = "", *, videos: bool = False, gone: Collection[int] = ()
+) -> Rows:
     """Return U and V for each of ``count`` pictures (``videos``: U alone), and re-roll. web: the address of
-    the studio on the web, which then is a link away."""
-    upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
-    vary = [JobButton(job.id, "vary", i, row=1) for i in range(count) if not videos]
-    links = [link_button("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
-    return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
+    the studio on the web, which then is a link away. gone: numbers (from 0) of what isn't shown there."""
+    links = [link_button("Web", f"{web}/pictures/{job.id}/1")] if web else []
+    upscales = (JobButton(job.id, "upscale", i, disabled=i in gone) for i in range(count))
+    varies = [JobButton(job.id, "vary", i, disabled=i in gone) for i in range(count) if not videos]
+    second = ((*varies, *links),) if varies or links else ()
+    return ((*upscales, JobButton(job.id, "again")), *second)
+
+
+# Where the actions of a picture stand: the usual ones in rows, the others in menus, so that none gives way to
+# another. What is named nowhere is in the last menu.
+PICTURE_ROWS = (
+    ("up2s", "up2c", "subtle", "strong", "region"),
+    ("remix", "edit", "anihigh", "favourite", "again"),
+    ("question",),
+)
+PICTURE_MENUS = {
+    "enlarge": ("up4s", "up4c", "hd"),
+    "frame": ("zoom20", "zoom15", "zoom", "square", "left", "right", "up", "down"),
+}
+VIDEO_ROWS = (
+    ("exthigh", "extlow", "extback", "loop"),
+    ("vremix", "vblend", "again", "three"),
+    ("cut", "lastframe", "gif", "favourite"),
+)
 
 
 def for_single(
@@ -338,40 +413,43 @@ def for_single(
     asks: bool = False,
     videos: bool = False,
     edits: bool = False,
-) -> discord.ui.View:
-    """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
-    ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room.
-    videos: whether they are made here. edits: whether pictures are changed as words say."""
-    rows, left_out = actions.for_picture(job, picture), {"read"}  # a menu of the message has it
-    if videos:  # one beside the zooms, the other in the place of what the message's menu has as well
-        zooms, (high, low) = rows[ZOOMS], actions.ANIMATES
-        if len(zooms) >= MOST_IN_ROW:
-            zooms = tuple(action for action in zooms if action != "cutout")
-        rows = (*rows[:ZOOMS], (*zooms, high), *rows[ZOOMS + 1 : LAST], (low, *rows[LAST]))
-        left_out.add("classify")
-    if edits:  # in the place of what the message's menu has as well
-        rows = (*rows[:LAST], (*actions.EDITS, *rows[LAST]))
-        left_out.add("describe" if videos else "classify")
-    if web and all(len(rows[row]) >= MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
-        left_out.add("cutout" if not videos else "dm" if edits else "describe")  # a reaction sends it, too
-    rows = tuple(tuple(action for action in actions if action not in left_out) for actions in rows)
-    acting = [
-        JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
-    ]
-    room = [row for row in (*LINKED, LAST) for _ in range(MOST_IN_ROW - len(rows[row]))]
-    links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
-    addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
-    asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
-    linked = [link_button(*one, row) for one, row in zip(addresses, room, strict=False)]
-    return view_of(*acting, *linked, *asking)
+) -> Rows:
+    """Return what can be done with picture ``index`` (from 0) at its size. web: as for ``for_grid``. asks:
+    whether anything here answers questions. videos: whether they are made here. edits: whether pictures are
+    changed as words say."""
+    offered = [action for group in actions.for_picture(job, picture) for action in group]
+    offered += [*(actions.ANIMATES if videos else ()), *(actions.EDITS if edits else ())]
+    offered += ["question"] if asks else []
+    links = (("Edit", "edit"), ("Web", "pictures")) if web else ()
+    addresses = [link_button(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
+    return _arranged(job, index, offered, PICTURE_ROWS, PICTURE_MENUS, addresses)
 
 
-def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:
+def for_video(job: Job, index: int, web: str = "") -> Rows:
     """Return what can be done with video ``index`` (from 0). web: as for ``for_grid``."""
-    rows = actions.for_video(job)
-    acting = [JobButton(job.id, action, index, row=row) for row, group in enumerate(rows) for action in group]
-    links = [link_button("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
-    return view_of(*acting, *links)
+    offered = [action for group in actions.for_video(job) for action in group]
+    links = [link_button("Web", f"{web}/pictures/{job.id}/{index + 1}")] if web else []
+    return _arranged(job, index, offered, VIDEO_ROWS, {}, links)
+
+
+def _arranged(
+    job: Job,
+    index: int,
+    offered: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    menus: Mapping[str, Sequence[str]],
+    links: Sequence[discord.ui.Button[Any]],
+) -> Rows:
+    """Return the actions that are ``offered`` in their places; links end the last row."""
+    named = [action for group in (*rows, *menus.values()) for action in group]
+    filled: list[list[discord.ui.Item[Any]]] = [
+        [JobButton(job.id, one, index, short=True) for one in row if one in offered] for row in rows
+    ]
+    filled[-1] += links
+    groups = {**menus, "more": [action for action in offered if action not in named]}
+    chosen = {group: [one for one in inside if one in offered] for group, inside in groups.items()}
+    boxes = [(JobMenu(job.id, index, group, inside),) for group, inside in chosen.items() if inside]
+    return (*(tuple(row) for row in filled if row), *boxes)
 
 
 def link_button(label: str, address: str, row: int | None = None) -> discord.ui.Button[Any]:
@@ -383,11 +461,11 @@ ASKED = ("Why {}?", "Why not {}?", "Why not {}?")  # of the best label, and of t
 MAX_LABEL = 60  # characters on a button, which takes 80
 
 
-def for_labels(job: Job, labels: Sequence[str]) -> discord.ui.View:
+def for_labels(job: Job, labels: Sequence[str]) -> Rows:
     """Return the buttons for labels, the best first."""
     asked = []
     for place, (label, words) in enumerate(zip(labels, ASKED, strict=False)):
         button = JobButton(job.id, "why", place)
         button.item.label = words.format(cut_text(plain(label), MAX_LABEL) or "…")
         asked.append(button)
-    return view_of(*asked)
+    return rows_of(*asked)

@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import discord
-
 from bot.ui import messages
-from bot.ui.buttons import MOST_IN_ROW, JobButton, view_of
+from bot.ui.buttons import MOST_IN_ROW, JobButton, Rows, rows_of
+from bot.ui.layout import MOST_CHARACTERS
 from bot.ui.messages import MAX_CONTENT, fit_message, length, quote
 from core.events import ChatAnswer
 from core.job import Job
@@ -18,7 +17,8 @@ from storage.conversations import ExampleSet, Feedback
 from studio.example_sets import PAGE, Contents
 from studio.texts import counted, may_be_drawn, visible
 
-MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
+MAX_ANSWER = 3900  # characters of an answer in its message; the whole is in a file then
+MAX_GROWING = 1900  # characters of one that is still written: its newest part
 FILE = "answer.md"
 ACTIONS = ("more", "again", "draw", "teach", "thread", "details", "delete")
 LENGTH_LIMIT = "The answer reached the length limit. Press **Ask more** and write “continue”."
@@ -90,7 +90,7 @@ def beginning(text: str, limit: int = MAX_ANSWER) -> tuple[str, bool]:
     return f"{safe(kept.rstrip())} …", False
 
 
-def ending(text: str, limit: int = MAX_ANSWER) -> str:
+def ending(text: str, limit: int = MAX_GROWING) -> str:
     """Return the newest part of a growing answer, made safe; what is inside a block of code stays so."""
     whole = safe(text)
     if length(whole) <= limit:
@@ -124,7 +124,7 @@ def answering(job: Job, text: str, formed: Mapping[str, Callable[[str], str]]) -
     head = title(job, "Answering" if text.strip() else "Thinking")
     if isinstance(job.request, AskRequest) and job.request.form in formed and text.strip():
         return fit_message(f"{head}\n{formed[job.request.form](text)}")
-    room = min(MAX_ANSWER, MAX_CONTENT - length(head) - 5)
+    room = min(MAX_GROWING, MAX_CONTENT - length(head) - 5)
     return f"{head}\n{ending(text, room)} …" if text.strip() else head
 
 
@@ -144,21 +144,21 @@ def answered(
             notes.append(MAY_BE_WRONG)
     foot = "\n".join(f"-# {quote(note, 300)}" for note in notes[:4])
     foot = f"{foot}\n-# job {job.id}" if foot else f"-# job {job.id}"
-    room = min(MAX_ANSWER, MAX_CONTENT - length(head) - length(foot) - 80)
+    room = min(MAX_ANSWER, MOST_CHARACTERS - length(head) - length(foot) - 80)
     shown, whole = beginning(answer.text, room) if body is None else (body, True)
     if not shown.strip():
         shown = "*The model gave an empty answer.*"
     more = "" if whole else f"\n-# The whole answer is in {FILE}"
-    return fit_message(f"{head}\n{shown}{more}\n{foot}"), whole
+    return fit_message(f"{head}\n{shown}{more}\n{foot}", MOST_CHARACTERS), whole
 
 
-def view_of_answer(job: Job, text: str) -> discord.ui.View:
+def rows_of_answer(job: Job, text: str) -> Rows:
     """Return how a conversation continues, and what can be done with an answer, which is ``text``."""
     private = job.origin.guild_id is None or job.origin.private
     idle = {"thread"} if private else set()  # there are none
     idle |= set() if may_be_drawn(text) else {"draw"}
     shown = [action for action in ACTIONS if action not in idle]
-    return view_of(
+    return rows_of(
         *(JobButton(job.id, action, row=place // MOST_IN_ROW) for place, action in enumerate(shown))
     )
 

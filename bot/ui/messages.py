@@ -31,9 +31,11 @@ NO_FILES = (
     "Discord refused the files as too large, even at a smaller size. Use `/show` where larger files are"
     " allowed."
 )
+HELD_BACK = "{held} of {count} held back: not allowed here."
 WITHHELD = "*a rule here hides the words*"
 FORGOTTEN = "I was restarted before I could save this. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
+BAR = 10  # parts of a progress bar
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
 
@@ -132,12 +134,13 @@ def loading(job: Job, event: Loading) -> str:
 
 def progress_text(job: Job, percent: int | None, detail: str = "") -> str:
     """Return the text while the job runs; None: before its first step. After its last one the pictures are
-    still decoded, checked and sent. detail: of how far it is, in a line of its own."""
+    still decoded, checked and sent. detail: of how far it is, beside the bar."""
     if percent is None:
         return fit_message(f"{title(job)} (Starting)")
-    below = f"\n-# {detail}" if detail else ""
     done = "Finishing" if percent >= 100 else f"{percent}%"
-    return fit_message(f"{title(job)} ({done}) ({_LANES[job.lane]}){below}")
+    full = min(BAR, percent * BAR // 100)
+    bar = " ".join(part for part in ("▰" * full + "▱" * (BAR - full), detail) if part)
+    return fit_message(f"{title(job)} ({done}) ({_LANES[job.lane]})\n{bar}")
 
 
 def paused(job: Job) -> str:
@@ -316,16 +319,16 @@ def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     return [f"-# {quote(str(note), 400)}" for note in parameters.get("notes", ())]
 
 
-def fit_message(text: str) -> str:
-    """Return ``text`` in at most MAX_CONTENT characters. Of one that is too long the middle goes, because its
+def fit_message(text: str, limit: int = MAX_CONTENT) -> str:
+    """Return ``text`` in at most ``limit`` characters. Of one that is too long the middle goes, because its
     end says whose it is and what became of it."""
-    if length(text) <= MAX_CONTENT:
+    if length(text) <= limit:
         return text
-    begin = len(text) - (MAX_CONTENT // 2 - 400)
+    begin = len(text) - (limit // 2 - 400)
     if (begin - len(text[:begin].rstrip("\\"))) % 2:  # within an escape: what it took the sense of stays out
         begin += 1
-    head, tail = text[: MAX_CONTENT // 2 - 10], text[begin:]
-    while length(head) + length(tail) + 1 > MAX_CONTENT:
+    head, tail = text[: limit // 2 - 10], text[begin:]
+    while length(head) + length(tail) + 1 > limit:
         head = head[:-1]
     return f"{head}…{tail}"
 

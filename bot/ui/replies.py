@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import Parameter, signature
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import discord
 from discord import app_commands
@@ -19,6 +19,8 @@ from discord import app_commands
 from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import acknowledge
 from bot.ui import messages
+from bot.ui.buttons import Rows, view_of
+from bot.ui.layout import MAX_ALT, MOST_CHARACTERS, Picture, layout, parts_of
 from bot.ui.messages import MAX_CONTENT, cut_text, fit_message, length, pages
 from bot.ui.modals import Submission
 from core.errors import NotAllowedError, UserError
@@ -164,18 +166,10 @@ def takes_images(count: int, *said: str, first: str = "image1") -> Callable[[C],
 
 
 TOO_LARGE = 413  # HTTP status
+INVALID_FORM = 50035  # Discord's code
 # Bytes of the files of a message that is tried next: what Discord takes anywhere, then less
 SMALLER = (10 * 2**20, 2 * 2**20, 2**19)
 T = TypeVar("T")
-MAX_ALT = 1024  # characters, https://discord.com/developers/docs/resources/message#attachment-object
-
-
-class Picture(NamedTuple):
-    """A file of a message. ``alt``: its alternative text."""
-
-    data: bytes
-    name: str
-    alt_text: str
 
 
 def alt_text(job: Job) -> str:
@@ -186,53 +180,84 @@ def alt_text(job: Job) -> str:
 
 @dataclass(frozen=True)
 class Post:
-    """What a message is to show. ``view``: its buttons, None = none. more: files besides the picture."""
+    """What a message is to show: ``text``, whose last lines of small print stand below everything, pictures
+    and videos, buttons and menus by ``rows``, and files to be downloaded. accent: the colour of its bar."""
 
-    content: str
-    picture: Picture | None = None
-    view: discord.ui.View | None = None
-    more: tuple[Picture, ...] = ()
+    text: str
+    media: tuple[Picture, ...] = ()
+    rows: Rows = ()
+    files: tuple[Picture, ...] = ()
+    accent: int | None = None
 
     @property
     def size(self) -> int:
         """The bytes of its files."""
-        return sum(len(one.data) for one in (*((self.picture,) if self.picture else ()), *self.more))
+        return sum(len(one.data) for one in (*self.media, *self.files))
+
+    def differs(self, other: Post | None) -> bool:
+        """Return whether its message looks other than with ``other``, None = with nothing."""
+        return other is None or (self.text, self.media) != (other.text, other.media)
 
     def without_files(self) -> Post:
         """Return the same without its files, which says so."""
-        content = messages.fit_message(f"{self.content}\n-# {messages.NO_FILES}")
-        return replace(self, content=content, picture=None, more=())
+        text = messages.fit_message(f"{self.text}\n-# {messages.NO_FILES}", MOST_CHARACTERS)
+        return replace(self, text=text, media=(), files=())
 
-    def files(self) -> list[discord.File]:
-        """Return picture and files as discord.py takes them; each can be sent only once."""
-        shown = (*((self.picture,) if self.picture else ()), *self.more)
-        return [
-            discord.File(io.BytesIO(data), name, description=messages.cut_text(alt_text, MAX_ALT) or None)
-            for data, name, alt_text in shown
-        ]
+    async def deliver(self, send: Callable[[discord.ui.LayoutView, list[discord.File]], Awaitable[T]]) -> T:
+        """Return what ``send`` returns, which sends the layout with its files. A layout that Discord refuses
+        is sent once more without its buttons: a message without them is better than none."""
+        post = self
+        while True:
+            view = layout(post.text, post.media, post.rows, post.files, post.accent)
+            files = [
+                discord.File(io.BytesIO(one.data), one.file_name, description=cut_text(one.alt_text, MAX_ALT))
+                for one in (*self.media, *self.files)
+            ]
+            try:
+                return await send(view, files)
+            except discord.HTTPException as error:
+                if error.code != INVALID_FORM or not post.rows:
+                    raise
+                log.error("a layout was refused, and is sent without its buttons: %s", error.text)
+            post = replace(post, rows=(), accent=None)
 
     async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
         """Show this post in the answer of a deferred ``interaction``."""
-        return await interaction.edit_original_response(
-            content=self.content, attachments=self.files(), view=self.view, allowed_mentions=SILENT
+        return await self.deliver(
+            lambda view, files: interaction.edit_original_response(
+                content=None, embeds=[], attachments=files, view=view, allowed_mentions=SILENT
+            )
         )
 
     async def send_beside(self, interaction: discord.Interaction) -> None:
         """Show this post to the asker alone, beside an answer that is shown already. Never raises for
         Discord."""
-        optional: dict[str, Any] = {} if self.view is None else {"view": self.view}
         try:
-            await interaction.followup.send(
-                self.content, files=self.files(), ephemeral=True, allowed_mentions=SILENT, **optional
+            await self.deliver(
+                lambda view, files: interaction.followup.send(
+                    files=files, view=view, ephemeral=True, allowed_mentions=SILENT
+                )
             )
         except FAILURES as error:
             log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
 
-    async def send_to(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
-        """Send this post to ``channel``; the same ``nonce`` within minutes makes no second message."""
-        optional = {"nonce": nonce, "view": self.view}
-        given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-        return await channel.send(self.content, files=self.files(), allowed_mentions=SILENT, **given)
+    async def put_in(self, message: discord.Message | discord.PartialMessage) -> discord.Message:
+        """Show this post in a message that the bot sent by itself, whatever it was before."""
+        return await self.deliver(
+            lambda view, files: message.edit(
+                content=None, embeds=[], attachments=files, view=view, allowed_mentions=SILENT
+            )
+        )
+
+    def plain_view(self) -> discord.ui.View:
+        """Return its buttons and menus for a plain message."""
+        return view_of(*(item for row in self.rows for item in row))
+
+    def notice(self, job: Job) -> str:
+        """Return the words that announce this post of ``job`` where nobody waits for it: a phone shows them
+        at once, but no words of a message that is laid out."""
+        words = cut_text(parts_of(self.text)[0], 1500)
+        return f"{words}\n-# `/show job:{job.id}` brings it here, if it doesn't come by itself"
 
 
 async def send_fitting(

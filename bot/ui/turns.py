@@ -15,13 +15,15 @@ from bot.ui.buttons import (
     MOST_OPTIONS,
     JobButton,
     KeptItem,
+    Rows,
     Secondary,
     Success,
     chosen_in,
     link_button,
     options_of,
-    view_of,
+    rows_of,
 )
+from bot.ui.layout import MOST_CHARACTERS
 from bot.ui.messages import cut_text, fit_message, quote
 from core.job import Job
 from core.requests.base import Answer
@@ -74,7 +76,7 @@ class TurnButton(KeptItem, template=r"tn:(?P<turn_id>[a-z2-9]{12}):(?P<action>[a
 
 
 class MeantMenu(KeptItem, template=r"tm:(?P<turn_id>[a-z2-9]{12})"):
-    """Says what a sentence meant instead. It stands in the first row that is free."""
+    """Says what a sentence meant instead."""
 
     def __init__(self, turn_id: str, kind: str = "") -> None:
         named = {value: label for value, label in MEANT.items() if value != kind}
@@ -180,38 +182,38 @@ def changes_text(changes: Sequence[Change]) -> str:
     return fit_message("\n".join(["**Changes** behind this picture", *lines]))
 
 
-def with_turn(content: str, *lines: str) -> str:
+def with_turn(text: str, *lines: str) -> str:
     """Return the text of a job's message with lines of its turn below."""
-    return fit_message("\n".join(line for line in (content, *lines) if line))
+    return fit_message("\n".join(line for line in (text, *lines) if line), MOST_CHARACTERS)
 
 
-def view_of_offers(turn: Turn) -> discord.ui.View:
+def rows_of_offers(turn: Turn) -> Rows:
     """Return what can be answered to a turn that no job answers: its offers, or what was meant instead."""
     labels = [cut_text(plain(label), 80) for label in turn.offers]
     offers = [TurnButton(turn.id, "offer", i, label, row=0) for i, label in enumerate(labels)]
     found = [TurnButton(turn.id, "find", row=0)] if turn.kind == "find" else []
-    return view_of(*offers, *found, MeantMenu(turn.id, turn.kind))
+    return rows_of(*offers, *found, MeantMenu(turn.id, turn.kind))
 
 
-def view_of_pictures(
+def rows_of_pictures(
     turn: Turn, job: Job, index: int | None, count: int, web: str = "", *, animates: bool = False
-) -> discord.ui.View:
+) -> Rows:
     """Return what can be done with what a turn shows: ``count`` pictures of a job, or the one with ``index``
     (from 0). web: the address of the studio on the web. animates: whether videos are made here."""
     several, video = index is None and count > 1, job.request.answer is Answer.VIDEOS
-    picks = [TurnButton(turn.id, "pick", i, str(i + 1), row=0) for i in range(count)] if several else []
-    first = [*picks, TurnButton(turn.id, "again", row=0)] if several else []
-    row, actions = int(several), ["undo"] if turn.can_undo else []
+    picks = [TurnButton(turn.id, "pick", i, str(i + 1)) for i in range(count)] if several else []
+    first = (*picks, TurnButton(turn.id, "again")) if several else ()
+    actions = ["undo"] if turn.can_undo else []
     actions += [] if video else [*(["video"] if animates else []), "upscale", "cutout"]
-    second = [TurnButton(turn.id, action, row=row) for action in (*actions, "changes")]
-    row += 2  # between them is the menu
+    second = tuple(TurnButton(turn.id, action) for action in (*actions, "changes"))
     threads = ["thread"] if job.origin.guild_id is not None and not job.origin.private else []
-    redo = [TurnButton(turn.id, "redo", row=row)] if turn.can_redo else []
-    last = [JobButton(job.id, action, index or 0, row) for action in (*threads, "favourite", "details")]
-    links = [link_button("Web", f"{web}/talk/{turn.id}", row)] if web else []
-    return view_of(*first, *second, *redo, *last, *links, MeantMenu(turn.id, turn.kind))
+    redo = [TurnButton(turn.id, "redo")] if turn.can_redo else []
+    last = [JobButton(job.id, action, index or 0) for action in (*threads, "favourite", "details")]
+    links = [link_button("Web", f"{web}/talk/{turn.id}")] if web else []
+    menu = (MeantMenu(turn.id, turn.kind),)
+    return tuple(row for row in (first, second, menu, (*redo, *last, *links)) if row)
 
 
-def add_menu(view: discord.ui.View, turn: Turn) -> discord.ui.View:
-    """Return a view with the menu of a turn below its buttons."""
-    return view.add_item(MeantMenu(turn.id, turn.kind))
+def add_menu(rows: Rows, turn: Turn) -> Rows:
+    """Return rows with the menu of a turn below its buttons."""
+    return (*rows, (MeantMenu(turn.id, turn.kind),))

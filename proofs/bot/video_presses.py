@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bot.conftest import Studio, open_studio
+from tests.support.messages import items_of, text_of
 
 DEEPEST = 6  # videos that come from videos
 RESTART_EVERY = 20  # presses
@@ -33,8 +34,7 @@ MADE = {  # button → what the title of the answer says
     "Last frame": " - Last frame by ",
     "GIF": "GIF of video",
     **{f"U{n}": f"Video #{n}" for n in range(1, 5)},
-    "Animate (High)": " - Video by ",
-    "Animate (Low)": " - Video by ",
+    "Animate": " - Video by ",
 }
 
 
@@ -61,7 +61,7 @@ class Presses:
         messages = [one for one in studio.channel.history() if one.id in self.deep]
         known = [one for one in messages if self.deep[one.id] < DEEPEST]
         [message] = rng.choices(known, [2 ** self.deep[one.id] for one in known])
-        offered = {_label(child): child for row in message.components for child in row.children}
+        offered = {item.name: item for item in items_of(message)}
         label = rng.choice([label for label in offered if label in MADE])
         who, before = rng.choice((studio.alice, studio.bob, studio.mira)), studio.last().id
         result = await who.click(message, custom_id=offered[label].custom_id)
@@ -71,8 +71,8 @@ class Presses:
         last = studio.last()
         problem = _problem(last, before, MADE[label])
         if problem:
-            told = result.response.content[:120] if result.response else ""
-            self.wrong.append(f"press {number}, {label} under {message.content[:60]!r}: {problem} {told}")
+            told = text_of(result.response)[:120] if result.response else ""
+            self.wrong.append(f"press {number}, {label} under {text_of(message)[:60]!r}: {problem} {told}")
         elif label != "GIF":
             await self._note(self.deep[message.id] + (not label.startswith("U")))
 
@@ -94,18 +94,14 @@ class Presses:
             self.jobs.append(job.id)
 
 
-def _label(child: Any) -> str:
-    return child.label or str(child.emoji)
-
-
 def _problem(last: Any, before: int, title: str) -> str:
     """Return what is wrong with the answer to a press, or ""."""
     if last.id == before:
         return "nothing came"
-    if title not in last.content:
-        return f"{title!r} isn't in {last.content[:100]!r}"
+    if title not in text_of(last):
+        return f"{title!r} isn't in {text_of(last)[:100]!r}"
     if not last.attachments:
-        return f"nothing is attached to {last.content[:100]!r}"
+        return f"nothing is attached to {text_of(last)[:100]!r}"
     return ""
 
 

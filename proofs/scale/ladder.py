@@ -34,6 +34,7 @@ from PIL import Image
 from core.job import new_job_id
 from core.settings import ROOT
 from tests.support import buckets, nats, postgres
+from tests.support.messages import text_of
 from tests.wire.discord import GUILD, Interaction, Message
 from tests.wire.process import BotProcess
 from tests.wire.test_buttons import BUTTON, Screen, parts, said
@@ -159,7 +160,7 @@ class Ladder:
         """Ask for pictures and wait for them."""
         made = self.discord.slash("imagine", CHANNEL, MEMBER, prompt=words)
         await self.discord.until(
-            lambda: made.message and made.message.files and "job " in made.message.content,
+            lambda: made.message and made.message.files and "job " in text_of(made.message),
             PATIENCE,
             every=0.1,
         )

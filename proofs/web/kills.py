@@ -26,6 +26,7 @@ import aiohttp
 
 from proofs.web.process import Browser, Studio, fill, free_port, quantile, rows
 from proofs.wire.launch import CRASHES
+from tests.support.messages import text_of
 from tests.wire.discord import Discord
 from tests.wire.forked import ForkedBot
 from tests.wire.process import BotProcess
@@ -167,7 +168,7 @@ class Killer:
             elif (found, status, pictures) != (job_id, "delivered", 4):
                 report.lost.append(key)
         report.doubled += [key for key in jobs if key not in self.heard]
-        told = " ".join(message.content for message in self.discord.messages.values())
+        told = " ".join(text_of(message) for message in self.discord.messages.values())
         report.doubled += [job_id for job_id, *_ in jobs.values() if job_id in told]
         return report
 

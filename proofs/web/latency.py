@@ -23,6 +23,7 @@ import aiohttp
 
 from proofs.web.load import WORKER
 from proofs.web.process import CHANNEL, Browser, Studio, fill, quantile, running
+from tests.support.messages import text_of
 from tests.web.conftest import COOKIE
 
 TABS = 5  # of a person
@@ -149,8 +150,8 @@ async def _queue_mine(studio: Studio, person: int, job_id: str) -> float:
     async with asyncio.timeout(10):
         while True:
             made = studio.discord.slash("queue mine", CHANNEL, person)
-            await studio.discord.until(lambda made=made: made.message and made.message.content, 10)
-            if job_id in made.message.content:
+            await studio.discord.until(lambda made=made: made.message and text_of(made.message), 10)
+            if job_id in text_of(made.message):
                 return made.message.versions[-1][0]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from core.settings import ROOT
 from proofs.web.load import WORKER
 from proofs.web.process import CHANNEL, Browser, Person, Studio, fill, running
+from tests.support.messages import text_of
 from tests.wire.discord import Discord
 from tests.wire.process import BotProcess
 
@@ -63,7 +64,7 @@ async def _on_discord(discord: Discord, people: list[Person]) -> None:
     await asyncio.sleep(SETTLE)
     asked = [discord.slash("imagine", CHANNEL, one.id, prompt="a river of 60 steps") for one in people]
     ends = "job "
-    await discord.until(lambda: all(made.message and ends in made.message.content for made in asked), 120)
+    await discord.until(lambda: all(made.message and ends in text_of(made.message) for made in asked), 120)
 
 
 async def _use(

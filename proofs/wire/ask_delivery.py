@@ -24,6 +24,7 @@ from core.requests import AskRequest
 from jobs.queue import Result
 from proofs.wire import delivery
 from proofs.wire.delivery import RUNGS, Bench, open_bench
+from tests.support.messages import text_of
 from tests.wire.discord import FAULTS, Call
 
 WORDS = "There is a red house by the sea, and [a link](https://x.example) for @everyone; ".split()
@@ -53,7 +54,7 @@ def _dice(job: Job) -> random.Random:
     return random.Random(job.request.question)  # an id is another in each run
 
 
-def text_of(job: Job) -> str:
+def words_of(job: Job) -> str:
     dice = _dice(job)
     return " ".join(dice.choice(WORDS) for _ in range(dice.randint(20, 500)))
 
@@ -61,7 +62,7 @@ def text_of(job: Job) -> str:
 async def grows(job: Job) -> AsyncIterator[Event]:
     yield Queued(1, 2.0)
     yield Started()
-    text = text_of(job)
+    text = words_of(job)
     pieces = _dice(job).randint(3, 14)
     for number in range(1, pieces):
         await asyncio.sleep(EVERY)
@@ -76,7 +77,7 @@ async def run(folder: Path, n: int, seed: int = 1) -> Report:
 
         async def result(job_id: str) -> Result:
             job = bench.queue.jobs[job_id]
-            return Result(job, parameters={}, answer=ChatAnswer(text_of(job)))
+            return Result(job, parameters={}, answer=ChatAnswer(words_of(job)))
 
         bench.queue.result = result  # type: ignore[method-assign]
         jobs = [_asked(bench, kind, number) for number, kind in enumerate(kinds)]
@@ -113,8 +114,8 @@ def _count(bench: Bench, jobs: list[Job]) -> Report:
         report.finals += len(finals)
         report.lost += not finals
         report.doubled += len(finals) > 1
-        shown = beginning(text_of(job))[0]
-        report.other += bool(finals) and shown[:1000] not in finals[0].content
+        shown = beginning(words_of(job))[0]
+        report.other += bool(finals) and shown[:1000] not in text_of(finals[0])
     for message in bench.discord.messages.values():
         grown = [at for at, text in message.versions if "(Answering)" in text]
         report.streamed += bool(grown)

@@ -23,6 +23,7 @@ from core.settings import ROOT
 from proofs.wire import kill
 from proofs.wire.kill import Killer, Report
 from tests.support.chat_server import Exchange, chat_server
+from tests.support.messages import text_of
 from tests.wire.discord import GUILD, Discord, Interaction
 from tests.wire.forked import ForkedBot
 from tests.wire.process import BotProcess
@@ -103,7 +104,7 @@ def wrong_answers(discord: Discord, folder: Path) -> list[str]:
         if answer is None:
             continue
         finals = discord.finals(job)
-        whole = bool(finals) and beginning(answer["text"])[0][:400] in finals[0].content
+        whole = bool(finals) and beginning(answer["text"])[0][:400] in text_of(finals[0])
         if not (whole and answer["text"].startswith(f"This is turn {depth} ")):
             wrong.append(f"{job}: turn {depth}: {answer['text'][:40]!r}, told: {whole}")
     return wrong

@@ -10,11 +10,12 @@ import argparse
 import asyncio
 import io
 import random
+import re
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ from studio.library.rendition import Showing, Thumbnails
 from studio.media.provenance import Marker
 from studio.media.uploads import Intake
 from studio.moderation.rules import Visibility
+from tests.support.messages import text_of
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
 
 AT_ONCE = 64  # deliveries in flight
@@ -120,7 +122,7 @@ class Forgetful(Ladder):
 
     async def _send(self, channel: Any, job: Job, message: JobMessage, post: Post, patience: float) -> Sent:
         async def call() -> Sent:
-            sent = await post.send_to(channel)
+            sent = await post.put_in(await channel.send(post.notice(job)))
             return Sent(sent.id, sent.channel.id)
 
         return await self._transport.attempt(call, patience=patience)
@@ -182,6 +184,9 @@ class Lenient:
     async def visibility(self, _: object, place: Place) -> Visibility:
         veiled = self.veils_dms and place.guild_id is None
         return Visibility.SPOILER if veiled else Visibility.SHOW
+
+    async def visibilities(self, sha256s: Sequence[str], place: Place) -> list[Visibility]:
+        return [await self.visibility(sha256s, place) for _ in sha256s]
 
     async def shows_preview(self, *_: object) -> bool:
         return True
@@ -274,9 +279,8 @@ def planned(plan: dict[str, str], dice: random.Random) -> Callable[[Call], str |
     waiting = dict(plan)
 
     def fault(call: Call) -> str | None:
-        _, found, job_id = call.text.partition("job ")
-        if found:
-            return waiting.pop(job_id[:12], None)
+        if found := re.search("job[ :]([a-z2-9]{12})", call.text):
+            return waiting.pop(found[1], None)
         return dice.choice(FAULTS) if call.method == "PATCH" and dice.random() < 0.05 else None
 
     return fault
@@ -292,15 +296,15 @@ async def deliver(bench: Bench, job: Job, gate: asyncio.Semaphore) -> None:
 def _count(bench: Bench, jobs: list[Job]) -> Report:
     shown: dict[str, list[Message]] = {job.id: [] for job in jobs}
     for message in bench.discord.messages.values():
-        _, found, job_id = message.content.partition("job ")
-        if found and message.shown and message.files:
-            shown[job_id[:12]].append(message)
+        found = re.search("job[ :]([a-z2-9]{12})", text_of(message))
+        if found and message.shown:
+            shown[found[1]].append(message)
     report = Report(
         len(jobs), rungs=Counter(bench.queue.delivered_by.values()), faults=bench.discord.faults_done
     )
     for job_id, messages in shown.items():
         report.messages += len(messages)
-        report.lost += not messages
+        report.lost += not any(message.files for message in messages)
         report.doubled += len(messages) > 1
         report.worst += [job_id] * (len(messages) != 1)
     return report

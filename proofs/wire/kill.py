@@ -30,6 +30,7 @@ from bot.delivery import TOKEN_LIFE
 from bot.ui.messages import FORGOTTEN
 from proofs.wire.launch import CRASHES
 from tests.support import postgres
+from tests.support.messages import text_of
 from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.process import BotProcess
 
@@ -142,7 +143,7 @@ class Killer:
 
     def _told(self) -> int:
         """Messages that tell an end; the next end may be of a job asked for long ago."""
-        return sum(len(m.versions) for m in self.discord.messages.values() if "job " in m.content)
+        return sum(len(m.versions) for m in self.discord.messages.values() if "job " in text_of(m))
 
     async def _reach(self, point: str) -> None:
         """Until the bot has died at ``point``, or it has waited long enough for it."""
@@ -196,10 +197,10 @@ class Killer:
         report, rows, private = self.report, self.bot.rows(), self.bot.private_jobs()
         finals: Counter[str] = Counter()
         for message in self.discord.messages.values():
-            _, found, rest = message.content.rpartition("job ")
+            _, found, rest = text_of(message).rpartition("job ")
             if found and (message.shown or (message.shown_to_one and rest[:12] in private)):
                 finals[rest[:12]] += 1
-                report.failures += "❌" in message.content
+                report.failures += "❌" in text_of(message)
         report.sent, report.jobs, report.results = (
             len(self.asked),
             len(rows),
@@ -214,7 +215,7 @@ class Killer:
         report.cut_off = len(cut_off)
         lives = [made for made in cut_off if time.time() - made.born < TOKEN_LIFE.total_seconds()]
         report.silent = [
-            made.id for made in lives if made.message is None or made.message.content != FORGOTTEN
+            made.id for made in lives if made.message is None or text_of(made.message) != FORGOTTEN
         ]
         return report
 

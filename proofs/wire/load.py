@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proofs.wire.kill import quantile
+from tests.support.messages import text_of
 from tests.wire.discord import GUILD, Discord, Interaction
 from tests.wire.process import BotProcess
 
@@ -68,7 +69,7 @@ async def run(
     ):
         await _queue_up(discord, bot, queued)
         _slash(discord, 0, "a slow river")  # the worker has something to do
-        await discord.until(lambda: any("%" in m.content for m in discord.messages.values()))
+        await discord.until(lambda: any("%" in text_of(m) for m in discord.messages.values()))
         skipped = len(probe.read_text().splitlines())
         report, asked, before = Report(cores=os.cpu_count() or 1), [], bot.cpu_seconds
         watching = asyncio.create_task(_watch_memory(bot, report))
@@ -84,7 +85,7 @@ async def run(
         report.stalls = [float(line.split()[1]) for line in notes if line.startswith("late")]
         report.turns = [tuple(map(float, line.split()[1:4])) for line in notes if line.startswith("turn")]
         report.collections = [float(line.split()[1]) for line in notes if line.startswith("gc")]
-        report.delivered = sum(1 for m in discord.messages.values() if "job " in m.content)
+        report.delivered = sum(1 for m in discord.messages.values() if "job " in text_of(m))
     report.busy = os.getloadavg()[0]
     report.sent = len(asked)
     report.acknowledged = [

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tests.support.messages import text_of
+
 if TYPE_CHECKING:
     from tests.wire.discord import Discord, Interaction
 
@@ -80,7 +82,7 @@ class Soak:
         self._rounds += 1
         asked = [self._ask(PROMPTS[i % len(PROMPTS)]) for i in range(jobs)]
         await self._every(_is_answered, asked)
-        self.jobs += sum("job " in one.message.content for one in asked if one.message)
+        self.jobs += sum("job " in text_of(one.message) for one in asked if one.message)
         drawn = [one.message for one in asked if one.message and one.message.files]
         if not drawn:
             raise RuntimeError(f"round {self._rounds}: nothing drawn: {[one.message for one in asked]}")
@@ -194,7 +196,7 @@ def _resident() -> int:
 
 def _is_answered(one: Interaction) -> bool:
     """Told how it ended, or refused."""
-    return one.message is not None and ("job " in one.message.content or bool(one.message.flags & 64))
+    return one.message is not None and ("job " in text_of(one.message) or bool(one.message.flags & 64))
 
 
 def _has_ended(one: Interaction) -> bool:

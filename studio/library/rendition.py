@@ -150,19 +150,16 @@ class Showing:
         marked = await self._marked(data, "image/webp", job, sign=False)
         return Shown(marked, "image/webp", visibility=visibility)
 
-    async def sheet_in(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> Shown:
-        """Return pictures of jobs on one numbered sheet, as they may be shown in ``place``: blurred where
-        they are to be hidden, and an empty cell where that is forbidden or the picture is gone."""
-        cells = []
-        for stored, job in pictures:
+    async def small_in(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> list[Shown]:
+        """Return small copies of pictures of jobs, as they may be shown in ``place``: without data where that
+        is forbidden or the picture is gone. Those that are to be hidden aren't blurred."""
+        copies = []
+        for (stored, job), said in zip(pictures, await self.visibilities(place, pictures), strict=True):
             try:
-                [visibility] = await self.visibilities(place, [(stored, job)])
-                shown = await self.thumbnail(stored, job, SIZES[0], visibility, veiled=True)
-                cells.append(shown.data or b"")
+                copies.append(await self.thumbnail(stored, job, SIZES[1], said, veiled=False))
             except (ImageError, StorageError):
-                cells.append(b"")
-        sheet = await self._intake.sheet(cells)
-        return Shown(await self._marked(sheet, "image/webp", pictures[0][1]), "image/webp")
+                copies.append(Shown(None, "image/webp"))
+        return copies
 
     async def shared(self, stored: StoredPicture, job: Job, side: int | None) -> Shown:
         """Return a picture of ``job`` for somebody who isn't known: whole, or as WebP of at most ``side`` px.

@@ -125,7 +125,7 @@ async def test_a_long_answer_comes_as_a_file_too(studio: Studio) -> None:
     text = (await file.read()).decode()
     assert file.filename == "answer.md" and "Paragraph 79" in text and text.count("\n\n") == 79
     assert "Paragraph 79" not in text_of(message) and "whole answer is in answer.md" in text_of(message)
-    assert len(text_of(message)) <= 2000 and "job " in text_of(message).splitlines()[-1]
+    assert 2000 < len(text_of(message)) <= 4000 and "job " in text_of(message).splitlines()[-1]
 
 
 async def test_an_answer_streams_and_is_stopped_with_what_there_is(studio: Studio) -> None:

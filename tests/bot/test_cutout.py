@@ -4,7 +4,7 @@ from core.requests import CutOutRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of
-from tests.support.messages import names_of, rows_of, text_of
+from tests.support.messages import act, names_of, rows_of, text_of
 
 
 async def test_of_an_attached_picture(studio: Studio, picture) -> None:
@@ -25,7 +25,7 @@ async def test_of_ones_last_picture_and_of_a_button(studio: Studio) -> None:
     job = await job_of(studio, studio.last())
     assert (job.request.prompt, job.parent_index, job.request.model_or_role()) == ("a boat", 0, "cutout")
     await studio.alice.click(grid, label="U3")
-    await studio.bob.click(studio.last(), label="Cut out")
+    await act(studio.bob, studio.last(), "cutout")
     job = await job_of(studio, studio.last())
     assert "**a boat** - Cut out by" in text_of(studio.last()) and job.parent_index == 2
     assert job.origin.user_id == studio.bob.id

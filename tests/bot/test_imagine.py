@@ -13,7 +13,7 @@ from core.errors import StorageError
 from studio.authority import Place
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import custom_id
-from tests.support.messages import names_of, text_of
+from tests.support.messages import act, names_of, text_of
 
 
 async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Studio) -> None:
@@ -22,7 +22,7 @@ async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Stu
     assert result.acknowledged and not result.ephemeral
     assert "**a red house --ar 3:2**" in text_of(message) and "seed 5" in text_of(message)
     assert f"<@{studio.alice.id}>" in text_of(message)
-    assert [a.filename.split(".")[-1] for a in message.attachments] == ["png"]
+    assert [a.filename.split(".")[-1] for a in message.attachments] == ["png"] * 4
     assert names_of(message) == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
 
 
@@ -84,7 +84,7 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
     assert "Image #1" in text_of(single)
     for action in ("subtle", "strong", "again", "zoom15", "zoom20", "left", "right", "up", "down", "cutout"):
         before = studio.last().id
-        await studio.alice.click(single, custom_id=custom_id(single, action))
+        await act(studio.alice, single, action)
         assert studio.last().id != before, action
         assert "❌" not in text_of(studio.last()), text_of(studio.last())
 
@@ -151,10 +151,10 @@ async def test_a_picture_too_large_for_discord_is_sent_smaller_and_says_so(tmp_p
         result = await studio.built.queue.result(job.id)
         here = Place(job.origin.guild_id, job.origin.channel_id)
         post = await studio.bot.posts.single(result, 0, studio.alice.id, 1_000_000, here)
-        assert len(post.picture.data) <= 1_000_000 and not post.picture.name.endswith(".png")
-        assert "Sent as" in post.content
+        assert len(post.media[0].data) <= 1_000_000 and not post.media[0].name.endswith(".png")
+        assert "Sent as" in post.text
         post = await studio.bot.posts.single(result, 0, studio.alice.id, 10_000_000, here)
-        assert post.picture.name.endswith(".png") and "Sent as" not in post.content
+        assert post.media[0].name.endswith(".png") and "Sent as" not in post.text
 
 
 async def test_recent_prompts_are_offered_in_an_empty_field_only(studio: Studio) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.bot.conftest import open_studio
+from tests.support.messages import act
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -17,5 +18,5 @@ async def test_the_host_decides_what_pictures_say(tmp_path, on: bool) -> None:
         single = studio.last()
         assert (b"trainedAlgorithmicMedia" in await single.attachments[0].read()) == on
         if on:
-            await studio.alice.click(single, label="Zoom Out 1.5x")
+            await act(studio.alice, single, "zoom15")
             assert b"compositeWithTrainedAlgorithmicMedia" in await studio.last().attachments[0].read()

@@ -31,7 +31,7 @@ async def test_a_result_is_posted_with_its_buttons_where_its_owner_writes(studio
     await posting.post(alone(studio.alice.id), job.id, 1, Place(studio.guild.id, gallery.id))
     message = studio.last(gallery)
     assert len(message.attachments) == 1 and f"<@{studio.alice.id}>" in text_of(message)
-    await studio.bob.click(message, label="Vary (Subtle)")
+    await studio.bob.click(message, label="Subtle")
     assert (await studio.members.recent(studio.bob.id))[0].parent_id == job.id
 
 

@@ -9,28 +9,18 @@ from bot.ui.buttons import BUTTONS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
 from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
-from tests.support.messages import ids_of, items_of, rows_of, text_of
+from tests.support.messages import act, actions_of, ids_of, items_of, rows_of, text_of
 
 MADE_HERE = ("subtle", "strong", "again", "hd", "up2s", "up2c", "up4s", "up4c", "zoom20", "zoom15", "left")
-MADE_HERE += ("right", "up", "down", "cutout", "describe", "anihigh", "anilow")
-
-
-def made_here(studio: Studio) -> list[str]:
-    """Those of MADE_HERE that are under a picture: Describe gives way to Edit by words."""
-    edits = "edit" in studio.built.settings.models
-    return [action for action in MADE_HERE if not edits or action != "describe"]
+MADE_HERE += ("right", "up", "down", "cutout", "describe", "classify", "read", "anihigh", "anilow")
 
 
 def custom_id(message, action: str) -> str:
     return next(i for i in ids_of(message) if f":{action}:" in i)
 
 
-def buttons_of(message) -> list[str]:
-    return [one.split(":")[2] for one in ids_of(message)]
-
-
 async def press(studio: Studio, message, action: str, who=None):
-    return await (who or studio.alice).click(message, custom_id=custom_id(message, action))
+    return await act(who or studio.alice, message, action)
 
 
 async def single(studio: Studio, prompt: str = "a boat --seed 100", label: str = "U2"):
@@ -49,18 +39,17 @@ async def test_a_single_picture_has_every_button(studio: Studio) -> None:
     edits = "edit" in studio.built.settings.models
     others = {"region", "remix", "zoom", "favourite", "details", "dm", "delete"}
     others |= {"edit"} if edits else set()
-    # Square is missing: the picture is square; Classify and Ask, which the message's menu has
-    assert set(buttons_of(message)) == {*made_here(studio), *others}
-    assert buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"]  # Midjourney's order
-    assert buttons_of(message)[5] == "subtle"
-    assert len(buttons_of(message)) <= 25 and all(len(row) <= 5 for row in rows_of(message))
+    others |= {"question"} if studio.bot.studio.talking.is_possible else set()
+    # Square is missing: the picture is square
+    assert sorted(actions_of(message)) == sorted({*MADE_HERE, *others})
+    assert all(len(row) <= 5 for row in rows_of(message))
 
 
 @pytest.mark.slow
 async def test_every_button_of_an_old_message_works_after_a_restart(studio: Studio) -> None:
     message = await single(studio)
     await studio.restart()
-    for action in made_here(studio):
+    for action in MADE_HERE:
         before = studio.last().id
         await press(studio, message, action)
         assert studio.last().id != before, action
@@ -107,31 +96,31 @@ async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
     message = await single(studio)
     await press(studio, message, "left")
     wide = studio.last()
-    assert "square" in buttons_of(wide)
+    assert "square" in actions_of(wide)
     await press(studio, wide, "square")
     job = await job_of(studio, studio.last())
     assert "Made taller by" in text_of(studio.last())
     assert (job.request.top, job.request.bottom, job.request.left) == (16, 16, 0)
-    assert "square" not in buttons_of(studio.last())
+    assert "square" not in actions_of(studio.last())
 
 
 @pytest.mark.slow
 async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
     message = await single(studio, "a huge boat")  # 1024 px
-    assert "up4s" in buttons_of(message) and "zoom20" in buttons_of(message)
+    assert "up4s" in actions_of(message) and "zoom20" in actions_of(message)
     await press(studio, message, "up2s")
     large = studio.last()
     gone = {"up4s", "zoom20", "zoom15", "zoom", "square", "left", "right", "up", "down"}
-    assert gone & set(buttons_of(large)) == set() and "up2s" in buttons_of(large)
+    assert gone & set(actions_of(large)) == set() and "up2s" in actions_of(large)
     await press(studio, message, "left")
-    wide = buttons_of(studio.last())  # 1536 × 1024 px
+    wide = actions_of(studio.last())  # 1536 × 1024 px
     small = await single(studio)
     await studio.alice.submit_modal(
         await press(studio, small, "zoom"), {"prompt": "a boat", "aspect": "4:1", "zoom": "1"}
     )
     await press(studio, studio.last(), "up4s")
     await press(studio, studio.last(), "up4s")  # 4096 × 1024 px: no canvas fits around it
-    assert {"zoom", "square", "left", "right", "up", "down"} & set(buttons_of(studio.last())) == set()
+    assert {"zoom", "square", "left", "right", "up", "down"} & set(actions_of(studio.last())) == set()
     assert {"up", "down", "zoom", "square"} <= set(wide)
     assert {"left", "right", "zoom20", "zoom15"} & set(wide) == set()
 
@@ -437,7 +426,7 @@ async def test_what_somebody_brought_themselves_they_may_take_away(studio: Studi
     user = studio.bob.user
     [sent] = user.dm_channel.history()
     if way == "button":
-        await user.click(sent, custom_id=custom_id(sent, "delete"))
+        await act(user, sent, "delete")
     else:  # simcord's people react in servers only
         studio.env.backend.set_reaction(user.dm_channel.id, sent.id, "❌", user.id, True)
         await studio.env.settle()

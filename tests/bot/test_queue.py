@@ -160,10 +160,10 @@ async def test_own_jobs_can_be_told_apart_by_prompt_and_link_and_cancelled(studi
         await queue.submit(ImagineRequest(prompt=f"boat {n} *bold*"), origin)
     shown = (await studio.alice.slash(studio.channel, "queue mine")).response
     assert "(paused by an admin" in text_of(shown)
-    assert "8. **boat 6 \\*bold\\*** · Imagine" in text_of(shown)
+    assert "**8** **boat 6 \\*bold\\*** · Imagine" in text_of(shown)
     link = f"[its message](https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/77)"
     assert text_of(shown).count("[its message]") == 1 and link in text_of(shown)
-    await studio.alice.click(shown, label="Cancel 8")
+    await studio.alice.click(shown, custom_id=ids_of(shown)[7])
     left = await queue.mine(studio.alice.id)
     assert "boat 6" not in str(left) and left.total_waiting == 7
 

@@ -1,17 +1,20 @@
-"""/search: a numbered sheet for its asker alone, whose buttons outlive a restart."""
+"""/search: a gallery for its asker alone, whose menu outlives a restart."""
 
 import io
 import re
 from typing import Any
 
+import pytest
 from PIL import Image
 
+from bot.cogs.search import FoundButton
+from bot.ui.buttons import view_of
 from storage import embeddings as rows
 from storage import job_queries
 from storage.schema import drafts
 from tests.bot.conftest import Studio, open_studio
 from tests.jobs.conftest import eventually
-from tests.support.messages import ids_of, text_of
+from tests.support.messages import ids_of, items_of, text_of
 
 
 async def draw(studio: Studio, who, prompt: str) -> str:
@@ -32,13 +35,18 @@ async def places_of(studio: Studio, job_id: str) -> set[tuple[int | None, int]]:
     return await studio.built.database.read(lambda c: job_queries.message_places(c, job_id))
 
 
+def found_in(message) -> tuple[str, ...]:
+    """What the menu opens: jobs, each with the index of its picture."""
+    return items_of(message)[0].values
+
+
 async def search(studio: Studio, who=None, **options: Any):
     result = await (who or studio.alice).slash(studio.channel, "search", **options)
     assert result.ephemeral
     return result.response or result.followups[-1]
 
 
-async def test_a_sheet_with_numbers_comes_for_the_asker_alone(studio: Studio) -> None:
+async def test_a_gallery_with_a_menu_comes_for_the_asker_alone(studio: Studio) -> None:
     house, boat = (
         await draw(studio, studio.alice, "a house 40 --seed 120"),
         await draw(studio, studio.alice, "a boat --seed 40"),
@@ -49,19 +57,27 @@ async def test_a_sheet_with_numbers_comes_for_the_asker_alone(studio: Studio) ->
     assert "1 to 8" in text_of(message) and text_of(message).index("a house") < text_of(message).index(
         "a boat"
     )
-    assert {one.rpartition(":")[0] for one in ids_of(message)[:4]} == {f"se:{house}"}
-    assert {one.rpartition(":")[0] for one in ids_of(message)[4:8]} == {f"se:{boat}"}
-    data = await message.attachments[0].read()
-    with Image.open(io.BytesIO(data)) as sheet:
-        assert sheet.size == (792, 792)
+    assert [one.split()[0] for one in found_in(message)] == [house] * 4 + [boat] * 4
+    assert len(message.attachments) == 8 and "a house" in message.attachments[0].description
+    with Image.open(io.BytesIO(await message.attachments[0].read())) as copy:
+        assert copy.format == "WEBP" and max(copy.size) <= 512
 
 
-async def test_a_number_opens_its_picture_with_its_buttons_also_after_a_restart(studio: Studio) -> None:
+@pytest.mark.parametrize("before_the_menu", [False, True])
+async def test_an_entry_opens_its_picture_with_its_buttons_also_after_a_restart(
+    studio: Studio, before_the_menu: bool
+) -> None:
     job = await draw(studio, studio.alice, "a boat --seed 40")
     message = await search(studio, words="boat")
     await studio.restart()
     places = await places_of(studio, job)
-    result = await studio.alice.click(message, custom_id=f"se:{job}:2")
+    if before_the_menu:  # a message of an earlier version
+        view = view_of(FoundButton(job, 2, 3))
+        old = await studio.bot.get_partial_messageable(studio.channel.id).send("found", view=view)
+        result = await studio.alice.click(old, custom_id=f"se:{job}:2")
+    else:
+        menu = ids_of(message)[0]
+        result = await studio.alice.select(message, [f"{job} 2"], custom_id=menu)
     opened = result.response or result.followups[-1]
     assert opened.ephemeral and opened.attachments and job in text_of(opened)
     assert f"at:{job}:strong:2" in ids_of(opened)
@@ -83,7 +99,7 @@ async def test_pages_are_turned_also_after_a_restart(studio: Studio) -> None:
     assert "1 to 9" in text_of(message)
     await studio.restart()
     await studio.alice.click(message, custom_id=on)
-    assert "10 to 12" in text_of(message) and len(ids_of(message)) == 5
+    assert "10 to 12" in text_of(message) and len(found_in(message)) == 3
     await studio.built.database.write(lambda c: c.execute(drafts.delete()) and None)
     back, _ = [one for one in ids_of(message) if one.startswith("sp:")]
     said = await studio.alice.click(message, custom_id=back)
@@ -96,7 +112,7 @@ async def test_like_an_attached_picture(studio: Studio) -> None:
     found = await studio.built.queue.result(far)
     data = await studio.built.files.get(found.pictures[1].sha256)
     message = await search(studio, image=("photo.png", data))
-    assert ids_of(message)[0] == f"se:{far}:1"
+    assert found_in(message)[0] == f"{far} 1"
 
 
 async def test_what_is_wrong_is_said_to_the_asker_alone(studio: Studio) -> None:

@@ -8,7 +8,8 @@ import discord
 import pytest
 
 from bot.talk import BY_MESSAGE, STEALTH
-from bot.ui.turns import MEANT, OTHER, turn_of, view_of_offers, waiting_text
+from bot.ui.replies import Post
+from bot.ui.turns import MEANT, OTHER, rows_of_offers, turn_of, waiting_text
 from core.job import Surface
 from core.requests import AskRequest, CutOutRequest, EditRequest, ImagineRequest, UpscaleRequest
 from core.requests.video import VideoRequest
@@ -374,7 +375,7 @@ async def test_a_turn_without_its_job_goes_on_after_a_restart_in_one_message(
     turn = await studio.bot.studio.dialogues.say(alone(studio), "a red house", once=once)
     if shown:
         channel = await studio.bot.fetch_channel(sent.channel.id)
-        await channel.send(waiting_text(turn), view=view_of_offers(turn))
+        await channel.send(waiting_text(turn), view=Post("", rows=rows_of_offers(turn)).plain_view())
     await studio.restart()
     await studio.bot.studio.dialogues.resume()
     async with asyncio.timeout(20):

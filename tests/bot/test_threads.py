@@ -101,7 +101,7 @@ async def test_where_there_are_no_threads_there_is_no_button(studio: Studio) -> 
     job = await job_of(studio, await asked(studio))
     private = replace(job, origin=replace(job.origin, private=True))
     for one, has in ((job, True), (private, False)):
-        shown = [item.item.custom_id for item in markdown.view_of_answer(one, "a red house").children]
+        shown = [item.item.custom_id for row in markdown.rows_of_answer(one, "a red house") for item in row]
         assert (f"at:{job.id}:thread:0" in shown) is has
 
 

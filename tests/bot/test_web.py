@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import discord
-
-from bot.ui import buttons
-from storage.job_queries import StoredPicture
 from storage.sessions import Sessions
 from tests.bot.conftest import Studio, open_studio
-from tests.support.messages import items_of, text_of
+from tests.support.messages import act, items_of, text_of
 
 
 async def _answer(studio: Studio, **options: object) -> str:
@@ -33,6 +29,9 @@ async def test_web_hands_over_a_link_that_signs_its_asker_in(studio: Studio) -> 
     assert await sessions.find(cookie) is None
 
 
+PAGES = ("edit", "pictures")
+
+
 def _links(message) -> list[str]:
     return [item.url for item in items_of(message) if item.url]
 
@@ -44,20 +43,10 @@ async def test_a_picture_links_to_its_page_where_the_world_finds_the_studio(tmp_
         job = (await studio.members.recent(studio.alice.id))[0]
         assert _links(grid) == [f"https://studio.example/pictures/{job.id}/1"]
         await studio.alice.click(grid, label="U3")
-        assert _links(studio.last()) == [f"https://studio.example/edit/{job.id}/3"]
-        await studio.alice.click(studio.last(), label="Cut out")
-        page = f"{(await studio.members.recent(studio.alice.id))[0].id}/1"
-        assert _links(studio.last()) == [f"https://studio.example/edit/{page}"]
-
-
-async def test_where_there_is_room_for_one_link_it_leads_to_the_editor(studio: Studio) -> None:
-    await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
-    job = (await studio.members.recent(studio.alice.id))[0]
-    wide = StoredPicture("a" * 64, "image/png", 768, 512, seed=7, index=0, size=1000)
-    view = buttons.for_single(job, 0, wide, "https://studio.example")
-    assert [item.url for item in view.children if isinstance(item, discord.ui.Button) and item.url] == [
-        f"https://studio.example/edit/{job.id}/1"
-    ]
+        assert _links(studio.last()) == [f"https://studio.example/{page}/{job.id}/3" for page in PAGES]
+        await act(studio.alice, studio.last(), "cutout")
+        cut = (await studio.members.recent(studio.alice.id))[0].id
+        assert _links(studio.last()) == [f"https://studio.example/{page}/{cut}/1" for page in PAGES]
 
 
 async def test_without_an_address_for_the_world_there_is_no_such_link(studio: Studio) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-ROW, BUTTON, MENUS, TEXT = 1, 2, (3, 5, 6, 7, 8), 10  # kinds of components
+ROW, BUTTON, MENUS, TEXT, GALLERY = 1, 2, (3, 5, 6, 7, 8), 10, 12  # kinds of components
 COMPONENTS = 1 << 15  # flag of a message that is made of components alone
 
 
@@ -23,13 +23,13 @@ class Item:
     most: int
 
 
-def _parts(components: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def parts_of(components: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """Each component with those inside of it, as Discord writes them."""
     for one in components:
         part = one if isinstance(one, dict) else one.to_dict()
         yield part
         accessory = [part["accessory"]] if part.get("accessory") else []
-        yield from _parts([*part.get("components", ()), *accessory])
+        yield from parts_of([*part.get("components", ()), *accessory])
 
 
 def _item(part: Mapping[str, Any]) -> Item:
@@ -43,19 +43,41 @@ def _item(part: Mapping[str, Any]) -> Item:
 
 def text_of(message: Any) -> str:
     """The words of a message, from top to bottom."""
-    texts = [part["content"] for part in _parts(message.components) if part["type"] == TEXT]
+    texts = [part["content"] for part in parts_of(message.components) if part["type"] == TEXT]
     return "\n".join([message.content, *texts] if message.content else texts)
 
 
 def items_of(message: Any) -> list[Item]:
     """The buttons and menus of a message, from top to bottom."""
-    return [_item(part) for part in _parts(message.components) if part["type"] in (BUTTON, *MENUS)]
+    return [_item(part) for part in parts_of(message.components) if part["type"] in (BUTTON, *MENUS)]
 
 
 def rows_of(message: Any) -> list[list[Item]]:
     """The same by rows."""
-    rows = [part["components"] for part in _parts(message.components) if part["type"] == ROW]
+    rows = [part["components"] for part in parts_of(message.components) if part["type"] == ROW]
     return [[_item(part) for part in row] for row in rows]
+
+
+def veils_of(message: Any) -> list[bool]:
+    """Whether each picture of a message's gallery is veiled."""
+    galleries = [part["items"] for part in parts_of(message.components) if part["type"] == GALLERY]
+    return [bool(item.get("spoiler")) for items in galleries for item in items]
+
+
+def actions_of(message: Any) -> list[str]:
+    """The actions of a job's buttons and menus."""
+    own = [item for item in items_of(message) if item.custom_id[:3] in ("at:", "mn:")]
+    return [action for item in own for action in item.values or [item.custom_id.split(":")[2]]]
+
+
+async def act(person: Any, message: Any, action: str) -> Any:
+    """Press the button of a job, or choose it in a menu of its message."""
+    for item in items_of(message):
+        if f":{action}:" in item.custom_id:
+            return await person.click(message, custom_id=item.custom_id)
+        if action in item.values:
+            return await person.select(message, [action], custom_id=item.custom_id)
+    raise LookupError(action)
 
 
 def ids_of(message: Any) -> list[str]:

@@ -19,11 +19,12 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import BodyPartReader, WSMsgType, web
 
-from tests.support.messages import text_of
+from tests.support.messages import COMPONENTS, TEXT, parts_of, text_of
 
 BOT, APPLICATION, GUILD, OWNER = 1001, 1002, 2001, 3001
 TOKEN = "MTAwMQ.wire.bot"
@@ -47,6 +48,22 @@ class Refusal(Exception):
 
     def __init__(self, status: int, code: int, message: str) -> None:
         self.status, self.code, self.message = status, code, message
+
+
+def check_components(components: list[Any], content: str, files: set[str]) -> None:
+    """Refuse a message of components alone that Discord would refuse."""
+    parts = list(parts_of(components))
+    texts = [part["content"] for part in parts if part["type"] == TEXT]
+    size = sum(len(text.encode("utf-16-le")) // 2 for text in texts)
+    named = set(re.findall(r'"attachment://([^"]+)"', json.dumps(components)))
+    wrong = {
+        "content": bool(content),
+        "components": not 1 <= len(parts) <= 40,
+        "texts": size > 4000 or "" in texts,
+        "attachments": not named <= files,
+    }
+    if any(wrong.values()):
+        raise Refusal(400, 50035, f"Invalid Form Body: {[name for name, is_so in wrong.items() if is_so]}")
 
 
 @dataclass
@@ -96,7 +113,7 @@ class Interaction:
 
 @dataclass
 class Call:
-    """One REST request. ``text``: the content it wants to show, if any."""
+    """One REST request. ``text``: the words it wants to show, if any."""
 
     method: str
     path: str
@@ -106,7 +123,10 @@ class Call:
 
     @property
     def text(self) -> str:
-        return str((self.body or {}).get("content") or "") if isinstance(self.body, dict) else ""
+        if not isinstance(self.body, dict):
+            return ""
+        shown = {"content": "", "components": (), **self.body}
+        return text_of(SimpleNamespace(**{name: value or () for name, value in shown.items()}))
 
 
 class Discord:
@@ -435,10 +455,13 @@ class Discord:
     def _change(self, message: Message, body: dict, files: Files, *, keep_flags: bool = False) -> None:
         if not keep_flags:
             message.flags &= ~THINKING
-        message.content = body.get("content", message.content) or ""
-        message.components = body.get("components", message.components) or []
-        if "attachments" in body or files:
-            message.files = files
+        content = body.get("content", message.content) or ""
+        components = body.get("components", message.components) or []
+        shown = files if "attachments" in body or files else message.files
+        flags = message.flags | int(body.get("flags") or 0) & COMPONENTS
+        if flags & COMPONENTS:
+            check_components(components, content, {name for name, _ in shown})
+        message.content, message.components, message.files, message.flags = content, components, shown, flags
         message.versions.append((time.monotonic(), text_of(message)))
 
     def _create(self, call: Call, channel_id: int) -> Any:

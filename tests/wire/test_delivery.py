@@ -19,7 +19,7 @@ from bot.delivery import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
 from proofs.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
-from tests.support.messages import text_of
+from tests.support.messages import text_of, veils_of
 from tests.wire.discord import FAULTS, Call
 
 
@@ -224,8 +224,7 @@ async def test_a_dm_shows_what_the_rules_of_direct_messages_let_it(bench: Bench,
     script.tell(Rendered())
     await _end(bench, job)
     [final] = bench.discord.finals(job.id)
-    [(name, _)] = final.files
-    assert name.startswith("SPOILER_") is not in_channel
+    assert veils_of(final) == [not in_channel]
 
 
 async def test_closed_dms_keep_the_result(bench: Bench) -> None:
@@ -292,7 +291,7 @@ async def test_a_message_says_how_to_get_what_discord_refuses_at_any_size(bench:
     await bench.discord.until(lambda: any("75%" in text for text in _texts(bench)))
     script.tell(Rendered())
     await _end(bench, job)
-    assert bench.queue.delivered_by[job.id] == "kept"
+    assert bench.queue.delivered_by[job.id] == "channel"
     (text,) = _texts(bench)
     assert f"`/show job:{job.id}`" in text and "75%" not in text
 
