@@ -13,7 +13,15 @@ from bot.discord_api.interactions import acknowledge, actor_of, file_limit, plac
 from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
-from bot.ui.replies import SILENT, Post, answer_with_files, answers_privately, choices, whisper
+from bot.ui.replies import (
+    SILENT,
+    Post,
+    add_whispers,
+    answer_with_files,
+    answers_privately,
+    choices,
+    whisper,
+)
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
@@ -61,12 +69,10 @@ class Help(AtelierCog):
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
         first, *others = messages.pages(guide.lines(topic))
-        await interaction.response.send_message(first, ephemeral=True, allowed_mentions=SILENT)
-        for page in others:
-            await interaction.followup.send(page, ephemeral=True, allowed_mentions=SILENT)
+        await whisper(interaction, first)
         if topic is None and self.bot.studio.hints.prompts:
-            text = messages.fit_message(self.bot.studio.hints.text())
-            await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
+            others.append(messages.fit_message(self.bot.studio.hints.text()))
+        await add_whispers(interaction, others)
 
     @help.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -273,7 +279,9 @@ class Show(AtelierCog):
     async def show(self, interaction: discord.Interaction, job: str) -> None:
         actor, job_id = actor_of(interaction), job.strip().lower()
         row, result = await self.bot.studio.made(actor, job_id, Action.SHOW)
-        await interaction.response.defer(thinking=True, ephemeral=row.origin.private)
+        alone = await self.bot.asking.is_alone(actor, row)
+        if not await acknowledge(interaction, ephemeral=alone):
+            return
         if not row.status.over:
             await self.bot.sharing.bring_back_live(interaction, row)
         elif result is None:

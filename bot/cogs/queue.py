@@ -10,7 +10,7 @@ from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import asker, pages, quote
-from bot.ui.replies import SILENT, add_whisper, answers_privately, choices, whisper
+from bot.ui.replies import SILENT, add_whispers, answers_privately, choices, whisper
 from core.job import Job
 from jobs.queue import JobView, Snapshot
 from studio.authority import Actor
@@ -27,8 +27,7 @@ async def answer_with_lines(
     """Answer a deferred interaction with as many messages as ``lines`` need, the first with ``view``."""
     first, *others = pages(lines)
     await interaction.edit_original_response(content=first, view=view, allowed_mentions=SILENT)
-    for page in others:
-        await add_whisper(interaction, page)
+    await add_whispers(interaction, others)
 
 
 def queue_lines(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[str]:
