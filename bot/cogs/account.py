@@ -113,6 +113,7 @@ TOGGLES = {
     "sticky": "Sticky Style",
     "auto_dm": "DM results",
 }
+AWAY_LABEL = "Public elsewhere"
 RENAMED = {"stealth": "private"}  # settings on the buttons of older panels
 
 
@@ -137,7 +138,7 @@ class Settings(AtelierCog):
         ]
         version = f"version {chosen.version}" if chosen.version else "default"
         stylize = chosen.stylize or (None if chosen.suffix else STYLIZE["med"])
-        lane = chosen.lane or Lane.FAST
+        lane, away = chosen.lane or Lane.FAST, self.bot.settings.user_apps != "off"
         view = buttons.view_of(
             SettingMenu("model", models, f"model {chosen.model}" if chosen.model else version, row=0),
             *(
@@ -154,6 +155,11 @@ class Settings(AtelierCog):
                 for name, is_high in (("high", True), ("low", False))
             ),
             SettingButton("reset", "all", "Reset Settings", row=4),
+            *(
+                [SettingButton("shown_away", "toggle", AWAY_LABEL, on=chosen.shown_away, row=4)]
+                if away
+                else []
+            ),
         )
         suffix = (
             f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
@@ -176,7 +182,7 @@ class Settings(AtelierCog):
     def _change(self, now: Preferences, setting: str, value: str) -> dict[str, Any]:
         """Return the change that a press stands for; pressing what is chosen takes it back."""
         setting = RENAMED.get(setting, setting)
-        if setting in TOGGLES:
+        if setting in (*TOGGLES, "shown_away"):
             return {setting: not getattr(now, setting)}
         if setting == "lane" and value in list(Lane):
             return {"lane": None if now.lane == value else Lane(value)}
@@ -409,6 +415,11 @@ class Privacy(
                 " leaves these and time-outs in place until they expire or are lifted."
             ),
             f"**Also** your Discord id and name, and your settings. {sent}",
+            *(
+                [f"**Away** {counted(held.away, 'job')} of them from places that Atelier isn't in"]
+                if held.away
+                else []
+            ),
             "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
             *([f"**More** <{policy}>"] if (policy := self.bot.settings.privacy_url) else []),
         )

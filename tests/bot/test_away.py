@@ -2,16 +2,20 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
+from unittest import mock
 
 import discord
 import pytest
+from simcord.backend.errors import SetupError
+from simcord.components import walk_components
 
 from core.job import Job, Lane
 from storage.moderation import policy
 from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio, png
-from tests.bot.elsewhere import CHANNEL, GROUP, Elsewhere, elsewhere
+from tests.bot.elsewhere import CHANNEL, GROUP, SERVER, Elsewhere, elsewhere
 
 SETTINGS = {"USER_APPS": "members"}
 
@@ -59,7 +63,8 @@ async def test_a_picture_drawn_away_is_its_askers_alone(
 async def test_who_wants_to_shows_their_pictures_to_others_who_may_only_look(
     studio: Studio, place: Elsewhere
 ) -> None:
-    await studio.members.change(studio.alice.id, shown_away=True)
+    panel = await studio.alice.slash(studio.channel, "settings")
+    await studio.alice.click(panel.response, label="Public elsewhere")
     place.owner = studio.alice.id
     place.managers = {studio.bob.id}  # of the server without the bot
     message, job = await drawn(studio, studio.alice)
@@ -70,6 +75,12 @@ async def test_who_wants_to_shows_their_pictures_to_others_who_may_only_look(
         assert "add it to your account" in texts(said) and "oauth2/authorize?client_id=" in texts(said)
         assert said.response.flags.ephemeral
     assert [(one.id, one.status) for one in await studio.members.recent(studio.bob.id)] == before
+
+
+async def test_what_was_made_away_is_told_by_privacy(studio: Studio, place: Elsewhere) -> None:
+    place.owner = studio.alice.id
+    await drawn(studio, studio.alice)
+    assert "1 job of them from places" in texts(await studio.alice.slash(studio.channel, "privacy show"))
 
 
 async def test_a_foreign_servers_manager_has_no_say(studio: Studio, place: Elsewhere) -> None:
@@ -83,7 +94,7 @@ async def test_a_foreign_servers_manager_has_no_say(studio: Studio, place: Elsew
     assert "Manage Server" in texts(said)
     for command in ("queue show", "queue clear", "queue pause"):
         assert "Manage Server" in texts(await studio.alice.slash(studio.channel, command)), command
-    levels = await studio.built.database.read(lambda c: policy(c, guild_id=999000000000000001))
+    levels = await studio.built.database.read(lambda c: policy(c, guild_id=SERVER))
     assert levels.level is None
     assert not (await studio.built.queue.snapshot()).paused
 
@@ -95,7 +106,7 @@ async def test_without_the_setting_nothing_is_done(tmp_path: Path, place: Elsewh
         assert "hasn't allowed it" in texts(said)
         assert await studio.members.recent(studio.alice.id) == []
         offered = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a")
-        assert list(offered.choices) == []
+        assert offered == []
 
 
 async def test_members_are_those_who_share_a_server(studio: Studio, place: Elsewhere) -> None:
@@ -104,12 +115,12 @@ async def test_members_are_those_who_share_a_server(studio: Studio, place: Elsew
     place.owner, place.is_group = dora.id, True
     said = await dora.click(studio.last(dora.dm_channel), label="Describe")
     assert "only for people who share a server" in texts(said)
-    assert await studio.members.recent(dora.id) == []
+    assert (await studio.built.queue.snapshot()).jobs == ()
     studio.guild.add_member(dora)
     studio.bot.studio.rights._memberships._answers.clear()  # the answer is kept for a minute
-    await dora.click(studio.last(dora.dm_channel), label="Describe")
-    [job] = await studio.members.recent(dora.id)
-    assert job.origin.away and job.origin.private
+    said = await dora.click(studio.last(dora.dm_channel), label="Describe")
+    job = await studio.built.queue.job(texts(said).rpartition("job ")[2])
+    assert job is not None and job.origin.away and job.origin.private
 
 
 async def test_the_limits_of_those_who_are_away(tmp_path: Path, place: Elsewhere) -> None:
@@ -179,15 +190,97 @@ async def test_an_answer_that_discord_makes_private_has_a_private_row(
     assert [m.id for m in studio.channel.history() if not m.flags.ephemeral] == []
 
 
-async def test_help_and_details_need_at_most_five_messages_beside_the_answer(
-    studio: Studio, place: Elsewhere
-) -> None:
+async def test_what_has_many_pages_ends_in_a_file(studio: Studio, place: Elsewhere) -> None:
+    there = await studio.alice.slash(studio.channel, "help", topic="flags")
+    assert len(there.followups) > 1
     place.owner = studio.alice.id
-    whole = await studio.alice.slash(studio.channel, "help", topic="flags")
-    assert len(whole.followups) <= 4 and whole.followups
-    told = "".join(f.content for f in whole.followups)
-    files = [file for one in whole.followups for file in one.attachments]
-    assert files or told
+    many = [f"{number:04} {'x' * 90}" for number in range(150)]
+    with mock.patch("bot.ui.help.lines", lambda topic: many):
+        said = await studio.alice.slash(studio.channel, "help", topic="flags")
+    assert len(said.followups) == 4
+    [file] = [one for sent in said.followups for one in sent.attachments]
+    rest = (await file.read()).decode()
+    assert all(line in texts(said) or line in rest for line in many)
+
+
+def pressable(message: Any) -> list[str]:
+    """The ids of a message's buttons."""
+    found = walk_components(message.components)
+    return [
+        one["custom_id"]
+        for one in found
+        if one.get("type") == 2 and not one.get("disabled") and "url" not in one
+    ]
+
+
+async def walk(studio: Studio, place: Elsewhere, random: Random) -> None:
+    """Do a few things that anybody may try, and look after each that no rule of places was broken."""
+    people, known = [studio.alice, studio.bob, studio.mira], list[discord.Message]()
+    requests, backend = studio.env.backend.http_requests, studio.env.backend
+    for _ in range(5):
+        owner, person = random.choice(people), random.choice(people)
+        place.owner = random.choice([None, owner.id, owner.id, owner.id])
+        place.is_group, place.managers = random.random() < 0.3, {random.choice(people).id}
+        place.silenced = {one.id for one in people if random.random() < 0.5}
+        await studio.members.change(person.id, shown_away=random.random() < 0.7)
+        before, own = len(requests), {one.id for one in await studio.members.recent(person.id)}
+        started = set(backend.interactions)
+        if known and random.random() < 0.6:
+            message = random.choice(known)
+            try:
+                result = await person.click(message, custom_id=random.choice(pressable(message)))
+            except SetupError:  # nobody can press what they don't see, or what is gone
+                continue
+            may = person.id == owner.id
+        else:
+            if place.owner is not None:
+                place.owner = person.id  # Discord lets nobody else begin
+            words = random.choice(
+                ["a boat", "a {red, blue, green} boat", "a {a, b, c, d, e, f} boat --turbo"]
+            )
+            job = next(iter(own), "aaaaaaaaaaaa")
+            command, given = random.choice(
+                [("imagine", {"prompt": words}), ("show", {"job": job}), ("help", {"topic": "flags"})]
+                + [("queue mine", {}), ("queue show", {}), ("moderation level", {"level": "off"})]
+                + [("search", {"words": "boat"}), ("favourites", {}), ("settings", {})]
+            )
+            result, may = await person.slash(studio.channel, command, **given), True
+        sent = [one for one in (result.response, *result.followups) if one is not None]
+        seen = {one.id for one in known}
+        known += [one for one in sent if pressable(one)]
+        new = [one for one in await studio.members.recent(person.id) if one.id not in own]
+        if place.owner is None:
+            continue
+        tokens = {backend.interactions[one].token for one in set(backend.interactions) - started}
+        beside = [
+            one for one in requests[before:] if one.method == "POST" and one.path.split("/")[-1] in tokens
+        ]
+        assert len(beside) <= 5
+        posted = {one.path.split("/")[2] for one in requests[before:] if one.path.endswith("/messages")}
+        assert not posted & {str(one) for one in (studio.channel.id, CHANNEL, GROUP)}
+        assert all(one.origin.away and one.origin.private and one.origin.guild_id is None for one in new)
+        assert may or not new
+        if person.id in place.silenced:
+            assert all(one.flags.ephemeral for one in sent if one.id not in seen)
+
+
+async def walks(tmp_path: Path, place: Elsewhere, count: int) -> None:
+    limits = {"USER_APPS": "everyone", "AWAY_PER_DAY": "0", "AWAY_WAITING": "1000", "USER_WAITING": "10000"}
+    async with open_studio(tmp_path, **limits) as studio:
+        for seed in range(count):
+            await walk(studio, place, Random(seed))
+        levels = await studio.built.database.read(lambda c: policy(c, guild_id=SERVER))
+        assert levels.level is None
+
+
+async def test_nothing_that_is_tried_elsewhere_breaks_a_rule(tmp_path: Path, place: Elsewhere) -> None:
+    await walks(tmp_path, place, 4)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+async def test_nothing_of_two_hundred_walks_elsewhere_breaks_a_rule(tmp_path: Path, place: Elsewhere) -> None:
+    await walks(tmp_path, place, 200)
 
 
 async def test_studio_and_moderation_are_offered_in_servers_only_and_the_rest_by_choice(
