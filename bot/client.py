@@ -35,6 +35,7 @@ from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
+from jobs.queue import People
 from storage.members import Members
 from studio.library.clips import Strips
 from studio.services import Services
@@ -249,6 +250,11 @@ class Atelier(commands.AutoShardedBot):
             self._launching.cancel()
         if not self._launching.cancelled():
             self._launching.result()
+
+    @property
+    def people(self) -> People:
+        """What is known of people and servers beside their jobs."""
+        return self._services.queue.people
 
     @property
     def is_connected(self) -> bool:

@@ -433,6 +433,9 @@ class Settings:
     guild_waiting: int = setting(
         "Maximum number of jobs that one server can have waiting.", "200", whole(1, 100_000)
     )
+    presence: bool = setting(
+        "Show in Discord, below the bot's name, how many jobs run and wait, and the model.", "on"
+    )
     user_apps: str = setting(
         "Who can add Atelier to their Discord account, for servers and chats that it isn't in: off, members "
         "(people who share a server with the bot) or everyone.",

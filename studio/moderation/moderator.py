@@ -416,7 +416,11 @@ class Moderator:
 
     async def settings(self, guild_id: int | None) -> ModerationSettings:
         """Return what holds in a server, or (None) in direct messages."""
-        return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id), once=True))
+        return self._host.under(await self.policy(guild_id))
+
+    async def policy(self, guild_id: int | None) -> rows.ModerationRow:
+        """Return what a server has chosen itself, None in each field that it leaves to the host."""
+        return await self._database.read(partial(rows.policy, guild_id=guild_id), once=True)
 
     async def settings_in(self, place: Place) -> ModerationSettings:
         """Return what holds in a place: where the bot isn't, what the host chose, but at least standard."""

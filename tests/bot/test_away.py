@@ -225,8 +225,9 @@ async def walk(studio: Studio, place: Elsewhere, random: Random) -> None:
         await studio.members.change(person.id, shown_away=random.random() < 0.7)
         before, own = len(requests), {one.id for one in await studio.members.recent(person.id)}
         started = set(backend.interactions)
-        if known and random.random() < 0.6:
-            message = random.choice(known)
+        live = [one for one in known if pressable(one)]
+        if live and random.random() < 0.6:
+            message = random.choice(live)
             try:
                 result = await person.click(message, custom_id=random.choice(pressable(message)))
             except SetupError:  # nobody can press what they don't see, or what is gone
