@@ -16,7 +16,7 @@ from bot.talk import Turns
 from bot.ui import buttons, markdown, messages, modals
 from bot.ui.layout import Picture
 from bot.ui.modals import Submission, Window
-from bot.ui.replies import SILENT, Post, add_whisper, answers_privately, whisper
+from bot.ui.replies import SILENT, Post, add_whispers, answers_privately, whisper
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
@@ -293,8 +293,11 @@ class JobButtons:
 
     async def _single(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Answer with one picture at its size, or with a video as a GIF."""
-        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(actor_of(interaction), job.id, RIGHTS[what])
+        actor = actor_of(interaction)
+        alone = await self._asking.is_alone(actor, job)
+        if not await self._answers.acknowledge(interaction, ephemeral=alone):
+            return
+        result = await self._studio.rights.result(actor, job.id, RIGHTS[what])
         if what == "gif":
             return await self._sharing.answer_gif(interaction, result, index)
         picture_of(result, index)  # its number must exist
@@ -344,8 +347,7 @@ class JobButtons:
         if result and result.answer:
             feedback = await self._studio.feedback.of(actor_of(interaction), job.id)
             more = markdown.details(result.answer, feedback)
-        for page in messages.details(job, parameters, pictures, index, more):
-            await add_whisper(interaction, page)
+        await add_whispers(interaction, messages.details(job, parameters, pictures, index, more))
         if pictures:
             changes = await self._turns.changes(actor_of(interaction), job.id, index)
             if changes.rows:  # there are some

@@ -35,6 +35,7 @@ from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
+from jobs.queue import People
 from storage.members import Members
 from studio.library.clips import Strips
 from studio.services import Services
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 UNPOST_LATER = 600.0  # seconds at a time
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
+_COMMANDS = "imagine edit ask describe classify read search favourites show queue settings help privacy"
+_MENUS = ("Describe", "Ask", "Classify", "Vary", "Read text", "Cancel", "DM results", "Details")
+AWAY = frozenset((*_COMMANDS.split(), *_MENUS))  # what needs no server of the bot's
 ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
 
 
@@ -53,6 +57,20 @@ class Tree(app_commands.CommandTree[Any]):
 
     https://discord.com/developers/docs/interactions/application-commands#registering-a-command
     """
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Return whether a command is to be done; who may not is told."""
+        return bool(await interaction.client.answers.lets_in(interaction))
+
+    def offer_away(self) -> None:
+        """Let people take the commands of AWAY along to where the bot isn't; Discord asks who may use a
+        command there, the studio who may use the bot."""
+        for command in self.get_commands():
+            if command.name in AWAY:
+                command.allowed_contexts = app_commands.AppCommandContext(
+                    guild=True, dm_channel=True, private_channel=True
+                )
+                command.allowed_installs = app_commands.AppInstallationType(guild=True, user=True)
 
     def add_menu(self, menu: app_commands.ContextMenu) -> None:
         """Add one more menu, whatever discord.py counts."""
@@ -202,6 +220,9 @@ class Atelier(commands.AutoShardedBot):
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
         here = DiscordDirectory(self, {owner_id}, self.sharing.post)
         self._attached.enter_context(self._services.directory.connected(here))
+        assert isinstance(self.tree, Tree)
+        if self.settings.user_apps != "off":
+            self.tree.offer_away()
         await self._register_commands()
 
     async def _register_commands(self) -> None:
@@ -229,6 +250,11 @@ class Atelier(commands.AutoShardedBot):
             self._launching.cancel()
         if not self._launching.cancelled():
             self._launching.result()
+
+    @property
+    def people(self) -> People:
+        """What is known of people and servers beside their jobs."""
+        return self._services.queue.people
 
     @property
     def is_connected(self) -> bool:
@@ -332,7 +358,8 @@ class Atelier(commands.AutoShardedBot):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
         self.answers.note(interaction)
-        if (submission := Submission.of(interaction)) is not None:
+        submission = Submission.of(interaction)
+        if submission is not None and await self.answers.lets_in(interaction):
             windows = self.projects if self.projects.opens(submission) else self.job_buttons
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
 

@@ -514,7 +514,7 @@ def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:
 
 
 def _asked_in(job: Job) -> Place:
-    return Place(job.origin.guild_id, job.origin.channel_id)
+    return Place(job.origin.guild_id, job.origin.channel_id, job.origin.away)
 
 
 def asker_of(job: Job, place: Place) -> Actor:

@@ -19,15 +19,26 @@ from bot.discord_api.interactions import (
     acknowledged_alone,
     actor_of,
     came_too_late,
+    is_away,
     press_key,
     reply_beside,
     reply_to,
 )
+from bot.discord_api.private_api import installed_by
 from bot.ui import messages
 from bot.ui.buttons import DraftButton, view_of
-from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
+from bot.ui.replies import (
+    FOLLOW_UPS,
+    SILENT,
+    add_whisper,
+    belongs_to_job,
+    follow_up,
+    refuse,
+    tell_unexpected,
+    whisper,
+)
 from core.convert import Preferences
-from core.errors import UserError
+from core.errors import NotAllowedError, UserError
 from core.job import Job, Status
 from studio.authority import Action, Actor
 from studio.inputs import Given
@@ -36,6 +47,11 @@ from studio.requests.prompts import Build, Question, TypedPrompts, attached
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
+NO_MORE_BESIDE = "Discord takes few messages where Atelier isn't a member. Ask for fewer, or elsewhere."
+ADD_LINK = (
+    "[add it to your account](<https://discord.com/oauth2/authorize?client_id={}&integration_type=1"
+    "&scope=applications.commands>)"
+)
 FOR_ALL = "The answer is posted below, where everybody here can see it."
 
 
@@ -80,7 +96,9 @@ class Answers:
                 alone = private is not False if before is None else before
                 new = await build()
                 new = replace(new, private=new.private or bool(private))
-                if alone and not new.private:  # an answer for all, though it was acknowledged for one
+                if (
+                    alone and not new.private and not is_away(interaction)
+                ):  # an answer for all, though it was acknowledged for one
                     await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
                     key = press_key or f"interaction:{interaction.id}"
                     return await self.submit_beside(interaction, new, press_key=key)
@@ -92,6 +110,23 @@ class Answers:
                 log.exception("interaction %s failed", interaction.id)
                 await tell_unexpected(interaction)
             return None
+
+    async def lets_in(self, interaction: discord.Interaction) -> bool:
+        """Return whether an interaction is to be done. Where the bot is by somebody's own installation alone,
+        that is theirs, if the host lets them; others are told why not."""
+        actor = actor_of(interaction)
+        if not actor.away:
+            return True
+        try:
+            if installed_by(interaction).get(1) != actor.user_id:
+                link = ADD_LINK.format(interaction.application_id)
+                raise NotAllowedError(f"This belongs to somebody else. To use Atelier here, {link}.")
+            await self._studio.rights.check_away(actor)
+        except NotAllowedError as error:
+            if interaction.type is not discord.InteractionType.autocomplete:
+                await refuse(interaction, error)
+            return False
+        return True
 
     async def guarded(self, interaction: discord.Interaction, work: Awaitable[None]) -> None:
         """Await ``work``, and say what goes wrong to the one who pressed."""
@@ -139,13 +174,12 @@ class Answers:
         UserError.
         """
         self._studio.check_kind(new)
-        message = await interaction.followup.send(
-            messages.placeholder_text(new.request, interaction.user.id),
-            wait=True,
-            ephemeral=new.private,
-            allowed_mentions=SILENT,
-        )
-        reply = reply_to(interaction) if new.private else reply_beside(interaction)
+        text = messages.placeholder_text(new.request, interaction.user.id)
+        message = await follow_up(interaction, text, ephemeral=new.private, wait=True)
+        if message is None:
+            raise UserError(NO_MORE_BESIDE)
+        own = new.private or is_away(interaction)  # only the interaction's token can edit it
+        reply = reply_to(interaction) if own else reply_beside(interaction)
         reply = replace(reply, interaction_id=None, message_id=message.id)
         actor = replace(actor_of(interaction), channel_id=message.channel.id)
         is_new = False
@@ -202,10 +236,17 @@ class Asking:
         is due within 3 s, and whether others see it has to be said then."""
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._studio.own.preferences(actor)
+                chosen = await self._studio.own.preferences(actor)
         except TimeoutError:
             log.warning("the preferences of user %d came too late", actor.user_id)
             return Preferences(private=True)
+        hidden = chosen.private or actor.away and not chosen.shown_away
+        return chosen.changed(private=hidden)
+
+    async def is_alone(self, actor: Actor, job: Job) -> bool:
+        """Return whether an answer that shows a job is for its asker alone: of a private one, and where the
+        bot isn't, unless they want to show it there."""
+        return job.origin.private or actor.away and (await self.preferences(actor)).private
 
     async def queue(
         self,
@@ -338,7 +379,10 @@ class Asking:
     async def _offer(
         self, interaction: discord.Interaction, typed: TypedPrompts, files: Sequence[discord.Attachment]
     ) -> None:
-        """Ask whether so many jobs are meant."""
+        """Ask whether so many jobs are meant. Raises UserError for more than can be answered where the bot
+        isn't."""
+        if typed.actor.away and typed.count >= FOLLOW_UPS:
+            raise UserError(f"{typed.count} jobs at once are too many here: {NO_MORE_BESIDE}")
         if not await self._answers.acknowledge(interaction, ephemeral=True):
             return
         question = await typed.job_or_question(await self._given(typed.actor, typed.pictures, files))

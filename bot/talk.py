@@ -43,6 +43,7 @@ from studio.talk.history import Turn
 
 STEALTH = "Everybody would see that here: use `/talk`, or write to me in a direct message."
 BY_BUTTON = "I can't read replies here unless they mention me: press a button, or mention me in the reply."
+NOT_AWAY = "A conversation needs a server with Atelier, or a direct message to it."
 BY_MESSAGE = "This is private: the result comes by direct message."
 COMMANDS = "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."
 GONE = "Nothing is shown there any more."
@@ -439,6 +440,8 @@ class Turns:
         keep what they ask for to themselves, or what it is about is ``hidden`` (None: where the message is
         that was pressed). Raises UserError."""
         actor, key, message = actor_of(interaction), press_key(interaction), interaction.message
+        if actor.away:
+            raise UserError(NOT_AWAY)
         if key is not None and key in self._pressed:
             await whisper(interaction, AGAIN)
             return

@@ -433,6 +433,26 @@ class Settings:
     guild_waiting: int = setting(
         "Maximum number of jobs that one server can have waiting.", "200", whole(1, 100_000)
     )
+    presence: bool = setting(
+        "Show in Discord, below the bot's name, how many jobs run and wait, and the model.", "on"
+    )
+    user_apps: str = setting(
+        "Who can add Atelier to their Discord account, for servers and chats that it isn't in: off, members "
+        "(people who share a server with the bot) or everyone.",
+        "off",
+        one_of("off", "members", "everyone"),
+    )
+    away_waiting: int = setting(
+        "Maximum number of jobs that one person can have waiting from such places.", "3", whole(1, 1000)
+    )
+    away_per_day: int = setting(
+        "Jobs that one person can ask for from such places in a day. 0: no limit.", "30", whole(0, 100_000)
+    )
+    away_lane: str = setting(
+        "How jobs from such places wait: relax (when nobody else does) or fast (in turn).",
+        "relax",
+        one_of("relax", "fast"),
+    )
     max_upload_mb: int = setting("Maximum size of an uploaded picture, in MB.", "10", whole(1, 100))
 
     moderation: str = setting(

@@ -284,6 +284,8 @@ def _limits(settings: Settings) -> Limits:
             max_pixels=settings.video_max_pixels,
             per_day=settings.video_per_day,
         ),
+        away_waiting=settings.away_waiting,
+        away_per_day=settings.away_per_day,
     )
 
 

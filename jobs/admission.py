@@ -147,7 +147,9 @@ class Limits:
     of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer;
     ``conversation_tokens``: most that are sent with a question and answered; ``turns``: most that are told
     again.
-    ``trainings``: of own models that wait or run for a server, or for somebody's own projects."""
+    ``trainings``: of own models that wait or run for a server, or for somebody's own projects.
+    ``away_waiting``, ``away_per_day``: of one person's jobs from places that the bot isn't in; 0 a day = as
+    many as they like."""
 
     user_running: int = 3
     user_waiting: int = 10
@@ -159,6 +161,8 @@ class Limits:
     turns: int = 24
     trainings: int = 2
     videos: VideoLimits = VideoLimits()
+    away_waiting: int = 3
+    away_per_day: int = 30
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,20 @@ def check_limits(
         raise LimitError(
             f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
             " a while."
+        )
+
+
+def check_away(limits: Limits, waiting: int, today: int) -> None:
+    """Raise LimitError when somebody may ask for no more from places that the bot isn't in."""
+    if waiting >= limits.away_waiting:
+        raise LimitError(
+            f"You have {waiting} jobs waiting from places that Atelier isn't in; the limit is"
+            f" {limits.away_waiting}. One has to start or be cancelled first."
+        )
+    if limits.away_per_day and today >= limits.away_per_day:
+        raise LimitError(
+            f"You have had today's {limits.away_per_day} jobs from places that Atelier isn't in. New ones"
+            " come at 0:00 UTC."
         )
 
 
@@ -333,6 +351,8 @@ class Admission:
             user_waiting=known.user_waiting,
             guild_waiting=known.guild_waiting,
         )
+        if job.origin.away:
+            check_away(self.limits, known.away_waiting, known.away_today)
         most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
         if isinstance(job.request, AskRequest) and most:
             used = conversations.read_token_use(connection, job.origin.user_id, now=job.created_at)
@@ -346,6 +366,8 @@ class Admission:
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
         row = jobs.add_job(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
+        if job.origin.away:
+            conversations.count_away(connection, job.origin.user_id, now=job.created_at)
         if made is not None:
             token = secrets.token_hex(16)
             jobs.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)

@@ -242,7 +242,8 @@ def note_asked(tracing: Tracing, job: Job) -> None:
     tracing.begin(job.id, came)
     if came < asked:
         tracing.note(job.id, "interaction", came, asked)
-    told = {"kind": job.request.kind, "lane": job.lane.value, "surface": job.origin.surface.value}
+    surface = "away" if job.origin.away else job.origin.surface.value
+    told = {"kind": job.request.kind, "lane": job.lane.value, "surface": surface}
     tracing.note(job.id, "admit", asked, time.time(), **told)
 
 

@@ -75,6 +75,11 @@ class People:
         work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
         await self._database.write(work)
 
+    async def greet(self, guild_id: int, name: str) -> bool:
+        """Note that a guild is told what the bot is; return False when it was before."""
+        work = partial(people.greet, guild_id=guild_id, name=name, now=datetime.now(UTC))
+        return await self._database.write(work)
+
     async def guilds_are(self, here: Mapping[int, str], mine: Callable[[int], bool]) -> None:
         """Note which guilds the bot is in, id → name, and which of those that are ``mine`` it has left."""
         now = datetime.now(UTC)

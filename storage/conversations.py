@@ -178,6 +178,13 @@ def spend_tokens(connection: sa.Connection, user_id: int, tokens: int, *, now: d
     connection.execute(upsert(connection, tokens_used, values, {"tokens": tokens_used.c.tokens + tokens}))
 
 
+def count_away(connection: sa.Connection, user_id: int, *, now: datetime) -> None:
+    """Count a job that a person asks for while away. Deleting it gives nothing back."""
+    values = {"user_id": user_id, "day": day_of(now), "tokens": 0, "away_jobs": 1}
+    one_more = {"away_jobs": tokens_used.c.away_jobs + 1}
+    connection.execute(upsert(connection, tokens_used, values, one_more))
+
+
 def drop_token_use(connection: sa.Connection, *, now: datetime) -> None:
     """Forget what was used on days before yesterday."""
     connection.execute(sa.delete(tokens_used).where(tokens_used.c.day < day_of(now) - 1))

@@ -33,6 +33,7 @@ from storage.schema import (
     jobs,
     messages,
     pictures,
+    tokens_used,
     users,
 )
 
@@ -109,6 +110,7 @@ def add_job(connection: sa.Connection, job: Job, *, cost_key: str, max_running: 
             **{name: getattr(origin, name) for name in _ORIGIN},
             "surface": origin.surface.value,
             "private": int(origin.private),
+            "away": int(origin.away),
             "roles": json.dumps(origin.roles),
             **vars(job.reply),
             "parent_id": job.parent_id,
@@ -341,7 +343,7 @@ class Facts:
 
     same_id: the job that this very interaction, this request key of the person, or an earlier press of the
     same button has made. served: the person's latest turn, 0 = never had one. has_parent: whether the job
-    that it is made from is there.
+    that it is made from is there. away_waiting, away_today: the person's jobs that they asked for while away.
     """
 
     same_id: str | None
@@ -351,6 +353,8 @@ class Facts:
     videos_waiting: int
     served: int
     has_parent: bool
+    away_waiting: int = 0
+    away_today: int = 0
 
 
 def facts(connection: sa.Connection, job: Job) -> Facts:
@@ -362,6 +366,7 @@ def facts(connection: sa.Connection, job: Job) -> Facts:
         "request_key": origin.request_key,
         "press_key": origin.press_key,
         "parent": job.parent_id,
+        "day": conversations.day_of(job.created_at),
     }
     found = connection.execute(_FACTS, asked).all()
     numbers = {row.what: row.a for row in found}
@@ -373,6 +378,8 @@ def facts(connection: sa.Connection, job: Job) -> Facts:
         videos_waiting=numbers["videos"],
         served=numbers.get("served", 0),
         has_parent="parent" in numbers,
+        away_waiting=numbers["away"],
+        away_today=numbers.get("away today", 0),
     )
 
 
@@ -394,6 +401,10 @@ _FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
     *RULES,
     _count_waiting("user", jobs.c.user_id == _USER),
     _count_waiting("videos", sa.and_(jobs.c.user_id == _USER, _IS_VIDEO)),
+    _count_waiting("away", sa.and_(jobs.c.user_id == _USER, jobs.c.away == 1)),
+    fact("away today", tokens_used.c.away_jobs).where(
+        tokens_used.c.user_id == _USER, tokens_used.c.day == sa.bindparam("day")
+    ),
     _count_waiting("guild", jobs.c.guild_id == sa.bindparam("guild")),
     fact("served", users.c.served).where(users.c.id == _USER),
     fact("parent").where(jobs.c.id == sa.bindparam("parent")),

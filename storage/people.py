@@ -124,6 +124,16 @@ def guild_seen(connection: sa.Connection, guild_id: int, name: str, *, now: date
     connection.execute(upsert(connection, guilds, {"id": guild_id, **seen}, seen))
 
 
+def greet(connection: sa.Connection, guild_id: int, name: str, *, now: datetime) -> bool:
+    """Note that a guild is told what the bot is. Return False when it was before."""
+    known = sa.select(guilds.c.id).where(guilds.c.id == guild_id, guilds.c.greeted_at.is_not(None))
+    if connection.scalar(known) is not None:
+        return False
+    values = {"id": guild_id, "name": name, "greeted_at": now}
+    connection.execute(upsert(connection, guilds, values, {"greeted_at": now}))
+    return True
+
+
 def guilds_left(connection: sa.Connection, guild_ids: Iterable[int], *, now: datetime) -> None:
     """Note that the bot is no longer in these guilds."""
     for guild_id in guild_ids:

@@ -98,9 +98,10 @@ NAMING = (  # everything by which a row says that it needs a file
 @dataclass(frozen=True)
 class Holdings:
     """How much there is of somebody. bytes: of their files. pictures: with posters. items: in projects.
-    turns: of conversations."""
+    turns: of conversations. away: those of the jobs that were asked for where the bot isn't."""
 
     jobs: int = 0
+    away: int = 0
     pictures: int = 0
     videos: int = 0
     bytes: int = 0
@@ -150,6 +151,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         pictures=number,
         videos=clips,
         bytes=size + clips_size,
+        away=count(jobs.c.id, jobs.c.user_id == user_id, jobs.c.away == 1),
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),

@@ -97,6 +97,7 @@ jobs = _table(
     sa.Column("file_limit", Int64, nullable=False),  # bytes
     sa.Column("private", Int64, nullable=False),  # 0 or 1
     sa.Column("roles", sa.Text, nullable=False),  # JSON list of ids
+    sa.Column("away", Int64, nullable=False, server_default="0"),  # 1 = by the asker's own installation
     # lineage
     sa.Column("parent_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),
     sa.Column("parent_index", Int64),
@@ -208,6 +209,7 @@ guilds = _table(
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("seen_at", UtcTimestamp),
     sa.Column("left_at", UtcTimestamp),  # NULL = the bot is in it
+    sa.Column("greeted_at", UtcTimestamp),  # NULL = the bot hasn't said what it is
 )
 
 bans = _table(
@@ -356,11 +358,12 @@ uploads = _table(  # who sent which file: what no job has used yet belongs to so
     sa.Index("uploads_sha256", "sha256"),
 )
 
-tokens_used = _table(  # by somebody's questions and their answers
+tokens_used = _table(  # what somebody used of a day: tokens of questions and answers, jobs while away
     "tokens_used",
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
     sa.Column("tokens", Int64, nullable=False),
+    sa.Column("away_jobs", Int64, nullable=False, server_default="0"),
 )
 
 unposted = _table(  # messages of deleted jobs that Discord shows still; whose they were is forgotten

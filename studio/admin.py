@@ -55,6 +55,10 @@ class Server:
         await self._rights.check(actor, Action.QUEUE)
         return await self._queue.snapshot(guild_id=self._rights.authority.scope(actor))
 
+    async def overview(self) -> Snapshot:
+        """Return what runs, and how much waits, of everybody: for what the studio says of itself."""
+        return await self._queue.snapshot(limit=0)
+
     async def queues(self, actor: Actor) -> list[ServerQueue]:
         """Return what runs and waits in each server that somebody manages who came by none; for the host
         everywhere at once, under no server's name."""
@@ -192,6 +196,10 @@ class Server:
         """Return the rules that hold here and the server's own words."""
         guild_id = await self._enter(actor, Action.MODERATE)
         return await self._moderator.settings(guild_id), await self._moderator.words(guild_id)
+
+    async def own_level(self, actor: Actor) -> str | None:
+        """Return the level that this server has chosen, None = the host's."""
+        return (await self._moderator.policy(await self._enter(actor, Action.MODERATE))).level
 
     async def set_moderation(
         self, actor: Actor, **values: str | int | tuple[str, ...] | None

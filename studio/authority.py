@@ -17,10 +17,11 @@ from storage.projects.projects import RIGHTS, Project
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is shown, by the rows. guild_id None = a direct message."""
+    """Where something is shown, by the rows. guild_id None = a direct message. away: the bot isn't there."""
 
     guild_id: int | None
     channel_id: int
+    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Actor:
     reads: whether they can read another channel of that server; the one they ask in always counts.
     name: to be kept with the id, "" = nothing new. roles: ids of their roles, for limits. parent_channel_id:
     of the thread they ask in. surface: the door they came by. sole: the bot is in no other server than the
-    one they ask in.
+    one they ask in. away: the bot is there by somebody's own installation alone; what Discord says of that
+    place counts for nothing, so guild_id is None.
     """
 
     user_id: int
@@ -46,19 +48,21 @@ class Actor:
     parent_channel_id: int | None = None
     surface: Surface = Surface.DISCORD
     sole: bool = False
+    away: bool = False
 
     @property
     def place(self) -> Place:
         """Where what they ask for is shown."""
-        return Place(self.guild_id, self.channel_id)
+        return Place(self.guild_id, self.channel_id, self.away)
 
     def sees(self, place: Place) -> bool:
         """Return whether the actor can look at what is shown in ``place``.
 
         Only members of a server see what is shown there; a copy sent to somebody is seen in that very direct
         message, where nobody else is. Channel 0 is no place: it is what somebody has who came by no channel.
+        Who is away sees there what is their own.
         """
-        if place.channel_id == 0:
+        if place.channel_id == 0 or self.away:
             return False
         if place.guild_id != self.guild_id:
             return False

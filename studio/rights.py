@@ -195,10 +195,16 @@ LEFT = (
 )
 
 
+LOOK_UP = 1.5  # seconds; Discord takes no first answer after three
+ONLY_THERE = "Atelier's operator hasn't allowed it outside of the servers that it is in."
+ONLY_MEMBERS = "Outside of its servers, Atelier is only for people who share a server with it."
+UNKNOWN = "Discord doesn't tell at the moment whether you share a server with Atelier. Try again in a minute."
+
+
 class Rights:
     """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows, and
     ``sight`` tells where jobs are shown. members_only: who shares no server with the bot asks for nothing on
-    the web."""
+    the web. user_apps: who may use the bot where it isn't: off, members or everyone."""
 
     def __init__(
         self,
@@ -209,10 +215,11 @@ class Rights:
         memberships: Memberships,
         *,
         members_only: bool = False,
+        user_apps: str = "off",
     ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
         self._memberships, self._directory = memberships, directory
-        self._members_only = members_only
+        self._members_only, self._user_apps = members_only, user_apps
         self.sight = Sight(authority, queue.database, directory, memberships)
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
@@ -246,6 +253,7 @@ class Rights:
 
     async def _check(self, actor: Actor, action: Action, job: Job | None, shown: Collection[Place]) -> None:
         until: datetime | None = None
+        await self.check_away(actor)
         actor = await self._with_servers(actor, (action,))
         if not TABLE[action].barred:
             barred, until = await self._barred(actor)
@@ -257,6 +265,20 @@ class Rights:
         if action is Action.ASK and actor.surface is Surface.WEB and must_share:
             if await self._memberships.shares_none(actor.user_id):
                 raise NotAllowedError(LEFT)
+
+    async def check_away(self, actor: Actor) -> None:
+        """Raise NotAllowedError unless the host lets somebody use the bot where it isn't."""
+        if not actor.away or self._user_apps == "everyone":
+            return
+        if self._user_apps == "off":
+            raise NotAllowedError(ONLY_THERE)
+        try:
+            async with asyncio.timeout(LOOK_UP):
+                belongs = await self.belongs(actor)
+        except TimeoutError:
+            raise NotAllowedError(UNKNOWN) from None
+        if not belongs:
+            raise NotAllowedError(ONLY_MEMBERS)
 
     async def _with_servers(self, actor: Actor, actions: Iterable[Action]) -> Actor:
         """Return ``actor`` with whether their server is the bot's only one, where that decides."""

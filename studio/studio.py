@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
-from core.job import Job, Origin, Reply, new_seed
+from core.job import Job, Lane, Origin, Reply, new_seed
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from jobs.feed import News, Watch
@@ -65,6 +65,7 @@ class Studio:
         settings, queue, intake = services.settings, services.queue, services.intake
         self._queue, self._intake, self._privacy = queue, intake, services.privacy
         self.can_edit = "edit" in settings.models
+        self._away_lane = Lane(settings.away_lane)
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         directory, self._members = services.directory, Members(services.database)
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
@@ -76,6 +77,7 @@ class Studio:
             directory,
             memberships,
             members_only=settings.web_members == "members",
+            user_apps=settings.user_apps,
         )
         self.sources = Sources(queue, intake, self.rights)
         bringing, limits = Bringing(self.sources, services), ProjectLimits.of(settings)
@@ -214,10 +216,11 @@ class Studio:
             await self.rights.check(actor, Action.ASK)
         await self.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
-        keys: dict[str, Any] = {"request_key": once, "press_key": key}
-        origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)
+        keys: dict[str, Any] = {"request_key": once, "press_key": key, "away": actor.away}
+        origin = Origin(*asker, private=new.private or actor.away, surface=actor.surface, **keys)
+        lane = self._away_lane if actor.away else new.lane
         try:
-            given: dict[str, Any] = {"lane": new.lane, "parent": new.parent, "made": new.made}
+            given: dict[str, Any] = {"lane": lane, "parent": new.parent, "made": new.made}
             submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
             # a strike is for one's own doing: words that one wrote, a picture that one sent

@@ -22,5 +22,6 @@ EXTENSIONS = (
     "bot.cogs.messages",
     "bot.cogs.queue",
     "bot.cogs.admin",
+    "bot.cogs.welcome",
     "bot.cogs.account",
 )

@@ -13,7 +13,15 @@ from bot.discord_api.interactions import acknowledge, actor_of, file_limit, plac
 from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
-from bot.ui.replies import SILENT, Post, answer_with_files, answers_privately, choices, whisper
+from bot.ui.replies import (
+    SILENT,
+    Post,
+    add_whispers,
+    answer_with_files,
+    answers_privately,
+    choices,
+    whisper,
+)
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
@@ -61,12 +69,10 @@ class Help(AtelierCog):
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
         first, *others = messages.pages(guide.lines(topic))
-        await interaction.response.send_message(first, ephemeral=True, allowed_mentions=SILENT)
-        for page in others:
-            await interaction.followup.send(page, ephemeral=True, allowed_mentions=SILENT)
+        await whisper(interaction, first)
         if topic is None and self.bot.studio.hints.prompts:
-            text = messages.fit_message(self.bot.studio.hints.text())
-            await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
+            others.append(messages.fit_message(self.bot.studio.hints.text()))
+        await add_whispers(interaction, others)
 
     @help.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -107,6 +113,7 @@ TOGGLES = {
     "sticky": "Sticky Style",
     "auto_dm": "DM results",
 }
+AWAY_LABEL = "Public elsewhere"
 RENAMED = {"stealth": "private"}  # settings on the buttons of older panels
 
 
@@ -131,7 +138,7 @@ class Settings(AtelierCog):
         ]
         version = f"version {chosen.version}" if chosen.version else "default"
         stylize = chosen.stylize or (None if chosen.suffix else STYLIZE["med"])
-        lane = chosen.lane or Lane.FAST
+        lane, away = chosen.lane or Lane.FAST, self.bot.settings.user_apps != "off"
         view = buttons.view_of(
             SettingMenu("model", models, f"model {chosen.model}" if chosen.model else version, row=0),
             *(
@@ -148,6 +155,11 @@ class Settings(AtelierCog):
                 for name, is_high in (("high", True), ("low", False))
             ),
             SettingButton("reset", "all", "Reset Settings", row=4),
+            *(
+                [SettingButton("shown_away", "toggle", AWAY_LABEL, on=chosen.shown_away, row=4)]
+                if away
+                else []
+            ),
         )
         suffix = (
             f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
@@ -170,7 +182,7 @@ class Settings(AtelierCog):
     def _change(self, now: Preferences, setting: str, value: str) -> dict[str, Any]:
         """Return the change that a press stands for; pressing what is chosen takes it back."""
         setting = RENAMED.get(setting, setting)
-        if setting in TOGGLES:
+        if setting in (*TOGGLES, "shown_away"):
             return {setting: not getattr(now, setting)}
         if setting == "lane" and value in list(Lane):
             return {"lane": None if now.lane == value else Lane(value)}
@@ -273,7 +285,9 @@ class Show(AtelierCog):
     async def show(self, interaction: discord.Interaction, job: str) -> None:
         actor, job_id = actor_of(interaction), job.strip().lower()
         row, result = await self.bot.studio.made(actor, job_id, Action.SHOW)
-        await interaction.response.defer(thinking=True, ephemeral=row.origin.private)
+        alone = await self.bot.asking.is_alone(actor, row)
+        if not await acknowledge(interaction, ephemeral=alone):
+            return
         if not row.status.over:
             await self.bot.sharing.bring_back_live(interaction, row)
         elif result is None:
@@ -401,6 +415,11 @@ class Privacy(
                 " leaves these and time-outs in place until they expire or are lifted."
             ),
             f"**Also** your Discord id and name, and your settings. {sent}",
+            *(
+                [f"**Away** {counted(held.away, 'job')} of them from places that Atelier isn't in"]
+                if held.away
+                else []
+            ),
             "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
             *([f"**More** <{policy}>"] if (policy := self.bot.settings.privacy_url) else []),
         )

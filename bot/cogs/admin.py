@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
+from bot.cogs.welcome import Welcome
 from bot.discord_api.interactions import actor_of
 from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, whisper, whisper_all
@@ -136,6 +137,12 @@ class StudioCog(
             else "Mentions aren't heard here any more."
         )
         await whisper(interaction, said)
+
+    @app_commands.command(description="Choose where, by whom and how strictly Atelier is used here")
+    async def setup(self, interaction: discord.Interaction) -> None:
+        welcome = self.bot.get_cog("Welcome")
+        assert isinstance(welcome, Welcome)
+        await welcome.open(interaction)
 
     @app_commands.command(description="Show the rules of this server")
     @answers_privately

@@ -24,7 +24,7 @@ from bot.ui import messages
 from bot.ui.buttons import UploadButton, view_of
 from bot.ui.layout import texts_of
 from bot.ui.messages import quote
-from bot.ui.replies import add_whisper, answers_privately, reply_to
+from bot.ui.replies import add_whispers, answers_privately, reply_to
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job
 from core.prompt.parser import Prompt, parse_prompt
@@ -244,8 +244,7 @@ class Menus(AtelierCog):
         """Say to the one who pressed which rules a message breaks. Raises UserError, NotAllowedError."""
         files = self.bot.links.attached(pictures_of_message(message, MANY))
         report = await self.bot.studio.checks.check(actor_of(interaction), text_of(message), files)
-        for page in messages.pages(list(lines_of(report))):
-            await add_whisper(interaction, page)
+        await add_whispers(interaction, messages.pages(list(lines_of(report))))
 
     @answers_privately
     async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:

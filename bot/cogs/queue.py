@@ -1,24 +1,30 @@
-"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers."""
+"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers; and the
+same in a few words as the bot's status."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import discord
-from discord import app_commands
+from discord import ConnectionClosed, app_commands
 from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
+from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import JobButton, KeptItem
 from bot.ui.layout import layout_of
 from bot.ui.messages import asker, cut_text, pages, quote
-from bot.ui.replies import SILENT, add_whisper, answers_privately, choices, whisper
+from bot.ui.replies import SILENT, add_whispers, answers_privately, choices, whisper
+from core.errors import AtelierError
 from core.job import Job
 from jobs.queue import JobView, Snapshot
 from studio.authority import Actor
 from studio.requests.prompts import remix_text
 from studio.texts import duration, job_name, ordinal, plain
 
+log = logging.getLogger(__name__)
 MAX_ROWS = 15
 PAGE = 10  # jobs of a message with a button beside each
 LONGEST = 330  # characters of one of them
@@ -67,8 +73,7 @@ async def answer_with_lines(interaction: discord.Interaction, lines: Sequence[st
     """Answer a deferred interaction with as many messages as ``lines`` need."""
     first, *others = pages(lines)
     await interaction.edit_original_response(content=first, allowed_mentions=SILENT)
-    for page in others:
-        await add_whisper(interaction, page)
+    await add_whispers(interaction, others)
 
 
 def queue_lines(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[str]:
@@ -213,6 +218,75 @@ class QueueCog(
         await whisper(interaction, done)
 
 
+TOLD_EVERY = 60.0  # seconds; Discord takes five a minute of a connection
+MOST_STATUS = 128  # characters
+
+
+def status_text(snapshot: Snapshot, model: str) -> str:
+    """Return what the bot does, in a few words: how many jobs run and wait, and the model. Nothing of what
+    somebody asks for."""
+    loading = next((view.loading for view in snapshot.running if view.loading is not None), None)
+    waiting = f"{snapshot.total_waiting} wait" if snapshot.total_waiting else ""
+    if snapshot.paused or snapshot.draining:
+        said = ["paused" if snapshot.paused else "no new jobs for now", waiting]
+    elif loading is not None:
+        share = "" if loading.fraction is None else f" {loading.fraction:.0%}"
+        said = [f"{'fetching' if loading.fetching else 'loading'} {plain(loading.model)}{share}", waiting]
+    elif snapshot.running:
+        counts = [f"{len(snapshot.running)} drawing", *([waiting] if waiting else [])]
+        said = [", ".join(counts), model]
+    else:
+        said = ["ready" if not waiting else waiting, model]
+    return cut_text(" · ".join(one for one in said if one), MOST_STATUS)
+
+
+class Presence(AtelierCog):
+    """Tells what the bot does, once a minute at most and where that has changed."""
+
+    def __init__(self, bot: Atelier) -> None:
+        super().__init__(bot)
+        self._told = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def cog_load(self) -> None:
+        self._task = asyncio.create_task(self._tell(), name="tell what the bot does")
+
+    async def cog_unload(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    @commands.Cog.listener()
+    async def on_shard_ready(self, _: int) -> None:
+        """A connection has begun anew: its servers were told nothing yet."""
+        self._told = ""
+
+    async def _tell(self) -> None:
+        await self.bot.wait_until_ready()
+        while True:
+            await self.tell_once()
+            await asyncio.sleep(TOLD_EVERY)
+
+    async def tell_once(self) -> None:
+        """Tell what the bot does, unless that is what it told last."""
+        try:
+            text = status_text(await self.bot.studio.server.overview(), self._model)
+            if text != self._told:
+                await self.bot.change_presence(activity=discord.CustomActivity(text))
+                self._told = text
+        except (AtelierError, ConnectionClosed, *FAILURES) as error:
+            log.info("the status isn't told (%s)", type(error).__name__)
+
+    @property
+    def _model(self) -> str:
+        """The name of the studio's usual model, as members know it."""
+        settings = self.bot.settings
+        usual = settings.models.get("image", "")
+        named = (name for name, spec in settings.image_models.items() if spec == usual)
+        return next(named, usual.rstrip("/").rpartition("/")[2])
+
+
 async def setup(bot: Atelier) -> None:
     bot.add_dynamic_items(QueuePageButton)
     await bot.add_cog(QueueCog(bot))
+    if bot.settings.presence:
+        await bot.add_cog(Presence(bot))

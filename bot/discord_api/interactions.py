@@ -30,7 +30,7 @@ from studio.authority import Actor, Place
 
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 UNKNOWN, ACKNOWLEDGED = 10062, 40060
-_BEFORE = "acknowledged before"  # in an interaction's extras
+_BEFORE, _FORCED = "acknowledged before", "made private by Discord"  # in an interaction's extras
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +45,8 @@ async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = Fal
     if interaction.response.is_done():
         return True
     try:
-        await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+        answered = await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+        interaction.extras[_FORCED] = answered is not None and answered.is_ephemeral() and not ephemeral
         return True
     except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError) as error:
         log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
@@ -65,8 +66,11 @@ async def acknowledged_alone(interaction: discord.Interaction) -> bool | None:
     """Return whether an acknowledgement that was there before shows the answer to its asker alone. None for
     one of our own, or where Discord doesn't tell.
 
-    An earlier process may have decided otherwise, where who may see the answer wasn't known in time.
+    An earlier process may have decided otherwise, where who may see the answer wasn't known in time; Discord
+    does, where the asker may not use apps of their own (USE_EXTERNAL_APPS).
     """
+    if interaction.extras.get(_FORCED):
+        return True
     if not interaction.extras.get(_BEFORE):
         return None
     try:
@@ -88,12 +92,22 @@ def is_trouble(record: logging.LogRecord) -> bool:
     return error is None or not came_too_late(error)
 
 
+def is_away(interaction: discord.Interaction) -> bool:
+    """Return whether the bot is there by somebody's own installation alone, whoever asks or presses."""
+    owners = private_api.installed_by(interaction)
+    return bool(owners) and owners.get(0) != (interaction.guild_id or 0)
+
+
 def actor_of(interaction: discord.Interaction) -> Actor:
-    """Return who asks, with the rights that Discord states in this very interaction.
+    """Return who asks, with the rights that Discord states in this very interaction; with none of a place
+    that the bot isn't in, where anybody can be a manager.
 
     Whether they are barred, rows say; the studio asks those.
     """
     channel = interaction.channel
+    if is_away(interaction):
+        name = interaction.user.name
+        return Actor(interaction.user.id, None, interaction.channel_id or 0, name=name, away=True)
     return Actor(
         interaction.user.id,
         interaction.guild_id,
@@ -122,7 +136,7 @@ def actor_of_message(message: discord.Message) -> Actor:
 
 def place_of(interaction: discord.Interaction) -> Place:
     """Return where an interaction's answer is shown."""
-    return Place(interaction.guild_id, interaction.channel_id or 0)
+    return actor_of(interaction).place
 
 
 def file_limit(interaction: discord.Interaction) -> int:

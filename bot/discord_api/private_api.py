@@ -64,6 +64,12 @@ def attachment(interaction: discord.Interaction, data: Mapping[str, Any]) -> dis
     return discord.Attachment(data=data, state=interaction._state)  # type: ignore[arg-type]
 
 
+def installed_by(interaction: discord.Interaction) -> Mapping[int, int | str]:
+    """Return by whose installations of the app an interaction is allowed: 0 → the server (0 in the bot's own
+    direct messages), 1 → a person. discord.py only tells whether the person is the one who asks."""
+    return interaction._integration_owners
+
+
 def mark_deferred(interaction: discord.Interaction) -> None:
     """Let discord.py know that an interaction shows "thinking …" although the defer's answer was lost or went
     to an earlier process; what is said next would else be refused as a second first answer."""

@@ -128,6 +128,11 @@ class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
         made: dict[str, Any] = match.groupdict()
         return cls(**{name: int(value) if name in NUMBERS else value for name, value in made.items()})
 
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Return whether a press is to be done; who may not is told."""
+        client = interaction.client
+        return bool(await client.answers.lets_in(interaction))
+
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do what the press asks for; what goes wrong is said to the one who pressed."""
         client = interaction.client

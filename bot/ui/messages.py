@@ -118,7 +118,8 @@ def waiting_text(job: Job, queued: Queued) -> str:
     about = ": the studio is getting ready" if queued.starting else about
     about = ": an admin has paused the queue" if queued.held else about
     place = f", {ordinal(queued.position)}" if queued.position else ""  # where it stands may not be known
-    return fit_message(f"{title(job)} (Waiting to start{place}{about})")
+    late = "\n-# If this takes over 15 minutes, it comes by direct message." if job.origin.away else ""
+    return fit_message(f"{title(job)} (Waiting to start{place}{about}){late}")
 
 
 def loading(job: Job, event: Loading) -> str:
@@ -198,7 +199,7 @@ def finished(
 
 
 def _speed(job: Job) -> str:
-    return f"{_LANES[job.lane]}, stealth" if job.origin.private else _LANES[job.lane]
+    return f"{_LANES[job.lane]}, stealth" if job.origin.private and not job.origin.away else _LANES[job.lane]
 
 
 def single(

@@ -17,7 +17,7 @@ import discord
 from discord import app_commands
 
 from bot.discord_api.http import FAILURES
-from bot.discord_api.interactions import acknowledge
+from bot.discord_api.interactions import acknowledge, is_away
 from bot.ui import messages
 from bot.ui.buttons import Rows, view_of
 from bot.ui.layout import MAX_ALT, MOST_CHARACTERS, Picture, layout, parts_of
@@ -33,7 +33,9 @@ SILENT = discord.AllowedMentions.none()
 UNEXPECTED = "Something went wrong; the log has the details. Nothing was queued. Try again in a moment."
 UNEXPECTED_BESIDE = "Something went wrong; the log has the details. What you asked for continues."
 MOST_PARTS = 20  # files of an answer
-_JOB = "belongs to a job"  # in an interaction's extras
+# Messages beside an answer where the bot isn't a member; Discord refuses more (40094)
+FOLLOW_UPS = 5
+_JOB, _BESIDE = "belongs to a job", "messages beside its answer"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
@@ -49,7 +51,7 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
         pending = deferred and not interaction.extras.get(_JOB)
         if pending:  # the first follow-up after a bare defer would become that public answer itself
             await interaction.edit_original_response(content="…", allowed_mentions=SILENT)
-        await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
+        await follow_up(interaction, text, ephemeral=True)
         if pending:
             await interaction.delete_original_response()
     except FAILURES as error:
@@ -59,6 +61,21 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
 def belongs_to_job(interaction: discord.Interaction) -> None:
     """Note that the interaction's answer is a job's message from now on: nothing else may take it away."""
     interaction.extras[_JOB] = True
+
+
+async def follow_up(
+    interaction: discord.Interaction, text: str, **more: Any
+) -> discord.WebhookMessage | None:
+    """Send one more message beside the answer of an interaction, and return it if ``more`` says ``wait``;
+    None also where Discord takes no more of them. more: of ``discord.Webhook.send``. Raises one of
+    FAILURES."""
+    count = interaction.extras.get(_BESIDE, 0)
+    if is_away(interaction) and count >= FOLLOW_UPS:
+        log.warning("interaction %s has %d messages beside its answer already", interaction.id, count)
+        return None
+    interaction.extras[_BESIDE] = count + 1
+    optional: dict[str, Any] = {"content": text} if text else {}
+    return await interaction.followup.send(allowed_mentions=SILENT, **optional, **more)
 
 
 async def tell_unexpected(interaction: discord.Interaction) -> None:
@@ -93,17 +110,29 @@ async def refuse(interaction: discord.Interaction, error: UserError) -> None:
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
-        await interaction.followup.send(fit_message(visible(text)), ephemeral=True, allowed_mentions=SILENT)
+        await follow_up(interaction, fit_message(visible(text)), ephemeral=True)
     except FAILURES as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
+
+
+async def add_whispers(interaction: discord.Interaction, texts: Sequence[str]) -> None:
+    """Say ``texts`` ephemerally beside an answer; where Discord takes few messages, the last ones in a file.
+    One more is left to be said after them."""
+    few = FOLLOW_UPS - 1 - interaction.extras.get(_BESIDE, 0)
+    whole = texts if not is_away(interaction) or len(texts) <= few else texts[: few - 1]
+    for text in whole:
+        await add_whisper(interaction, text)
+    if len(whole) < len(texts):
+        rest = "\n".join(texts[len(whole) :]).encode()
+        file = Picture(rest, "more.txt", "The rest of the answer")
+        await Post("The rest is in this file.", files=(file,)).send_beside(interaction)
 
 
 async def whisper_all(interaction: discord.Interaction, lines: Sequence[str], between: str = "\n") -> None:
     """Say all ``lines`` ephemerally, in as many messages as they need. between: what stands between two."""
     first, *others = pages(lines, between=between)
     await whisper(interaction, first)
-    for page in others:
-        await add_whisper(interaction, page)
+    await add_whispers(interaction, others)
 
 
 async def answer_with_files(
@@ -111,11 +140,11 @@ async def answer_with_files(
 ) -> None:
     """Answer a deferred interaction with ``text`` and ZIP files, one to a message, named ``stem``-1.zip and
     so on. rest: what is said after MOST_PARTS of them, of the others."""
-    count = 0
+    count, most = 0, FOLLOW_UPS if is_away(interaction) else MOST_PARTS
     async for part in parts:
         count += 1
-        if count > MOST_PARTS:
-            await add_whisper(interaction, f"There are more than {MOST_PARTS} files{rest}")
+        if count > most:
+            await add_whisper(interaction, f"There are more than {most} files{rest}")
             return
         file = discord.File(io.BytesIO(part), f"{stem}-{count}.zip")
         if count == 1:
@@ -123,7 +152,7 @@ async def answer_with_files(
                 content=text, attachments=[file], allowed_mentions=SILENT
             )
         else:
-            await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
+            await follow_up(interaction, "", file=file, ephemeral=True)
 
 
 def answers_privately(command: C) -> C:
@@ -234,9 +263,7 @@ class Post:
         Discord."""
         try:
             await self.deliver(
-                lambda view, files: interaction.followup.send(
-                    files=files, view=view, ephemeral=True, allowed_mentions=SILENT
-                )
+                lambda view, files: follow_up(interaction, "", files=files, view=view, ephemeral=True)
             )
         except FAILURES as error:
             log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)

@@ -20,16 +20,17 @@ from studio.authority import Action, Actor, Authority, CurrentDirectory, Place, 
 
 AUTHOR, OTHER, HOST = 1, 2, 3
 HERE, THERE = 10, 20
-STUDIO, LOUNGE, STAFF, THREAD, DIRECT, ABROAD = 100, 101, 102, 103, 104, 105
+STUDIO, LOUNGE, STAFF, THREAD, DIRECT, ABROAD, FOREIGN = 100, 101, 102, 103, 104, 105, 106
 READABLE = {STUDIO, LOUNGE, THREAD}  # of HERE, by a plain member
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where the person acts."""
+    """Where the person acts. away: the bot isn't there."""
 
     guild_id: int | None
     channel_id: int
+    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Cell:
     home: frozenset[int]
 
 
-def _job(guild: int | None, channel: int, private: bool) -> Job:
-    origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, private=private)
+def _job(guild: int | None, channel: int, private: bool, away: bool = False) -> Job:
+    origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, private=private, away=away)
     return Job(
         "abcdefghjkmn", ImagineRequest(prompt="a"), origin, Status.DELIVERED, Lane.FAST, datetime.now(UTC)
     )
@@ -61,8 +62,10 @@ def _job(guild: int | None, channel: int, private: bool) -> Job:
 def subjects() -> list[Subject]:
     asked = [(HERE, STUDIO), (HERE, STAFF), (HERE, THREAD), (None, DIRECT), (THERE, ABROAD)]
     shown = [(), (Place(HERE, LOUNGE),), (Place(None, DIRECT),)]
+    abroad = (Place(None, FOREIGN),)  # brought back where the bot isn't
     jobs = [Subject(_job(*place, private), s) for place in asked for private in (False, True) for s in shown]
-    return [Subject(None), *jobs]
+    jobs += [Subject(_job(*place, private), abroad) for place in asked for private in (False, True)]
+    return [Subject(None), *jobs, *(Subject(_job(None, FOREIGN, True, True), s) for s in (*shown, abroad))]
 
 
 ACTIONS = tuple(action for action in Action if not authority.TABLE[action].project)
@@ -76,6 +79,7 @@ def cells(actions: tuple[Action, ...] = ACTIONS) -> Iterator[Cell]:
         Spot(HERE, THREAD),
         Spot(None, DIRECT),
         Spot(THERE, ABROAD),
+        Spot(None, FOREIGN, away=True),
     ]
     one, two, none = frozenset({HERE}), frozenset({HERE, THERE}), frozenset[int]()
     worlds = [
@@ -97,7 +101,7 @@ def cells(actions: tuple[Action, ...] = ACTIONS) -> Iterator[Cell]:
     every_subject = subjects()
     for user, manages, barred, spot in people:
         reads = (lambda c: c in READABLE) if spot.guild_id == HERE else (lambda c: c == ABROAD)
-        actor = Actor(user, spot.guild_id, spot.channel_id, manages, barred, reads)
+        actor = Actor(user, spot.guild_id, spot.channel_id, manages, barred, reads, away=spot.away)
         for subject, action in itertools.product(every_subject, actions):
             for world in [*worlds, *(half_told if action is Action.OPERATE else ())]:
                 yield Cell(action, actor, subject, *world)
@@ -177,7 +181,10 @@ def _with_a_job(cell: Cell) -> bool:
 
 def _can_see_it(cell: Cell) -> bool:
     """In this server, in a channel where it was asked for or is shown, which the person stands in or can
-    read; or as a copy sent to them by direct message, which they stand in."""
+    read; or as a copy sent to them by direct message, which they stand in. Nobody sees anything of others' by
+    standing where the bot isn't."""
+    if cell.actor.away:
+        return False
     job = cell.subject.job
     shown = [
         (job.origin.guild_id, job.origin.channel_id),

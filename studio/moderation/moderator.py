@@ -42,6 +42,11 @@ IDLE = 900.0  # seconds without a picture until the process is let go
 PAUSE = 30.0  # seconds until it is started again after it failed
 
 
+def _for_pictures(settings: ModerationSettings, place: Place) -> ModerationSettings:
+    """Return what holds for pictures in a place: strict where the bot isn't."""
+    return replace(settings, level="strict") if place.away else settings
+
+
 class Unchecked(AtelierError):
     """There is no judgement: the classifier isn't there or can't read the picture."""
 
@@ -144,9 +149,10 @@ class Moderator:
         still may run: rules, bans and roles may have changed since it was asked for. NotYet when that hangs
         on what Discord doesn't tell at the moment."""
         origin = job.origin
-        place = Place(origin.guild_id, origin.channel_id)
+        place = Place(origin.guild_id, origin.channel_id, origin.away)
         standing = await self._standing(job, running)
         settings, words = self._host.under(standing.row), standing.words
+        settings = settings.away() if origin.away else settings
         parent = replace(place, channel_id=origin.parent_channel_id or origin.channel_id)
         adult = self._directory.age_restricted(parent)
         adult = self._directory.age_restricted(place) if adult is None else adult
@@ -165,7 +171,8 @@ class Moderator:
         if verdict is None and not running:
             # who or what is put beside a minor is judged as one is
             minors = set(pictures) if minors or rules.names_a_minor(job.request) else minors
-            picture = await self._unfit(pictures, minors, settings, bool(adult))
+            shown = _for_pictures(settings, place)
+            picture = await self._unfit(pictures, minors, shown, bool(adult))
             if picture is not None:
                 is_judged = None not in await self._scores([picture])
                 verdict = Verdict(Rule.PICTURE, Deed.STRIKE if is_judged else Deed.REFUSE)
@@ -283,8 +290,8 @@ class Moderator:
 
     async def unfit(self, sha256s: Sequence[str], place: Place) -> str | None:
         """Return the first of these pictures that isn't fit for ``place``, None when all are."""
-        settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)
-        return await self._unfit(sha256s, minors, settings, self._is_adult(place))
+        settings, minors = await self.settings_in(place), await self._minors.among(sha256s)
+        return await self._unfit(sha256s, minors, _for_pictures(settings, place), self._is_adult(place))
 
     async def _unfit(
         self, asked: Sequence[str], minors: set[str], settings: ModerationSettings, adult: bool
@@ -301,7 +308,8 @@ class Moderator:
 
     async def visibilities(self, sha256s: Sequence[str], place: Place) -> list[Visibility]:
         """Return how each of many pictures may be shown in ``place``."""
-        settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)
+        settings, minors = await self.settings_in(place), await self._minors.among(sha256s)
+        settings = _for_pictures(settings, place)
         shown = await self._shown(sha256s, minors, settings, self._is_adult(place))
         if any(shown[sha256] is Visibility.BLOCK for sha256 in minors):
             log.error("moderation: a picture of a minor was held back")
@@ -356,7 +364,7 @@ class Moderator:
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Return whether a picture that is still being made may be seen in ``place``."""
-        settings, adult = await self.settings(place.guild_id), self._is_adult(place)
+        settings, adult = _for_pictures(await self.settings_in(place), place), self._is_adult(place)
         if settings.level == "strict" or rules.names_a_minor(job.request):
             return False
         if await self._minors.among(job.request.pictures, job.request.files):
@@ -385,7 +393,7 @@ class Moderator:
 
     async def listener(self, job: Job, pictures: Iterable[str] = ()) -> Listener:
         """Return who hears the answer to a question where it was asked. pictures: of the turns before it."""
-        place = Place(job.origin.guild_id, job.origin.channel_id)
+        place = Place(job.origin.guild_id, job.origin.channel_id, job.origin.away)
         settings, own = await self._rules(place)
         of_minor = await self.of_minors((*job.request.pictures, *pictures))
         words, adult = rules.all_text(job.request), self._is_adult(place)
@@ -393,7 +401,7 @@ class Moderator:
 
     async def _rules(self, place: Place) -> tuple[ModerationSettings, tuple[str, ...]]:
         """Return what holds in a place, and the words of its server."""
-        return await self.settings(place.guild_id), tuple(await self.words(place.guild_id))
+        return await self.settings_in(place), tuple(await self.words(place.guild_id))
 
     def _is_adult(self, place: Place) -> bool:
         return bool(self._directory.age_restricted(place))
@@ -408,7 +416,16 @@ class Moderator:
 
     async def settings(self, guild_id: int | None) -> ModerationSettings:
         """Return what holds in a server, or (None) in direct messages."""
-        return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id), once=True))
+        return self._host.under(await self.policy(guild_id))
+
+    async def policy(self, guild_id: int | None) -> rows.ModerationRow:
+        """Return what a server has chosen itself, None in each field that it leaves to the host."""
+        return await self._database.read(partial(rows.policy, guild_id=guild_id), once=True)
+
+    async def settings_in(self, place: Place) -> ModerationSettings:
+        """Return what holds in a place: where the bot isn't, what the host chose, but at least standard."""
+        settings = await self.settings(place.guild_id)
+        return settings.away() if place.away else settings
 
     async def set_policy(self, actor_id: int, guild_id: int, **values: Any) -> None:
         """Change those of ModerationRow's fields that are named; None = as the host has it."""

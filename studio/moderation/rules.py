@@ -163,6 +163,10 @@ class ModerationSettings:
         given = dataclasses.asdict(policy).items()
         return dataclasses.replace(self, **{name: value for name, value in given if value is not None})
 
+    def away(self) -> ModerationSettings:
+        """Return what of this holds where the bot isn't, of which nobody says what may be shown there."""
+        return dataclasses.replace(self, level="standard") if self.level == "off" else self
+
 
 def shows_all(settings: ModerationSettings, adult: bool) -> bool:
     """Return whether pictures are shown without being judged, except by the rule about minors."""

@@ -1,0 +1,204 @@
+"""A server's first minute: one message that says what the bot is when it joins, and the panel by which its
+managers say where, for whom and how it works. The panel writes what /studio and /moderation write.
+
+``su:open`` opens the panel; ``su:<what>`` are its parts."""
+
+import logging
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import discord
+from discord.ext import commands
+
+from bot.client import Atelier, AtelierCog
+from bot.discord_api.http import FAILURES
+from bot.discord_api.interactions import actor_of
+from bot.ui.buttons import KeptItem, Secondary, Success, chosen_in, view_of
+from bot.ui.replies import SILENT, answers_privately
+from studio.authority import Actor
+
+log = logging.getLogger(__name__)
+HELLO = """Hello, I am Atelier: I draw, change and read pictures on this host's own machine. Try `/imagine a \
+red house in the snow`; `/help` shows the rest.
+**Who manages this server:** `/studio setup`, or the button, says where, who and what. What I keep of you: \
+`/privacy show`."""
+TRIAL = "a red house in the snow"
+MOST = 25  # values of a menu
+LEVELS = {
+    "default": "As the operator has set it",
+    "off": "Off: sexual content anywhere",
+    "standard": "Standard: only in age-restricted channels",
+    "strict": "Strict: nowhere",
+}
+KINDS = [
+    discord.ChannelType.text,
+    discord.ChannelType.voice,
+    discord.ChannelType.stage_voice,
+    discord.ChannelType.forum,
+    discord.ChannelType.public_thread,
+]
+
+
+class ListMenu(KeptItem, template=r"su:(?P<kind>channel|role)"):
+    """Chooses the channels, or the roles, that may use the bot. None chosen: all may."""
+
+    def __init__(self, kind: str, ids: Collection[int] = ()) -> None:
+        about: dict[str, Any] = {"custom_id": f"su:{kind}", "min_values": 0, "max_values": MOST}
+        menu: discord.ui.ChannelSelect[Any] | discord.ui.RoleSelect[Any]
+        if kind == "channel":
+            listed = [discord.SelectDefaultValue.from_channel(discord.Object(one)) for one in ids]
+            about |= {"channel_types": KINDS, "placeholder": "All channels"}
+            menu = discord.ui.ChannelSelect(**about, default_values=listed)
+        else:
+            listed = [discord.SelectDefaultValue.from_role(discord.Object(one)) for one in ids]
+            menu = discord.ui.RoleSelect(**about, placeholder="Everybody", default_values=listed)
+        super().__init__(menu)
+        self.kind = kind
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        chosen = {int(one) for one in chosen_in(interaction)}
+        await client.cogs["Welcome"].on_list(interaction, self.kind, chosen)
+
+
+class LevelMenu(KeptItem, template=r"su:level"):
+    """Chooses the level of moderation."""
+
+    def __init__(self, level: str = "") -> None:
+        options = [
+            discord.SelectOption(label=label, value=value, default=value == level)
+            for value, label in LEVELS.items()
+        ]
+        super().__init__(discord.ui.Select(custom_id="su:level", options=options))
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Welcome"].on_level(interaction, next(iter(chosen_in(interaction)), ""))
+
+
+class SetupButton(KeptItem, template=r"su:(?P<what>open|talk|done|try)"):
+    """Opens the panel, turns mentions on or off, closes the panel, or draws something."""
+
+    def __init__(self, what: str, label: str = "Set up", style: discord.ButtonStyle = Secondary) -> None:
+        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"su:{what}"))
+        self.what = what
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        cog = client.cogs["Welcome"]
+        if self.what == "try":
+            await client.asking.imagine(interaction, TRIAL)
+        else:
+            await {"open": cog.open, "talk": cog.on_talk, "done": cog.on_done}[self.what](interaction)
+
+
+class Welcome(AtelierCog):
+    @commands.Cog.listener()
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Say once in a server what the bot is, where it may write. Nobody is written to unasked."""
+        channels = [guild.system_channel, *guild.text_channels]
+        channel = next((one for one in channels if one is not None and _may_write(one)), None)
+        if channel is None or not await self.bot.people.greet(guild.id, guild.name):
+            return
+        try:
+            view = view_of(SetupButton("open", style=discord.ButtonStyle.primary))
+            await channel.send(HELLO, view=view, allowed_mentions=SILENT)
+        except FAILURES as error:
+            log.info("server %d isn't greeted (%s)", guild.id, type(error).__name__)
+
+    @answers_privately
+    async def open(self, interaction: discord.Interaction) -> None:
+        """Show the panel to a manager alone. Raises NotAllowedError."""
+        await self._show(interaction, await self._panel(interaction))
+
+    async def on_list(self, interaction: discord.Interaction, kind: str, chosen: Collection[int]) -> None:
+        """Make ``chosen`` the channels or roles (``kind``) that may use the bot. Raises NotAllowedError."""
+        await interaction.response.defer()
+        server, actor = self.bot.studio.server, actor_of(interaction)
+        channels, roles = await server.allowed(actor)
+        listed = set(channels if kind == "channel" else roles)
+        for one in sorted(set(chosen) - listed):
+            await server.allow(actor, kind, one)
+        # what the menu had no room for, or is gone, wasn't taken out
+        for one in sorted(set(self._offered(interaction.guild, kind, listed)) - set(chosen)):
+            await server.disallow(actor, kind, one)
+        await self._show(interaction, await self._panel(interaction))
+
+    async def on_level(self, interaction: discord.Interaction, level: str) -> None:
+        """Set the level of moderation. Raises NotAllowedError."""
+        await interaction.response.defer()
+        chosen = level if level in LEVELS and level != "default" else None
+        await self.bot.studio.server.set_moderation(actor_of(interaction), level=chosen)
+        await self._show(interaction, await self._panel(interaction))
+
+    async def on_talk(self, interaction: discord.Interaction) -> None:
+        """Turn mentions on or off. Raises NotAllowedError."""
+        await interaction.response.defer()
+        server, actor = self.bot.studio.server, actor_of(interaction)
+        await server.set_talk(actor, on=not await server.talks(actor))
+        await self._show(interaction, await self._panel(interaction))
+
+    async def on_done(self, interaction: discord.Interaction) -> None:
+        """Replace the panel by what it has set. Raises NotAllowedError."""
+        await interaction.response.defer()
+        actor, server = actor_of(interaction), self.bot.studio.server
+        channels, roles = await server.allowed(actor)
+        where = ", ".join(f"<#{one}>" for one in sorted(channels)[:MOST]) or "all channels"
+        who = ", ".join(f"<@&{one}>" for one in sorted(roles)[:MOST]) or "everybody"
+        rules, _ = await server.moderation(actor)
+        text = f"**Set up.** In {where}, for {who}; moderation: {rules.level}. `/studio rules` shows all."
+        view = discord.ui.LayoutView(timeout=None)
+        view.add_item(discord.ui.TextDisplay(text))
+        await self._show(interaction, view)
+
+    async def _show(self, interaction: discord.Interaction, view: discord.ui.LayoutView) -> None:
+        await interaction.edit_original_response(view=view, allowed_mentions=SILENT)
+
+    async def _panel(self, interaction: discord.Interaction) -> discord.ui.LayoutView:
+        """Return the panel as things stand. Raises NotAllowedError unless the presser manages the server."""
+        actor, server = actor_of(interaction), self.bot.studio.server
+        channels, roles = await server.allowed(actor)
+        level = await server.own_level(actor) or "default"
+        parts: list[tuple[str, Sequence[discord.ui.Item[Any]]]] = [
+            ("**Where** may Atelier be used?", [self._menu(interaction, "channel", channels)]),
+            ("**Who** may use it?", [self._menu(interaction, "role", roles)]),
+            (
+                "**What** may be made? Sexual content with minors is blocked at every level.",
+                [LevelMenu(level)],
+            ),
+            ("", await self._buttons(actor)),
+        ]
+        panel: discord.ui.Container[Any] = discord.ui.Container()
+        panel.add_item(discord.ui.TextDisplay("## Set up Atelier\nEach choice holds at once."))
+        for text, items in parts:
+            if text:
+                panel.add_item(discord.ui.TextDisplay(text))
+            panel.add_item(discord.ui.ActionRow(*items))
+        view = discord.ui.LayoutView(timeout=None)
+        return view.add_item(panel)
+
+    def _menu(self, interaction: discord.Interaction, kind: str, ids: Collection[int]) -> ListMenu:
+        return ListMenu(kind, self._offered(interaction.guild, kind, ids))
+
+    def _offered(self, guild: discord.Guild | None, kind: str, ids: Collection[int]) -> list[int]:
+        """Return those of the listed channels or roles that are there still, as many as a menu takes."""
+        if guild is None:
+            return []
+        find = guild.get_channel_or_thread if kind == "channel" else guild.get_role
+        return [one for one in sorted(ids) if find(one) is not None][:MOST]
+
+    async def _buttons(self, actor: Actor) -> list[SetupButton]:
+        talks = await self.bot.studio.server.talks(actor)
+        mentions = SetupButton(
+            "talk", f"Mentions: {'on' if talks else 'off'}", Success if talks else Secondary
+        )
+        may_talk = [mentions] if self.bot.settings.talk != "off" else []
+        done = SetupButton("done", "Done", discord.ButtonStyle.primary)
+        return [done, SetupButton("try", "Try it"), *may_talk]
+
+
+def _may_write(channel: discord.TextChannel) -> bool:
+    allowed = channel.permissions_for(channel.guild.me)
+    return allowed.view_channel and allowed.send_messages
+
+
+async def setup(bot: Atelier) -> None:
+    bot.add_dynamic_items(ListMenu, LevelMenu, SetupButton)
+    await bot.add_cog(Welcome(bot))

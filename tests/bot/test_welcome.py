@@ -1,0 +1,121 @@
+"""A server's first minute: the message when the bot joins, the panel for managers, and the bot's status."""
+
+from typing import Any
+
+import discord
+import pytest
+from simcord.components import walk_components
+
+from bot.cogs.queue import Presence, status_text
+from bot.cogs.welcome import Welcome
+from core.events import Loading
+from jobs.queue import JobView, Snapshot
+from tests.bot.conftest import Studio
+from tests.storage.conftest import NOW, a_job
+
+
+def parts(message: Any) -> list[dict[str, Any]]:
+    """All components of a message, those inside of others too."""
+    return list(walk_components(message.components))
+
+
+def words(message: Any) -> str:
+    """The texts of a message."""
+    return "\n".join([message.content, *(one["content"] for one in parts(message) if one.get("type") == 10)])
+
+
+def test_the_status_says_how_much_runs_and_nothing_of_what_is_asked() -> None:
+    job = a_job()
+    running, one = JobView(job, NOW), Snapshot(paused=False, draining=False)
+    assert status_text(one, "sdxl") == "ready · sdxl"
+    two = Snapshot(False, False, (running, running), (), 5)
+    assert status_text(two, "sdxl") == "2 drawing, 5 wait · sdxl"
+    assert status_text(Snapshot(True, False, total_waiting=3), "sdxl") == "paused · 3 wait"
+    loads = JobView(job, NOW, loading=Loading("sdxl", 0.4))
+    assert status_text(Snapshot(False, False, (loads,)), "sdxl") == "loading sdxl 40%"
+    assert len(status_text(one, "m" * 300)) <= 128
+
+
+async def test_the_status_is_told_again_only_when_it_has_changed(studio: Studio) -> None:
+    presence = studio.bot.cogs["Presence"]
+    assert isinstance(presence, Presence)
+    told = []
+
+    async def change(*, activity: discord.CustomActivity) -> None:
+        told.append(activity.name)
+
+    studio.bot.change_presence = change  # type: ignore[method-assign]
+    await presence.on_shard_ready(0)
+    await presence.tell_once()
+    await presence.tell_once()
+    assert len(told) == 1 and told[0].startswith("ready")
+    await studio.built.queue.pause(studio.mira.id)
+    await presence.tell_once()
+    assert told[1:] == ["paused"]
+    await presence.on_shard_ready(0)  # after an identify nobody knows it any more
+    await presence.tell_once()
+    assert told[2:] == ["paused"]
+
+
+async def test_a_server_is_greeted_once(studio: Studio) -> None:
+    welcome = studio.bot.cogs["Welcome"]
+    assert isinstance(welcome, Welcome)
+    guild = studio.bot.get_guild(studio.guild.id)
+    assert guild is not None
+    for _ in range(2):
+        await welcome.on_guild_join(guild)
+    [message] = studio.channel.history()
+    assert "/imagine a red house in the snow" in message.content and "/privacy show" in message.content
+    refused = await studio.alice.click(message, label="Set up")
+    assert "Manage Server" in refused.followups[-1].content
+    panel = await studio.mira.click(message, label="Set up")
+    assert panel.response.flags.ephemeral and "Set up Atelier" in words(panel.response)
+
+
+async def test_where_nobody_may_write_nothing_is_said(studio: Studio) -> None:
+    silent = discord.PermissionOverwrite(send_messages=False)
+    guild = studio.env.create_guild("Quiet")
+    guild.create_text_channel("rules", overwrites={guild.default_role: silent})
+    welcome, there = studio.bot.cogs["Welcome"], studio.bot.get_guild(guild.id)
+    assert isinstance(welcome, Welcome) and there is not None
+    await welcome.on_guild_join(there)
+    assert [m for one in there.text_channels for m in studio.env.backend.channels[one.id].messages] == []
+
+
+async def test_the_panel_writes_what_the_commands_write(studio: Studio) -> None:
+    panel = (await studio.mira.slash(studio.channel, "studio setup")).response
+    assert len(parts(panel)) <= 20
+    other = studio.guild.create_text_channel("art")
+    await studio.mira.select(panel, [studio.channel, other], custom_id="su:channel")
+    await studio.mira.select(panel, [other], custom_id="su:channel")
+    role = studio.guild.create_role("Painters")
+    await studio.mira.select(panel, [role], custom_id="su:role")
+    await studio.mira.select(panel, ["strict"], custom_id="su:level")
+    await studio.mira.click(panel, custom_id="su:talk")
+    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert f"<#{other.id}>" in rules and f"<#{studio.channel.id}>" not in rules
+    assert f"<@&{role.id}>" in rules and "Mentions** not heard" in rules
+    shown = (await studio.mira.slash(studio.channel, "moderation show")).followups[-1].content
+    assert "**Level** strict" in shown
+    await studio.mira.select(panel, ["default"], custom_id="su:level")
+    await studio.mira.select(panel, [], custom_id="su:role")
+    done = await studio.mira.click(panel, custom_id="su:done")
+    assert "for everybody; moderation: standard" in words(done.response)
+
+
+@pytest.mark.parametrize("what", ["su:channel", "su:talk", "su:done"])
+async def test_the_panel_of_a_manager_does_nothing_for_a_member(studio: Studio, what: str) -> None:
+    welcome = studio.bot.cogs["Welcome"]
+    from bot.cogs.welcome import ListMenu, SetupButton
+    from bot.ui.buttons import view_of
+
+    item = ListMenu("channel") if what == "su:channel" else SetupButton(what[3:])
+    channel = studio.bot.get_channel(studio.channel.id)
+    sent = await channel.send("forged", view=view_of(item))
+    message = next(m for m in studio.channel.history() if m.id == sent.id)
+    if what == "su:channel":
+        result = await studio.alice.select(message, [studio.channel], custom_id=what)
+    else:
+        result = await studio.alice.click(message, custom_id=what)
+    assert "Manage Server" in result.followups[-1].content and welcome is not None
+    assert await studio.built.queue.admin.allowed(studio.guild.id) == (frozenset(), frozenset())
