@@ -3,7 +3,7 @@
 ``at:<job id>:<action>:<index>`` for jobs, ``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft
 id>:<answer>`` to confirm several jobs at once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of
 ``/settings``, ``rg:<job id>:<index>`` for the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to
-turn the pages of favourites.
+turn the pages of favourites, ``pg:<path>`` to open a page of the web inside Discord.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import discord
 
@@ -249,8 +250,20 @@ class FavouritesPageButton(KeptItem, template=r"fv:(?P<offset>[0-9]{1,5}):(?P<si
         await client.cogs["Favourites"].turn_to(interaction, self.offset)
 
 
+class PageButton(KeptItem, template=r"pg:(?P<path>[a-z0-9/]{1,80})"):
+    """Opens a page of the studio on the web inside Discord, as an Activity."""
+
+    def __init__(self, path: str, label: str = "Web", row: int | None = None) -> None:
+        super().__init__(discord.ui.Button(label=label, custom_id=f"pg:{path}", row=row))
+        self.path = path
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.launch(interaction, f"/{self.path}")
+
+
 DYNAMIC_ITEMS = (
     JobButton,
+    PageButton,
     UploadButton,
     DraftButton,
     SettingButton,
@@ -374,8 +387,13 @@ def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:
     return view_of(*acting, *links)
 
 
-def link_button(label: str, address: str, row: int | None = None) -> discord.ui.Button[Any]:
-    """Return a button that leads to a page of the studio on the web."""
+INSIDE = "activity+"  # before the address of a studio whose pages open inside Discord
+
+
+def link_button(label: str, address: str, row: int | None = None) -> discord.ui.Item[Any]:
+    """Return a button that leads to a page of the studio on the web, inside Discord where that is on."""
+    if address.startswith(INSIDE):
+        return PageButton(urlsplit(address.removeprefix(INSIDE)).path.strip("/"), label, row)
     return discord.ui.Button(label=label, url=address, row=row)
 
 
