@@ -222,7 +222,7 @@ def activity_routes(inside: Activity) -> tuple[Route, ...]:
 
 
 def inside_table(routes: Collection[Route], inside: Activity) -> tuple[Route, ...]:
-    """Return every route of Discord's frame: its own, and ``routes`` but for the ways to sign in elsewhere."""
+    """Return every route of Discord's frame: its own, and ``routes`` without other ways to sign in."""
     own = activity_routes(inside)
     taken = {(route.method, route.path) for route in own}
     others = (one for one in routes if one.bucket is not Bucket.SIGN_IN)

@@ -163,17 +163,18 @@ class FakeDiscord:
         return near
 
 
-async def _serve(app: web.Application, host: str, opened: AsyncExitStack) -> str:
+async def _serve(app: web.Application, host: str, opened: AsyncExitStack, port: int = 0) -> str:
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     opened.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, host, 0).start()
+    await web.TCPSite(runner, host, port).start()
     return f"http://{host}:{runner.addresses[0][1]}"
 
 
 @asynccontextmanager
-async def open_discord() -> AsyncIterator[FakeDiscord]:
-    """Both pages of a Discord, of two sites: of localhost its own, of 127.0.0.1 the frame's."""
+async def open_discord(port: int = 0) -> AsyncIterator[FakeDiscord]:
+    """Both pages of a Discord, of two sites: of localhost its own, at ``port`` (0 = a free one), of 127.0.0.1
+    the frame's."""
     async with AsyncExitStack() as opened:
         session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         found = FakeDiscord(http=await opened.enter_async_context(session))
@@ -181,7 +182,7 @@ async def open_discord() -> AsyncIterator[FakeDiscord]:
         own.add_routes([web.get("/", found.show), web.get("/code", found.code)])
         own.router.add_route("*", "/{rest:(?:oauth2|users)/.*}", found.oauth.answer)
         proxy.router.add_route("*", "/{rest:.*}", found.forward)
-        found.page = await _serve(own, "localhost", opened)
+        found.page = await _serve(own, "localhost", opened, port)
         found.frame = await _serve(proxy, "127.0.0.1", opened)
         yield found
 

@@ -1,5 +1,5 @@
-"""The studio inside Discord, as an Activity: the page around it, signing in there, and the ways out of a frame
-that saves no files and opens no windows.
+"""The studio inside Discord, as an Activity: the page around it, signing in there, and the ways out of a
+frame that saves no files and opens no windows.
 
 https://docs.discord.com/developers/activities/overview
 """

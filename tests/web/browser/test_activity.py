@@ -152,7 +152,7 @@ async def test_pictures_go_to_direct_messages_and_what_is_outside_to_discord(bro
         await shown.inner.evaluate("(to) => location.assign(to)", "/pictures")
         await shown.studio.locator("body[data-started]").wait_for(state="attached")
         await shown.inner.evaluate(
-            """() => { for (const [href, saves] of [["https://example.org/a", false], ["/files/x.csv", true]]) {
+            """() => { for (const [href, saves] of [["https://example.org/a", 0], ["/files/x.csv", 1]]) {
               const link = Object.assign(document.createElement("a"), { href, target: "_blank" });
               if (saves) link.download = "";
               document.body.append(link); link.click(); } }"""

@@ -35,7 +35,7 @@ async function signIn() {
     const { code } = /** @type {{code: string}} */ (await discord.ask("AUTHORIZE", asked));
     const { state } = /** @type {{state: string}} */ (begun);
     const { page, link } = /** @type {{page?: string, link?: string}} */ (await sendJson("POST", "/api/activity/sign-in", { code, state, instance: discord.instance }));
-    if (link) say("This app keeps you signed in nowhere. Open the studio in your browser instead.", "Open in the browser", () => openOutside(link));
+    if (link) say("Discord's app doesn't keep you signed in here. Open the studio in your browser instead.", "Open in the browser", () => openOutside(link));
     else show(page ?? "/");
   } catch (error) {
     say(`You aren't signed in: ${error instanceof Error ? error.message : String(error)}.`.replace(/\.\.$/, "."), "Try again", signIn);
