@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
@@ -21,7 +21,7 @@ from bot.discord_api import http, private_api
 from bot.discord_api.attachments import Links
 from bot.discord_api.directory import DiscordDirectory
 from bot.discord_api.http import FAILURES, GONE, Transport
-from bot.discord_api.interactions import PendingInteractions, came_too_late
+from bot.discord_api.interactions import PendingInteractions, actor_of, came_too_late
 from bot.discord_api.session import KeptSessions
 from bot.posts import Posts, VideoPosts
 from bot.projects import views as project_items
@@ -35,7 +35,7 @@ from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
-from jobs.queue import People
+from jobs.queue import People, Result
 from storage.members import Members
 from studio.library.clips import Strips
 from studio.services import Services
@@ -58,10 +58,6 @@ class Tree(app_commands.CommandTree[Any]):
     https://discord.com/developers/docs/interactions/application-commands#registering-a-command
     """
 
-    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Return whether a command is to be done; who may not is told."""
-        return bool(await interaction.client.answers.lets_in(interaction))
-
     def offer_away(self) -> None:
         """Let people take the commands of AWAY along to where the bot isn't; Discord asks who may use a
         command there, the studio who may use the bot."""
@@ -75,6 +71,17 @@ class Tree(app_commands.CommandTree[Any]):
     def add_menu(self, menu: app_commands.ContextMenu) -> None:
         """Add one more menu, whatever discord.py counts."""
         private_api.context_menus(self)[menu.name, None, menu.type.value] = menu
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Return whether a command is to be done; who may not is told. The command that opens the Activity is
+        done here, where Discord leaves that to the bot."""
+        if not await self.client.answers.lets_in(interaction):
+            return False
+        given: Mapping[str, Any] = interaction.data or {}
+        if given.get("type") != ENTRY_POINT:
+            return True
+        await self.client.launch(interaction, "/")
+        return False
 
     async def sync_all(self) -> None:
         """Register all commands; where Discord counts to five as well, without the later menus. The Entry
@@ -160,15 +167,16 @@ class Atelier(commands.AutoShardedBot):
         self._services, self._pending, self.kept_sessions = services, pending, sessions
         queue = services.queue
         web = services.settings.public_url if services.settings.web_port else ""
+        pages = buttons.INSIDE + web if services.settings.activity else web
         strips = Strips(services.files, queue, services.moderator)
         self.posts = Posts(
             services.showing,
             services.moderator,
             services.intake,
             strips,
-            VideoPosts(studio.video_requests.showing, services.showing, services.moderator, web),
+            VideoPosts(studio.video_requests.showing, services.showing, services.moderator, pages),
             OwnPosts(services.database, services.files, web),
-            web,
+            pages,
             dialogues=studio.dialogues,
             asks=studio.talking.is_possible,
             animates=studio.video_requests.is_possible,
@@ -218,12 +226,34 @@ class Atelier(commands.AutoShardedBot):
         info = self.application  # as of the login
         assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
-        here = DiscordDirectory(self, {owner_id}, self.sharing.post)
+        here = DiscordDirectory(self, {owner_id}, self.sharing.post, self._send_alone)
         self._attached.enter_context(self._services.directory.connected(here))
         assert isinstance(self.tree, Tree)
         if self.settings.user_apps != "off":
             self.tree.offer_away()
         await self._register_commands()
+
+    async def _send_alone(self, user_id: int, result: Result, index: int) -> None:
+        """Send picture ``index`` (from 0) to somebody who asks for it on the web. Raises UserError."""
+        try:
+            user = await self.fetch_user(user_id)
+        except FAILURES as error:
+            raise UserError("Discord doesn't answer right now. Try again in a minute.") from error
+        await self.sharing.hand_over(user, result, [index])
+
+    async def launch(self, interaction: discord.Interaction, page: str) -> None:
+        """Open a page of the studio inside Discord; where Discord refuses that, hand over a link to it."""
+        try:
+            opened = await interaction.response.launch_activity()
+        except FAILURES as error:
+            if came_too_late(error):
+                raise
+            log.warning("Discord opens no Activity (%s)", error)
+            link = await self.studio.own.web_link(actor_of(interaction), page)
+            await whisper(interaction, f"Discord can't open it here. [Open it in your browser](<{link}>).")
+            return
+        if opened.activity_id is not None:
+            self._services.web.launched[opened.activity_id, interaction.user.id] = page
 
     async def _register_commands(self) -> None:
         """Register the commands, unless the sessions that will be resumed began with the same ones."""

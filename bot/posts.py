@@ -464,8 +464,9 @@ class Posts:
     async def kept(self, job: Job) -> Post:
         """Return what the job's message says where Discord refuses its result: how to get it."""
         job = await self.told(job, _asked_in(job))
-        on_web = self._web and job.request.answer in (Answer.PICTURES, Answer.VIDEOS)
-        return Post(messages.kept(job, f"{self._web}/pictures/{job.id}/1" if on_web else ""))
+        address = self._web.removeprefix(buttons.INSIDE)
+        on_web = address and job.request.answer in (Answer.PICTURES, Answer.VIDEOS)
+        return Post(messages.kept(job, f"{address}/pictures/{job.id}/1" if on_web else ""))
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""

@@ -522,6 +522,11 @@ class Settings:
         "Client in the developer portal.",
         secret=True,
     )
+    activity: bool = setting(
+        "Open the web studio inside Discord, as an Activity. Needs DISCORD_CLIENT_ID and a PUBLIC_URL with "
+        "https.",
+        "off",
+    )
     web_members: str = setting(
         "Who can sign in to the web with Discord: members (people who share a server with the bot) "
         "or everyone.",
@@ -936,6 +941,12 @@ def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[s
         )
     if read.get("discord_client_secret") and not read.get("discord_client_id"):
         problems.append("DISCORD_CLIENT_SECRET: needs DISCORD_CLIENT_ID beside it.")
+    if read.get("activity") and not (
+        read.get("discord_client_id") and read.get("web_port") and public.startswith("https://")
+    ):
+        problems.append(
+            "ACTIVITY=on: needs WEB_PORT, DISCORD_CLIENT_ID, and a PUBLIC_URL that begins with https://."
+        )
     if bool(read.get("c2pa_certificate")) != bool(read.get("c2pa_key")):
         problems.append("C2PA_CERTIFICATE and C2PA_KEY: each needs the other.")
     for name in ("bus_ca", "c2pa_certificate", "c2pa_key"):

@@ -23,6 +23,7 @@ from vision.video import codecs
 from vision.weights import files, hub, memory, packaged
 
 GIB = 2**30
+PATIENCE = 10.0  # seconds for an answer of the studio's own
 NVIDIA = Path("/dev/nvidiactl")  # there while a driver is loaded
 
 
@@ -283,7 +284,8 @@ async def _discord(settings: Settings) -> list[Check]:
             await client.login(settings.discord_token)
             info = await client.application_info()
             found = f"token of {info.name}; the intents it needs are not privileged"
-            return [Check("Discord", True, found), *sign_in(settings, info.id, info.redirect_uris)]
+            signing = sign_in(settings, info.id, info.redirect_uris)
+            return [Check("Discord", True, found), *signing, *await activity(settings)]
     except discord.LoginFailure:
         fix = "developer portal, Bot, Reset Token; copy it into .env"
         return [Check("Discord", False, "the token is refused", fix)]
@@ -310,6 +312,34 @@ def sign_in(settings: Settings, application_id: int, redirects: Sequence[str]) -
     elif back not in redirects:
         found, fix = f"Discord doesn't lead back to {back}", "developer portal, OAuth2, Redirects: add it"
     return [Check("Sign-in", not fix, found, fix)]
+
+
+async def activity(settings: Settings) -> list[Check]:
+    """Say whether the page that Discord opens is found where Discord looks for it; nothing where that isn't
+    wanted."""
+    if not settings.activity:
+        return []
+    import aiohttp  # here: nobody else needs it
+
+    from web.guard import ACTIVITY
+
+    address = f"{settings.public_url.rstrip('/')}{ACTIVITY}"
+    portal = f"developer portal, Activities, URL Mappings: / → {address.removeprefix('https://')}"
+    try:
+        patience = aiohttp.ClientTimeout(total=PATIENCE)
+        async with aiohttp.ClientSession(timeout=patience, trust_env=True) as http:
+            async with http.get(f"{address}/?frame_id=1") as answer:
+                text, policy = await answer.text(), answer.headers.get("Content-Security-Policy", "")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        fix = f"start the studio, and look at the proxy in front of it; {portal}"
+        return [Check("Activity", None, f"{address}/ not reached ({type(error).__name__})", fix)]
+    if settings.discord_client_id not in text:
+        fix = f"let the proxy in front pass {ACTIVITY} on; a running studio reads ACTIVITY at its start"
+        return [Check("Activity", False, f"{address}/ is another page (status {answer.status})", fix)]
+    if "frame-ancestors 'self' https://discord.com" not in policy or "X-Frame-Options" in answer.headers:
+        fix = "remove X-Frame-Options and frame-ancestors from the proxy in front"
+        return [Check("Activity", False, f"{address}/ can't be shown in a frame", fix)]
+    return [Check("Activity", True, f"{address}/ answers; {portal}")]
 
 
 def models(settings: Settings, *, load: bool, pin: bool = False) -> int:

@@ -210,11 +210,11 @@ class Own:
 
     # The web
 
-    async def web_link(self, actor: Actor) -> str:
-        """Return a link that signs the actor in on the web, once and soon. Raises UserError while the web is
-        closed."""
-        await self._rights.check(actor, Action.ASK)
-        link = await self._web.new(actor.user_id, actor.name)
+    async def web_link(self, actor: Actor, page: str = "/", *, members_only: bool = False) -> str:
+        """Return a link that signs the actor in on the web, once and soon, and leads to ``page``.
+        members_only: as of ``web_session``. Raises UserError while the web is closed."""
+        await self._let_in(actor, members_only=members_only)
+        link = await self._web.new(actor.user_id, actor.name, page)
         if link is None:
             raise UserError("The web studio is off here. The operator turns it on with `WEB_PORT`.")
         return link
@@ -222,13 +222,16 @@ class Own:
     async def web_session(self, actor: Actor, label: str, *, members_only: bool) -> str:
         """Return the token of a new session on the web of somebody whom the chat service has named. label: of
         their browser. members_only: they must share a server with the bot, or be the host."""
+        await self._let_in(actor, members_only=members_only)
+        return await self._web.sessions.begin(actor.user_id, actor.name, label)
+
+    async def _let_in(self, actor: Actor, *, members_only: bool) -> None:
         if members_only and not await self._rights.belongs(actor):
             raise NotAllowedError(
                 "You share no server with this studio's bot, so there is nothing to sign in to. If you do,"
                 " type `/web` there instead."
             )
         await self._rights.check(actor, Action.ASK)
-        return await self._web.sessions.begin(actor.user_id, actor.name, label)
 
     async def sign_out(self, actor: Actor) -> int:
         """End all sessions of the actor's on the web; return how many there were."""

@@ -127,6 +127,9 @@ class Directory(Protocol):
         """Send picture ``index`` (from 0) of a result to a channel in a person's name. Raises UserError when
         the chat service refuses, Unanswered while it can't be asked."""
 
+    async def send(self, user_id: int, result: Result, index: int) -> None:
+        """Send picture ``index`` (from 0) of a result to a person alone. Raises as ``post``."""
+
 
 class CurrentDirectory:
     """The directory of whichever connection to a chat service is open; it knows nothing while none is.
@@ -196,6 +199,13 @@ class CurrentDirectory:
         if self._newest is None:
             raise Unanswered
         await self._newest.post(place, result, index, user_id)
+
+    async def send(self, user_id: int, result: Result, index: int) -> None:
+        """Send a picture to a person alone. Raises UserError, Unanswered, also while no connection is
+        open."""
+        if self._newest is None:
+            raise Unanswered
+        await self._newest.send(user_id, result, index)
 
 
 Who = TypeVar("Who", bound=Hashable)

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from cachetools import TTLCache
 
 from core.settings import Settings
 from jobs.executors.server_choice import ServerChoice
@@ -27,15 +30,18 @@ if TYPE_CHECKING:
     from jobs.cluster.nats import Bus
 
 LINK_LIVES = timedelta(minutes=10)
+LAUNCH_LIVES = 120.0  # seconds
 
 
 class WebLinks:
     """Makes links to the studio on the web. sessions: who is signed in there. address: where it is, such as
-    https://studio.example.org; None while it is closed."""
+    https://studio.example.org; None while it is closed. launched: the pages that people have asked for inside
+    a chat service, by what it calls the place where it opens them, and who."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
         self.address: str | None = None
+        self.launched: TTLCache[tuple[str, int], str] = TTLCache(2000, LAUNCH_LIVES)
 
     @contextmanager
     def opened(self, address: str) -> Iterator[None]:
@@ -46,14 +52,16 @@ class WebLinks:
         finally:
             self.address = None
 
-    async def new(self, user_id: int, name: str) -> str | None:
-        """Return a link that signs the person in once, within ten minutes; None while the web is closed.
+    async def new(self, user_id: int, name: str, page: str = "/") -> str | None:
+        """Return a link that signs the person in once, within ten minutes, and leads to ``page``; None while
+        the web is closed.
 
         The token follows the ``#``: it reaches no log, no other site and no preview of the link.
         """
         if self.address is None:
             return None
-        return f"{self.address}/in#{await self.sessions.offer(user_id, name, LINK_LIVES)}"
+        wanted = "" if page == "/" else f"?{urlencode({'next': page})}"
+        return f"{self.address}/in{wanted}#{await self.sessions.offer(user_id, name, LINK_LIVES)}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
@@ -25,9 +25,10 @@ from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
 from web.dispatch import COOKIE, Bodies, Context, is_theirs, refusal, respond, visitor, who_of
 from web.handlers.account import Account
+from web.handlers.activity import Activity
 from web.handlers.pages import Frame
 from web.live import Hub
-from web.routes import LIVE, route_table, with_description
+from web.routes import LIVE, inside_table, route_table, with_description
 from web.static_files import StaticFiles
 
 MOST = 1000  # at once
@@ -89,11 +90,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Web:
     """The open studio on the web. url: where people come in. routes: all that is served, but the socket and
-    the front end's own files."""
+    the front end's own files. inside: the same of Discord's frame."""
 
     url: str
     visitors: Visitors
     routes: tuple[Route, ...] = ()
+    inside: tuple[Route, ...] = ()
 
     def local_address(self, capability: str) -> str:
         """Return an address that signs in whoever opens it on this machine."""
@@ -124,10 +126,11 @@ async def serve_web(
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
     static, templates = await asyncio.to_thread(lambda: (_static_files(), _templates()))
+    frame = Frame(studio, visitors, elsewhere, settings.privacy_url, talks=settings.talk != "off")
     context = Context(
         studio,
         visitors,
-        Frame(studio, visitors, elsewhere, settings.privacy_url, talks=settings.talk != "off"),
+        frame,
         static,
         templates,
         addresses,
@@ -143,6 +146,22 @@ async def serve_web(
     routes = with_description(route_table(settings, own))
     connections = Connections()
     app = _application(context, hub, routes, connections)
+    inside: tuple[Route, ...] = ()
+    if settings.activity and page is not None:
+        shown = Activity(
+            own,
+            page,
+            context.buckets,
+            services.web.launched,
+            client_id=client,
+            clients=discord.clients,
+            members_only=members,
+        )
+        inside = inside_table(routes, shown)
+        origin = discord.proxy.format(client)
+        door = replace(addresses, activity=origin, framed_by=discord.clients)
+        behind = replace(context, addresses=door, frame=replace(frame, inside=True))
+        app.add_subapp(guard.ACTIVITY, _application(behind, hub, inside, connections))
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -156,7 +175,7 @@ async def serve_web(
     made = connections.of(runner.server)
     open_door = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=BACKLOG)
     sending = asyncio.create_task(hub.run(), name="web news")
-    opened = Web(url, visitors, routes)
+    opened = Web(url, visitors, routes, inside)
     try:
         with services.web.opened(opened.url):
             yield opened
@@ -241,7 +260,8 @@ def _last_resort(context: Context, connections: Connections) -> Any:
 async def _unknown(context: Context, request: web.Request) -> web.StreamResponse:
     """What no route takes, by its address or its method. It is a route as well: aiohttp keeps what it makes
     for a request without one, with the request itself, a thousand times."""
-    found = [await one.resolve(request) for one in request.app.router.resources() if one.canonical != REST]
+    rest = context.addresses.prefix + REST
+    found = [await one.resolve(request) for one in request.app.router.resources() if one.canonical != rest]
     takes = ", ".join(sorted({method for _, methods in found for method in methods}))
     if not takes:
         return refusal(context, request, Gone())

@@ -121,6 +121,9 @@ SILENT = "Discord doesn't answer right now. Try again in a minute, or type `/web
 log = logging.getLogger(__name__)
 
 
+CHANNELS = ("", "ptb.", "canary.")  # of Discord's releases
+
+
 class SignInFailed(Exception):
     """Nobody is signed in; the text says why, for the person."""
 
@@ -131,11 +134,19 @@ class SignInFailed(Exception):
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where Discord is."""
+    """Where Discord is. proxy: the origin of an Activity's pages, ``{}`` being the application's id. clients:
+    the origins of Discord's own pages, which may frame them.
+
+    https://docs.discord.com/developers/activities/how-activities-work
+    """
 
     page: str = "https://discord.com/oauth2/authorize"
     api: str = "https://discord.com/api/v10"
     issuer: str = "https://discord.com"
+    proxy: str = "https://{}.discordsays.com"
+    clients: tuple[str, ...] = tuple(
+        f"https://{channel}{site}" for site in ("discord.com", "discordapp.com") for channel in CHANNELS
+    )
 
 
 @dataclass(frozen=True)
@@ -169,43 +180,66 @@ class DiscordPage:
     def begin(self, page: str = "/") -> tuple[str, str]:
         """Return the address of Discord's page, and what the browser has to bring back from there. page: of
         ours, to go on with."""
-        state, verifier, browser = (secrets.token_urlsafe(32) for _ in range(3))
-        self._attempts[state] = _Attempt(verifier, _sha256(browser), self._clock() + LIVES, page)
+        said, browser = self.begin_inside(page)
         query = {
             "response_type": "code",
             "client_id": self._client_id,
             "redirect_uri": self._redirect,
             "scope": "identify",
-            "state": state,
-            "code_challenge": base64.urlsafe_b64encode(_sha256(verifier)).rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
+            **said,
         }
         return f"{self._endpoints.page}?{urlencode(query)}", browser
+
+    def begin_inside(self, page: str = "/") -> tuple[dict[str, str], str]:
+        """Return what Discord's own window is told to whom a code is given, and what the browser has to bring
+        with the code."""
+        state, verifier, browser = (secrets.token_urlsafe(32) for _ in range(3))
+        self._attempts[state] = _Attempt(verifier, _sha256(browser), self._clock() + LIVES, page)
+        challenge = base64.urlsafe_b64encode(_sha256(verifier)).rstrip(b"=").decode()
+        return {"state": state, "code_challenge": challenge, "code_challenge_method": "S256"}, browser
 
     async def finish(self, query: Mapping[str, str], browser: str) -> tuple[Actor, str]:
         """Return who has come back with ``query``, and the page of ours that they go on with. browser: what
         theirs has brought. Raises SignInFailed."""
-        attempt = self._attempts.pop(query.get("state", ""), None)  # good once, whatever comes of it
-        if attempt is None or not compare_digest(attempt.browser, _sha256(browser)):
-            raise SignInFailed(HTTPStatus.BAD_REQUEST, BEGIN_AGAIN)
-        if (
-            self._clock() > attempt.until
-            or query.get("iss", self._endpoints.issuer) != self._endpoints.issuer
-        ):
+        attempt = self._attempt(query.get("state", ""))
+        is_theirs = compare_digest(attempt.browser, _sha256(browser))
+        if not is_theirs or query.get("iss", self._endpoints.issuer) != self._endpoints.issuer:
             raise SignInFailed(HTTPStatus.BAD_REQUEST, BEGIN_AGAIN)
         if "code" not in query:
             raise SignInFailed(
                 HTTPStatus.FORBIDDEN, "You didn't allow it on Discord, so nobody is signed in."
             )
+        return await self._named(query["code"], attempt.verifier, self._redirect), attempt.page
+
+    async def finish_inside(self, state: str, code: str, browser: str) -> Actor:
+        """Return who brings a ``code`` of Discord's own window. browser: what theirs has brought, "" of one
+        that keeps nothing. Raises SignInFailed."""
+        attempt = self._attempt(state)
+        if browser and not compare_digest(attempt.browser, _sha256(browser)):
+            raise SignInFailed(HTTPStatus.BAD_REQUEST, BEGIN_AGAIN)
+        return await self._named(code, attempt.verifier, None)
+
+    def _attempt(self, state: str) -> _Attempt:
+        """Return what was begun, which is good once, whatever comes of it. Raises SignInFailed."""
+        attempt = self._attempts.pop(state, None)
+        if attempt is None or self._clock() > attempt.until:
+            raise SignInFailed(HTTPStatus.BAD_REQUEST, BEGIN_AGAIN)
+        return attempt
+
+    async def _named(self, code: str, verifier: str, redirect: str | None) -> Actor:
+        """Return whom a code names. redirect: where Discord has led back to, None of a code that its own
+        window has given. Raises SignInFailed."""
         try:
             async with asyncio.timeout(3 * PATIENCE), aiohttp.ClientSession(trust_env=True) as http:
-                return await self._named(http, query["code"], attempt.verifier), attempt.page
+                return await self._asked(http, code, verifier, redirect)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             log.warning("Discord's sign-in doesn't answer (%s)", type(error).__name__)
             raise SignInFailed(HTTPStatus.BAD_GATEWAY, SILENT) from error
 
-    async def _named(self, http: aiohttp.ClientSession, code: str, verifier: str) -> Actor:
-        token = await self._token(http, code, verifier)
+    async def _asked(
+        self, http: aiohttp.ClientSession, code: str, verifier: str, redirect: str | None
+    ) -> Actor:
+        token = await self._token(http, code, verifier, redirect)
         bearer = {"Authorization": f"Bearer {token}"}
         status, person = await self._ask(http, "GET", "/users/@me", headers=bearer)
         await self._revoke(http, token)
@@ -214,12 +248,14 @@ class DiscordPage:
         name = person.get("global_name") or person.get("username") or ""
         return web_actor(int(person["id"]), str(name)[:100])
 
-    async def _token(self, http: aiohttp.ClientSession, code: str, verifier: str) -> str:
+    async def _token(
+        self, http: aiohttp.ClientSession, code: str, verifier: str, redirect: str | None
+    ) -> str:
         form = {
             **self._client,
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": self._redirect,
+            **({"redirect_uri": redirect} if redirect else {}),
             "code_verifier": verifier,
         }
         status, answer = await self._ask(http, "POST", "/oauth2/token", data=form)

@@ -81,11 +81,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Json:
-    """An answer of data. etag: the version of what it tells of."""
+    """An answer of data. etag: the version of what it tells of. attempt: as of ``Leave``."""
 
     data: Any = None
     status: int = 200
     etag: str | None = None
+    attempt: str = field(default="", repr=False)
 
 
 DONE = Json(status=HTTPStatus.NO_CONTENT)
@@ -154,11 +155,12 @@ class Leave:
 @dataclass(frozen=True)
 class SignedIn:
     """A new session: its token becomes the cookie, then the page ``path`` if there is one. another: somebody
-    else was signed in before, whose things the browser must forget."""
+    else was signed in before, whose things the browser must forget. data: what its script is told."""
 
     token: str
     path: str | None = None
     another: bool = False
+    data: Any = None
 
 
 @dataclass(frozen=True)

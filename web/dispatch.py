@@ -287,7 +287,8 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
     except (Refused, UserError, StorageError) as error:
         refused = _refusal(error)
         if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
-            return _see_other(context, way_in(request.raw_path))  # and from there to this page
+            page = request.raw_path.removeprefix(context.addresses.prefix)
+            return _see_other(context, way_in(page))  # and from there to this page
         return refusal(context, request, refused, person)
 
 
@@ -392,13 +393,8 @@ def _saved_as(name: str) -> dict[str, str]:
 
 def _response(context: Context, found: Whole, person: Person | None) -> web.Response:
     match found:
-        case Json(data, status, etag):
-            text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
-            kind = None if text is None else "application/json"
-            headers = guard.headers_for("data", context.addresses) | (
-                {} if etag is None else {"ETag": f'"{etag}"'}
-            )
-            return _packed(web.Response(text=text, status=status, content_type=kind, headers=headers))
+        case Json():
+            return _json(context, found)
         case Html():
             return _page(context, found, person)
         case Bytes():
@@ -407,14 +403,34 @@ def _response(context: Context, found: Whole, person: Person | None) -> web.Resp
             return _see_other(context, path)
         case Leave(url, attempt):
             response = _see_other(context, url)
-            response.set_cookie(
-                ATTEMPT, attempt, max_age=ATTEMPT_LIVES, path="/", secure=True, httponly=True, samesite="Lax"
-            )
+            _set_cookie(context, response, ATTEMPT, attempt, ATTEMPT_LIVES)
             return response
-        case SignedIn(token, path, another):
-            return _signed(context, path, token, forget=another)
+        case SignedIn(token, path, another, data):
+            return _signed(context, path, token, forget=another, data=data)
         case SignedOut():
             return _signed(context, None, None, forget=True)
+
+
+def _json(context: Context, found: Json) -> web.Response:
+    text = None if found.status == HTTPStatus.NO_CONTENT else json.dumps(found.data, ensure_ascii=False)
+    kind = None if text is None else "application/json"
+    version = {} if found.etag is None else {"ETag": f'"{found.etag}"'}
+    headers = guard.headers_for("data", context.addresses) | version
+    response = _packed(web.Response(text=text, status=found.status, content_type=kind, headers=headers))
+    if found.attempt:
+        _set_cookie(context, response, ATTEMPT, found.attempt, ATTEMPT_LIVES)
+    return response
+
+
+def _set_cookie(context: Context, response: web.Response, name: str, value: str, age: int) -> None:
+    """Set a cookie for ``age`` seconds. Discord's frame is one of another site: browsers keep a cookie there
+    that is of that site's frames alone, in words that ``http.cookies`` knows from Python 3.14 on.
+
+    https://www.ietf.org/archive/id/draft-cutler-httpbis-partitioned-cookies-01.html
+    """
+    kind = "SameSite=None; Partitioned" if context.addresses.activity else "SameSite=Lax"
+    kept = f"{name}={value}; Max-Age={age}; Path=/; Secure; HttpOnly; {kind}"
+    response.headers.add("Set-Cookie", kept)
 
 
 def _page(context: Context, page: Html, person: Person | None) -> web.Response:
@@ -443,20 +459,17 @@ def _see_other(context: Context, path: str) -> web.Response:
     return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
 
 
-def _signed(context: Context, path: str | None, token: str | None, *, forget: bool) -> web.Response:
+def _signed(
+    context: Context, path: str | None, token: str | None, *, forget: bool, data: Any = None
+) -> web.Response:
     """Set or take away the cookie. A new token for each session: one that was known before is no use.
     forget: let the browser forget the pictures and the work that it has kept."""
-    response = (
-        _see_other(context, path)
-        if path
-        else web.Response(status=HTTPStatus.NO_CONTENT, headers=guard.headers_for("data", context.addresses))
-    )
+    told = Json(data) if data is not None else Json(status=HTTPStatus.NO_CONTENT)
+    response = _see_other(context, path) if path else _json(context, told)
     if forget:  # https://www.w3.org/TR/clear-site-data/
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
     age = SESSION_DAYS * 86_400 if token else 0
-    response.set_cookie(
-        COOKIE, token or "", max_age=age, path="/", secure=True, httponly=True, samesite="Lax"
-    )
+    _set_cookie(context, response, COOKIE, token or "", age)
     return response
 
 
@@ -483,7 +496,10 @@ def refusal(
         **refused.more,
     }
     wait = {} if refused.retry_after is None else {"Retry-After": str(max(1, round(refused.retry_after)))}
-    if is_page(request.path) or request.headers.get("Sec-Fetch-Mode") == "navigate":
+    if (
+        is_page(request.path.removeprefix(context.addresses.prefix))
+        or request.headers.get("Sec-Fetch-Mode") == "navigate"
+    ):
         values = {**shape, "next": {"href": "/", "label": "Back to the studio"}}
         page = _page(context, Html("problem", values, refused.status), person)
         page.headers.update(wait)

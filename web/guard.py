@@ -33,6 +33,7 @@ PAGE_POLICY = "; ".join(
         "trusted-types lit-html",
     )
 )
+ACTIVITY = "/activity"  # what begins the addresses of the door to Discord's frame, by which alone it is known
 BYTES_POLICY = "default-src 'none'; sandbox"
 OF_EACH = {"Server": "Atelier", "X-Content-Type-Options": "nosniff"}  # a page is a dozen files: each counts
 HEADERS = OF_EACH | {
@@ -51,10 +52,28 @@ SHARED = {
 
 @dataclass(frozen=True)
 class Addresses:
-    """The origins that are ours: this machine's own at ``port``, and the one that the world sees, if any."""
+    """The origins that are ours: this machine's own at ``port``, and the one that the world sees, if any.
+
+    activity: of the door to Discord's frame, the only one there. framed_by: who may frame that door's pages.
+    """
 
     port: int
     public: str = ""  # such as https://studio.example.org
+    activity: str = ""
+    framed_by: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every path of this door."""
+        return ACTIVITY if self.activity else ""
+
+    @property
+    def page_policy(self) -> str:
+        """The policy of a page: who may frame it, and that it may frame pages of the same door."""
+        if not self.activity:
+            return PAGE_POLICY
+        framed = " ".join(("frame-src 'self'; frame-ancestors 'self'", *self.framed_by))
+        return PAGE_POLICY.replace("frame-ancestors 'none'", framed)
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -65,6 +84,8 @@ class Addresses:
     @property
     def origins(self) -> frozenset[str]:
         """The values of Origin that are ours."""
+        if self.activity:
+            return frozenset({self.activity})
         local = {f"http://{name}:{self.port}" for name in LOOPBACK}
         return frozenset(local | ({self.public.lower().rstrip("/")} if self.public else set()))
 
@@ -125,7 +146,7 @@ def headers_for(
         age = "31536000, immutable" if own else "300"
         found["Cache-Control"] = f"private, max-age={age}"
     else:
-        found["Content-Security-Policy"] = PAGE_POLICY if kind == "page" else BYTES_POLICY
+        found["Content-Security-Policy"] = addresses.page_policy if kind == "page" else BYTES_POLICY
         found["Cache-Control"] = "private, no-store"
     if shared:
         found |= SHARED

@@ -18,6 +18,7 @@ from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
 from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares, talk
 from web.handlers.account import Account, SettingsForm
+from web.handlers.activity import Activity
 from web.schemas import MOST_CHOSEN
 
 LIVE = "/api/live"  # the one route that isn't a question and an answer
@@ -205,6 +206,27 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("GET", f"/api/verdicts/{JOB}", projects.list_verdicts),
         Route("POST", f"/api/verdicts/{JOB}/{NUMBER}", projects.answer_verdict, schemas.Judgement, change),
     )
+
+
+def activity_routes(inside: Activity) -> tuple[Route, ...]:
+    """Return the routes that only Discord's frame has."""
+    change, nothing = Bucket.CHANGE, schemas.Nothing
+    return (
+        Route("GET", "/", inside.page, everybody=True, query=("prompt", "from", "n", "talk", "frame_id")),
+        Route("GET", "/in", inside.signed_out, everybody=True, query=("next",)),
+        Route("POST", "/api/activity/begin", inside.begin, nothing, change, everybody=True),
+        Route("POST", "/api/activity/sign-in", inside.sign_in, schemas.Code, change, everybody=True),
+        Route("POST", f"/api/activity/send/{JOB}/{NUMBER}", inside.send, nothing, Bucket.ASK),
+        Route("POST", "/api/activity/leave", inside.leave, schemas.Page, change),
+    )
+
+
+def inside_table(routes: Collection[Route], inside: Activity) -> tuple[Route, ...]:
+    """Return every route of Discord's frame: its own, and ``routes`` without other ways to sign in."""
+    own = activity_routes(inside)
+    taken = {(route.method, route.path) for route in own}
+    others = (one for one in routes if one.bucket is not Bucket.SIGN_IN)
+    return (*own, *(one for one in others if (one.method, one.path) not in taken))
 
 
 def _talk_routes(settings: Settings) -> tuple[Route, ...]:

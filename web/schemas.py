@@ -179,6 +179,20 @@ class SignIn(Struct, frozen=True):
     who: str | None = None
 
 
+class Code(Struct, frozen=True):
+    """A code of Discord's own window. instance: of the Activity, as Discord calls it."""
+
+    code: str
+    state: str
+    instance: str
+
+
+class Page(Struct, frozen=True):
+    """The address of a page of this studio."""
+
+    page: str
+
+
 class Nothing(Struct, frozen=True):
     """An empty object."""
 

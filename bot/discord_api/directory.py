@@ -16,6 +16,7 @@ from studio.authority import Member, Place, Unanswered
 Postable = discord.TextChannel | discord.Thread | discord.VoiceChannel
 POSTABLE = (discord.TextChannel, discord.Thread, discord.VoiceChannel)
 Send = Callable[[Postable, Result, int, int], Awaitable[None]]  # to, what, picture from 0, user id
+SendAlone = Callable[[int, Result, int], Awaitable[None]]  # user id, what, picture from 0
 THREADS = (10, 11, 12)  # types of channels that are what their parent is
 PATIENCE = 5.0  # seconds for a member to be looked up
 log = logging.getLogger(__name__)
@@ -24,8 +25,10 @@ log = logging.getLogger(__name__)
 class DiscordDirectory:
     """Answers the studio's questions (``studio.authority.Directory``) for as long as ``client`` lives."""
 
-    def __init__(self, client: discord.Client, owner_ids: Set[int], send: Send) -> None:
-        self._client, self._owner_ids, self._send = client, owner_ids, send
+    def __init__(
+        self, client: discord.Client, owner_ids: Set[int], send: Send, send_alone: SendAlone
+    ) -> None:
+        self._client, self._owner_ids, self._send, self._send_alone = client, owner_ids, send, send_alone
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -119,6 +122,10 @@ class DiscordDirectory:
         if not isinstance(channel, POSTABLE):
             raise UserError("That channel is gone.")
         await self._send(channel, result, index, user_id)
+
+    async def send(self, user_id: int, result: Result, index: int) -> None:
+        """Send a picture to a person alone. Raises UserError when Discord refuses."""
+        await self._send_alone(user_id, result, index)
 
     def _writes(self, member: discord.Member, channel_id: int) -> str | None:
         """Return the name of a channel where somebody and the bot may send pictures now, None of others."""

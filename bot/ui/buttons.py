@@ -3,7 +3,8 @@
 ``at:<job id>:<action>:<index>`` for jobs, ``mn:<job id>:<index>:<group>`` for menus of the same,
 ``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft id>:<answer>`` to confirm several jobs at
 once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of ``/settings``, ``rg:<job id>:<index>`` for
-the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to turn the pages of favourites.
+the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to turn the pages of favourites, ``pg:<path>`` to
+open a page of the web inside Discord.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import discord
 
@@ -293,9 +295,21 @@ class FavouritesPageButton(KeptItem, template=r"fv:(?P<offset>[0-9]{1,5}):(?P<si
         await client.cogs["Favourites"].turn_to(interaction, self.offset)
 
 
+class PageButton(KeptItem, template=r"pg:(?P<path>[a-z0-9/]{1,80})"):
+    """Opens a page of the studio on the web inside Discord, as an Activity."""
+
+    def __init__(self, path: str, label: str = "Web") -> None:
+        super().__init__(discord.ui.Button(label=label, custom_id=f"pg:{path}"))
+        self.path = path
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.launch(interaction, f"/{self.path}")
+
+
 DYNAMIC_ITEMS = (
     JobButton,
     JobMenu,
+    PageButton,
     UploadButton,
     DraftButton,
     SettingButton,
@@ -443,7 +457,7 @@ def _arranged(
     offered: Sequence[str],
     rows: Sequence[Sequence[str]],
     menus: Mapping[str, Sequence[str]],
-    links: Sequence[discord.ui.Button[Any]],
+    links: Sequence[discord.ui.Item[Any]],
 ) -> Rows:
     """Return the actions that are ``offered`` in their places; links end the last row."""
     named = [action for group in (*rows, *menus.values()) for action in group]
@@ -457,9 +471,14 @@ def _arranged(
     return (*(tuple(row) for row in filled if row), *boxes)
 
 
-def link_button(label: str, address: str, row: int | None = None) -> discord.ui.Button[Any]:
-    """Return a button that leads to a page of the studio on the web."""
-    return discord.ui.Button(label=label, url=address, row=row)
+INSIDE = "activity+"  # before the address of a studio whose pages open inside Discord
+
+
+def link_button(label: str, address: str) -> discord.ui.Item[Any]:
+    """Return a button that leads to a page of the studio on the web, inside Discord where that is on."""
+    if address.startswith(INSIDE):
+        return PageButton(urlsplit(address.removeprefix(INSIDE)).path.strip("/"), label)
+    return discord.ui.Button(label=label, url=address)
 
 
 ASKED = ("Why {}?", "Why not {}?", "Why not {}?")  # of the best label, and of those that come next

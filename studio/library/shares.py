@@ -301,7 +301,8 @@ class Channel:
 
 
 class Posting:
-    """Posts people's own pictures to channels where they may write by Discord's rules, and ask by ours."""
+    """Posts people's own pictures to channels where they may write by Discord's rules, and ask by ours; sends
+    pictures to whoever asks for them."""
 
     def __init__(self, rights: Rights, queue: Queue, showing: Showing, directory: Directory) -> None:
         self._rights, self._queue = rights, queue
@@ -344,5 +345,16 @@ class Posting:
             raise LimitError(f"You have posted many pictures. Post again in {duration(wait)}.")
         try:
             await self._directory.post(place, result, index, actor.user_id)
+        except Unanswered as error:
+            raise LimitError(SILENT) from error
+
+    async def send(self, actor: Actor, job_id: str, index: int) -> None:
+        """Send picture ``index`` (from 0) of a job to the actor's direct messages. Raises ImageError for no
+        such picture, NotAllowedError, UserError when Discord refuses, LimitError while it can't be asked."""
+        result = await self._rights.result(actor, job_id, Action.DM)
+        if index in await self._queue.trashed(job_id):
+            raise ImageError("That picture is in the trash.")
+        try:
+            await self._directory.send(actor.user_id, result, picture_of(result, index).index)
         except Unanswered as error:
             raise LimitError(SILENT) from error

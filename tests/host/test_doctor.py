@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from aiohttp import web
 from safetensors.numpy import save_file
 
 from core import profiles
@@ -25,7 +26,7 @@ from core.settings import load_settings as load_settings
 from host import doctor as doctor_module
 from host import doctor_services
 from host.cli import main
-from host.doctor import doctor, model_problems, sign_in
+from host.doctor import activity, doctor, model_problems, sign_in
 from host.doctor_services import Server, ask_server, check_server, check_videos
 from storage.database import open_database
 from storage.engines import sqlite
@@ -407,6 +408,40 @@ def test_signing_in_through_discord_is_looked_at(changes, redirects, said) -> No
     [check] = sign_in(settings, 7, redirects)
     assert check.ok is (said == "ok") and (check.ok or said in check.fix)
     assert sign_in(load_settings({}, Path("/nonexistent/.env")), 7, redirects) == []
+
+
+FRAMED = {"Content-Security-Policy": "frame-ancestors 'self' https://discord.com"}
+
+
+@pytest.mark.parametrize(
+    ("answered", "ok", "said"),
+    [
+        ({"text": '<body data-client="7">', "headers": FRAMED}, True, "URL Mappings: / →"),
+        ({"text": '<body data-client="7">', "headers": FRAMED | {"X-Frame-Options": "DENY"}}, False, "frame"),
+        ({"text": '<body data-client="7">'}, False, "frame-ancestors"),
+        ({"text": "nothing here", "status": 404, "headers": FRAMED}, False, "status 404"),
+        (None, None, "not reached"),
+    ],
+)
+async def test_the_page_that_discord_opens_is_looked_at(answered, ok, said) -> None:
+    async def page(request: web.Request) -> web.Response:
+        assert request.path == "/activity/" and "frame_id" in request.query
+        return web.Response(**answered)
+
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    if answered is None:
+        await runner.cleanup()
+    usual = {"DISCORD_CLIENT_ID": "7", "WEB_PORT": "8080", "PUBLIC_URL": "https://studio.example"}
+    settings = load_settings(usual | {"ACTIVITY": "on"}, Path("/nonexistent/.env"))
+    [check] = await activity(replace(settings, public_url=address))
+    assert check.ok is ok and said in f"{check.found} {check.fix}", check
+    assert await activity(replace(settings, activity=False)) == []
+    await runner.cleanup()
 
 
 def test_photo_readers_are_wanted_where_the_extra_is_there(examine, tmp_path, monkeypatch, capsys) -> None:

@@ -77,6 +77,11 @@ class Servers(CurrentDirectory):
             raise Unanswered
         self.posted.append((place, result.job.id, index, user_id))
 
+    async def send(self, user_id: int, result: Result, index: int) -> None:
+        if self.silent:
+            raise Unanswered
+        self.posted.append((Place(None, user_id), result.job.id, index, user_id))
+
     def _channel(self, guild_id: int | None, channel_id: int) -> Channel | None:
         server = self.servers.get(guild_id or 0)
         return server.channels.get(channel_id) if server else None

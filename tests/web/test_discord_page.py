@@ -86,7 +86,8 @@ class Discord:
         approved = self.codes.pop(form["code"], None)
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        right = approved and (approved.challenge, approved.redirect) == (challenge, form["redirect_uri"])
+        given = (challenge, form.get("redirect_uri", ""))
+        right = approved and (approved.challenge, approved.redirect) == given
         if not right or form["grant_type"] != "authorization_code" or len(form["code_verifier"]) < 43:
             return web.json_response({"error": "invalid_grant"}, status=400)
         token = secrets.token_urlsafe(8)

@@ -56,7 +56,7 @@ class Account:
             who, page = await self._discord.finish(call.query, call.attempt)
             label = browser_label(call.headers.get("User-Agent", ""))
             token = await call.studio.own.web_session(who, label, members_only=self._members_only)
-            return SignedIn(token, page, another=await self._replaces(call, who.user_id))
+            return SignedIn(token, page, another=await self.replaces(call, who.user_id))
         except SignInFailed as failed:
             return self._page(failed.status, str(failed))
         except NotAllowedError as refused:
@@ -105,7 +105,7 @@ class Account:
         if token is None:
             raise Refused(HTTPStatus.NOT_FOUND, SPENT)
         now = await self._visitors.find(token)
-        return SignedIn(token, another=now is not None and await self._replaces(call, now.user_id))
+        return SignedIn(token, another=now is not None and await self.replaces(call, now.user_id))
 
     async def end(self, call: Call) -> Answer:
         """End the session that the call comes by."""
@@ -120,7 +120,7 @@ class Account:
         await self._end(call.actor.user_id, session)
         return SignedOut() if session == call.person.session else DONE
 
-    async def _replaces(self, call: Call, user_id: int) -> bool:
+    async def replaces(self, call: Call, user_id: int) -> bool:
         """Return whether somebody else was signed in by this browser until now; their session ends, with
         what their other tabs show."""
         if call.person is None or call.person.user_id == user_id:

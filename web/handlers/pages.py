@@ -1,6 +1,7 @@
 """The pages: HTML that shows what there is at once, until its script takes over."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlencode
@@ -57,26 +58,23 @@ TABS = {  # pages that every page leads to, the first five beside it, the others
 }
 
 
+@dataclass(frozen=True)
 class Frame:
     """What every page has. elsewhere: what else of this studio is open, such as a simulated Discord. policy:
-    the address of what the host says of privacy. talks: words change pictures here."""
+    the address of what the host says of privacy. talks: words change pictures here. inside: pages stand in
+    Discord's frame."""
 
-    def __init__(
-        self,
-        studio: Studio,
-        visitors: Visitors,
-        elsewhere: Callable[[], str | None],
-        policy: str,
-        *,
-        talks: bool,
-    ) -> None:
-        self._studio, self._visitors, self._elsewhere, self._policy = studio, visitors, elsewhere, policy
-        self._talks = talks
+    studio: Studio
+    visitors: Visitors
+    elsewhere: Callable[[], str | None]
+    policy: str
+    talks: bool
+    inside: bool = False
 
     def around(self, person: Person | None, page: Html) -> dict[str, Any]:
         """Return the values that every page has."""
-        others = self._visitors.others(person) if person else []
-        address, asks = self._elsewhere(), self._studio.talking.is_possible
+        others = self.visitors.others(person) if person else []
+        address, asks = self.elsewhere(), self.studio.talking.is_possible
         here = page.tab or f"/{page.name.rpartition('/')[2]}"
         return {
             "page": page.name,
@@ -91,11 +89,12 @@ class Frame:
                 for href, label in TABS.items()
                 if asks or href != "/ask"
             ],
-            "policy": self._policy,
+            "policy": self.policy,
             "other": {"name": others[0], "discord": address} if others and address else None,
             "simulated": address is not None,
-            "videos": self._studio.video_requests.is_possible,
-            "talks": self._talks,
+            "videos": self.studio.video_requests.is_possible,
+            "talks": self.talks,
+            "inside": self.inside,
         }
 
 

@@ -2,7 +2,7 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { fetchJson, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { copyText, followNews, Jobs, stopJob, toggleFavourite } from "./core/jobs.js";
-import { addShortcuts, elementOf, icon, oncePerFrame, pageData, Rows, startPage, unhide } from "./core/page.js";
+import { addShortcuts, elementOf, icon, oncePerFrame, pageData, Rows, SAVE, startPage, unhide } from "./core/page.js";
 import { countOf, plainText, showError } from "./core/text.js";
 import { About } from "./parts/about.js";
 import { Bar } from "./parts/bar.js";
@@ -251,7 +251,7 @@ class Page {
         items: [
           { label: "Continue with it", icon: "words", work: () => this.act("show", { job: job.id, n: picture.n }) },
           { label: "Open", icon: "expand", href: picture.href },
-          { label: "Download", icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
+          { label: SAVE, icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
           ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
         ],
       },

@@ -2,7 +2,7 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
 import { copyText, foldedRows, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
-import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage, unhide } from "./core/page.js";
+import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, SAVE, startPage, unhide } from "./core/page.js";
 import { announce, countOf, durationOf, showError, showToast, splitPrompt } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
@@ -219,7 +219,7 @@ class Stream {
     }));
     const own = [
       { label: "Open", icon: "expand", href: picture.href },
-      { label: "Download", icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
+      { label: SAVE, icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
       ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
       ...(this.tools.talk && job.mine && !picture.video ? [{ label: "Talk about it", icon: "words", work: () => this.tools.talk?.(job, picture) }] : []),
       { label: picture.video ? "Use video" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },

@@ -373,6 +373,12 @@ export const readSignIn = async (token) => /** @type {{name: string, local: bool
 /** @param {{token?: string, who?: string}} how */
 export const signIn = (how) => sendJson("POST", "/api/session", how);
 
+/** Have a picture sent to one's direct messages. @param {string} job @param {string} n */
+export const sendToMe = (job, n) => sendJson("POST", `/api/activity/send/${job}/${n}`, {});
+
+/** A link that opens a page in a browser, signed in. @param {string} page */
+export const linkOutside = async (page) => /** @type {{link: string}} */ (await sendJson("POST", "/api/activity/leave", { page })).link;
+
 /** @param {string} id */
 export const endSession = (id) => sendJson("DELETE", `/api/sessions/${id}`);
 

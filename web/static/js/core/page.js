@@ -7,6 +7,9 @@ import { rememberPresses, showError, showToast } from "./text.js";
 
 const ICONS = new URL("../../icons.svg", import.meta.url).pathname;
 
+/** What saves a picture is called; Discord's frame saves no files. */
+export const SAVE = "inside" in document.body.dataset ? "Send to me" : "Download";
+
 /** @param {string} name  of a symbol in icons.svg */
 export const icon = (name) => html`<svg class="icon" aria-hidden="true"><use href="${ICONS}#${name}"></use></svg>`;
 

@@ -44,13 +44,18 @@ export function downloadTiles(tiles) {
   if (!first) return;
   if (tiles.length > MOST_IN_ZIP) return showToast(`A ZIP file holds up to ${countOf(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
   const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
-  if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: bytes, download: "" }).click();
+  if (tiles.length === 1) {
+    const link = Object.assign(document.createElement("a"), { href: bytes, download: "", hidden: true });
+    document.body.append(link); // where those hear of the click who save it otherwise
+    link.click();
+    return link.remove();
+  }
   const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", target: "_blank", hidden: true }); // what is wrong with it is said there
   form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pictures", value: tiles.map(pictureName).join(" ") }));
   document.body.append(form);
-  form.submit();
+  form.requestSubmit();
   form.remove();
-  showToast(`${countOf(tiles.length, "picture")} as a ZIP file`);
+  if (!("inside" in document.body.dataset)) showToast(`${countOf(tiles.length, "picture")} as a ZIP file`);
 }
 
 /**
