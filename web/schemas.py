@@ -156,12 +156,14 @@ class Try(Struct, frozen=True):
 
 
 class Press(Struct, frozen=True):
-    """A button. words: new ones, where it takes any. source: the other video of a blend. start, end: seconds
-    of a cut. key: the same wish is queued once."""
+    """A button. words: new ones, where it takes any. pictures: names of up to three more, which the words of
+    an edit may name. source: the other video of a blend. start, end: seconds of a cut. key: the same wish is
+    queued once."""
 
     words: str = ""
     source: str = ""
     start: str = ""
+    pictures: Annotated[list[Word], Meta(max_length=10)] = []
     end: str = ""
     key: str = ""
 

@@ -422,9 +422,17 @@ def edit_picture(source: Source, words: PromptWithPictures | None, others: Seque
     given = _fields(source, words) | {"model": words.prompt.model, "num_images": words.prompt.count or 1}
     given["unsupported"] = without_changes(words.prompt, given["unsupported"])
     about = source.request.prompt if source.request else ""
-    images = tuple(one.sha256 for one in others)
-    new = _job(EditRequest(**given, image=source.sha256, about=about, images=images), source, words)
-    return new.chosen(None, private=any(one.private for one in others))
+    new = _job(EditRequest(**given, image=source.sha256, about=about), source, words)
+    return shown_beside(new, others)
+
+
+def shown_beside(new: NewJob, others: Sequence[Source]) -> NewJob:
+    """Return an edit with further pictures that its words may name. Raises UserError for another job, or too
+    many."""
+    if not isinstance(new.request, EditRequest):
+        raise UserError("Only a change by words takes further pictures.")
+    request = replace(new.request, images=tuple(one.sha256 for one in others))
+    return replace(new, request=request).chosen(None, private=any(one.private for one in others))
 
 
 def cut_out(source: Source, named: str = "") -> NewJob:

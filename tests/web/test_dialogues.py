@@ -56,6 +56,20 @@ async def test_what_is_typed_is_understood_and_not_kept(site: Site) -> None:
     assert alone.data["kind"] == "change"
 
 
+async def test_a_change_on_a_pictures_page_takes_further_pictures(site: Site) -> None:
+    job, other = [(await site.drawn(site.you))["id"] for _ in range(2)]
+    assert 'id="edit-add"' in await site.you.page(f"/pictures/{job}/1")
+    words = {"words": "put the cat of 2 next to the house", "pictures": [f"{other} 2"]}
+    answer = await site.you.post(f"/api/jobs/{job}/1/edit", words)
+    queued = await site.opened.services.queue.job(answer.data["jobs"][0]["id"])
+    result = await site.opened.services.queue.result(other)
+    assert queued.request.images == (result.pictures[1].sha256,)
+    refused = await site.you.post(f"/api/jobs/{job}/1/vary_strong", {"pictures": [f"{other} 2"]})
+    assert refused.status in (400, 404)
+    stranger = await site.person(77)
+    assert (await stranger.post(f"/api/jobs/{job}/1/edit", words)).status == 404
+
+
 async def test_a_picture_of_create_is_what_words_change(site: Site) -> None:
     job = await site.drawn(site.you)
     page = await site.you.page(f"/?talk={job['id']}&n=2")

@@ -13,7 +13,7 @@ from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
 from studio.library.gallery import Looked
 from studio.new_job import NewJob
-from studio.requests.actions import OF_VIDEOS, RIGHTS
+from studio.requests.actions import OF_VIDEOS, RIGHTS, shown_beside
 from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
 from studio.texts import job_name
@@ -92,7 +92,10 @@ async def press_button(call: Call) -> Answer:
     form = None
     if shapes.LABELS[action].form:
         form = {"source": given.source, "start": given.start, "end": given.end}
+    others = [await studio.sources.meant(actor, name) for name in given.pictures]
     new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong, form=form)
+    if others:
+        new = shown_beside(new, others)
     return await _queued(call, new.chosen(chosen.lane, private=chosen.private))
 
 

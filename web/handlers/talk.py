@@ -204,17 +204,20 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
     way = [here]
     while (before := by_id.get(way[0].before_id or "")) is not None:
         way.insert(0, before)
-    shown = await _shown(call, here)
+    path = [await _said(call, one) for one in way[-MOST_SHOWN:]]
+    shown = await _shown(call, here)  # after the jobs: what is over there is there
+    changes: list[dict[str, Any]] = []
+    if shown and shown["job"] and shown["picture"]:
+        changes = await list_changes(call, shown["job"], shown["n"] - 1)
+    begun = changes[0]["words"] if changes else way[0].said
     return {
         "turn": here.id,
         "href": f"/talk/{here.id}",
         "tree": [_branch(one, level) for one, level in ordered(tree, {one.id for one in way})],
-        "path": [await _said(call, one) for one in way[-MOST_SHOWN:]],
+        "path": path,
         "cut": len(way) > MOST_SHOWN or way[0].before_id is not None,
         "shown": shown,
-        "changes": await list_changes(call, shown["job"], shown["n"] - 1)
-        if shown and shown["job"] and shown["picture"]
-        else [],
+        "changes": changes,
         "undo": here.can_undo,
         "redo": here.can_redo,
     }
@@ -243,6 +246,7 @@ def _branch(turn: Turn, level: int) -> dict[str, Any]:
     return {
         "id": turn.id,
         "before": turn.before_id,
+        "title": ": ".join(dict.fromkeys(filter(None, (begun[:LONGEST_NAME], here.said)))) or "Talk",
         "said": (turn.said or turn.understood or turn.kind)[:LONGEST_SAID],
         "level": level,
         "number": turn.number if turn.kind in MAKES else None,

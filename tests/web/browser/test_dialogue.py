@@ -1,12 +1,14 @@
 """A conversation in the browser: by keys alone, with what is understood shown before it is sent; its tree and
 its list of changes; axe and the width of a phone."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 
 from tests.web.browser.conftest import SIDEWAYS, faults, look, sign_in
 from tests.web.browser.test_accessibility import LOOKS
-from tests.web.conftest import Site, open_site
+from tests.web.conftest import YOU, Site, open_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 DONE = (
@@ -101,6 +103,55 @@ async def test_the_tree_moves_by_arrows_and_enter_shows_a_turn(talker) -> None:
     await page.wait_for_selector("[role=treeitem][aria-level='2']")
     assert await page.locator("[role=treeitem]").count() == 3
     await page.wait_for_selector(".branches a:has-text('add a boat')")
+
+
+async def test_a_late_answer_moves_nobody_away(talker) -> None:
+    """What was read of one turn may come after another was opened, said or gone back to."""
+    page, held = talker, asyncio.Event()
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await begin(page)
+    first = page.url.rpartition("/")[2]
+    await say(page, "add a boat", 2)
+    second = page.url.rpartition("/")[2]
+    late, answered = asyncio.Event(), asyncio.Event()
+
+    async def hold(route) -> None:
+        answer = await route.fetch()
+        late.set()
+        await held.wait()
+        await route.fulfill(response=answer)
+        answered.set()
+
+    await page.route(
+        f"**/api/talk/{first}",
+        lambda route: hold(route) if route.request.method == "GET" else route.continue_(),
+    )
+    await page.locator("[role=treeitem]").first.click()
+    await late.wait()
+    await page.locator(f"[role=treeitem][href='/talk/{second}']").click()
+    await say(page, "make it green", 3)
+    third = page.url
+    held.set()
+    await answered.wait()
+    await page.wait_for_timeout(300)
+    assert page.url == third and await page.locator(".turn").count() == 3
+    await page.go_back()
+    await page.wait_for_function(DONE, arg=2)
+    assert page.url.endswith(second)
+
+
+async def test_news_bring_nobody_back_to_the_picture_that_was_left(talker, talking: Site) -> None:
+    page = talker
+    await begin(page)
+    await page.locator("#bar-prompt").focus()
+    await page.keyboard.press("Escape")
+    await page.wait_for_selector(".on-picture", state="detached")
+    path = page.url.removeprefix(talking.web.url)
+    shown = (await talking.you.get(f"/api{path}")).data["shown"]
+    async with page.expect_response(lambda answer: answer.url.endswith(f"/api{path}")):
+        talking.opened.services.queue.note_changed(YOU, shown["job"])
+    await page.wait_for_timeout(100)
+    assert await page.locator(".on-picture").count() == 0
 
 
 async def test_a_change_is_taken_out_after_its_cost_was_shown(talker) -> None:

@@ -21,6 +21,9 @@ class Page {
   constructor(dialogue) {
     /** @type {Dialogue} */
     this.told = dialogue;
+    this.wanted = dialogue.turn; // the turn that was asked for last; it may be on its way
+    this.reads = 0; // how many were begun
+    this.shownRead = 0; // which of them is shown
     this.meant = dialogue.meant;
     this.turns = elementOf("turns", HTMLElement);
     this.tree = elementOf("tree-place", HTMLElement);
@@ -28,6 +31,8 @@ class Page {
     this.log = elementOf("log", HTMLElement);
     /** @type {Set<string>} turns whose outcome was said to screen readers, or was there before */
     this.spoken = new Set(dialogue.path.filter((turn) => isOver(turn)).map(({ id }) => id));
+    /** @type {Set<string>} jobs of which the studio has told that they changed, while this page was open */
+    this.changed = new Set();
     this.jobs = new Jobs(dialogue.path.flatMap(({ job }) => (job ? [job] : [])), oncePerFrame(() => this.draw()), ({ id }) => this.told.path.some(({ job }) => job?.id === id));
     this.bar = new Bar(dialogue.path.map(({ said }) => said).toReversed(), () => {});
     this.about = new About(this.bar, (told) => this.go(told), true);
@@ -47,14 +52,18 @@ class Page {
     this.draw();
   }
 
-  /** Stand at a turn. @param {Dialogue} told @param {boolean} [pushes]  the address changes too */
-  go(told, pushes = true) {
-    if (pushes && told.href !== location.pathname) history.pushState(null, "", told.href);
-    const last = this.told.turn;
+  /** Stand at a turn. @param {Dialogue} told */
+  go(told) {
+    if (told.href !== location.pathname) history.pushState(null, "", told.href);
+    const { turn: last, path: before } = this.told;
     this.told = told;
-    document.title = `${told.path[0]?.said ?? "Talk"} · Atelier`;
+    this.wanted = told.turn;
+    const known = new Set(before.map(({ job }) => job?.id));
+    const late = told.path.some(({ job }) => job && !known.has(job.id) && this.changed.has(job.id));
+    if (late) this.#read(told.turn).catch(showError); // that it changed was told before this came
+    document.title = `${cut(told.title, 60)} · Atelier`;
     this.jobs.add(told.path.flatMap(({ job }) => (job ? [job] : [])));
-    this.#follow();
+    if (told.turn !== last || this.about.chip) this.#follow(); // who left the chip stays without
     this.draw();
     if (told.turn !== last) requestAnimationFrame(() => scrollTo({ top: document.documentElement.scrollHeight }));
   }
@@ -69,17 +78,29 @@ class Page {
     if (focus) this.bar.field.focus();
   }
 
-  /** @param {string} turn */
-  async #read(turn, pushes = false) {
-    this.go(/** @type {Dialogue} */ (await untilAnswered(() => fetchJson(`/api/talk/${turn}`, {}))), pushes);
+  /** Read a turn and stand there, unless another was asked for meanwhile, or a later read is there. @param {string} turn */
+  async #read(turn) {
+    this.wanted = turn;
+    this.reads += 1;
+    const read = this.reads;
+    try {
+      const told = /** @type {Dialogue} */ (await untilAnswered(() => fetchJson(`/api/talk/${turn}`, {})));
+      if (this.wanted !== turn || read < this.shownRead) return;
+      this.shownRead = read;
+      this.go(told);
+    } catch (error) {
+      if (this.wanted === turn) this.wanted = this.told.turn;
+      throw error;
+    }
   }
 
   /** @param {News} news */
   async #take(news) {
+    for (const id of news.changed) this.changed.add(id);
     await this.jobs.take(news);
     const own = new Set(this.told.path.map(({ job }) => job?.id));
     const waits = this.told.path.some(({ job, waits }) => waits && !job);
-    if (!news.complete || news.changed.some((id) => waits || own.has(id))) await this.#read(this.told.turn);
+    if (!news.complete || this.wanted !== this.told.turn || news.changed.some((id) => waits || own.has(id))) await this.#read(this.wanted);
   }
 
   /**
@@ -197,7 +218,7 @@ class Page {
     if (/** @type {MouseEvent} */ (event).ctrlKey || /** @type {MouseEvent} */ (event).metaKey) return;
     event.preventDefault();
     for (const open of document.querySelectorAll(".talk-side:popover-open")) /** @type {HTMLElement} */ (open).hidePopover();
-    this.#read(turn, true).catch(showError);
+    this.#read(turn).catch(showError);
   }
 
   #branches() {

@@ -3,12 +3,13 @@ import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { leaveNote, readPictures, takeNote } from "./core/api.js";
 import { postPicture } from "./core/dialog.js";
 import { copyText, deleteJobForGood, followNews, offerShare, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
-import { addShortcuts, elementOf, icon, pageData, startPage } from "./core/page.js";
+import { addShortcuts, droppedPicture, elementOf, icon, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
 import { commandOf, showError } from "./core/text.js";
 import { changesList } from "./parts/changes.js";
 import { openMenu } from "./parts/menu.js";
 import { Results } from "./parts/results.js";
 
+/** @import {Attachments} from "./parts/attachments.js" */
 /** @import {Action, Change, Job, Picture} from "./types.js" */
 
 /** A picture to compare with. */
@@ -290,10 +291,36 @@ function onAction(event) {
   const action = actions.find((one) => one.action === name);
   if (!action) return;
   event.preventDefault();
-  const filled = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
-  results.press(job, Number(n), action, filled);
+  send(form, Number(n), action).catch(showError);
   const opened = form.closest(".first-form");
   if (opened) openForm(opened.id, false);
+}
+
+/** @param {HTMLFormElement} form @param {number} n @param {Action} action */
+async function send(form, n, action) {
+  const filled = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
+  const added = action.action === "edit" ? await beside : undefined;
+  if (!added?.all.length) return void results.press(job, n, action, filled);
+  const pictures = [...added.all];
+  results.press(job, n, action, { ...filled, pictures: await added.ids() });
+  added.remove(pictures);
+}
+
+/** Let pictures be added to a change, which its words may name: chosen, or dropped on its form. */
+function takeBeside() {
+  const field = /** @type {HTMLInputElement | null} */ (document.getElementById("edit-file"));
+  if (!field?.form) return;
+  unhide("edit-add");
+  const add = (/** @type {(all: Attachments) => void} */ work) => {
+    beside ??= import("./parts/attachments.js").then(({ Attachments }) => new Attachments(elementOf("edit-pictures", HTMLElement)));
+    beside.then(work).catch(showError);
+  };
+  takeChosen(field, (files) => add((all) => all.addFiles(files)));
+  takeDrops(field.form, (data) => {
+    const own = droppedPicture(data);
+    add((all) => (own ? all.addOwn(own.job, own.n) : all.addFiles(data?.files ?? [])));
+    return true;
+  });
 }
 
 /** @param {string} id @param {boolean} on */
@@ -405,7 +432,10 @@ listChanges();
 sendByEnter();
 const like = hearts();
 const compare = comparing();
+/** @type {Promise<Attachments> | undefined} read with the first picture that is added to a change */
+let beside;
 document.getElementById("actions")?.addEventListener("submit", onAction);
+takeBeside();
 document.getElementById("away")?.addEventListener("submit", (event) => {
   event.preventDefault();
   trash();

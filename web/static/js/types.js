@@ -183,8 +183,8 @@
 /** @typedef {{job: string | null, n: number, number: number | null, picture: Picture | null, comes: boolean}} Shown  job: null of what somebody has sent, and before there is one; comes: it is being made */
 /** @typedef {{id: string, before: string | null, said: string, level: number, number: number | null}} Branch  a turn of the tree */
 /** @typedef {{number: number, words: string, again: string}} Change  a line of the list behind a picture, from 1; again: what taking it out takes, "" = it can't be */
-/** @typedef {{turn: string, href: string, tree: Branch[], path: Said[], cut: boolean, shown: Shown | null, changes: Change[], undo: boolean, redo: boolean}} Dialogue  path: from its beginning to the turn */
-/** @typedef {{understood: string, kind: string, about: number[]}} Heard  what a sentence would be understood as */
+/** @typedef {{turn: string, title: string, href: string, tree: Branch[], path: Said[], cut: boolean, shown: Shown | null, changes: Change[], undo: boolean, redo: boolean}} Dialogue  path: from its beginning to the turn */
+/** @typedef {{understood: string, kind: string, about: number[], reply: string, offers: string[]}} Heard  what a sentence would be understood as, or what would be asked back */
 
 /** @typedef {{jobs: State[], changed: string[], complete: boolean, at: number}} News  at: the point that they end at */
 

@@ -303,7 +303,7 @@ export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: s
  * @param {string} job
  * @param {number} n  from 1; 1 too for the job as a whole
  * @param {string} action
- * @param {Record<string, string>} more  what the action asks for besides, such as new words
+ * @param {Record<string, unknown>} more  what the action asks for besides, such as new words
  * @param {string} key  lets the server see that a second try is the same wish
  */
 export const pressJob = async (job, n, action, more, key) => jobsOf(await fetchAt(`/api/jobs/${job}/${n}/${action}`, jsonOptions("POST", { ...more, key })));

@@ -335,7 +335,7 @@ const questions = () => import("./dialog.js");
  * @param {number} n  from 1; 1 too for the job as a whole
  * @param {Action} action
  * @param {Sink} sink
- * @param {Record<string, string>} [filled]  what was filled in, where the page has fields for it
+ * @param {Record<string, unknown>} [filled]  what was filled in, where the page has fields for it
  */
 export async function pressAction(job, n, action, sink, filled) {
   try {

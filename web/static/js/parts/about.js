@@ -39,12 +39,13 @@ export class About {
   show(chip) {
     this.chip = chip;
     const on = chip !== null || this.always;
+    const before = this.chip;
     this.bar.tell(on ? this : null);
     this.heard.hidden = !on;
     this.bar.field.placeholder = chip ? "Change it, or ask" : "What do you want to see?";
     render(chip ? drawChip(chip, () => this.leave()) : nothing, this.place);
     document.getElementById("bar-talk")?.setAttribute("aria-pressed", String(chip !== null));
-    this.typed();
+    if (before?.turn !== chip?.turn || before?.picture !== chip?.picture) this.typed();
   }
 
   /** Let the next words be about a new picture. Returns whether they weren't already. */

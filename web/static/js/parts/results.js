@@ -114,7 +114,7 @@ export class Results {
    * @param {Job} job  whose picture or whose words it is done to
    * @param {number} n
    * @param {Action} action
-   * @param {Record<string, string>} filled
+   * @param {Record<string, unknown>} filled
    */
   press(job, n, action, filled) {
     const { label, group } = action;
