@@ -38,6 +38,8 @@ from vision.reporter import Quiet, Reporter, Stage
 from vision.store import Models
 from vision.video.cutout.compose import find_object_mask
 
+UNDRAWN = ("colour", "remove")  # of a photograph: its own pixels, in another colour, or without an object
+NOTHING_CAME = "“{}” wasn't found in the picture or in what was drawn, so the picture is as it was."
 IN_PLACE = ("colour", "replace")  # what is drawn where an object is
 EDGES = 16  # how many of the soft edges between old and new make the native side
 SAY_HOW = (
@@ -93,8 +95,19 @@ def _changed(
     own_shape = request.width is None and request.height is None and request.aspect_ratio is None
     objects = None
     if reader is not None and model.card.output_scale > 1 and own_shape:  # a small one may draw all anew
-        there = _objects(start, asked, reader, models, reporter)
-        objects = reporter.in_thread(lambda: find_named(start, asked, reader, there))
+        is_drawn, there = _objects(start, asked, reader, models, reporter)
+        objects = reporter.in_thread(lambda: find_named(start, asked, reader, there, drawn=is_drawn))
+        if not is_drawn and asked.kind in UNDRAWN:
+            without_drawing = reporter.in_thread(lambda: objects.lay(start)) if objects else None
+            task = _undrawn(prepare(request, start, model), reporter)
+            return _kept(task, [without_drawing] * request.num_images, start, asked, notes)
+    if objects is not None and asked.kind == "add":
+        task = prepare(request, objects.start, model)
+        added = generate(model, task.generation, reporter)
+        came = reporter.in_thread(
+            lambda: [objects.lay(_cut(one, model, task)[0], alone=True) for one in added.images]
+        )
+        return _kept(task, came, start, asked, (*notes, *added.notes))
     again = objects is not None and objects.box is not None
     others = tuple(images[name] for name in request.images) if model.takes_several else ()
     task = prepare(request, start, model, others)
@@ -122,8 +135,29 @@ def _changed(
                 lambda: [objects.around(_cut(one, model, part)[0]) for one in drawn.images]
             )
             made = reporter.in_thread(lambda: [objects.lay(new, alone=True) for new in parts])
+        return _kept(task, made, start, asked, (*notes, *drawn.notes))
     finished = [one or laid for one, (laid, _) in zip(made, news, strict=True)]
     return replace(task, notes=(*notes, *task.notes, *drawn.notes)), finished
+
+
+def _kept(
+    task: drawing.Task,
+    made: Sequence[Image.Image | None],
+    start: Image.Image,
+    asked: Instruction,
+    notes: Sequence[str],
+) -> tuple[drawing.Task, list[Image.Image]]:
+    """Return what was made; where that is nothing, the picture as it was, and a note about that."""
+    missed = asked.new or asked.named or "the object"
+    more = (NOTHING_CAME.format(missed),) if None in made else ()
+    return replace(task, notes=(*notes, *task.notes, *more)), [one or start for one in made]
+
+
+def _undrawn(task: drawing.Task, reporter: Reporter) -> drawing.Task:
+    """Return the task of a change that needs no drawing, without what has no effect on it."""
+    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
+    reporter.step(1, 1)
+    return replace(task, parameters={k: v for k, v in task.parameters.items() if k not in unused})
 
 
 def _cut(image: Image.Image, model: ImageModel, task: drawing.Task) -> tuple[Image.Image, np.ndarray | None]:
@@ -195,32 +229,29 @@ def _joined(
         side, free = side_with_room(made.size, anchor.box, joining.side)
         box = anchor.box
         if free < LEAST_ROOM and max(made.size) * ZOOM <= MAX_SIDE:
-            made, box = _zoomed_out(request, made, box, models, reporter)
+            made, box = _zoomed_out(request, made, box, side, models, reporter)
         made = laid_beside(made, cut, box, side)
-    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
-    parameters = {key: value for key, value in task.parameters.items() if key not in unused}
-    reporter.step(1, 1)
-    return replace(task, parameters=parameters), [made] * request.num_images
+    return _undrawn(task, reporter), [made] * request.num_images
 
 
 def _objects(
     image: Image.Image, asked: Instruction, reader: Reader, models: Models, reporter: Reporter
-) -> list[Found]:
-    """Return the objects of a picture; of a photograph the one that stands out."""
+) -> tuple[bool, list[Found]]:
+    """Return whether a picture is drawn, and its objects; of a photograph the one that stands out."""
     if asked.kind in ("whole", "alter"):
-        return []
+        return True, []
     if describe.look_at(image, models, reporter, "segment").chances is None:
-        return reporter.in_thread(lambda: find_objects(reader.segmenter, image))
+        return True, reporter.in_thread(lambda: find_objects(reader.segmenter, image))
     mask = find_object_mask(image, asked.named, models, reporter)
     box = None if mask is None else mask.getbbox()
-    return [] if mask is None or box is None else [Found(mask, box, "")]
+    return False, [] if mask is None or box is None else [Found(mask, box, "")]
 
 
 def _one(image: Image.Image, words: str, number: int, models: Models, reporter: Reporter) -> Found:
     """Return the object of a picture that words mean, "" = the one that stands out. Raises UserError."""
     reader = _reader(models, reporter)
     if reader is not None:
-        there = _objects(image, Instruction("remove", words), reader, models, reporter)
+        _, there = _objects(image, Instruction("remove", words), reader, models, reporter)
         named = reporter.in_thread(lambda: reader.named(image, there, words))
         if named:
             return named[0]
@@ -234,20 +265,23 @@ def _one(image: Image.Image, words: str, number: int, models: Models, reporter: 
 
 
 def _zoomed_out(
-    request: EditRequest, image: Image.Image, box: Box, models: Models, reporter: Reporter
+    request: EditRequest, image: Image.Image, box: Box, side: str, models: Models, reporter: Reporter
 ) -> tuple[Image.Image, Box]:
-    """Return the picture with more of its ground around it, and where the box is now."""
-    across, down = (round(side * (ZOOM - 1) / 2) for side in image.size)
+    """Return the picture with more of its ground on a side of it, in its own shape, and where the box is
+    now."""
+    across, down = (round(length * (ZOOM - 1)) for length in image.size)
+    left = {"left": across, "right": 0}.get(side, across // 2)
+    top = {"above": down, "below": 0}.get(side, down // 2)
     name = request.image or ""
     asked = OutpaintRequest(
         prompt=request.about or "background",
         image=name,
         seed=request.seed,
-        left=across,
-        right=across,
-        top=down,
-        bottom=down,
+        left=left,
+        right=across - left,
+        top=top,
+        bottom=down - top,
     )
     made = outpaint.run(asked, {name: image}, models, Quiet(reporter))
     wide = Image.open(io.BytesIO(made.pictures[0].data)).convert("RGB")
-    return wide, (box[0] + across, box[1] + down, box[2] + across, box[3] + down)
+    return wide, (box[0] + left, box[1] + top, box[2] + left, box[3] + top)

@@ -10,17 +10,25 @@ from PIL import ImageColor
 Kind = Literal["colour", "add", "remove", "replace", "alter", "ground", "whole"]
 
 _SHADE = r"(?:light|dark|bright|pale|pure|snow|deep|hot|neon|pastel|very|more|all|completely)[\s-]+"
-_NAMES = sorted(
-    {
-        *ImageColor.colormap,
-        *"scarlet amber emerald rosy ruby lilac golden ebony jet chestnut".split(),
-        "sky blue",
-        "snow white",
-    },
-    key=len,
-)
+_PAINTS = ImageColor.colormap | {  # with those that CSS doesn't have, or has in other shades than paint
+    "brown": "#784824",
+    "pink": "#ff78b4",
+    "scarlet": "#ff2400",
+    "amber": "#ffbf00",
+    "emerald": "#2ea060",
+    "rosy": "#ff8c96",
+    "ruby": "#b41432",
+    "lilac": "#c8a2c8",
+    "golden": "#ffd700",
+    "ebony": "#282420",
+    "jet": "#141414",
+    "chestnut": "#954535",
+    "sky blue": "#87ceeb",
+    "snow white": "#ffffff",
+}
 COLOUR = (
-    rf"(?:an?\s+)?(?:{_SHADE})*(?:{'|'.join(reversed(_NAMES))})(?:ish|[\s-]colou?red)?(?:\s+(?:colou?r|one))?"
+    rf"(?:an?\s+)?(?:{_SHADE})*(?P<colour>{'|'.join(sorted(_PAINTS, key=len, reverse=True))})"
+    r"(?:ish|[\s-]colou?red)?(?:\s+(?:colou?r|one))?"
 )
 STYLE = re.compile(
     r"\b(?:styled?|water ?colou?r|aquarelle|paint(?:ing|ed)|oil|ink|pencil|crayon|charcoal|pastels?|sketch"
@@ -90,11 +98,13 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True)
 class Instruction:
-    """What is asked. named: the object that is meant, "" = the one that stands out. new: what comes."""
+    """What is asked. named: the object that is meant, "" = the one that stands out. new: what comes. colour:
+    0..255, of a change of colour."""
 
     kind: Kind
     named: str = ""
     new: str = ""
+    colour: tuple[int, ...] = ()
 
 
 def read_instruction(words: str) -> Instruction:
@@ -116,7 +126,9 @@ def read_instruction(words: str) -> Instruction:
             break
         if kind == "alter" and (named in WHOLE or named.startswith(("it ", "the ")) or STYLE.search(text)):
             break
-        return Instruction(kind, "" if named in WHOLE else named, new)
+        paint = parts.get("colour")
+        colour = ImageColor.getrgb(str(_PAINTS[paint])) if paint else ()
+        return Instruction(kind, "" if named in WHOLE else named, new, colour)
     if STYLE.search(text):
         return Instruction("whole")
     return Instruction("ground" if GROUND.search(text) else "whole")

@@ -31,7 +31,6 @@ SPECK = 0.0004  # of the picture: smaller pieces are none
 ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
 PART = 0.8  # of an object's longer side, that is drawn around it
 RIM = 0.03  # of an object's longer side: its outline is no sharper
-NARROW = 0.3  # of the width: a strip of less has no room for an object
 NUMBERS = {"two": 2, "three": 3, "four": 4, "some": 4}
 SAME = 0.4  # of a box, from where on an object is the one that was there
 PAINTS = 6  # of an object, each of which becomes another
@@ -41,7 +40,7 @@ DARKER = 0.6  # times as light as most of an object: a line
 BLENDED = 16.0  # of 255: colours so far from two paints become half of what each does
 FAR = 6  # of a part's longer side: so near to an object that has gone the ground is led over
 AROUND = 0.35  # of an object's longer side, that is looked at around it
-PLAIN = 0.9  # what looks so much like its label is one object and nothing else
+CLEAR = 0.9  # what looks so much like its label is one object and nothing else
 LARGE = 0.3  # of the picture: what takes more may have some of the ground in it
 MOST = 0.6  # of an outline: where so much isn't the ground's, it is all the object's
 SHADE = 8  # of 255: colours that differ by less are one
@@ -50,9 +49,12 @@ LEAST_OBJECT = 0.002  # of the picture
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
-EVEN = 12  # of a part's longer side: so far a pattern is blurred before something is drawn on it
-PATTERN = 10.0  # of 255: a ground that changes by more when it is blurred has a pattern
+PLAIN = (178, 214, 240)  # a ground before which the demo's colours are all seen
 SMALLER = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32)  # by which an object is made smaller until it has room
+LIGHT = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue
+COLOURED = 36.0  # of 255, from grey: what has a colour
+LEAST_PAINT = 0.08  # of an object: what has less of a colour has none
+UNLIKE = 0.5  # cosine of two hues that have nothing to do with each other
 CELLS = 128  # of a grid on which room is looked for
 
 
@@ -120,8 +122,8 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
         mask = segmenter.outline(image, [obj]).mask
         if mask.getbbox() is None:
             continue
-        one = _looked_at(segmenter, image, obj, outlined(image, mask))
-        if one.sure > PLAIN and obj.piece.mean() < LARGE:
+        one = _looked_at(segmenter, image, obj, _outlined(image, mask, ground))
+        if one.sure > CLEAR and obj.piece.mean() < LARGE:
             found.append(one)
             continue
         parts = _without_ground(np.asarray(one.mask) > 127, ground)
@@ -135,6 +137,16 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
                 alone = replace(obj, piece=piece, box=box_of(piece))
                 found.append(_looked_at(segmenter, image, alone, large))
     return sorted(found, key=lambda one: -(one.box[2] - one.box[0]) * (one.box[3] - one.box[1]))
+
+
+def _outlined(image: Image.Image, seen: Image.Image, ground: Flags) -> Image.Image:
+    """Return the outline ("L") of what stands out at about ``seen``, without the horizons and stripes that
+    stand out beside it: what has colours of the ``ground`` and isn't seen as the object."""
+    left, top, right, bottom = seen.getbbox() or (0, 0, 0, 0)
+    near = ops.dilated(np.asarray(seen) > 127, max(2, round(RIM * max(right - left, bottom - top))))
+    found = (np.asarray(outlined(image, seen)) > 127) & (near | ~ground)
+    found = ops.connected(found & near, found)
+    return Image.fromarray(found.astype(np.uint8) * 255) if found.any() else seen
 
 
 def _looked_at(segmenter: ObjectSegmenter, image: Image.Image, obj: Object, mask: Image.Image) -> Found:
@@ -208,7 +220,7 @@ def _says(words: str, label: str) -> bool:
 @dataclass(frozen=True, eq=False)
 class Objects:
     """What an instruction is about in a picture. there: its objects; meant: those that the words name. box:
-    the part that is drawn, None = all of it."""
+    the part that is drawn, None = all of it. drawn: it is no photograph."""
 
     old: Image.Image
     asked: Instruction
@@ -216,6 +228,7 @@ class Objects:
     there: tuple[Found, ...]
     meant: tuple[Found, ...]
     box: Box | None
+    drawn: bool = True
 
     @property
     def others(self) -> list[Found]:
@@ -224,16 +237,14 @@ class Objects:
 
     @property
     def start(self) -> Image.Image:
-        """What the model is to change: the part around what is meant, with nothing else in it."""
+        """What the model is to change: the part around what is meant, with nothing else in it; where an
+        object comes, a ground on which any is well drawn."""
+        if self.asked.kind == "add":
+            return Image.new("RGB", self.old.size, PLAIN)
         if self.box is None:
             return self.old
         others = [one for one in self.others if one.overlap(self.box)]
-        alone = without(self.old, others, self.meant).crop(self.box)
-        if self.asked.kind != "add":
-            return alone
-        even = alone.filter(ImageFilter.GaussianBlur(max(alone.size) / EVEN))
-        apart = np.abs(np.asarray(even, np.int16) - np.asarray(alone, np.int16)).mean()
-        return even if apart > PATTERN else alone  # stripes lead a model astray
+        return without(self.old, others, self.meant).crop(self.box)
 
     def around(self, new: Image.Image) -> Image.Image:
         """Return the picture with what the model has made of ``start``."""
@@ -254,7 +265,7 @@ class Objects:
             if not all(_differs(self.old, one, each) for each in self.meant):
                 return True
             boxes = [each.box for each in self.meant]
-            if self.asked.kind in ("add", "replace"):
+            if self.asked.kind == "replace":
                 came = self._that_came(encode.resize(new, self.old.size))
                 if not came or any(_room_for(each, self.others, self.old.size) for each in came):
                     return True
@@ -271,80 +282,63 @@ class Objects:
     def lay(self, new: Image.Image, *, alone: bool = False) -> Image.Image | None:
         """Return the picture with the objects of ``new`` that are asked for; None where they aren't found, or
         have no room there. alone: ``new`` was made of ``start``; they are moved to where they have."""
-        new = encode.resize(new, self.old.size)
-        if self.asked.kind == "ground":
+        new, asked = encode.resize(new, self.old.size), self.asked
+        if asked.kind == "ground":
             return _kept_on(self.old, new, self.there, find_objects(self.reader.segmenter, new))
-        if self.asked.kind == "colour":
+        if asked.kind == "colour":
+            if not self.drawn:
+                return _each(self.old, self.meant, lambda picture, one: tinted(picture, one, asked.colour))
             return _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
         base = without(self.old, self.meant, self.others)
-        if self.asked.kind == "remove":
+        if asked.kind == "remove":
             return base
-        came = self._that_came(new, alone=alone)
+        came = self._that_came(new)
         if not came or (not alone and any(_room_for(one, self.others, base.size) for one in came)):
             return None
-        return _each(base, came, lambda picture, one: pasted_apart(picture, new, one, self.others))
+        line = max((one.box[3] for one in self.others), default=None) if asked.kind == "add" else None
+        return _each(base, came, lambda picture, one: pasted_apart(picture, new, one, self.others, line))
 
-    def _that_came(self, new: Image.Image, *, alone: bool = False) -> list[Found]:
-        """Return the objects of ``new`` that are asked for."""
-        gone = alone and self.box is not None
-        there = [one for one in self.there if not (gone and self.box and one.overlap(self.box))]
-        return _that_came(new, there, self.meant, self.asked, self.reader)
+    def _that_came(self, new: Image.Image) -> list[Found]:
+        """Return the objects of ``new`` that are asked for: all but those that look like nothing that is
+        known; where one becomes another, what stands in its place."""
+        asked, gone = self.asked, self.meant
+        came = [
+            one
+            for one in find_objects(self.reader.segmenter, new)
+            if (not gone or any(one.overlap(old.box) > SAME for old in gone))
+            and (one.sure > LIKELY or _says(asked.new, one.label))
+        ]
+        spoken = [one for one in came if _says(asked.new, one.label)] or came
+        if len(spoken) < 2:
+            return spoken
+        first = asked.new.split(" ")[0]
+        count = len(gone) if gone else int(first) if first.isdigit() else NUMBERS.get(first, 1)
+        return self.reader.named(new, spoken, asked.new)[:1] if count == 1 else spoken[:count]
 
 
 def find_named(
-    old: Image.Image, asked: Instruction, reader: Reader, objects: Sequence[Found]
+    old: Image.Image, asked: Instruction, reader: Reader, objects: Sequence[Found], *, drawn: bool = True
 ) -> Objects | None:
     """Return what an instruction is about, of the ``objects`` of a picture; None where that isn't found, or
-    all of the picture is meant."""
+    all of the picture is meant. drawn: it is no photograph."""
     if asked.kind in ("whole", "alter"):
         return None
     there = tuple(objects)
-    if asked.kind == "ground":
-        return Objects(old, asked, reader, there, (), None)
-    if asked.kind == "add":
-        return Objects(old, asked, reader, there, (), _free_strip(old.size, there))
+    if asked.kind in ("add", "ground"):
+        return Objects(old, asked, reader, there, (), None, drawn)
     meant = tuple(reader.named(old, there, asked.named))
     if not meant:
         return None
     boxes = np.array([one.box for one in meant])
     around = _around((*boxes[:, :2].min(0), *boxes[:, 2:].max(0)), old.size, PART)
     share = (around[2] - around[0]) * (around[3] - around[1]) / (old.width * old.height)
-    return Objects(old, asked, reader, there, meant, around if share < LARGEST else None)
-
-
-def _free_strip(size: tuple[int, int], there: Sequence[Found]) -> Box:
-    """Return the part of a picture beside its objects, or all of it where that is too narrow."""
-    (width, height), left = size, min((one.box[0] for one in there), default=0)
-    right = max((one.box[2] for one in there), default=width)
-    strip = (right, 0, width, height) if width - right >= left else (0, 0, left, height)
-    return strip if strip[2] - strip[0] >= NARROW * width else (0, 0, width, height)
+    return Objects(old, asked, reader, there, meant, around if share < LARGEST else None, drawn)
 
 
 def _each(picture: Image.Image, found: Sequence[Found], change: Callable[..., Image.Image]) -> Image.Image:
     for one in found:
         picture = change(picture, one)
     return picture
-
-
-def _that_came(
-    new: Image.Image, there: Sequence[Found], gone: Sequence[Found], asked: Instruction, reader: Reader
-) -> list[Found]:
-    """Return the objects of ``new`` that are asked for: none that was there before; where one becomes
-    another, what stands in its place."""
-    seen = find_objects(reader.segmenter, new)
-    if gone:
-        came = [one for one in seen if any(one.overlap(old.box) > SAME for old in gone)]
-    else:
-        came = [one for one in seen if not any(one.overlap(old.box) > SAME for old in there)] or [
-            one for one in seen if _says(asked.new, one.label) and one.label not in {o.label for o in there}
-        ]
-    came = [one for one in came if one.sure > LIKELY or _says(asked.new, one.label)]
-    spoken = [one for one in came if _says(asked.new, one.label)] or came
-    if len(spoken) < 2:
-        return spoken
-    first = asked.new.split(" ")[0]
-    count = len(gone) if gone else int(first) if first.isdigit() else NUMBERS.get(first, 1)
-    return reader.named(new, spoken, asked.new)[:1] if count == 1 else spoken[:count]
 
 
 def _around(box: Box, size: tuple[int, int], share: float) -> Box:
@@ -446,6 +440,35 @@ def recoloured(picture: Image.Image, other: Image.Image, one: Found) -> Image.Im
     return picture
 
 
+def tinted(picture: Image.Image, one: Found, colour: Sequence[int]) -> Image.Image:
+    """Return a photograph with an object in another colour: its paint, with its light and shadow, where most
+    of what has a colour has the same; all of it where it is grey."""
+    mask = np.asarray(one.mask.filter(ImageFilter.GaussianBlur(1)), np.float32)[..., None] / 255
+    pixels, inside = np.asarray(picture, np.float32), np.asarray(one.mask) > 127
+    light = pixels @ LIGHT
+    hues = pixels - light[..., None]
+    strong = np.linalg.norm(hues, axis=-1)
+    wanted = np.array(colour, np.float32)
+    share = np.ones_like(light)
+    painted = inside & (strong > COLOURED)
+    if painted.sum() > LEAST_PAINT * inside.sum():
+        usual = hues[painted].sum(0)
+        alike = (hues @ usual) / np.maximum(strong * np.linalg.norm(usual), 1e-6)  # cosine
+        share = ((alike - UNLIKE) / (1 - UNLIKE) * 2).clip(0, 1) * (strong / COLOURED).clip(0, 1)
+    main = inside & (share > 0.5)
+    usual, goal = float(np.median(light[main])) if main.any() else 128.0, float(wanted @ LIGHT)
+    grey = np.ptp(wanted) < COLOURED
+    goal = goal if grey else (usual + goal) / 2
+    lit = np.where(
+        goal < usual,
+        light * goal / max(usual, 1.0),
+        255 - (255 - light) * (255 - goal) / max(255 - usual, 1.0),
+    )
+    made = lit[..., None] + (wanted - wanted @ LIGHT)
+    over = share[..., None] * mask
+    return Image.fromarray((pixels + over * (made.clip(0, 255) - pixels)).round().astype(np.uint8))
+
+
 def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     """Return an object's colours (h, w, 3) as ``own`` (n, 3) became ``wanted``: petals, middle and stem
     each in their own way."""
@@ -500,9 +523,12 @@ def _kept_on(
     return _each(without(new, gone), kept, lambda picture, one: pasted(picture, old, one))
 
 
-def _room_for(one: Found, others: Sequence[Found], size: tuple[int, int]) -> tuple[float, int, int] | None:
+def _room_for(
+    one: Found, others: Sequence[Found], size: tuple[int, int], line: int | None = None
+) -> tuple[float, int, int] | None:
     """Return by how much an object is made smaller, and its corner, px, so that it is apart from others and
-    near to where it is; None where it is apart, or has no room."""
+    near to where it is; None where it is apart. Where there is no room, it covers as little of the others as
+    it can. line: where it stands, px from above, None = where it is."""
     scale = CELLS / max(size)
     taken = np.zeros((max(1, round(size[1] * scale)), max(1, round(size[0] * scale))), bool)
     for other in others:
@@ -513,24 +539,26 @@ def _room_for(one: Found, others: Sequence[Found], size: tuple[int, int]) -> tup
         return None
     sums = np.pad(taken, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     left, top, right, bottom = (value * scale for value in one.box)
+    foot = bottom if line is None else line * scale
     for smaller in SMALLER:
         wide, high = (max(1, math.ceil(smaller * side)) for side in (right - left, bottom - top))
         if wide >= taken.shape[1] or high >= taken.shape[0]:
             continue
-        free = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide] == 0
-        if free.any():
-            ys, xs = np.nonzero(free)
-            away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - bottom)
+        covered = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+        if smaller == SMALLER[-1] or not covered.all():
+            ys, xs = np.nonzero(covered == covered.min())
+            away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - foot)
             best = int(away.argmin())
             return smaller, round(xs[best] / scale), round(ys[best] / scale)
     return None
 
 
 def pasted_apart(
-    picture: Image.Image, other: Image.Image, one: Found, others: Sequence[Found]
+    picture: Image.Image, other: Image.Image, one: Found, others: Sequence[Found], line: int | None = None
 ) -> Image.Image:
-    """Return a picture with an object of ``other`` about where that has it, apart from the objects there."""
-    place = _room_for(one, others, picture.size)
+    """Return a picture with an object of ``other`` about where that has it, apart from the objects there.
+    line: where it stands beside them, px from above, None = where it is."""
+    place = _room_for(one, others, picture.size, line)
     if place is None:
         return pasted(picture, other, one)
     smaller, x, y = place
