@@ -116,6 +116,20 @@ _WITH_JOBS = turns.outerjoin(jobs, jobs.c.id == turns.c.job_id)
 _TURNS = sa.select(*_COLUMNS).select_from(_WITH_JOBS)
 
 
+def _upward(row: sa.Column[str], parent: sa.Column[str | None]) -> sa.Select[tuple[str]]:
+    """Return the statement that reads the ids from row ``start`` up by its parents, at most ``most``. Made
+    once: making it takes longer than reading."""
+    begin = sa.select(row, parent.label("parent"), sa.literal(1).label("depth"))
+    up = begin.where(row == sa.bindparam("start")).cte("up", recursive=True)
+    step = sa.select(row, parent, up.c.depth + 1)
+    up = up.union_all(step.where(row == up.c.parent, up.c.depth < sa.bindparam("most")))
+    return sa.select(up.c.id).order_by(up.c.depth)
+
+
+_PATH = _upward(turns.c.id, turns.c.before_id)
+_LINEAGE = _upward(jobs.c.id, jobs.c.parent_id)
+
+
 def _all(connection: sa.Connection, statement: sa.Select[Any]) -> list[StoredTurn]:
     rows = connection.execute(statement).all()
     sent = dict[str, list[Sent]]()
@@ -146,11 +160,7 @@ def read_turn(connection: sa.Connection, turn_id: str) -> StoredTurn | None:
 
 def read_path(connection: sa.Connection, turn_id: str, limit: int = MAX_PATH) -> list[StoredTurn]:
     """Return a turn and those that it follows, the first one first, at most ``limit``."""
-    up = sa.select(turns.c.id, turns.c.before_id, sa.literal(1).label("depth"))
-    up_ = up.where(turns.c.id == turn_id).cte("up", recursive=True)
-    step = sa.select(turns.c.id, turns.c.before_id, up_.c.depth + 1)
-    up_ = up_.union_all(step.where(turns.c.id == up_.c.before_id, up_.c.depth < limit))
-    ids = list(connection.scalars(sa.select(up_.c.id).order_by(up_.c.depth.desc())))
+    ids = list(connection.scalars(_PATH, {"start": turn_id, "most": limit}))[::-1]
     found = {one.id: one for one in _all(connection, _TURNS.where(turns.c.id.in_(ids)))}
     return [found[one] for one in ids]
 
@@ -374,10 +384,6 @@ def drop_turns(connection: sa.Connection, before: datetime, limit: int) -> tuple
 def lineage(connection: sa.Connection, job_id: str, limit: int = MAX_LINEAGE) -> list[Job]:
     """Return a job and those that its picture was made from, one from another, the first one first, as far as
     they are there and this version reads them."""
-    up = sa.select(jobs.c.id, jobs.c.parent_id, sa.literal(1).label("depth")).where(jobs.c.id == job_id)
-    up_ = up.cte("up", recursive=True)
-    step = sa.select(jobs.c.id, jobs.c.parent_id, up_.c.depth + 1)
-    up_ = up_.union_all(step.where(jobs.c.id == up_.c.parent_id, up_.c.depth < limit))
-    ids = list(connection.scalars(sa.select(up_.c.id).order_by(up_.c.depth)))
+    ids = list(connection.scalars(_LINEAGE, {"start": job_id, "most": limit}))
     read = job_queries.read_jobs(connection, ids)
     return [read[one] for one in takewhile(read.__contains__, ids)][::-1]
