@@ -13,9 +13,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import discord
+from discord.utils import time_snowflake
 
 from bot.chat import names_of
 from bot.delivery import Delivery
@@ -51,6 +53,7 @@ ONCE = "message:"
 OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
 OF_VIDEOS: tuple[Kind, ...] = ("video", "extend", "again")
 LOOKED_AT = 200  # messages after the one that a turn answers
+CLOCKS = timedelta(minutes=1)  # by which Discord's clock and ours may differ
 MOST_OTHERS = 10  # pictures that "another picture" offers
 _SAID_BY_BUTTON = "told_ask_more"
 T = TypeVar("T")
@@ -77,6 +80,7 @@ class Turns:
         self._studio, self._dialogues = studio, studio.dialogues
         self._asking, self._answers, self._delivery, self._posts = asking, answers, delivery, posts
         self._search, self._channel, self._possible = search, channel, possible
+        self._began = datetime.now(UTC)
         self._ending = set[asyncio.Task[None]]()
         self._hearing = set[int]()  # messages that are being answered: the gateway may tell of one twice
         self._pressed = set[str]()  # what a double click would do once more
@@ -268,7 +272,11 @@ class Turns:
             return
         post = Post(turns.waiting_text(replace(turn, waits_for=None)), view=turns.view_of_offers(turn))
         try:
-            sent = await post.send_to(self._channel(actor.channel_id), nonce_of(turn.id))
+        channel, sent = self._channel(actor.channel_id), None
+            if turn.created_at < self._began:  # an earlier process may have sent it without noting that
+                source = discord.Object(time_snowflake(turn.created_at - CLOCKS))
+                sent = await self._find(channel, source, turn.id)
+            sent = sent or await post.send_to(channel, nonce_of(turn.id))
         except FAILURES as error:
             log.info("turn %s has no message yet (%s)", turn.id, type(error).__name__)
         else:

@@ -448,11 +448,12 @@ class Dialogues:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def resume(self) -> None:
-        """Go on with every turn without its job; one that is too old ends."""
+        """Go on with every turn without its job; one that is too old ends. What was said in Discord goes on
+        once the bot is there to show it, which then calls this."""
         for row in await self._database.read(rows.list_open):
             if row.created_at < datetime.now(UTC) - RESUMED:
                 await self._database.write(partial(rows.end_turn, turn_id=row.id, reply=TOO_OLD))
-            else:
+            elif row.surface != Surface.DISCORD or self._show is not None:
                 self._follow(row.id)
 
     def _note_moved(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import NotAllowedError, UserError
-from core.job import Status
+from core.job import Status, Surface
 from core.requests import AskRequest, EditRequest, ImagineRequest, OutpaintRequest, UpscaleRequest
 from core.requests.images import CutOutRequest
 from core.requests.video import VideoRequest
@@ -380,12 +380,29 @@ async def test_after_a_restart_rows_without_their_job_go_on_once(tmp_path: Path)
         first = await opened.studio.dialogues.say(ALICE, "a red house")
         second = await opened.studio.dialogues.say(ALICE, "make it blue")
         assert second.waits_for == first.id
+    shown = list[str]()
+
+    async def show(_: Actor, turn: Turn) -> None:
+        shown.append(turn.id)
+
     async with open_studio(tmp_path, **CHANGES) as opened, opened.studio.dialogues.running():
         dialogues: Dialogues = opened.studio.dialogues
-        second = await settled(opened, second)
-        assert second.job is not None and await count(opened, jobs) == 2
-        await dialogues.resume()
-        assert await count(opened, jobs) == 2
+        await asyncio.sleep(0.1)
+        assert await count(opened, jobs) == 0  # no bot is there that could show it
+        with dialogues.telling(lambda _: None, show=show):
+            await dialogues.resume()
+            second = await settled(opened, second)
+            assert second.job is not None and await count(opened, jobs) == 2
+            await dialogues.resume()
+        assert await count(opened, jobs) == 2 and shown == [first.id, second.id]
+
+
+async def test_after_a_restart_what_was_said_on_the_web_goes_on_without_a_bot(tmp_path: Path) -> None:
+    here = replace(ALICE, guild_id=None, surface=Surface.WEB)
+    async with open_studio(tmp_path, Held(), **CHANGES) as opened:
+        first = await opened.studio.dialogues.say(here, "a red house")
+    async with open_studio(tmp_path, **CHANGES) as opened, opened.studio.dialogues.running():
+        assert (await settled(opened, first)).job is not None
 
 
 async def changed(opened: Opened) -> Turn:
