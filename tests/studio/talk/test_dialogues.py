@@ -510,3 +510,19 @@ async def test_a_preview_asks_no_model(talk: Opened) -> None:
     assert (meant.kind, meant.by) == ("draw", "rules")
     assert told
     assert await count(talk, turns) == 0
+
+
+async def test_the_list_says_what_was_cut_out(talk: Opened) -> None:
+    decides(
+        talk,
+        cats=Decision(kind="draw", words="two cats"),
+        cut=Decision(kind="cutout", thing="cat"),
+        all=Decision(kind="cutout"),
+    )
+    await say(talk, "cats")
+    cut = await say(talk, "cut")
+    assert [line.words for line in await talk.studio.dialogues.changes(ALICE, cut.job.id, 0)][1:] == [
+        "Cut out: cat"
+    ]
+    everything = await say(talk, "all")
+    assert everything.understood.startswith("cutting out what stands out in")
