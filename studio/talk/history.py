@@ -4,17 +4,19 @@ it. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.job import Job
 from core.requests import VideoRequest
-from core.talk import MAX_STATE, NEEDS_PICTURE, By, Decision, Kind, Picture, State
+from core.talk import MAX_PICTURES, MAX_STATE, NEEDS_PICTURE, By, Decision, Kind, Picture, State
 from storage.turns import Sent, StoredTurn
 from studio.authority import Actor
 from studio.new_job import NewJob
 
+_STYLE = re.compile(r"\bstyle of (?:the )?(?:(?:picture|number|no\.?|image) |#)?([1-9]\d?)\b", re.IGNORECASE)
 GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
 MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video", "ask")
 
@@ -166,7 +168,10 @@ class Standing:
             about = tuple(sent) or ((self.shown[0],) if self.shown else ())
         elif not about and decision.kind in ("draw", "ask"):
             about = tuple(sent)
-        about = tuple(dict.fromkeys(self.still(number, decision.kind) for number in about))
+        if about and decision.kind == "change":  # "in the style of 2"
+            named = (int(number) for words in decision.changes for number in _STYLE.findall(words))
+            about = (*about, *(number for number in named if number in self.pictures))
+        about = tuple(dict.fromkeys(self.still(number, decision.kind) for number in about))[:MAX_PICTURES]
         index, to = decision.index, self.step(decision.steps) if decision.steps else None
         if index is None and about and decision.kind != "pick":
             index = to[1] if to is not None and to[0] == about[0] else self.chosen(about[0])

@@ -4,6 +4,7 @@ sentence should."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -62,6 +63,11 @@ NOT_HERE = "That picture isn't in this conversation any more."
 
 class Press(Protocol):
     """``Studio.from_button``."""
+_NUMBERS = re.compile(
+    r"(\b(?:of|from|in|with|picture|pic|image|number|photo|no\.?) +#?|#)([1-9]\d?)\b", re.IGNORECASE
+)
+
+
 
     async def __call__(
         self, actor: Actor, job_id: str, action: str, index: int, words: PromptWithPictures | None = None
@@ -211,7 +217,8 @@ class Plans:
             first, *others = targets
             sources = [await self._source(actor, first, decision.index, Action.VARY)]
             sources += [await self._source(actor, one, None, Action.USE) for one in others]
-            new = await self.changed(actor, sources, decision.changes)
+            changes = [with_places(words, decision.about) for words in decision.changes]
+            new = await self.changed(actor, sources, changes)
         else:
             new = await self._of_picture(actor, decision, targets[0], standing, chosen)
         return [new.chosen(chosen.lane, private=chosen.private)]
@@ -301,3 +308,12 @@ class Plans:
 def _asked(last: StoredTurn, decision: Decision) -> bool:
     """Whether a question goes on from the one before it."""
     return last.kind == "ask" and last.job_id is not None and last.decision.about == decision.about
+def with_places(words: str, about: Sequence[int]) -> str:
+    """Return an instruction whose numbers are those of its own pictures, from 1, in place of those of the
+    conversation: "the cat of 7" is of 2 where it is about 3 and 7."""
+    places = {str(number): str(place) for place, number in enumerate(about, 1)}
+    return (
+        _NUMBERS.sub(lambda found: found[1] + places.get(found[2], found[2]), words) if about[1:] else words
+    )
+
+

@@ -512,6 +512,38 @@ async def test_a_preview_asks_no_model(talk: Opened) -> None:
     assert await count(talk, turns) == 0
 
 
+async def test_numbers_of_the_conversation_become_those_of_the_change(talk: Opened) -> None:
+    decides(
+        talk,
+        house=Decision(kind="draw", words="a house"),
+        boat=Decision(kind="draw", words="a boat"),
+        cat=Decision(kind="draw", words="a cat"),
+        put=Decision(kind="change", about=(3, 2), changes=("put the boat of 2 next to the cat of 3",)),
+        other=Decision(kind="change", about=(3, 1), changes=("put the house of picture 1 on the left",)),
+        alone=Decision(kind="change", about=(3,), changes=("draw 2 of 3 windows",)),
+        style=Decision(kind="change", about=(3,), changes=("make it in the style of 1",)),
+        lost=Decision(kind="change", about=(3,), changes=("make it in the style of 9",)),
+    )
+    made = [(await say(talk, words)).job for words in ("house", "boat", "cat")]
+
+    async def asked(words: str) -> EditRequest:
+        request = (await say(talk, words)).job.request
+        assert isinstance(request, EditRequest)
+        return request
+
+    async def sha_of(job: Any) -> str:
+        return (await talk.services.queue.result(job.id)).pictures[0].sha256
+
+    assert (await asked("put")).prompt == "put the boat of 2 next to the cat of 1"
+    other = await asked("other")
+    assert other.prompt == "put the house of picture 2 on the left"
+    assert other.images == (await sha_of(made[0]),)
+    assert (await asked("alone")).prompt == "draw 2 of 3 windows"
+    style = await asked("style")
+    assert style.prompt == "make it in the style of 2" and style.images == (await sha_of(made[0]),)
+    assert (await asked("lost")).images == ()
+
+
 async def test_the_list_says_what_was_cut_out(talk: Opened) -> None:
     decides(
         talk,
