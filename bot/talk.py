@@ -168,7 +168,8 @@ class Turns:
             return NEWEST, [], None
         if isinstance(found[0].request, AskRequest):
             return None, list(found[0].request.images), found[0]
-        return None, [*await names_of(self._studio, actor, found)], None
+        names = await names_of(self._studio, actor, found)
+        return None, [found[0].id] if len(names) > 1 else [*names], None  # a grid as a whole
 
     async def _typing_while(self, channel: discord.abc.Messageable, work: Awaitable[T]) -> T:
         """Await ``work``; one that takes longer is shown as typing."""

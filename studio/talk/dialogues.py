@@ -273,7 +273,7 @@ class Dialogues:
         if found is None:
             raise ImageError(GONE)
         one, now = standing.pictures[found], standing.shown
-        choice = index + 1 if one.sent is None and one.count > 1 else None
+        choice = index + 1 if one.count > 1 else None
         kind: Kind = "pick" if choice and now is not None and now[0] == found else "back"
         return await self._shown(actor, before, standing, Decision(kind=kind, about=(found,), index=choice))
 
@@ -654,30 +654,33 @@ class Dialogues:
         sent, known = list[Sent](), None
         number = max(standing.pictures, default=0)
         for one in given:
-            source = await self._sources.meant(actor, await self._still(actor, one))
+            named, whole = await self._named(actor, one)
+            source = await self._sources.meant(actor, named)
             job_id = source.job.id if source.job else None
             same = (n for n, own in standing.pictures.items() if job_id and own.job_id == job_id)
             if (own := next(same, None)) is not None:
-                grid = standing.pictures[own].count > 1
+                grid = standing.pictures[own].count > 1 and not whole
                 known = known or (own, source.index + 1 if grid else None)
                 continue
-            at = source.index if source.job else None
+            at = source.index if source.job and not whole else None
             sha256 = "" if job_id else source.sha256
-            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at))
+            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at, made=max(whole, 1)))
         return tuple(sent), known
 
-    async def _still(self, actor: Actor, given: Given) -> Given:
-        """Return the name of the picture that a video of ours was made from; anything else as it is. Raises
-        UserError for a video that was made from words."""
+    async def _named(self, actor: Actor, given: Given) -> tuple[Given, int]:
+        """Return what a picture is known by, and how many a job has that is meant as a whole, 0 of one
+        picture. Of a video of ours it is the picture that it was made from. Raises UserError for a video that
+        was made from words."""
+        whole = 0
         while isinstance(given, str) and not SHA256.fullmatch(given):
-            job, _ = await self._sources.job_of(given)
+            job, index = await self._sources.job_of(given)
             if job.request.answer is not Answer.VIDEOS:
                 break
             await self._rights.check(actor, Action.USE, job)
             if job.parent_id is None:
                 raise UserError(NO_STILL)
             given = f"{job.parent_id} {(job.parent_index or 0) + 1}"
-        return given
+        return given, whole
 
     # Rows
 
@@ -715,6 +718,9 @@ class Dialogues:
         """Write the turn of each plan, one after the other, and return the first; the others go on by
         themselves."""
         private = (await self._members.preferences(actor.user_id)).private
+                made = await self._rights.made(actor, job) if index is None else None
+                if made is not None and len(made.pictures) > 1:
+                    given, whole = f"{job.id} {made.pictures[0].index + 1}", len(made.pictures)
         turns = list[StoredTurn]()
         for plan in plans:
             row, decision = self._row(actor, "", turns[-1]) if turns else new, plan.decision

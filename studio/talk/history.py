@@ -49,13 +49,18 @@ class Numbered:
     def count(self) -> int:
         """How many pictures it has, as far as that is known."""
         if self.sent is not None:
-            return 1
+            return self.sent.made
         return self.turn.made or (4 if self.turn.kind in GRIDS else 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all that its job made, not one picture of it or an upload."""
+        return self.sent is None or (self.sent.job_id is not None and self.sent.position is None)
 
     def position(self, index: int | None) -> int:
         """Return which picture (from 0) of its job is meant. index: from 1, None = the first."""
-        if self.sent is not None:
-            return self.sent.position or 0
+        if self.sent is not None and self.sent.position is not None:
+            return self.sent.position
         return (index or 1) - 1
 
     def is_of(self, job_id: str | None, sha256: str) -> bool:

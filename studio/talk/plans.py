@@ -267,7 +267,7 @@ class Plans:
         """Return the job of a decision about one picture that has no words, or moves it."""
         kind, index = decision.kind, decision.index
         if kind == "again":
-            if one.sent is None and (index is None or one.count == 1):
+            if one.is_whole and (index is None or one.count == 1):
                 assert one.job_id is not None
                 return await self._press(actor, one.job_id, "again", 0)
             source = await self._source(actor, one, index, Action.VARY)

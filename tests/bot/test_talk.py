@@ -420,6 +420,15 @@ async def test_a_step_that_goes_on_after_a_restart_has_one_message_before_its_pi
     assert [one.id for one in steps] == [second.message_id]
 
 
+async def test_a_reply_to_a_grid_is_about_all_of_it(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+    grid = studio.last()
+    message = await mentioned(studio, studio.alice, "the third one", reply_to=grid)
+    assert "the third of 1" in message.content
+    job = await job_of(studio, await mentioned(studio, studio.alice, "make it blue", reply_to=message))
+    assert job.parent_index == 2
+
+
 async def test_where_talk_is_off_a_mention_is_not_answered(tmp_path: Path) -> None:
     async with open_studio(tmp_path, TALK="off") as studio:
         sent = await studio.alice.send(studio.channel, f"{me(studio)} a red house")

@@ -56,6 +56,20 @@ async def test_what_is_typed_is_understood_and_not_kept(site: Site) -> None:
     assert alone.data["kind"] == "change"
 
 
+async def test_all_of_a_grid_come_along_and_one_is_chosen(site: Site) -> None:
+    job = (await site.drawn(site.you))["id"]
+    page = await site.you.page(f"/?talk={job}")
+    assert "on these pictures" in page
+    chosen = await said(site, "the third one", pictures=[job])
+    assert chosen["shown"]["n"] == 3 and chosen["shown"]["job"] == job
+    assert len(chosen["path"][0]["sent"][0]["thumbs"]) == 4
+    assert "Picture 1, 3 of 4" in await site.you.page(chosen["href"])
+    blue = await said(site, "make it blue", chosen["turn"])
+    assert blue["path"][-1]["job"]["parent"] == {"job": job, "n": 3}
+    other = await site.person(77)
+    assert (await other.post("/api/talk", {"said": "the third one", "pictures": [job]})).status == 403
+
+
 async def test_a_change_on_a_pictures_page_takes_further_pictures(site: Site) -> None:
     job, other = [(await site.drawn(site.you))["id"] for _ in range(2)]
     assert 'id="edit-add"' in await site.you.page(f"/pictures/{job}/1")
@@ -78,7 +92,7 @@ async def test_a_picture_of_create_is_what_words_change(site: Site) -> None:
     found = await said(site, "make it blue", pictures=[f"{job['id']} 2"])
     [turn] = found["path"]
     assert turn["kind"] == "change" and turn["job"]["parent"] == {"job": job["id"], "n": 2}
-    assert turn["sent"] == [{"number": 1, "thumb": f"/files/{job['id']}/2/256.webp"}]
+    assert turn["sent"] == [{"number": 1, "thumbs": [f"/files/{job['id']}/2/256.webp"]}]
 
 
 async def test_a_picture_that_was_sent_is_shown(site: Site) -> None:

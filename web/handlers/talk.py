@@ -265,7 +265,7 @@ async def _said(call: Call, turn: Turn) -> dict[str, Any]:
         "said": turn.said,
         "kind": turn.kind,
         "mine": turn.user_id == call.actor.user_id,
-        "sent": [{"number": one.number, "thumb": await _sent_thumb(call, one)} for one in turn.sent],
+        "sent": [{"number": one.number, "thumbs": await _sent_thumbs(call, one)} for one in turn.sent],
         "understood": sentence(turn.understood),
         "reply": turn.reply,
         "find": turn.decision.words if turn.kind == "find" else "",
@@ -278,14 +278,16 @@ async def _said(call: Call, turn: Turn) -> dict[str, Any]:
     }
 
 
-async def _sent_thumb(call: Call, one: Sent) -> str | None:
-    """Return where a picture that came with a turn is, small; None where the reader can't be shown it."""
+async def _sent_thumbs(call: Call, one: Sent) -> list[str]:
+    """Return where what came with a turn is, small, several of a grid; none where the reader can't be shown
+    it."""
     if one.job_id is not None:
-        return f"/files/{one.job_id}/{(one.position or 0) + 1}/256.webp"
+        numbers = range(1, one.made + 1) if one.position is None else [one.position + 1]
+        return [f"/files/{one.job_id}/{n}/256.webp" for n in numbers]
     with suppress(ImageError):
         await call.studio.sources.check_sent(call.actor, one.sha256)
-        return f"/files/uploads/{one.sha256}.webp"
-    return None
+        return [f"/files/uploads/{one.sha256}.webp"]
+    return []
 
 
 def sentence(text: str) -> str:
@@ -297,7 +299,7 @@ async def _shown(call: Call, turn: Turn) -> dict[str, Any] | None:
     """Return the picture that "it" means after a turn, None before there is one."""
     number = turn.shows_number
     if turn.shows_sent is not None and number is not None:
-        thumb = await _sent_thumb(call, Sent(number, turn.shows_sent))
+        thumb = next(iter(await _sent_thumbs(call, Sent(number, turn.shows_sent))), None)
         return {"job": None, "n": 1, "number": number, "picture": _upload(number, thumb), "comes": False}
     if turn.shows is None:
         waits = {"job": None, "n": 1, "number": number, "picture": None, "comes": True}
@@ -339,8 +341,11 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
         job = await jobs.find_job(call, job_id)
     except (ImageError, NotAllowedError, Gone):
         return None
-    n = call.query.get("n", "1")
-    picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
+    n = call.query.get("n", "")
+    picture = next((one for one in job["pictures"] if str(one["n"]) == (n or "1")), None)
     if picture is None or (picture["video"] and not job["parent"]):
         return None
-    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}
+    if not n and len(job["pictures"]) > 1 and not picture["video"]:
+        name = f"one of {len(job['pictures'])} pictures"
+        return {**_chip("these pictures", name, picture), "picture": job["id"]}
+    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {picture['n']}"}

@@ -512,6 +512,19 @@ async def test_a_preview_asks_no_model(talk: Opened) -> None:
     assert await count(talk, turns) == 0
 
 
+async def test_a_grid_comes_along_as_a_whole_and_one_of_it_is_chosen(talk: Opened) -> None:
+    grid = (await say(talk, "a red house")).job
+    first = await say(talk, "the third one", after=None, given=[grid.id])
+    assert (first.kind, first.shows, first.number) == ("pick", (grid.id, 2), 1)
+    blue = await say(talk, "make it blue")
+    assert (blue.job.parent_id, blue.job.parent_index) == (grid.id, 2)
+    assert blue.understood == "changing 1" and blue.number == 2
+    back = await say(talk, "go back to the first one")
+    assert back.shows == (grid.id, 2)  # as it was chosen
+    with pytest.raises(UserError):  # it has four
+        await talk.studio.dialogues.say(ALICE, "the third one", after=None, given=[f"{grid.id} 9"])
+
+
 async def test_numbers_of_the_conversation_become_those_of_the_change(talk: Opened) -> None:
     decides(
         talk,
