@@ -128,7 +128,7 @@ class Turns:
         after, about, asked = await self._place_of(actor, message)
         clips = [file for file in files if may_be_video(file.filename, file.content_type or "")]
         if clips:
-            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=1)
+            meant = (await self._dialogues.preview(actor, words, after=None, sent=1)).decision
             if meant.kind in OF_VIDEOS:
                 raise UserError(COMMANDS)
             if meant.kind not in OF_FRAMES or len(files) > 1:
@@ -139,7 +139,7 @@ class Turns:
             about, files = [frame], []
         given: list[Given] = [*about, *self._asking.links.attached(files)]
         if asked is not None:
-            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=len(given))
+            meant = (await self._dialogues.preview(actor, words, after=None, sent=len(given))).decision
             if meant.kind in ("ask", "talk", "unclear"):
                 await self._ask(actor, message, words, files, asked)
                 return
@@ -272,8 +272,8 @@ class Turns:
         if actor.surface is not Surface.DISCORD or hidden:
             return
         post = Post(turns.waiting_text(replace(turn, waits_for=None)), view=turns.view_of_offers(turn))
-        try:
         channel, sent = self._channel(actor.channel_id), None
+        try:
             if turn.created_at < self._began:  # an earlier process may have sent it without noting that
                 source = discord.Object(time_snowflake(turn.created_at - CLOCKS))
                 sent = await self._find(channel, source, turn.id)

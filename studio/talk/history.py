@@ -343,7 +343,7 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
         shows_number=shown[0] if shown else None,
         waits_for=row.waits_for,
         asks=row.is_open,
-        offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
+        offers=tuple(offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         channel_id=row.channel_id,
         guild_id=row.guild_id,
@@ -354,7 +354,7 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
     )
 
 
-def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
+def offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
     """Return what the button of an offer says."""
     if len(plan) > 1:
         return f"Do all {len(plan)} steps"

@@ -19,7 +19,7 @@ from storage.schema import jobs, turn_pictures, turns, uploads
 from studio.authority import Actor
 from studio.moderation.rules import Blocked
 from studio.talk.dialogues import Dialogues, Turn
-from studio.talk.plans import WELCOME
+from studio.talk.plans import NOT_UNDERSTOOD, ONLY_ENGLISH, WELCOME, WHICH
 from tests.studio.conftest import ALICE, BOB, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
 from vision.protocol import Run
@@ -506,10 +506,37 @@ async def test_undo_and_redo_are_exact_where_a_picture_was_shown_twice(talk: Ope
 async def test_a_preview_asks_no_model(talk: Opened) -> None:
     """Each pause of typing is a preview: none may be sent or counted."""
     decides(talk)  # whoever is asked fails
-    meant, told = await talk.studio.dialogues.preview(ALICE, "draw a red house")
-    assert (meant.kind, meant.by) == ("draw", "rules")
-    assert told
+    heard = await talk.studio.dialogues.preview(ALICE, "draw a red house")
+    assert (heard.decision.kind, heard.decision.by) == ("draw", "rules")
+    assert heard.understood and not heard.reply and not heard.offers
+    assert "new conversation" in (await talk.studio.dialogues.preview(ALICE, "new")).reply
     assert await count(talk, turns) == 0
+
+
+async def test_what_is_unclear_is_asked_before_it_is_sent_and_done_in_one_turn(talk: Opened) -> None:
+    first = await say(talk, "a red house")
+    dialogues = talk.studio.dialogues
+    heard = await dialogues.preview(ALICE, "a boat", after=first.id)
+    assert heard.reply == WHICH and heard.offers == ("Draw it", "Add it to 1 (a red house)")
+    with pytest.raises(UserError):
+        await dialogues.say(ALICE, "a boat", after=first.id, offer=2)
+    assert await count(talk, turns) == 1
+    added = await say(talk, "a boat", after=first.id, offer=1)
+    assert (added.kind, added.by, added.before_id) == ("change", "person", first.id)
+    assert added.job.request.prompt == "add a boat" and await count(talk, turns) == 2
+
+
+@pytest.mark.parametrize("said", ["mach das Haus blau", "赤い家", "hazlo azul por favor"])
+async def test_another_language_is_told_what_is_missing(talk: Opened, said: str) -> None:
+    await say(talk, "a red house")
+    assert (await say(talk, said)).reply.endswith(ONLY_ENGLISH)
+    assert (await talk.studio.dialogues.preview(ALICE, said)).reply.endswith(ONLY_ENGLISH)
+    assert (await say(talk, "hmm")).reply == NOT_UNDERSTOOD
+
+
+async def test_with_a_chat_model_no_language_is_told_of(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, Talker(), **CHANGES, TALK="model") as opened:
+        assert (await opened.studio.dialogues.preview(ALICE, "赤い家")).reply == NOT_UNDERSTOOD
 
 
 async def test_a_grid_comes_along_as_a_whole_and_one_of_it_is_chosen(talk: Opened) -> None:
