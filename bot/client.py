@@ -348,6 +348,7 @@ class Atelier(commands.AutoShardedBot):
             )
             self._attached.enter_context(told)
             await self.turns.resume()
+            await self.studio.dialogues.resume()
             if count := await self.delivery.resume():
                 log.info("taken up: %s", counted(count, "job"))
             self._unpost_soon()

@@ -13,9 +13,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import discord
+from discord.utils import time_snowflake
 
 from bot.chat import names_of
 from bot.delivery import Delivery
@@ -53,6 +55,7 @@ ONCE = "message:"
 OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
 OF_VIDEOS: tuple[Kind, ...] = ("video", "extend", "again")
 LOOKED_AT = 200  # messages after the one that a turn answers
+CLOCKS = timedelta(minutes=1)  # by which Discord's clock and ours may differ
 MOST_OTHERS = 10  # pictures that "another picture" offers
 _SAID_BY_BUTTON = "told_ask_more"
 T = TypeVar("T")
@@ -79,6 +82,7 @@ class Turns:
         self._studio, self._dialogues = studio, studio.dialogues
         self._asking, self._answers, self._delivery, self._posts = asking, answers, delivery, posts
         self._search, self._channel, self._possible = search, channel, possible
+        self._began = datetime.now(UTC)
         self._ending = set[asyncio.Task[None]]()
         self._hearing = set[int]()  # messages that are being answered: the gateway may tell of one twice
         self._pressed = set[str]()  # what a double click would do once more
@@ -126,7 +130,7 @@ class Turns:
         after, about, asked = await self._place_of(actor, message)
         clips = [file for file in files if may_be_video(file.filename, file.content_type or "")]
         if clips:
-            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=1)
+            meant = (await self._dialogues.preview(actor, words, after=None, sent=1)).decision
             if meant.kind in OF_VIDEOS:
                 raise UserError(COMMANDS)
             if meant.kind not in OF_FRAMES or len(files) > 1:
@@ -137,7 +141,7 @@ class Turns:
             about, files = [frame], []
         given: list[Given] = [*about, *self._asking.links.attached(files)]
         if asked is not None:
-            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=len(given))
+            meant = (await self._dialogues.preview(actor, words, after=None, sent=len(given))).decision
             if meant.kind in ("ask", "talk", "unclear"):
                 await self._ask(actor, message, words, files, asked)
                 return
@@ -166,7 +170,8 @@ class Turns:
             return NEWEST, [], None
         if isinstance(found[0].request, AskRequest):
             return None, list(found[0].request.images), found[0]
-        return None, [*await names_of(self._studio, actor, found)], None
+        names = await names_of(self._studio, actor, found)
+        return None, [found[0].id] if len(names) > 1 else [*names], None  # a grid as a whole
 
     async def _typing_while(self, channel: discord.abc.Messageable, work: Awaitable[T]) -> T:
         """Await ``work``; one that takes longer is shown as typing."""
@@ -276,8 +281,12 @@ class Turns:
         if actor.surface is not Surface.DISCORD or hidden:
             return
         post = Post(turns.waiting_text(replace(turn, waits_for=None)), rows=turns.rows_of_offers(turn))
+        channel, sent = self._channel(actor.channel_id), None
         try:
-            sent = await self._send(self._channel(actor.channel_id), post, turn)
+            if turn.created_at < self._began:  # an earlier process may have sent it without noting that
+                source = discord.Object(time_snowflake(turn.created_at - CLOCKS))
+                sent = await self._find(channel, source, turn.id)
+            sent = sent or await self._send(channel, post, turn)
         except FAILURES as error:
             log.info("turn %s has no message yet (%s)", turn.id, type(error).__name__)
         else:

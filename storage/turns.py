@@ -3,7 +3,7 @@ a tree; where somebody is in it, and what they are shown there, follows from the
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -22,12 +22,14 @@ MAX_PATH, MAX_TREE, MAX_LINEAGE = 100, 200, 32  # turns up to the root, turns of
 @dataclass(frozen=True)
 class Sent:
     """A picture that came with a turn. number: in its conversation. sha256: of an upload, "" of a picture of
-    ours, which job_id and position name: that one goes when its job does."""
+    ours, which job_id and position name, None = all of the job's: these go when their job does. made: how
+    many they are."""
 
     number: int
     sha256: str
     job_id: str | None = None
     position: int | None = None
+    made: int = 1
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,13 @@ def _upward(row: sa.Column[str], parent: sa.Column[str | None]) -> sa.Select[tup
 
 _PATH = _upward(turns.c.id, turns.c.before_id)
 _LINEAGE = _upward(jobs.c.id, jobs.c.parent_id)
+_OF_JOB = (
+    sa.select(sa.func.count())
+    .where(pictures.c.job_id == turn_pictures.c.job_id, pictures.c.position >= 0)
+    .scalar_subquery()
+)
+_IS_WHOLE = sa.and_(turn_pictures.c.job_id.is_not(None), turn_pictures.c.position.is_(None))
+_BROUGHT = sa.select(turn_pictures, sa.case((_IS_WHOLE, _OF_JOB), else_=1).label("made"))
 
 
 def _all(connection: sa.Connection, statement: sa.Select[Any]) -> list[StoredTurn]:
@@ -135,7 +144,7 @@ def _all(connection: sa.Connection, statement: sa.Select[Any]) -> list[StoredTur
     sent = dict[str, list[Sent]]()
     if rows:
         of_them = turn_pictures.c.turn_id.in_([row.id for row in rows])
-        for one in connection.execute(sa.select(turn_pictures).where(of_them).order_by("number")):
+        for one in connection.execute(_BROUGHT.where(of_them).order_by("number")):
             sent.setdefault(one.turn_id, []).append(from_row(Sent, one))
     return [_turn(row, sent.get(row.id, ())) for row in rows]
 
@@ -300,7 +309,8 @@ def add_turns(connection: sa.Connection, new: Iterable[StoredTurn]) -> list[Stor
         values |= {"private": int(row.private), "is_open": int(row.is_open), "roles": json.dumps(row.roles)}
         connection.execute(sa.insert(turns).values(**values, decision=decision_json(row.decision)))
         if sent:
-            rows = [{"turn_id": row.id, **asdict(one)} for one in sent]
+            own = [column.name for column in turn_pictures.c if column.name != "turn_id"]
+            rows = [{"turn_id": row.id} | {name: getattr(one, name) for name in own} for one in sent]
             connection.execute(sa.insert(turn_pictures), rows)
         written.append(row)
     return written

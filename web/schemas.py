@@ -60,22 +60,24 @@ class NewJobs(Struct, frozen=True):
 
 class NewTalk(Struct, frozen=True):
     """A sentence to the studio, ``said``; or a ``question`` and the form of its answer: "free", "short",
-    "table", "boxes" or "text". pictures: names of pictures that come along. key: the same wish is queued
-    once."""
+    "table", "boxes" or "text". pictures: names of pictures that come along, a job's id alone for all of its.
+    offer: which of those that the preview has made, from 0. key: the same wish is queued once."""
 
     said: str = ""
     question: str = ""
     answer: Annotated[Form | Literal[""], Meta(extra={"takes": ", ".join(FORMS)})] = ""
     pictures: Annotated[list[Word], Meta(max_length=10)] = []
+    offer: int | None = None
     key: str = ""
 
 
 class Typed(Struct, frozen=True):
-    """A sentence that is still typed. after: the turn that it would follow. sent: how many pictures would
-    come along."""
+    """A sentence that is still typed. after: the turn that it would follow. picture: the name of one of the
+    studio's that would come along. sent: how many others would."""
 
     said: str
     after: str = ""
+    picture: str = ""
     sent: int = 0
 
 
@@ -161,9 +163,9 @@ class Press(Struct, frozen=True):
     queued once."""
 
     words: str = ""
+    pictures: Annotated[list[Word], Meta(max_length=10)] = []
     source: str = ""
     start: str = ""
-    pictures: Annotated[list[Word], Meta(max_length=10)] = []
     end: str = ""
     key: str = ""
 

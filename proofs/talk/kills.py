@@ -126,6 +126,10 @@ def dying(point: str | None) -> Any:
     return mock.patch.object(Database, "write", watched)
 
 
+async def is_there(actor: Actor, turn: Turn) -> None:
+    """Show a step of a plan, as a bot does; there are none here."""
+
+
 async def life(folder: Path, channel: int, point: str | None, bug: str | None = None) -> None:
     """One process: hear what wasn't answered, answer, and be done when all has its picture."""
     world, actor = World(folder / "world.db"), Actor(1, None, channel)
@@ -135,7 +139,8 @@ async def life(folder: Path, channel: int, point: str | None, bug: str | None = 
             dialogues.decide = decide
             if bug:
                 dialogues._submit = partial(keyless, dialogues._submit)
-            async with dialogues.running():
+            with dialogues.telling(lambda _: None, show=is_there):
+                await dialogues.resume()
                 for message, said in world.messages(channel):
                     turn = await dialogues.say(actor, said, once=f"message:{message}")
                     shown = world.post(f"message:{message}")

@@ -43,6 +43,8 @@ TAKE = """() => {
   if (window.steady) Object.assign(window.steady, { shifts: [], presses: {} });
   return seen;
 }"""
+ALL_DONE = """n => document.querySelectorAll('.turn').length === n
+  && !document.querySelector('.turn[aria-busy=true]')"""
 BARE = "<!doctype html><title>bare</title><button onkeydown='this.textContent = event.key'>press</button>"
 
 
@@ -174,6 +176,36 @@ async def gallery(walk: Walk, home: str) -> None:
     await page.wait_for_timeout(800)
 
 
+async def conversation(walk: Walk, home: str) -> None:
+    """Say something about a picture, be asked back, choose, undo, and move in the tree of turns."""
+    page = walk.page
+    await walk.open("a conversation", f"{home}/?talk={job_id(3)}&n=1", ".on-picture")
+    said = (("make it blue", 1), ("add a tree", 2), ("make it green", 3))
+    for words, turns in said:
+        await page.locator("#bar-prompt").focus()
+        for letter in words:
+            await walk.press(letter)
+        await page.wait_for_timeout(700)  # what is understood shows below
+        await walk.press("Enter")
+        await page.wait_for_function(ALL_DONE, arg=turns)
+        await page.wait_for_timeout(700)
+    for letter in "a boat":
+        await walk.press(letter)
+    await page.wait_for_selector("#bar-heard button")
+    await walk.click(page.locator("#bar-heard button").last)
+    await page.wait_for_function(ALL_DONE, arg=4)
+    await page.mouse.move(700, 400)
+    await walk.roll(8, -400)
+    await walk.roll(8, 400)
+    await walk.click(page.get_by_role("button", name="Undo"))
+    await page.wait_for_timeout(700)
+    await page.locator("[role=treeitem][aria-selected=true]").focus()
+    await walk.press("ArrowUp", "ArrowUp", "ArrowUp", "Enter")
+    await page.wait_for_timeout(700)
+    await walk.press("ArrowDown", "Enter")
+    await page.wait_for_timeout(700)
+
+
 async def others(walk: Walk, home: str) -> None:
     """Ask for pictures, fold, filter and open menus on Create; folders, the editor, Explore and settings."""
     page = walk.page
@@ -236,6 +268,7 @@ async def measured(browser: Any, site: Site, report: Report, seconds: float) -> 
         began, rounds = time.monotonic(), 0
         while not rounds or time.monotonic() - began < seconds:
             await gallery(walk, site.web.url)
+            await conversation(walk, site.web.url)
             await others(walk, site.web.url)
             rounds += 1
         await walk.gather()
@@ -266,7 +299,7 @@ async def prove(count: int, seconds: float) -> bool:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path)
         with tempfile.TemporaryDirectory() as folder:
-            async with open_site(Path(folder)) as site:
+            async with open_site(Path(folder), EDIT_MODEL="tiny/edit", USER_WAITING="100") as site:
                 await fill(site, count)
                 await measured(browser, site, report, seconds)
         await browser.close()

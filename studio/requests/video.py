@@ -21,7 +21,7 @@ from studio.authority import Action, Actor
 from studio.inputs import Given, Sources, VideoSource, video_of, video_source
 from studio.library.clips import Clip, VideoShowing, clips_of
 from studio.library.rendition import Shown
-from studio.media.uploads import Readable
+from studio.media.uploads import InMemory, Readable
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob, PromptWithPictures
 from studio.requests import actions
@@ -37,6 +37,11 @@ GONE = "That video is gone; send it again."
 NOT_HERE = "Videos can't be made here."
 OPERATIONS = ("new", "extend", "extend backward", "remix", "blend", "loop", "cut")  # of ``/video``
 SHAPES = {"wide": (16, 9), "vertical": (9, 16), "square": (1, 1)}
+
+
+def is_clip(name: str) -> bool:
+    """Return whether a name is one of a video that was sent and kept."""
+    return name.startswith(KEPT)
 
 
 @dataclass(frozen=True)
@@ -124,13 +129,13 @@ class VideoRequests:
         """
         if not isinstance(given, str):
             return (await self._take(actor, given))[0]
-        if given.startswith(KEPT):
+        if is_clip(given):
             return await self._kept(actor, given)
         return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
 
     async def is_video(self, name: str) -> bool:
         """Return whether a name is one of a video: one that was sent, or such as "abcd2345efgh 2"."""
-        if name.startswith(KEPT):
+        if is_clip(name):
             return True
         try:
             job, _ = await self._sources.job_of(name.strip())
@@ -161,17 +166,30 @@ class VideoRequests:
         video and the SHA-256 of its first frame. Raises as ``clip`` does."""
         clip, poster = await self._take(actor, file)
         names = ("sha256", "width", "height", "frames", "fps", "sound")
-        content = {"clip": {name: getattr(clip, name) for name in names}}
+        content = {"clip": {name: getattr(clip, name) for name in names}, "first": poster}
         return f"{KEPT}{await self._members.add_draft(actor.user_id, content)}", clip, poster
+
+    async def first_frame(self, actor: Actor, name: str) -> str:
+        """Return the SHA-256 of the first frame of a video that was kept. Raises ImageError as ``clip``
+        does."""
+        return str((await self._draft(actor, name))["first"])
+
+    async def sent(self, actor: Actor, name: str) -> InMemory:
+        """Return the file of a video that was kept. Raises ImageError as ``clip`` does."""
+        clip = await self._kept(actor, name)
+        return InMemory("video.mp4", await self._files.get(clip.sha256))
+
+    async def _draft(self, actor: Actor, name: str) -> dict[str, Any]:
+        match = _KEPT.fullmatch(name)
+        found = await self._members.draft(match[1]) if match else None
+        if found is None or found[0] != actor.user_id or "first" not in found[1]:
+            raise ImageError(GONE)
+        return found[1]
 
     async def _kept(self, actor: Actor, name: str) -> VideoSource:
         """Return a video that was kept under a name. Raises ImageError when it is gone, or somebody
         else's."""
-        match = _KEPT.fullmatch(name)
-        found = await self._members.draft(match[1]) if match else None
-        if found is None or found[0] != actor.user_id or "clip" not in found[1]:
-            raise ImageError(GONE)
-        clip = VideoSource(**found[1]["clip"])
+        clip = VideoSource(**(await self._draft(actor, name))["clip"])
         sent = await self._queue.people.has_sent(actor.user_id, clip.sha256)
         if not sent or not await self._files.has(clip.sha256):
             raise ImageError(GONE)

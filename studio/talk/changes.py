@@ -10,7 +10,7 @@ from functools import partial
 from core.errors import UserError
 from core.job import Job
 from core.requests import EditRequest, GenerateRequest
-from core.requests.images import MAX_THEN
+from core.requests.images import MAX_THEN, CutOutRequest
 from jobs.queue import Queue
 from storage.turns import lineage
 from studio.authority import Action, Actor
@@ -77,7 +77,7 @@ class Changes:
         for number, (at, place) in enumerate(_lines(chain), 1):
             job, told = chain[at], instructions_of(chain[at])
             drawn = getattr(job.request, "prompt", "") if not at and not told else ""
-            begun = BROUGHT if told else drawn or job_name(job.request)
+            begun = BROUGHT if told else drawn or _done(job)
             words = begun if place is None else told[place]
             last = at + 1 == len(chain)
             after: tuple[str | None, int | None]
@@ -125,7 +125,7 @@ class Changes:
         told = instructions_of(chain[at])
         rest = [*told[:place], *([words] if words else ()), *told[place + 1 :]]
         later = [job for job in chain[at + 1 :] if instructions_of(job)]
-        left_out = [job_name(job.request) for job in chain[at + 1 :] if not instructions_of(job)]
+        left_out = [_done(job) for job in chain[at + 1 :] if not instructions_of(job)]
         first = chain[at] if rest else next(iter(later), chain[at])
         changes = [*rest, *(words for job in later for words in instructions_of(job))]
         # 3. From which picture: the one before, or the first before that which is left
@@ -170,6 +170,12 @@ class Changes:
         seconds = self._queue.seconds(replace(edits[-1], prompt=prompt, then=tuple(then)))
         about = f", about {duration(seconds)}" if seconds else ""
         return f"{counted(len(remade.changes), 'change')} again{about}"
+
+
+def _done(job: Job) -> str:
+    """Return what a job without words has done, with what it cut out."""
+    named = job.request.named if isinstance(job.request, CutOutRequest) else ""
+    return f"{job_name(job.request)}: {named}" if named else job_name(job.request)
 
 
 def _lines(chain: Sequence[Job]) -> list[tuple[int, int | None]]:

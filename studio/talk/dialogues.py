@@ -16,7 +16,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import Context, copy_context
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -43,7 +43,7 @@ from studio.rights import Rights
 from studio.services import Services
 from studio.talk import as_kind, decide
 from studio.talk.changes import MOST_OTHERS, Change, Changes
-from studio.talk.history import Numbered, Standing, Turn, understood_text, view_turn
+from studio.talk.history import Numbered, Standing, Turn, offer_text, understood_text, view_turn
 from studio.talk.plans import NOT_UNDERSTOOD, Plan, Plans
 
 NEWEST = "newest"  # in the place of a turn's id: where the actor stands in their channel
@@ -77,6 +77,17 @@ class Submit(Protocol):
 
 
 Decide = Callable[[Actor, str, State], Awaitable[Decision]]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a sentence would be taken for: in one line, or, where it is unclear, what would be asked back,
+    with what the buttons there would say."""
+
+    decision: Decision = field(repr=False)
+    understood: str = field(default="", repr=False)
+    reply: str = ""
+    offers: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Dialogues:
@@ -118,12 +129,14 @@ class Dialogues:
         after: str | None = NEWEST,
         given: Sequence[Given] = (),
         once: str = "",
+        offer: int | None = None,
     ) -> Turn:
         """Write the turn of a sentence and return it; nothing is queued yet.
 
         after: the turn that it follows, None = it begins a conversation, NEWEST = where the actor stands in
-        this channel. given: pictures that come with it, as ``Sources.meant`` takes them. once: the same key
-        is the same turn. Raises UserError for nothing said or too much, ImageError for a picture or turn that
+        this channel. given: pictures that come with it, as ``Sources.meant`` takes them, or as all those of a
+        job by its id. once: the same key is the same turn. offer: which of a ``preview``'s (from 0) it means.
+        Raises UserError for nothing said or too much, ImageError for a picture or turn that
         isn't there, NotAllowedError for who is barred and for what a rule stops; what else is wrong with the
         words is the turn's ``reply``.
         """
@@ -149,24 +162,46 @@ class Dialogues:
             if (listed := await self._listed(actor, said, standing)) is not None:
                 return await self._write(actor, new, standing, [listed])
             numbers = [one.number for one in sent]
-            decision = await self._decided(actor, said, standing.state(actor.user_id, numbers))
-            plans = await self._plans.plans(actor, standing.resolved(decision, numbers), standing)
+            state = standing.state(actor.user_id, numbers)
+            if offer is not None:
+                plans = await self._offered(actor, decide(said, state), offer, standing, numbers)
+            else:
+                decision = standing.resolved(await self._decided(actor, said, state), numbers)
+                plans = await self._plans.plans(actor, decision, standing, said=said)
             return await self._write(actor, new, standing, plans)
 
     async def preview(
-        self, actor: Actor, said: str, *, after: str | None = NEWEST, sent: int = 0
-    ) -> tuple[Decision, str]:
-        """Return what a sentence would be taken for by rules, and that in one line; no model is asked, and
-        nothing is kept. sent: how many pictures would come with it."""
+        self,
+        actor: Actor,
+        said: str,
+        *,
+        after: str | None = NEWEST,
+        given: Sequence[Given] = (),
+        sent: int = 0,
+    ) -> Heard:
+        """Return what a sentence would be taken for by rules; no model is asked, and nothing is kept. given:
+        names of our pictures that would come with it. sent: how many others would. Raises as ``say`` does for
+        what is given."""
         await self._rights.check(actor, Action.ASK)
+        if said.strip().lower() in FRESH:
+            return Heard(Decision(kind="talk"), reply=BEGUN)
         standing = await self._standing(actor, await self._before(actor, after))
-        number = max(standing.pictures, default=0)
-        came = tuple(Sent(number + n + 1, "") for n in range(min(sent, 4)))
+        own, known = await self._sent(actor, given, standing)
+        if known is not None:
+            standing = standing.showing(*known)
+        number = max(standing.pictures, default=0) + len(own)
+        came = (*own, *(Sent(number + n + 1, "") for n in range(min(sent, 4 - len(own)))))
         new = self._row(actor, said, None, sent=came)
         standing, numbers = standing.with_sent(new), [one.number for one in came]
+        if (listed := await self._listed(actor, said, standing)) is not None:
+            return Heard(listed.decision, "the list of changes")
         decision = decide(said, standing.state(actor.user_id, numbers))
         decision = standing.resolved(decision, numbers)
-        return decision, understood_text(decision, standing, actor.user_id)
+        if decision.kind == "unclear":
+            plan = await self._plans.plan(actor, decision, standing, said=said)
+            offers = tuple(offer_text(one, standing, actor.user_id) for one in decision.offers)
+            return Heard(decision, reply=plan.reply, offers=offers)
+        return Heard(decision, understood_text(decision, standing, actor.user_id))
 
     async def submit(self, actor: Actor, turn: Turn, reply: Reply | None = None) -> Job | None:
         """Queue the job of a turn, once however often it is called; None while it waits for a picture: then
@@ -247,22 +282,30 @@ class Dialogues:
         done one after the other. Raises UserError where there is no such offer."""
         await self._rights.check(actor, Action.ASK)
         row = await self._own(actor, turn_id)
-        if not 0 <= number < len(row.decision.offers):
-            raise UserError(GONE)
         once = f"offer:{turn_id}:{number}"
         if (same := await self._of_once(actor, once)) is not None:
             return same
         standing = await self._standing(actor, row)
         new = self._row(actor, row.said, row, once=once)
         sent = [one.number for one in row.sent]
-        plans, steps = list[Plan](), standing
-        for step in row.decision.offers[number]:
+        plans = await self._offered(actor, row.decision, number, standing, sent)
+        return await self._write(actor, new, standing, plans)
+
+    async def _offered(
+        self, actor: Actor, asked: Decision, number: int, standing: Standing, sent: Sequence[int]
+    ) -> list[Plan]:
+        """Return what offer ``number`` (from 0) of an ``unclear`` decision takes. Raises UserError where
+        there is no such offer."""
+        if not 0 <= number < len(asked.offers):
+            raise UserError(GONE)
+        plans = list[Plan]()
+        for step in asked.offers[number]:
             if plans and step.kind in NEEDS_PICTURE and not step.about:  # of the step before
                 plans.append(Plan(replace(step, by="person"), waits_for=NEWEST))
                 continue
-            decision = steps.resolved(replace(step, by="person"), sent)
-            plans += await self._plans.plans(actor, decision, steps, confirmed=True)
-        return await self._write(actor, new, standing, plans)
+            decision = standing.resolved(replace(step, by="person"), sent)
+            plans += await self._plans.plans(actor, decision, standing, confirmed=True)
+        return plans
 
     async def show(self, actor: Actor, turn_id: str, job_id: str, index: int) -> Turn:
         """Go back to picture ``index`` (from 0) of a job of the conversation, or choose it of a grid."""
@@ -273,7 +316,7 @@ class Dialogues:
         if found is None:
             raise ImageError(GONE)
         one, now = standing.pictures[found], standing.shown
-        choice = index + 1 if one.sent is None and one.count > 1 else None
+        choice = index + 1 if one.count > 1 else None
         kind: Kind = "pick" if choice and now is not None and now[0] == found else "back"
         return await self._shown(actor, before, standing, Decision(kind=kind, about=(found,), index=choice))
 
@@ -448,11 +491,12 @@ class Dialogues:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def resume(self) -> None:
-        """Go on with every turn without its job; one that is too old ends."""
+        """Go on with every turn without its job; one that is too old ends. What was said in Discord goes on
+        once the bot is there to show it, which then calls this."""
         for row in await self._database.read(rows.list_open):
             if row.created_at < datetime.now(UTC) - RESUMED:
                 await self._database.write(partial(rows.end_turn, turn_id=row.id, reply=TOO_OLD))
-            else:
+            elif row.surface != Surface.DISCORD or self._show is not None:
                 self._follow(row.id)
 
     def _note_moved(self) -> None:
@@ -653,30 +697,36 @@ class Dialogues:
         sent, known = list[Sent](), None
         number = max(standing.pictures, default=0)
         for one in given:
-            source = await self._sources.meant(actor, await self._still(actor, one))
+            named, whole = await self._named(actor, one)
+            source = await self._sources.meant(actor, named)
             job_id = source.job.id if source.job else None
             same = (n for n, own in standing.pictures.items() if job_id and own.job_id == job_id)
             if (own := next(same, None)) is not None:
-                grid = standing.pictures[own].count > 1
+                grid = standing.pictures[own].count > 1 and not whole
                 known = known or (own, source.index + 1 if grid else None)
                 continue
-            at = source.index if source.job else None
+            at = source.index if source.job and not whole else None
             sha256 = "" if job_id else source.sha256
-            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at))
+            sent.append(Sent(number + len(sent) + 1, sha256, job_id, at, made=max(whole, 1)))
         return tuple(sent), known
 
-    async def _still(self, actor: Actor, given: Given) -> Given:
-        """Return the name of the picture that a video of ours was made from; anything else as it is. Raises
-        UserError for a video that was made from words."""
+    async def _named(self, actor: Actor, given: Given) -> tuple[Given, int]:
+        """Return what a picture is known by, and how many a job has that is meant as a whole, 0 of one
+        picture. Of a video of ours it is the picture that it was made from. Raises UserError for a video that
+        was made from words."""
+        whole = 0
         while isinstance(given, str) and not SHA256.fullmatch(given):
-            job, _ = await self._sources.job_of(given)
+            job, index = await self._sources.job_of(given)
             if job.request.answer is not Answer.VIDEOS:
+                made = await self._rights.made(actor, job) if index is None else None
+                if made is not None and len(made.pictures) > 1:
+                    given, whole = f"{job.id} {made.pictures[0].index + 1}", len(made.pictures)
                 break
             await self._rights.check(actor, Action.USE, job)
             if job.parent_id is None:
                 raise UserError(NO_STILL)
             given = f"{job.parent_id} {(job.parent_index or 0) + 1}"
-        return given
+        return given, whole
 
     # Rows
 

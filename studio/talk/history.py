@@ -4,17 +4,19 @@ it. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.job import Job
 from core.requests import VideoRequest
-from core.talk import MAX_STATE, NEEDS_PICTURE, By, Decision, Kind, Picture, State
+from core.talk import MAX_PICTURES, MAX_STATE, NEEDS_PICTURE, By, Decision, Kind, Picture, State
 from storage.turns import Sent, StoredTurn
 from studio.authority import Actor
 from studio.new_job import NewJob
 
+_STYLE = re.compile(r"\bstyle of (?:the )?(?:(?:picture|number|no\.?|image) |#)?([1-9]\d?)\b", re.IGNORECASE)
 GRIDS: tuple[Kind, ...] = ("draw", "again")  # kinds that make four where nothing says otherwise
 MADE_OF_STILLS: tuple[Kind, ...] = ("change", "upscale", "cutout", "extend", "video", "ask")
 
@@ -47,13 +49,18 @@ class Numbered:
     def count(self) -> int:
         """How many pictures it has, as far as that is known."""
         if self.sent is not None:
-            return 1
+            return self.sent.made
         return self.turn.made or (4 if self.turn.kind in GRIDS else 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all that its job made, not one picture of it or an upload."""
+        return self.sent is None or (self.sent.job_id is not None and self.sent.position is None)
 
     def position(self, index: int | None) -> int:
         """Return which picture (from 0) of its job is meant. index: from 1, None = the first."""
-        if self.sent is not None:
-            return self.sent.position or 0
+        if self.sent is not None and self.sent.position is not None:
+            return self.sent.position
         return (index or 1) - 1
 
     def is_of(self, job_id: str | None, sha256: str) -> bool:
@@ -166,7 +173,10 @@ class Standing:
             about = tuple(sent) or ((self.shown[0],) if self.shown else ())
         elif not about and decision.kind in ("draw", "ask"):
             about = tuple(sent)
-        about = tuple(dict.fromkeys(self.still(number, decision.kind) for number in about))
+        if about and decision.kind == "change":  # "in the style of 2"
+            named = (int(number) for words in decision.changes for number in _STYLE.findall(words))
+            about = (*about, *(number for number in named if number in self.pictures))
+        about = tuple(dict.fromkeys(self.still(number, decision.kind) for number in about))[:MAX_PICTURES]
         index, to = decision.index, self.step(decision.steps) if decision.steps else None
         if index is None and about and decision.kind != "pick":
             index = to[1] if to is not None and to[0] == about[0] else self.chosen(about[0])
@@ -223,12 +233,12 @@ def words_of(turn: StoredTurn) -> str:
 DONE: dict[Kind, str] = {
     "draw": "a new picture",
     "change": "changing {}",
-    "again": "{} again",
+    "again": "drawing {} again",
     "back": "back to {}",
     "pick": "the {} of {}",
     "video": "a video of {}",
     "upscale": "{} at {} times the size",
-    "cutout": "cutting out of {}",
+    "cutout": "cutting out what stands out in {}",
     "extend": "more around {}",
     "ask": "a question about {}",
     "find": "a search among your pictures",
@@ -333,7 +343,7 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
         shows_number=shown[0] if shown else None,
         waits_for=row.waits_for,
         asks=row.is_open,
-        offers=tuple(_offer_text(plan, standing, actor.user_id) for plan in decision.offers),
+        offers=tuple(offer_text(plan, standing, actor.user_id) for plan in decision.offers),
         message_id=row.message_id,
         channel_id=row.channel_id,
         guild_id=row.guild_id,
@@ -344,7 +354,7 @@ def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None
     )
 
 
-def _offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
+def offer_text(plan: Sequence[Decision], standing: Standing, user_id: int) -> str:
     """Return what the button of an offer says."""
     if len(plan) > 1:
         return f"Do all {len(plan)} steps"

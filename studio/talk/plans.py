@@ -4,6 +4,7 @@ sentence should."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +37,7 @@ from studio.requests.video import Asked, Material
 from studio.rights import Rights
 from studio.services import Services
 from studio.talk.history import Numbered, Standing
+from studio.talk.words import is_english
 from studio.texts import counted, duration
 
 MOST_WAITING = 4  # turns of one person that wait for a picture
@@ -52,12 +54,18 @@ REQUESTS: Mapping[Kind, type[Request]] = {
 }  # of whose last ones the time of a step is told
 
 NOT_UNDERSTOOD = "I'm not sure what you mean. Say what to draw, or what to change in the picture."
+ONLY_ENGLISH = "Without a chat model I understand English only."
 WELCOME = "You're welcome. Say what to draw or to change next."
 WHICH = "What do you mean?"
 COMMAND = "That can't be done by talking. Use `{}`."
 FOUND = "Your pictures are in the search: `/search {}`."
 TOO_MANY = f"{MOST_WAITING} changes wait for their picture already. Say this again when one is done."
 NOT_HERE = "That picture isn't in this conversation any more."
+
+
+_NUMBERS = re.compile(
+    r"(\b(?:of|from|in|with|picture|pic|image|number|photo|no\.?) +#?|#)([1-9]\d?)\b", re.IGNORECASE
+)
 
 
 class Press(Protocol):
@@ -102,14 +110,22 @@ class Plans:
         self._members = Members(services.database)
         self._press, self._check = press, check
         settings = services.settings
+        self._only_english = settings.talk != "model" or not settings.has_chat_model
         self._pictures = settings.talk_pictures  # of a change
         self._jobs, self._seconds = settings.talk_confirm_jobs, settings.talk_confirm_seconds
 
     async def plans(
-        self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
+        self,
+        actor: Actor,
+        decision: Decision,
+        standing: Standing,
+        *,
+        confirmed: bool = False,
+        said: str = "",
     ) -> list[Plan]:
-        """Return what a decision takes: one plan, or one for each of several jobs."""
-        plan = await self.plan(actor, decision, standing, confirmed=confirmed)
+        """Return what a decision takes: one plan, or one for each of several jobs. said, confirmed: as of
+        ``plan``."""
+        plan = await self.plan(actor, decision, standing, confirmed=confirmed, said=said)
         if len(plan.news) < 2:
             return [plan]
         each = await self._each(actor, decision)
@@ -127,9 +143,16 @@ class Plans:
         return [replace(decision, words=text) for text in texts]
 
     async def plan(
-        self, actor: Actor, decision: Decision, standing: Standing, *, confirmed: bool = False
+        self,
+        actor: Actor,
+        decision: Decision,
+        standing: Standing,
+        *,
+        confirmed: bool = False,
+        said: str = "",
     ) -> Plan:
-        """Return what a decision takes. confirmed: that it takes much is meant."""
+        """Return what a decision takes. confirmed: that it takes much is meant. said: the sentence, for what
+        is asked back."""
         match decision.kind:
             case "talk":
                 last = standing.last
@@ -144,7 +167,9 @@ class Plans:
                     asked = [REQUESTS[step.kind].kind for step in decision.offers[0] if step.kind in REQUESTS]
                     known = [self._queue.usual_seconds(kind) for kind in asked]
                     return Plan(decision, reply=self.cost(len(decision.offers[0]), known))
-                return Plan(decision, reply=WHICH if decision.offers else NOT_UNDERSTOOD)
+                reply = WHICH if decision.offers else NOT_UNDERSTOOD
+                foreign = self._only_english and said and not is_english(said)
+                return Plan(decision, reply=f"{reply} {ONLY_ENGLISH}" if foreign else reply)
         try:
             targets = [standing.pictures[number] for number in decision.about if number in standing.pictures]
             if decision.kind in NEEDS_PICTURE and (not targets or len(targets) < len(decision.about)):
@@ -211,7 +236,8 @@ class Plans:
             first, *others = targets
             sources = [await self._source(actor, first, decision.index, Action.VARY)]
             sources += [await self._source(actor, one, None, Action.USE) for one in others]
-            new = await self.changed(actor, sources, decision.changes)
+            changes = [with_places(words, decision.about) for words in decision.changes]
+            new = await self.changed(actor, sources, changes)
         else:
             new = await self._of_picture(actor, decision, targets[0], standing, chosen)
         return [new.chosen(chosen.lane, private=chosen.private)]
@@ -260,7 +286,7 @@ class Plans:
         """Return the job of a decision about one picture that has no words, or moves it."""
         kind, index = decision.kind, decision.index
         if kind == "again":
-            if one.sent is None and (index is None or one.count == 1):
+            if one.is_whole and (index is None or one.count == 1):
                 assert one.job_id is not None
                 return await self._press(actor, one.job_id, "again", 0)
             source = await self._source(actor, one, index, Action.VARY)
@@ -296,6 +322,15 @@ class Plans:
             return await self._sources.uploaded(actor, one.sent.sha256)
         job = await self._rights.job(actor, one.job_id, action)
         return await self._sources.of_job(actor, job, one.position(index), action)
+
+
+def with_places(words: str, about: Sequence[int]) -> str:
+    """Return an instruction whose numbers are those of its own pictures, from 1, in place of those of the
+    conversation: "the cat of 7" is of 2 where it is about 3 and 7."""
+    places = {str(number): str(place) for place, number in enumerate(about, 1)}
+    return (
+        _NUMBERS.sub(lambda found: found[1] + places.get(found[2], found[2]), words) if about[1:] else words
+    )
 
 
 def _asked(last: StoredTurn, decision: Decision) -> bool:

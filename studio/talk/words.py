@@ -15,6 +15,7 @@ from typing import NamedTuple
 READ = 400  # characters that are read of a sentence; a longer one is a prompt
 TOKEN = re.compile(r"--[a-z]+|[a-z]+(?:['-][a-z]+)*|\d+(?:[.:x]\d+)*|[?!.,;:+&=/>→]")
 _SPOKEN = re.compile(r"[a-z']+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 WEAK = frozenset(
     "a an the this that these those it its is are was were be been am i i'd i'm me my mine you your u we"
     " us our he"
@@ -111,6 +112,15 @@ def plain(said: str) -> str:
     text = said.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"').lower()
     spoken = _vocabulary().spoken
     return _SPOKEN.sub(lambda found: spoken.get(found[0], found[0]), " ".join(text.split()))
+
+
+def is_english(said: str) -> bool:
+    """Return whether words of ``said`` are known: of another language hardly any is. A single word, such as
+    a name, is no other language as long as it has plain letters."""
+    words = _LETTERS.findall(plain(said))
+    kinds = _vocabulary().kinds
+    known = [word for word in words if word in WEAK or word in kinds or word.removesuffix("s") in kinds]
+    return 3 * len(known) > len(words) or (len(words) == 1 and words[0].isascii())
 
 
 def read_words(text: str) -> list[Word]:

@@ -388,6 +388,47 @@ async def test_a_turn_without_its_job_goes_on_after_a_restart_in_one_message(
     assert len(studio.alice.user.dm_channel.history()) == count + 1
 
 
+@pytest.mark.parametrize("shown", [False, True])
+async def test_a_step_that_goes_on_after_a_restart_has_one_message_before_its_picture(
+    studio: Studio, shown: bool
+) -> None:
+    """Also where its message had been sent, which nothing had noted."""
+    studio.hooks.wait = studio.outside
+    dialogues = studio.bot.studio.dialogues
+    asked = await said(studio, "draw a red house, then make it blue")
+    turn = await dialogues.of_message(alone(studio), asked.id)
+    first = await dialogues.offer(alone(studio), turn.id, 0)
+    second = (await dialogues.tree(alone(studio), first.id))[-1]
+    assert second.waits_for == first.id and second.message_id is None
+    for task in dialogues._waiting.values():
+        task.cancel()  # as an end of the process does
+    if shown:
+        channel = await studio.bot.fetch_channel(asked.channel.id)
+        await channel.send(waiting_text(second), view=view_of_offers(second))
+    await studio.restart()
+    dialogues = studio.bot.studio.dialogues
+    async with asyncio.timeout(60):
+        while (second := await dialogues.turn(alone(studio), second.id)).job is None:
+            await asyncio.sleep(0.1)
+            await studio.env.settle()
+    assert second.message_id is not None and second.job.reply.message_id == second.message_id
+    async with asyncio.timeout(60):
+        while not last_dm(studio, studio.alice).attachments:
+            await asyncio.sleep(0.02)
+            await studio.env.settle()
+    steps = [one for one in studio.alice.user.dm_channel.history() if "changing 1" in one.content]
+    assert [one.id for one in steps] == [second.message_id]
+
+
+async def test_a_reply_to_a_grid_is_about_all_of_it(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+    grid = studio.last()
+    message = await mentioned(studio, studio.alice, "the third one", reply_to=grid)
+    assert "the third of 1" in message.content
+    job = await job_of(studio, await mentioned(studio, studio.alice, "make it blue", reply_to=message))
+    assert job.parent_index == 2
+
+
 async def test_where_talk_is_off_a_mention_is_not_answered(tmp_path: Path) -> None:
     async with open_studio(tmp_path, TALK="off") as studio:
         sent = await studio.alice.send(studio.channel, f"{me(studio)} a red house")

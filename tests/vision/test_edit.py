@@ -198,10 +198,15 @@ def test_models_that_take_a_list_are_shown_all_pictures(name: str, editor) -> No
     )
 
 
-def test_a_model_that_is_shown_one_picture_says_what_it_needs(editor) -> None:
-    request = replace(REQUEST, images=("b" * 64,))
-    with pytest.raises(UserError, match="is shown one picture at a time. Say which object"):
-        edit.run(request, {SHA: tiny.picture(), "b" * 64: tiny.picture()}, editor("flux-kontext"), Recorder())
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(REQUEST.prompt, "Say which object"), ("paint it in the style of 2", "can't take the style")],
+)
+def test_a_model_that_is_shown_one_picture_says_what_it_needs(editor, words: str, says: str) -> None:
+    request = replace(REQUEST, prompt=words, images=("b" * 64,))
+    pictures = {SHA: tiny.picture(), "b" * 64: tiny.picture()}
+    with pytest.raises(UserError, match=f"is shown one picture at a time.*{says}"):
+        edit.run(request, pictures, editor("flux-kontext"), Recorder())
 
 
 def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:

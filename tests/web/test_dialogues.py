@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from core.talk import Decision
 from studio.talk.history import Turn
+from tests.bot.test_ask import MODEL
+from tests.bot.test_videos import MP4
+from tests.studio.talker import Talker
 from tests.web.conftest import OTHER, Site, open_site
 from web.handlers.talk import ordered
 
@@ -56,6 +61,66 @@ async def test_what_is_typed_is_understood_and_not_kept(site: Site) -> None:
     assert alone.data["kind"] == "change"
 
 
+async def test_what_is_unclear_is_asked_while_it_is_typed(site: Site) -> None:
+    first = await said(site, HOUSE)
+    heard = await site.you.post("/api/talk/preview", {"said": "a boat", "after": first["turn"]})
+    assert heard.data["offers"] == ["Draw it", f"Add it to 1 ({HOUSE})"]
+    assert heard.data["reply"] == "What do you mean?" and not heard.data["understood"]
+    added = await said(site, "a boat", first["turn"], offer=1)
+    assert [turn["said"] for turn in added["path"]] == [HOUSE, "a boat"]
+    assert added["path"][-1]["kind"] == "change" and added["title"] == f"{HOUSE}: a boat"
+    refused = await site.you.post(f"/api/talk/{first['turn']}", {"said": "a boat", "offer": 7})
+    assert refused.status == 400
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [("delete all my pictures", "Your data"), ("make it private", "Stealth"), ("help", "make it blue")],
+)
+async def test_what_talk_cannot_do_names_the_way_of_these_pages(site: Site, words: str, way: str) -> None:
+    asked = await said(site, words)
+    reply = asked["path"][-1]["reply"]
+    assert way in reply and "/" not in reply
+    assert escape(reply) in await site.you.page(asked["href"])
+    heard = await site.you.post("/api/talk/preview", {"said": words})
+    assert heard.data["reply"] == reply
+
+
+async def test_all_of_a_grid_come_along_and_one_is_chosen(site: Site) -> None:
+    job = (await site.drawn(site.you))["id"]
+    page = await site.you.page(f"/?talk={job}")
+    assert "on these pictures" in page
+    heard = await site.you.post("/api/talk/preview", {"said": "the third one", "picture": job})
+    assert heard.data["kind"] == "pick"
+    chosen = await said(site, "the third one", pictures=[job])
+    assert chosen["shown"]["n"] == 3 and chosen["shown"]["job"] == job
+    assert len(chosen["path"][0]["sent"][0]["thumbs"]) == 4
+    assert "Picture 1, 3 of 4" in await site.you.page(chosen["href"])
+    blue = await said(site, "make it blue", chosen["turn"])
+    assert blue["path"][-1]["job"]["parent"] == {"job": job, "n": 3}
+    other = await site.person(77)
+    for path, more in (("", {"pictures": [job]}), ("/preview", {"picture": job})):
+        assert (await other.post(f"/api/talk{path}", {"said": "the third one", **more})).status == 403
+
+
+async def test_a_video_that_is_sent_is_asked_about_or_its_first_frame_changed(tmp_path: Path) -> None:
+    async with open_site(tmp_path, Talker(), **SETTINGS, **MODEL, USER_WAITING="100") as site:
+        sent = await site.you.ask("POST", "/api/clips", data=MP4[1], headers={"X-Name": "mine.mp4"})
+        clip = sent.data["clip"]
+        changed = await said(site, "make it blue", pictures=[clip])
+        turn = changed["path"][0]
+        assert turn["kind"] == "change" and turn["sent"][0]["thumbs"] == [sent.data["thumb"]]
+        asked = await site.you.post("/api/talk", {"said": "what happens here?", "pictures": [clip]})
+        job = await site.opened.services.queue.job(asked.data["job"])
+        assert job.request.film_seconds > 0 and asked.data["href"] == f"/talk/{job.id}"
+        moved = await site.you.post("/api/talk", {"said": "make it move", "pictures": [clip]})
+        assert moved.status == 400 and "Create" in moved.data["detail"]
+        other = await site.person(77)
+        for words in ("make it blue", "what happens here?"):
+            theirs = await other.post("/api/talk", {"said": words, "pictures": [clip]})
+            assert theirs.status == 404 or "send it again" in theirs.data["detail"]
+
+
 async def test_a_change_on_a_pictures_page_takes_further_pictures(site: Site) -> None:
     job, other = [(await site.drawn(site.you))["id"] for _ in range(2)]
     assert 'id="edit-add"' in await site.you.page(f"/pictures/{job}/1")
@@ -78,7 +143,7 @@ async def test_a_picture_of_create_is_what_words_change(site: Site) -> None:
     found = await said(site, "make it blue", pictures=[f"{job['id']} 2"])
     [turn] = found["path"]
     assert turn["kind"] == "change" and turn["job"]["parent"] == {"job": job["id"], "n": 2}
-    assert turn["sent"] == [{"number": 1, "thumb": f"/files/{job['id']}/2/256.webp"}]
+    assert turn["sent"] == [{"number": 1, "thumbs": [f"/files/{job['id']}/2/256.webp"]}]
 
 
 async def test_a_picture_that_was_sent_is_shown(site: Site) -> None:

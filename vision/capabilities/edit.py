@@ -47,6 +47,11 @@ SAY_HOW = (
     " of 2 next to the house`, or `replace the house with the boat of 2`."
 )
 
+SAY_STYLE = (
+    "{} is shown one picture at a time, so it can't take the style of another. Draw a new picture with"
+    " `--sref` and that picture instead, or name the style in words."
+)
+
 
 def run(request: EditRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. Raises ModelError for a model that can't edit.
@@ -62,7 +67,8 @@ def run(request: EditRequest, images: encode.Pictures, models: Models, reporter:
     )
     if count > 1 and not model.takes_several:
         if not any(read_joinings(words, count) for words in request.instructions):
-            raise UserError(SAY_HOW.format(model.name))
+            of_style = any("style" in words.lower() for words in request.instructions)
+            raise UserError((SAY_STYLE if of_style else SAY_HOW).format(model.name))
     stages = [Stage(reporter, at / steps, (at + 1) / steps, keeps=True) for at in range(steps)]
     first, stage = replace(request, then=()), stages[0] if request.then else reporter
     task, made = _changed(first, images[request.image], images, models, stage)

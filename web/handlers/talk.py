@@ -8,9 +8,10 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.talk import MAKES
+from core.talk import MAKES, Decision, Kind
 from storage.turns import Sent
 from studio.new_job import picture_of
+from studio.requests.video import is_clip
 from studio.talk.changes import MOST_OF_FOLDER
 from studio.talk.history import Turn
 from web import schemas, views
@@ -22,7 +23,18 @@ MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
 LONGEST_SAID = 200  # characters of a turn in the tree
 LONGEST_NAME = 40  # characters of a picture's name on the chip
 FIRST_ONLY = "Of this folder the first {} are taken, the newest before others. "
+OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
+OF_VIDEOS: tuple[Kind, ...] = ("video", "extend", "again")
 SWITCHED_OFF = "Conversations are turned off in this studio."
+ON_CREATE = "Create's bar extends, loops and changes a video: add it there. Here it is asked about."
+ON_PAGES = {  # commands that a sentence asked for, and what does the same on these pages
+    "/privacy delete": "Open Settings, then Your data: there you can delete everything.",
+    "/privacy": "A picture's page moves it to the trash. To delete all, open Settings, then Your data.",
+    "/stealth": "Open Settings and turn on Stealth.",
+    "/settings": "Open Settings.",
+    "/queue": "Press Cancel under the job.",
+    "/help": "Say what to draw, or what to change: such as “make it blue”, “add a boat” or “go back”.",
+}
 MEANT = {  # kinds of turns that somebody may have meant instead, as a page calls them
     "draw": "A new picture",
     "change": "A change",
@@ -43,7 +55,7 @@ async def conversations_page(call: Call) -> Answer:
         {
             "href": f"/talk/{one.id}",
             "said": (one.said or sentence(one.understood))[:LONGEST_SAID],
-            "understood": sentence(one.understood) or one.reply[:LONGEST_SAID],
+            "understood": sentence(one.understood) or _reply(one.decision, one.reply)[:LONGEST_SAID],
             "created": one.created_at.isoformat(),
         }
         for one in found
@@ -80,12 +92,32 @@ async def say(call: Call) -> Answer:
         if "question" not in call.body:
             raise UserError("`said` is missing.")
         return await ask(call)
-    after, once = call.path.get("turn"), key_of(call) or ""
+    after, once, dialogues = call.path.get("turn"), key_of(call) or "", call.studio.dialogues
     if after is not None:
         there(await _turn(call))
-    dialogues = call.studio.dialogues
-    turn = await dialogues.say(call.actor, given.said, after=after, given=given.pictures, once=once)
+    pictures = given.pictures
+    if clips := [name for name in pictures if is_clip(name)]:
+        heard = await dialogues.preview(call.actor, given.said, after=None, sent=1)
+        if heard.decision.kind in OF_VIDEOS:
+            raise UserError(ON_CREATE)
+        if heard.decision.kind not in OF_FRAMES or len(pictures) > 1:
+            return await _ask_of(call, given.said, pictures, once)
+        pictures = [await call.studio.video_requests.first_frame(call.actor, clips[0])]
+    turn = await dialogues.say(
+        call.actor, given.said, after=after, given=pictures, once=once, offer=given.offer
+    )
     return await _done(call, turn)
+
+
+async def _ask_of(call: Call, question: str, pictures: Sequence[str], once: str) -> Json:
+    """Queue a question that is no turn, about a video that was sent and the pictures that came with it."""
+    studio, chosen = call.studio, await call.studio.own.preferences(call.actor)
+    given = [
+        await studio.video_requests.sent(call.actor, name) if is_clip(name) else name for name in pictures
+    ]
+    new = await studio.requests.ask(call.actor, question, given, chosen)
+    job = (await studio.submit(call.actor, new, once=once or None)).job
+    return Json({"job": job.id, "href": f"/talk/{job.id}"}, HTTPStatus.ACCEPTED)
 
 
 async def ask(call: Call) -> Answer:
@@ -97,12 +129,16 @@ async def ask(call: Call) -> Answer:
 
 async def preview(call: Call) -> Answer:
     """Return what a sentence would be understood as; nothing is kept."""
-    given = read_body(call, schemas.Typed)
-    after, sent = given.after or None, given.sent
+    typed = read_body(call, schemas.Typed)
+    after, named = typed.after or None, [typed.picture] if typed.picture else []
     if after is not None:
         there(await _turn(call, after))
-    decision, text = await call.studio.dialogues.preview(call.actor, given.said, after=after, sent=sent)
-    return Json({"understood": text, "kind": decision.kind, "about": list(decision.about)})
+    heard = await call.studio.dialogues.preview(
+        call.actor, typed.said, after=after, given=named, sent=typed.sent
+    )
+    shape = {"understood": heard.understood, "kind": heard.decision.kind}
+    reply = _reply(heard.decision, heard.reply)
+    return Json(shape | {"about": list(heard.decision.about), "reply": reply, "offers": list(heard.offers)})
 
 
 async def show(call: Call) -> Answer:
@@ -212,6 +248,7 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
     begun = changes[0]["words"] if changes else way[0].said
     return {
         "turn": here.id,
+        "title": ": ".join(dict.fromkeys(filter(None, (begun[:LONGEST_NAME], here.said)))) or "Talk",
         "href": f"/talk/{here.id}",
         "tree": [_branch(one, level) for one, level in ordered(tree, {one.id for one in way})],
         "path": path,
@@ -246,7 +283,6 @@ def _branch(turn: Turn, level: int) -> dict[str, Any]:
     return {
         "id": turn.id,
         "before": turn.before_id,
-        "title": ": ".join(dict.fromkeys(filter(None, (begun[:LONGEST_NAME], here.said)))) or "Talk",
         "said": (turn.said or turn.understood or turn.kind)[:LONGEST_SAID],
         "level": level,
         "number": turn.number if turn.kind in MAKES else None,
@@ -265,9 +301,9 @@ async def _said(call: Call, turn: Turn) -> dict[str, Any]:
         "said": turn.said,
         "kind": turn.kind,
         "mine": turn.user_id == call.actor.user_id,
-        "sent": [{"number": one.number, "thumb": await _sent_thumb(call, one)} for one in turn.sent],
+        "sent": [{"number": one.number, "thumbs": await _sent_thumbs(call, one)} for one in turn.sent],
         "understood": sentence(turn.understood),
-        "reply": turn.reply,
+        "reply": _reply(turn.decision, turn.reply),
         "find": turn.decision.words if turn.kind == "find" else "",
         "waits": turn.waits_for if turn.asks else None,
         "offers": list(turn.offers),
@@ -278,14 +314,16 @@ async def _said(call: Call, turn: Turn) -> dict[str, Any]:
     }
 
 
-async def _sent_thumb(call: Call, one: Sent) -> str | None:
-    """Return where a picture that came with a turn is, small; None where the reader can't be shown it."""
+async def _sent_thumbs(call: Call, one: Sent) -> list[str]:
+    """Return where what came with a turn is, small, several of a grid; none where the reader can't be shown
+    it."""
     if one.job_id is not None:
-        return f"/files/{one.job_id}/{(one.position or 0) + 1}/256.webp"
+        numbers = range(1, one.made + 1) if one.position is None else [one.position + 1]
+        return [f"/files/{one.job_id}/{n}/256.webp" for n in numbers]
     with suppress(ImageError):
         await call.studio.sources.check_sent(call.actor, one.sha256)
-        return f"/files/uploads/{one.sha256}.webp"
-    return None
+        return [f"/files/uploads/{one.sha256}.webp"]
+    return []
 
 
 def sentence(text: str) -> str:
@@ -297,7 +335,7 @@ async def _shown(call: Call, turn: Turn) -> dict[str, Any] | None:
     """Return the picture that "it" means after a turn, None before there is one."""
     number = turn.shows_number
     if turn.shows_sent is not None and number is not None:
-        thumb = await _sent_thumb(call, Sent(number, turn.shows_sent))
+        thumb = next(iter(await _sent_thumbs(call, Sent(number, turn.shows_sent))), None)
         return {"job": None, "n": 1, "number": number, "picture": _upload(number, thumb), "comes": False}
     if turn.shows is None:
         waits = {"job": None, "n": 1, "number": number, "picture": None, "comes": True}
@@ -331,6 +369,14 @@ def _chip(label: str, name: str, picture: Mapping[str, Any] | None) -> dict[str,
     return {"label": label, "name": name[:LONGEST_NAME], "thumb": thumb}
 
 
+def _reply(decision: Decision, reply: str) -> str:
+    """Return what is answered in place of a job, with the way of these pages where that names a command."""
+    way = ON_PAGES.get(decision.command)
+    if not way:
+        return reply
+    return way if decision.command == "/help" else f"That can't be done by talking. {way}"
+
+
 async def chip_of(call: Call) -> dict[str, Any] | None:
     """Return what words are about that are typed on Create for a picture that the address names."""
     if not (job_id := call.query.get("talk")):
@@ -339,8 +385,11 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
         job = await jobs.find_job(call, job_id)
     except (ImageError, NotAllowedError, Gone):
         return None
-    n = call.query.get("n", "1")
-    picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
+    n = call.query.get("n", "")
+    picture = next((one for one in job["pictures"] if str(one["n"]) == (n or "1")), None)
     if picture is None or (picture["video"] and not job["parent"]):
         return None
-    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}
+    if not n and len(job["pictures"]) > 1 and not picture["video"]:
+        name = f"one of {len(job['pictures'])} pictures"
+        return {**_chip("these pictures", name, picture), "picture": job["id"]}
+    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {picture['n']}"}

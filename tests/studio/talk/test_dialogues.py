@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import NotAllowedError, UserError
-from core.job import Status
+from core.job import Status, Surface
 from core.requests import AskRequest, EditRequest, ImagineRequest, OutpaintRequest, UpscaleRequest
 from core.requests.images import CutOutRequest
 from core.requests.video import VideoRequest
@@ -19,7 +19,7 @@ from storage.schema import jobs, turn_pictures, turns, uploads
 from studio.authority import Actor
 from studio.moderation.rules import Blocked
 from studio.talk.dialogues import Dialogues, Turn
-from studio.talk.plans import WELCOME
+from studio.talk.plans import NOT_UNDERSTOOD, ONLY_ENGLISH, WELCOME, WHICH
 from tests.studio.conftest import ALICE, BOB, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
 from vision.protocol import Run
@@ -380,12 +380,29 @@ async def test_after_a_restart_rows_without_their_job_go_on_once(tmp_path: Path)
         first = await opened.studio.dialogues.say(ALICE, "a red house")
         second = await opened.studio.dialogues.say(ALICE, "make it blue")
         assert second.waits_for == first.id
+    shown = list[str]()
+
+    async def show(_: Actor, turn: Turn) -> None:
+        shown.append(turn.id)
+
     async with open_studio(tmp_path, **CHANGES) as opened, opened.studio.dialogues.running():
         dialogues: Dialogues = opened.studio.dialogues
-        second = await settled(opened, second)
-        assert second.job is not None and await count(opened, jobs) == 2
-        await dialogues.resume()
-        assert await count(opened, jobs) == 2
+        await asyncio.sleep(0.1)
+        assert await count(opened, jobs) == 0  # no bot is there that could show it
+        with dialogues.telling(lambda _: None, show=show):
+            await dialogues.resume()
+            second = await settled(opened, second)
+            assert second.job is not None and await count(opened, jobs) == 2
+            await dialogues.resume()
+        assert await count(opened, jobs) == 2 and shown == [first.id, second.id]
+
+
+async def test_after_a_restart_what_was_said_on_the_web_goes_on_without_a_bot(tmp_path: Path) -> None:
+    here = replace(ALICE, guild_id=None, surface=Surface.WEB)
+    async with open_studio(tmp_path, Held(), **CHANGES) as opened:
+        first = await opened.studio.dialogues.say(here, "a red house")
+    async with open_studio(tmp_path, **CHANGES) as opened, opened.studio.dialogues.running():
+        assert (await settled(opened, first)).job is not None
 
 
 async def changed(opened: Opened) -> Turn:
@@ -489,7 +506,95 @@ async def test_undo_and_redo_are_exact_where_a_picture_was_shown_twice(talk: Ope
 async def test_a_preview_asks_no_model(talk: Opened) -> None:
     """Each pause of typing is a preview: none may be sent or counted."""
     decides(talk)  # whoever is asked fails
-    meant, told = await talk.studio.dialogues.preview(ALICE, "draw a red house")
-    assert (meant.kind, meant.by) == ("draw", "rules")
-    assert told
+    heard = await talk.studio.dialogues.preview(ALICE, "draw a red house")
+    assert (heard.decision.kind, heard.decision.by) == ("draw", "rules")
+    assert heard.understood and not heard.reply and not heard.offers
+    assert "new conversation" in (await talk.studio.dialogues.preview(ALICE, "new")).reply
     assert await count(talk, turns) == 0
+
+
+async def test_what_is_unclear_is_asked_before_it_is_sent_and_done_in_one_turn(talk: Opened) -> None:
+    first = await say(talk, "a red house")
+    dialogues = talk.studio.dialogues
+    heard = await dialogues.preview(ALICE, "a boat", after=first.id)
+    assert heard.reply == WHICH and heard.offers == ("Draw it", "Add it to 1 (a red house)")
+    with pytest.raises(UserError):
+        await dialogues.say(ALICE, "a boat", after=first.id, offer=2)
+    assert await count(talk, turns) == 1
+    added = await say(talk, "a boat", after=first.id, offer=1)
+    assert (added.kind, added.by, added.before_id) == ("change", "person", first.id)
+    assert added.job.request.prompt == "add a boat" and await count(talk, turns) == 2
+
+
+@pytest.mark.parametrize("said", ["mach das Haus blau", "赤い家", "hazlo azul por favor"])
+async def test_another_language_is_told_what_is_missing(talk: Opened, said: str) -> None:
+    await say(talk, "a red house")
+    assert (await say(talk, said)).reply.endswith(ONLY_ENGLISH)
+    assert (await talk.studio.dialogues.preview(ALICE, said)).reply.endswith(ONLY_ENGLISH)
+    assert (await say(talk, "hmm")).reply == NOT_UNDERSTOOD
+
+
+async def test_with_a_chat_model_no_language_is_told_of(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, Talker(), **CHANGES, TALK="model") as opened:
+        assert (await opened.studio.dialogues.preview(ALICE, "赤い家")).reply == NOT_UNDERSTOOD
+
+
+async def test_a_grid_comes_along_as_a_whole_and_one_of_it_is_chosen(talk: Opened) -> None:
+    grid = (await say(talk, "a red house")).job
+    first = await say(talk, "the third one", after=None, given=[grid.id])
+    assert (first.kind, first.shows, first.number) == ("pick", (grid.id, 2), 1)
+    blue = await say(talk, "make it blue")
+    assert (blue.job.parent_id, blue.job.parent_index) == (grid.id, 2)
+    assert blue.understood == "changing 1" and blue.number == 2
+    back = await say(talk, "go back to the first one")
+    assert back.shows == (grid.id, 2)  # as it was chosen
+    with pytest.raises(UserError):  # it has four
+        await talk.studio.dialogues.say(ALICE, "the third one", after=None, given=[f"{grid.id} 9"])
+
+
+async def test_numbers_of_the_conversation_become_those_of_the_change(talk: Opened) -> None:
+    decides(
+        talk,
+        house=Decision(kind="draw", words="a house"),
+        boat=Decision(kind="draw", words="a boat"),
+        cat=Decision(kind="draw", words="a cat"),
+        put=Decision(kind="change", about=(3, 2), changes=("put the boat of 2 next to the cat of 3",)),
+        other=Decision(kind="change", about=(3, 1), changes=("put the house of picture 1 on the left",)),
+        alone=Decision(kind="change", about=(3,), changes=("draw 2 of 3 windows",)),
+        style=Decision(kind="change", about=(3,), changes=("make it in the style of 1",)),
+        lost=Decision(kind="change", about=(3,), changes=("make it in the style of 9",)),
+    )
+    made = [(await say(talk, words)).job for words in ("house", "boat", "cat")]
+
+    async def asked(words: str) -> EditRequest:
+        request = (await say(talk, words)).job.request
+        assert isinstance(request, EditRequest)
+        return request
+
+    async def sha_of(job: Any) -> str:
+        return (await talk.services.queue.result(job.id)).pictures[0].sha256
+
+    assert (await asked("put")).prompt == "put the boat of 2 next to the cat of 1"
+    other = await asked("other")
+    assert other.prompt == "put the house of picture 2 on the left"
+    assert other.images == (await sha_of(made[0]),)
+    assert (await asked("alone")).prompt == "draw 2 of 3 windows"
+    style = await asked("style")
+    assert style.prompt == "make it in the style of 2" and style.images == (await sha_of(made[0]),)
+    assert (await asked("lost")).images == ()
+
+
+async def test_the_list_says_what_was_cut_out(talk: Opened) -> None:
+    decides(
+        talk,
+        cats=Decision(kind="draw", words="two cats"),
+        cut=Decision(kind="cutout", thing="cat"),
+        all=Decision(kind="cutout"),
+    )
+    await say(talk, "cats")
+    cut = await say(talk, "cut")
+    assert [line.words for line in await talk.studio.dialogues.changes(ALICE, cut.job.id, 0)][1:] == [
+        "Cut out: cat"
+    ]
+    everything = await say(talk, "all")
+    assert everything.understood.startswith("cutting out what stands out in")

@@ -154,6 +154,36 @@ async def test_news_bring_nobody_back_to_the_picture_that_was_left(talker, talki
     assert await page.locator(".on-picture").count() == 0
 
 
+async def test_what_is_unclear_is_asked_under_the_bar(talker) -> None:
+    page = talker
+    await begin(page)
+    await page.locator("#bar-prompt").focus()
+    await page.keyboard.type("a boat")
+    await page.wait_for_selector("#bar-heard:has-text('What do you mean?')")
+    assert await page.locator("#bar-heard button").all_inner_texts() == [
+        "Draw it",
+        "Add it to 2 (make it blue)",
+    ]
+    await page.keyboard.press("Tab")
+    while not await page.evaluate("document.activeElement.closest('#bar-heard') !== null"):
+        await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_function(DONE, arg=2)
+    assert "Changing 2" in await page.locator(".turn:last-child .understood").inner_text()
+    assert await page.locator("#bar-heard button").count() == 0
+
+
+async def test_one_of_a_grid_is_said_where_all_of_it_came_along(talker) -> None:
+    page = talker
+    await page.get_by_role("button", name="Talk", exact=True).first.click()
+    await page.wait_for_selector(".on-picture:has-text('these pictures')")
+    await say(page, "the third one", 1)
+    assert await page.locator(".sent img").count() == 4
+    assert "third of 1" in await page.locator(".understood").inner_text()
+    assert "the third one" in await page.title()
+
+
 async def test_a_change_is_taken_out_after_its_cost_was_shown(talker) -> None:
     page = talker
     await page.set_viewport_size({"width": 1440, "height": 900})

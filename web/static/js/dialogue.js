@@ -147,7 +147,7 @@ class Page {
     const last = turn.id === this.told.turn;
     return html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.said || turn.understood} aria-busy=${!isOver({ ...turn, job })}>
       <div class="asked">
-        ${turn.sent.length ? html`<p class="asked-pictures">${turn.sent.map(({ number, thumb }) => html`<span class="sent">${thumb ? html`<img src=${thumb} alt="Picture ${number}" width="96" height="96">` : html`<span class="no-thumb">${icon("image")}</span>`}<span aria-hidden="true">${number}</span></span>`)}</p>` : nothing}
+        ${turn.sent.length ? html`<p class="asked-pictures">${turn.sent.map(({ number, thumbs }) => html`<span class="sent">${thumbs.map((thumb, n) => html`<img src=${thumb} alt="Picture ${number}${thumbs.length > 1 ? `, ${n + 1} of ${thumbs.length}` : ""}" width="96" height="96">`)}${thumbs.length ? nothing : html`<span class="no-thumb">${icon("image")}</span>`}<span aria-hidden="true">${number}</span></span>`)}</p>` : nothing}
         ${turn.said ? html`<p class="question">${turn.said}</p>` : nothing}
       </div>
       <div class="answer">

@@ -299,10 +299,13 @@ function aboutJob({ who, name, position, percent, eta, device }) {
   return [who, name, state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
 }
 
-/** @param {Job} job @param {Picture} picture @returns {Chip} */
-const chipOf = (job, picture) => {
-  const name = job.pictures.length > 1 ? `picture ${picture.n} of “${splitPrompt(job.prompt).words.slice(0, 40)}”` : `“${splitPrompt(job.prompt).words.slice(0, 40)}”`;
-  return { label: "this picture", name, thumb: picture.visibility === "show" ? picture.small : null, picture: `${job.id} ${picture.n}` };
+/** @param {Job} job @param {Picture} picture @param {boolean} whole  all of the job's are meant @returns {Chip} */
+const chipOf = (job, picture, whole) => {
+  const words = `“${splitPrompt(job.prompt).words.slice(0, 40)}”`;
+  const thumb = picture.visibility === "show" ? picture.small : null;
+  if (job.pictures.length < 2) return { label: "this picture", name: words, thumb, picture: `${job.id} ${picture.n}` };
+  if (whole && !picture.video) return { label: "these pictures", name: `one of ${countOf(job.pictures.length, "picture")}, ${words}`, thumb, picture: job.id };
+  return { label: "this picture", name: `picture ${picture.n} of ${words}`, thumb, picture: `${job.id} ${picture.n}` };
 };
 
 function startCreate() {
@@ -324,13 +327,17 @@ function startCreate() {
       bar.field.focus();
     }).catch(showError);
   };
-  const talk = (/** @type {Job} */ job, /** @type {Picture | undefined} */ picture) => picture && follow(chipOf(job, picture));
+  /** @param {Job} job @param {Picture} [picture] */
+  const talk = (job, picture) => {
+    const one = picture ?? job.pictures[0];
+    if (one) follow(chipOf(job, one, !picture));
+  };
   if (toggle) {
     unhide("bar-talk");
     toggle.addEventListener("click", () => {
       const newest = stream.jobs.all.find(({ mine, pictures }) => mine && pictures[0]?.video === null);
       if (toggle.ariaPressed === "true") follow(null);
-      else if (newest) talk(newest, newest.pictures[0]);
+      else if (newest) talk(newest);
       else showToast("Draw a picture first. Then you can say what is to change.");
     });
   }

@@ -170,7 +170,7 @@
  * @property {boolean} mine
  * @property {string} understood
  * @property {string} reply  where there is no job
- * @property {{number: number, thumb: string | null}[]} sent  pictures that came with it
+ * @property {{number: number, thumbs: string[]}[]} sent  pictures that came with it
  * @property {string} find  what a search looks for
  * @property {string | null} waits  the turn whose picture it waits for
  * @property {string[]} offers

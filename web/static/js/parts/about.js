@@ -9,7 +9,7 @@ import { plainText } from "../core/text.js";
 
 const PAUSE = 250; // ms of not typing before the studio is asked what it understands
 
-/** What words follow on from: a turn, or a picture that no conversation has yet. @typedef {{label: string, name: string, thumb: string | null, turn?: string, picture?: string}} Chip */
+/** What words follow on from: a turn, or what no conversation has yet: a picture, or all those of a job by its id. @typedef {{label: string, name: string, thumb: string | null, turn?: string, picture?: string}} Chip */
 
 export class About {
   /**
@@ -27,6 +27,8 @@ export class About {
     this.chip = null;
     /** @type {AbortController | undefined} */
     this.asking = undefined;
+    /** @type {number | null} which of the meanings that were offered is sent */
+    this.offer = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     bar.field.addEventListener("input", () => this.typed());
@@ -37,9 +39,9 @@ export class About {
 
   /** @param {Chip | null} chip */
   show(chip) {
+    const before = this.chip;
     this.chip = chip;
     const on = chip !== null || this.always;
-    const before = this.chip;
     this.bar.tell(on ? this : null);
     this.heard.hidden = !on;
     this.bar.field.placeholder = chip ? "Change it, or ask" : "What do you want to see?";
@@ -60,7 +62,7 @@ export class About {
   typed() {
     clearTimeout(this.timer);
     this.asking?.abort();
-    this.#tell("");
+    this.#tell();
     const said = this.bar.field.value.trim();
     if (said && this.bar.about) this.timer = setTimeout(() => this.#hear(said), PAUSE);
   }
@@ -68,20 +70,25 @@ export class About {
   /** @param {string} said */
   async #hear(said) {
     const asking = (this.asking = new AbortController());
-    const sent = ((await this.bar.attachments)?.all.length ?? 0) + Number(Boolean(this.chip?.picture));
-    const body = JSON.stringify({ said, after: this.chip?.turn, sent });
+    const sent = (await this.bar.attachments)?.all.length ?? 0;
+    const body = JSON.stringify({ said, after: this.chip?.turn, picture: this.chip?.picture, sent });
     try {
       const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: asking.signal };
-      const { understood } = /** @type {Heard} */ (await fetchJson("/api/talk/preview", options));
-      if (this.bar.field.value.trim() === said) this.#tell(understood);
+      const heard = /** @type {Heard} */ (await fetchJson("/api/talk/preview", options));
+      if (this.bar.field.value.trim() === said) this.#tell(heard);
     } catch {
       // Typing goes on; what is wrong is said once it is sent.
     }
   }
 
-  /** @param {string} text */
-  #tell(text) {
-    this.heard.textContent = plainText(text);
+  /** Tell what is understood, or ask what is meant. @param {Heard} [heard] */
+  #tell(heard) {
+    const send = (/** @type {number} */ n) => {
+      this.offer = n;
+      this.bar.form.requestSubmit();
+    };
+    const offers = heard?.offers.map((label, n) => html`<button class="button quiet small" type="button" @click=${() => send(n)}>${label}</button>`);
+    render(heard ? html`<span>${plainText(heard.understood || heard.reply)}</span>${offers}` : nothing, this.heard);
   }
 
   /**
@@ -92,12 +99,14 @@ export class About {
   async say(said, pictures) {
     const { turn, picture } = this.chip ?? {};
     const path = turn ? `/api/talk/${turn}` : "/api/talk";
-    const body = { said, pictures: picture ? [picture, ...pictures] : pictures };
+    const body = { said, pictures: picture ? [picture, ...pictures] : pictures, ...(this.offer === null ? {} : { offer: this.offer }) };
+    this.offer = null;
     const told = /** @type {Dialogue} */ (await sendOnce([path, body], (key) => sendJson("POST", path, { ...body, key })));
     clearTimeout(this.timer);
     this.asking?.abort();
-    this.#tell("");
-    this.onTold(told);
+    this.#tell();
+    if (told.turn) this.onTold(told);
+    else location.assign(told.href); // a question that is no turn
     return true;
   }
 }

@@ -51,6 +51,7 @@ export class Bar {
     this.field = elementOf("bar-prompt", HTMLTextAreaElement);
     /** what to do with a video, where videos are made */
     this.to = /** @type {HTMLSelectElement | null} */ (document.getElementById("bar-do"));
+    this.takesVideos = "clips" in this.form.dataset;
     this.onSent = onSent;
     this.history = new History(prompts ?? []);
     this.knowsEarlier = prompts !== null;
@@ -117,7 +118,7 @@ export class Bar {
   #attach(work) {
     this.attachments ??= import("./attachments.js").then(({ Attachments }) => {
       const all = new Attachments(elementOf("bar-pictures", HTMLElement), {
-        videos: this.to ? "clip" : undefined,
+        videos: this.takesVideos ? "clip" : undefined,
         onChange: () => {
           this.to?.toggleAttribute("hidden", !all.all.some(({ video }) => video));
           keepHere("pictures", all.kept.length ? all.kept : null);
@@ -133,7 +134,7 @@ export class Bar {
    * @param {DataTransfer | null} data
    */
   #take(data) {
-    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/") || (this.to && file.type.startsWith("video/")));
+    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/") || (this.takesVideos && file.type.startsWith("video/")));
     const own = droppedPicture(data);
     if (own) this.#attach((all) => all.addOwn(own.job, own.n));
     else if (files.length) this.#attach((all) => all.addFiles(files));

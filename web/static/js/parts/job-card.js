@@ -229,7 +229,7 @@ function actions(job, tools) {
   return html`<div class="job-actions">
     ${talk}
     ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
-    ${job.mine && job.pictures[0] && (job.pictures[0].video === null || job.parent) && tools.talk ? button("Talk", () => tools.talk?.(job, job.pictures[0])) : nothing}
+    ${job.mine && job.pictures[0] && (job.pictures[0].video === null || job.parent) && tools.talk ? button("Talk", () => tools.talk?.(job)) : nothing}
     ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
   </div>`;
 }
