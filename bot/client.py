@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
@@ -281,6 +281,10 @@ class Atelier(commands.AutoShardedBot):
         if not self._launching.cancelled():
             self._launching.result()
 
+    def outside(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
+        """Return what to await for something that isn't Discord's, as ``wait`` has it."""
+        return awaitable if self._wait is None else self._wait(awaitable)
+
     @property
     def people(self) -> People:
         """What is known of people and servers beside their jobs."""
@@ -391,7 +395,8 @@ class Atelier(commands.AutoShardedBot):
         self.answers.note(interaction)
         submission = Submission.of(interaction)
         if submission is not None and await self.answers.lets_in(interaction):
-            windows = self.projects if self.projects.opens(submission) else self.job_buttons
+            windows: Any = self.projects if self.projects.opens(submission) else self.job_buttons
+            windows = self.cogs["Help"] if submission.what == "try" else windows
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
 
     async def _on_command_error(

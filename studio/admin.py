@@ -44,8 +44,18 @@ class Server:
     where that is said), and UserError in a direct message where it belongs to a server.
     """
 
-    def __init__(self, rights: Rights, queue: Queue, moderator: Moderator, *, may_talk: bool) -> None:
+    def __init__(
+        self,
+        rights: Rights,
+        queue: Queue,
+        moderator: Moderator,
+        *,
+        may_talk: bool,
+        models: Mapping[str, str] | None = None,
+    ) -> None:
+        """may_talk: TALK isn't off. models: the image models that members may name, as configured."""
         self._rights, self._queue, self._moderator = rights, queue, moderator
+        self._models = models or {}
         self._may_talk = may_talk
 
     # The queue
@@ -95,6 +105,19 @@ class Server:
         """Take no new jobs and finish what is there; needs a right over the whole queue."""
         await self._rights.check(actor, Action.OPERATE)
         await self._queue.drain(actor.user_id)
+
+    async def model(self, actor: Actor, name: str) -> str:
+        """Return an image model as it is configured. Raises UserError for a name that there isn't; needs a
+        right over the whole queue."""
+        await self._rights.check(actor, Action.OPERATE)
+        if name not in self._models:
+            listed = ", ".join(f"`{one}`" for one in self._models) or "none: IMAGE_MODELS names none"
+            raise UserError(f"There is no image model with that name. There are {listed}.")
+        return self._models[name]
+
+    async def unload(self, actor: Actor, name: str) -> None:
+        """Give up an image model where no job uses it. Raises as ``model`` does."""
+        self._queue.executor.forget([await self.model(actor, name)])
 
     async def clear(self, actor: Actor, user_id: int | None = None) -> int:
         """Cancel what waits in the server (anywhere, for the host), of one member if given; how many."""

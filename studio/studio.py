@@ -115,7 +115,13 @@ class Studio:
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)
         self.own = Own(self.rights, self._members, services, offers, self.hints)
-        self.server = Server(self.rights, queue, services.moderator, may_talk=settings.talk != "off")
+        self.server = Server(
+            self.rights,
+            queue,
+            services.moderator,
+            may_talk=settings.talk != "off",
+            models=settings.image_models,
+        )
         self.checks = Checks(self.rights, services)
 
     # From pictures to jobs

@@ -146,7 +146,8 @@ class Stop:
 
 @dataclass(frozen=True)
 class Forget:
-    """Asks the worker to forget these jobs and pictures (SHA-256); there is no answer."""
+    """Asks the worker to forget these jobs and pictures (SHA-256), and image models (as they are configured)
+    that no job uses; there is no answer."""
 
     names: tuple[str, ...]
 

@@ -188,8 +188,15 @@ class Models:
         return all(getattr(held.model, "shares_steps", True) for held in self.held.values())
 
     def forget(self, names: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations, pictures and custom models (SHA-256)."""
+        """Give up what is kept of these jobs' conversations, pictures and custom models (SHA-256), and image
+        models (as they are configured) that no job uses."""
         self.own.forget(names)
+        idle = [key for key, held in self.held.items() if not held.in_use()]
+        for key in idle:
+            if key.removeprefix("image:") in names:
+                del self.held[key]
+                devices.release()
+                log.info("%s is given up, as an admin asked", key)
         for held in self.held.values():
             if hasattr(held.model, "forget"):
                 held.model.forget(names)

@@ -1,6 +1,7 @@
 """What members set and see of themselves: /favourites, /help, /info, /settings, /prefer, /show, /web, /fast,
 /relax, /turbo, /stealth and /public; and /privacy: what is kept of them, a copy of it, and its deletion."""
 
+import io
 from typing import Any
 
 import discord
@@ -13,6 +14,8 @@ from bot.discord_api.interactions import acknowledge, actor_of, file_limit, plac
 from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
+from bot.ui.messages import cut_text
+from bot.ui.modals import Submission, Window
 from bot.ui.replies import (
     SILENT,
     Post,
@@ -26,7 +29,9 @@ from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
 from core.prompt.parameters import VERSIONS
+from core.settings import ROOT
 from studio.authority import Action
+from studio.requests.actions import NEWER
 from studio.requests.prompts import model_of_version, remix_text
 from studio.texts import code, counted, duration, plain
 
@@ -64,15 +69,83 @@ class Favourites(AtelierCog):
         await post.answer(interaction)
 
 
+NO_JOB = "a" * 12  # where a window's id has a job's
+DRAWN = ROOT / "web" / "static" / "drawn"
+
+
+def example_of(topic: str, index: int) -> guide.Example:
+    """Return the example of a topic, "" = one of the first page's pictures. Raises UserError."""
+    if topic == "" and index < len(guide.DRAWN):
+        return guide.DRAWN[index]
+    if topic not in guide.EXAMPLES:
+        raise UserError(NEWER)
+    return guide.EXAMPLES[topic]
+
+
+def _label(example: guide.Example) -> str:
+    others = [f"{name}:{value}" for name, value in example.others.items()]
+    typed = [f"{example.option}:{example.text}"] if example.text else []
+    return cut_text(f"/{' '.join([example.command, *typed, *others])}", 80)
+
+
+class TryButton(KeptItem, template=r"hx:(?P<topic>[a-z]*):(?P<index>[0-9])"):
+    """Tries an example of a help page."""
+
+    def __init__(self, topic: str, index: int, label: str = "Try it") -> None:
+        custom_id = f"hx:{topic}:{index}"
+        super().__init__(discord.ui.Button(label=label, emoji="✏️", custom_id=custom_id))
+        self.topic, self.index = topic, index
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Help"].try_it(interaction, self.topic, self.index)
+
+
 class Help(AtelierCog):
+    def __init__(self, bot: Atelier) -> None:
+        super().__init__(bot)
+        shown = enumerate(guide.DRAWN)
+        self._drawn = [(n, one, (DRAWN / f"{n + 1}.webp").read_bytes()) for n, one in shown]
+
     @app_commands.command(description="Show the commands, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
         first, *others = messages.pages(guide.lines(topic))
-        await whisper(interaction, first)
+        name = (topic or "").strip().lower().lstrip("/-")
+        if not name:
+            files = [
+                discord.File(io.BytesIO(data), f"{n}.webp", description=one.text)
+                for n, one, data in self._drawn
+            ]
+            offered = [TryButton("", n, one.text) for n, one, _ in self._drawn]
+        else:
+            files, found = [], guide.EXAMPLES.get(name)
+            offered = [] if found is None else [TryButton(name, 0, _label(found))]
+        await interaction.response.send_message(
+            first, files=files, view=buttons.view_of(*offered), ephemeral=True, allowed_mentions=SILENT
+        )
         if topic is None and self.bot.studio.hints.prompts:
             others.append(messages.fit_message(self.bot.studio.hints.text()))
         await add_whispers(interaction, others)
+
+    async def try_it(self, interaction: discord.Interaction, topic: str, index: int) -> None:
+        """Open a window with an example's words, or do it at once where it has none. Raises UserError."""
+        example = example_of(topic, index)
+        if not example.option:
+            return await self._do(interaction, example, "")
+        window = Window(f"/{example.command}", "try", NO_JOB, index, topic)
+        window.add_text(example.option.title(), "prompt", example.text, long=True)
+        await interaction.response.send_modal(window)
+
+    async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Do the example of a window that came back, with its words. Raises UserError."""
+        await self._do(interaction, example_of(sent.more, sent.index), sent.text("prompt"))
+
+    async def _do(self, interaction: discord.Interaction, example: guide.Example, text: str) -> None:
+        command: Any = self.bot.tree
+        for name in example.command.split():
+            command = command.get_command(name)
+        given = {**example.others, **({example.option: text} if example.option else {})}
+        await command.callback(command.binding, interaction, **given)
 
     @help.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
@@ -453,6 +526,6 @@ class Privacy(
 
 
 async def setup(bot: Atelier) -> None:
-    bot.add_dynamic_items(DeleteButton)
+    bot.add_dynamic_items(DeleteButton, TryButton)
     for cog in (Favourites, Help, Info, Settings, Prefer, Show, Speed, Web, Privacy):
         await bot.add_cog(cog(bot))

@@ -9,10 +9,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
-from bot.cogs.welcome import Welcome
+from bot.cogs.welcome import TRIAL, Welcome
 from bot.discord_api.interactions import actor_of
 from bot.ui.messages import quote
-from bot.ui.replies import answers_privately, whisper, whisper_all
+from bot.ui.replies import answers_privately, choices, whisper, whisper_all
 from core.errors import UserError
 from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.texts import code, counted
@@ -137,6 +137,40 @@ class StudioCog(
             else "Mentions aren't heard here any more."
         )
         await whisper(interaction, said)
+
+    model = app_commands.Group(
+        name="model", description="Load, unload or test an image model (for who may pause the whole queue)"
+    )
+
+    @model.command(description="Load a model now, with a rough picture that only you see")
+    @app_commands.describe(name="The model")
+    async def load(self, interaction: discord.Interaction, name: str) -> None:
+        await self._draw(interaction, name, "--steps 1")
+
+    @model.command(description="Draw the same picture as always with a model; Details has the times")
+    @app_commands.describe(name="The model")
+    async def test(self, interaction: discord.Interaction, name: str) -> None:
+        await self._draw(interaction, name, "")
+
+    @model.command(description="Free the memory of a model that no job uses; the next job loads it again")
+    @app_commands.describe(name="The model")
+    @answers_privately
+    async def unload(self, interaction: discord.Interaction, name: str) -> None:
+        await self.bot.studio.server.unload(actor_of(interaction), name)
+        said = f"{code(name)} leaves memory, unless a job uses it now. The next job loads it again."
+        await whisper(interaction, said)
+
+    @load.autocomplete("name")
+    @test.autocomplete("name")
+    @unload.autocomplete("name")
+    async def _models(self, _: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        names = self.bot.settings.image_models
+        return choices((name, name) for name in names if current.strip().lower() in name.lower())
+
+    async def _draw(self, interaction: discord.Interaction, name: str, flags: str) -> None:
+        await self.bot.studio.server.model(actor_of(interaction), name)
+        text = f"{TRIAL} --model {name} --seed 1 --fast --stealth {flags}"
+        await self.bot.asking.imagine(interaction, text)
 
     @app_commands.command(description="Choose where, by whom and how strictly Atelier is used here")
     async def setup(self, interaction: discord.Interaction) -> None:

@@ -264,7 +264,7 @@ class Presence(AtelierCog):
         await self.bot.wait_until_ready()
         while True:
             await self.tell_once()
-            await asyncio.sleep(TOLD_EVERY)
+            await self.bot.outside(asyncio.sleep(TOLD_EVERY))
 
     async def tell_once(self) -> None:
         """Tell what the bot does, unless that is what it told last."""

@@ -2,6 +2,7 @@
 grammar with an example of every flag."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from core.convert import MAX_OPTIONS
 from core.prompt.parser import FLAGS, MAX_JOBS
@@ -196,6 +197,54 @@ IN_THE_BROWSER: dict[str, str] = {
         "**Trash** is in the studio in your browser (`/web`): what you move there is hidden at once and"
         " deleted for good after the days that its page shows. Until then you can restore it."
     ),
+}
+
+
+class Example(NamedTuple):
+    """What a help page's button does: ``command``, with ``text`` as its option ``option`` after a look at it
+    in a window, or at once where there is none. others: further options."""
+
+    command: str
+    option: str = ""
+    text: str = ""
+    others: dict[str, str] = {}
+
+
+DRAWN = (  # shown by the first page; the pictures are web/static/drawn/1.webp and so on
+    Example("imagine", "prompt", "a red house in the snow"),
+    Example("imagine", "prompt", "a yellow star at night"),
+    Example("imagine", "prompt", "a blue boat at sea"),
+)
+EXAMPLES: dict[str, Example] = {  # topic → its button; those about a picture take the member's last one
+    "imagine": Example("imagine", "prompt", "a red house in the snow --ar 3:2"),
+    "talk": Example("talk", "words", "a red house"),
+    "video": Example("video", "prompt", "a red boat sails to the left"),
+    "variation": Example("variation"),
+    "outpaint": Example("outpaint", others={"aspect": "16:9"}),
+    "upscale": Example("upscale"),
+    "edit": Example("edit", "prompt", "make the house blue"),
+    "cutout": Example("cutout"),
+    "region": Example("region", "prompt", "a blue boat", {"what": "the boat"}),
+    "ask": Example("ask", "question", "What is in the picture?"),
+    "examples": Example("examples new", "name", "mushrooms"),
+    "inspect": Example("inspect new", "name", "boards"),
+    "style": Example("style new", "name", "woodcut"),
+    "describe": Example("describe"),
+    "shorten": Example("shorten", "prompt", "a small old red house with a blue door in the deep white snow"),
+    "classify": Example("classify", "labels", "cat, dog, boat"),
+    "read": Example("read"),
+    "show": Example("show", "job", ""),
+    "search": Example("search", "words", "red boat"),
+    **{name: Example(name) for name in ("favourites", "web", "info", "settings", "fast", "relax", "turbo")},
+    **{name: Example(name) for name in ("stealth", "public")},
+    "prefer": Example("prefer option list"),
+    "queue": Example("queue mine"),
+    "studio": Example("studio setup"),
+    "moderation": Example("moderation show"),
+    "privacy": Example("privacy show"),
+    "help": Example("help", others={"topic": "prompt"}),
+    "prompt": Example("imagine", "prompt", "field::2 river:: sky::-0.5 --ar 3:2"),
+    "flags": Example("imagine", "prompt", "a red house in the snow --ar 3:2 --no sky --seed 5"),
 }
 
 

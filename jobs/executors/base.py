@@ -117,7 +117,8 @@ class Executor(Protocol):
         ...
 
     def forget(self, names: Sequence[str]) -> None:
-        """Give up whatever is kept of these jobs and pictures (SHA-256), whose rows are gone."""
+        """Give up whatever is kept of these jobs and pictures (SHA-256), whose rows are gone, and image
+        models (as they are configured) that no job uses."""
         ...
 
 

@@ -1,5 +1,6 @@
 """A server's first minute: the message when the bot joins, the panel for managers, and the bot's status."""
 
+from pathlib import Path
 from typing import Any
 
 import discord
@@ -10,7 +11,7 @@ from bot.cogs.queue import Presence, status_text
 from bot.cogs.welcome import Welcome
 from core.events import Loading
 from jobs.queue import JobView, Snapshot
-from tests.bot.conftest import Studio
+from tests.bot.conftest import Studio, open_studio
 from tests.storage.conftest import NOW, a_job
 
 
@@ -37,8 +38,7 @@ def test_the_status_says_how_much_runs_and_nothing_of_what_is_asked() -> None:
 
 
 async def test_the_status_is_told_again_only_when_it_has_changed(studio: Studio) -> None:
-    presence = studio.bot.cogs["Presence"]
-    assert isinstance(presence, Presence)
+    presence = Presence(studio.bot)
     told = []
 
     async def change(*, activity: discord.CustomActivity) -> None:
@@ -79,7 +79,7 @@ async def test_where_nobody_may_write_nothing_is_said(studio: Studio) -> None:
     welcome, there = studio.bot.cogs["Welcome"], studio.bot.get_guild(guild.id)
     assert isinstance(welcome, Welcome) and there is not None
     await welcome.on_guild_join(there)
-    assert [m for one in there.text_channels for m in studio.env.backend.channels[one.id].messages] == []
+    assert [one for one in studio.env.http_requests if one.path.endswith("/messages")] == []
 
 
 async def test_the_panel_writes_what_the_commands_write(studio: Studio) -> None:
@@ -119,3 +119,25 @@ async def test_the_panel_of_a_manager_does_nothing_for_a_member(studio: Studio, 
         result = await studio.alice.click(message, custom_id=what)
     assert "Manage Server" in result.followups[-1].content and welcome is not None
     assert await studio.built.queue.admin.allowed(studio.guild.id) == (frozenset(), frozenset())
+
+
+async def test_models_are_loaded_tested_and_unloaded_by_the_host_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "fast"
+    folder.mkdir()
+    async with open_studio(tmp_path / "data", IMAGE_MODELS=f"fast={folder}") as studio:
+        refused = await studio.alice.slash(studio.channel, "studio model load", name="fast")
+        assert "Manage Server" in (refused.response or refused.followups[-1]).content
+        given_up = []
+        studio.built.queue.executor.forget = given_up.append  # type: ignore[method-assign]
+        said = await studio.mira.slash(studio.channel, "studio model unload", name="fast")
+        assert "leaves memory" in said.followups[-1].content and given_up == [[str(folder)]]
+        said = await studio.mira.slash(studio.channel, "studio model unload", name="slow")
+        assert "no image model with that name" in said.followups[-1].content
+        steps = []
+        for command in ("load", "test"):
+            said = await studio.mira.slash(studio.channel, f"studio model {command}", name="fast")
+            assert said.response.flags.ephemeral and said.response.attachments
+            job, _ = await studio.built.queue.job_of_message(said.response.id)
+            assert job.request.model == "fast"
+            steps.append(job.request.num_inference_steps)
+        assert steps == [1, None]

@@ -419,3 +419,15 @@ def test_what_reads_goes_before_what_draws_and_no_more_than_must(tmp_path: Path)
         models.get("image")
         models.get("vit")
         assert "image:a/image" in models.held and not models.needless
+
+
+def test_an_image_model_is_given_up_on_request_unless_a_job_uses_it(models: Models) -> None:
+    spec = models.config.image_models["xl"]
+    models.image("xl")
+    models.held[f"image:{spec}"].fibers.add(fiber := Fiber(lambda: None, Reporter()))
+    models.forget([spec])
+    assert f"image:{spec}" in models.held
+    models.held[f"image:{spec}"].fibers.remove(fiber)
+    models.forget([spec, "somebody's picture"])
+    assert f"image:{spec}" not in models.held
+    assert models.image("xl") is not None
