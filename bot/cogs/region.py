@@ -19,7 +19,7 @@ class Region(AtelierCog):
         prompt="What to draw there",
         what="The part in words, such as: the red boat",
         mask="Or a mask whose white marks the part, or the picture with the part erased or painted over",
-        fields="Or fields of the numbered grid, such as 1 2 5 (the button Vary (Region) shows it)",
+        fields="Or fields of the numbered grid, such as 1 2 5 (the button Region shows it)",
         image="The picture to change",
         source="Or a message link, or a job id with a number; leave it out to use your last picture",
     )

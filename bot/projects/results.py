@@ -16,7 +16,7 @@ from bot.projects.cards import Cards
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
 from bot.ui.buttons import JobButton, Rows, rows_of
-from bot.ui.layout import Picture
+from bot.ui.layout import BAD, GOOD, Picture
 from bot.ui.messages import fit_message, notes_of, quote
 from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
@@ -228,7 +228,9 @@ class OwnPosts:
             ProjectButton(project.id, "try", number, label="Try another", row=0),
             JobButton(job.id, "delete", row=0),
         )
-        return Post(fit_message(content), rows=rows)
+        strange = any(one["strange"] for one in said)
+        accent = None if project.task == DETECT else BAD if strange else GOOD  # a detector only counts
+        return Post(fit_message(content), rows=rows, accent=accent)
 
     async def _packed(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job

@@ -87,7 +87,7 @@ COMMANDS: dict[str, str] = {
     "edit": (
         "`/edit prompt [image…4 | source]`: changes what you name and leaves the rest: `make the house blue`,"
         " `add a red ball`, `remove the star`, `at night`. With more pictures: `put the cat of 2 next to the"
-        " house`. `--n 4` makes four. Also **Edit by words**, and `--edit <1>` in `/imagine`."
+        " house`. `--n 4` makes four. Also the button **Words**, and `--edit <1>` in `/imagine`."
     ),
     "cutout": (
         "`/cutout [image | source]`: removes the background of a picture and makes it transparent. Also the"
@@ -95,7 +95,7 @@ COMMANDS: dict[str, str] = {
     ),
     "region": (
         "`/region prompt what|mask|fields [image | source]`: redraws a part of a picture and leaves every"
-        " other pixel alone. `/region prompt:a blue boat what:the red boat`. The button **Vary (Region)**"
+        " other pixel alone. `/region prompt:a blue boat what:the red boat`. The button **Region**"
         " shows the numbered fields."
     ),
     "ask": (
