@@ -11,6 +11,7 @@ Kind = Literal["colour", "add", "remove", "replace", "alter", "ground", "whole"]
 
 _SHADE = r"(?:light|dark|bright|pale|pure|snow|deep|hot|neon|pastel|very|more|all|completely)[\s-]+"
 _PAINTS = ImageColor.colormap | {  # with those that CSS doesn't have, or has in other shades than paint
+    "blue": "#1e5ad2",
     "brown": "#784824",
     "pink": "#ff78b4",
     "scarlet": "#ff2400",

@@ -54,6 +54,7 @@ SMALLER = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32)  # by which an object is made small
 LIGHT = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue
 COLOURED = 36.0  # of 255, from grey: what has a colour
 LEAST_PAINT = 0.08  # of an object: what has less of a colour has none
+DEEP = 0.7  # of a colour's hue: photographs are paler
 UNLIKE = 0.5  # cosine of two hues that have nothing to do with each other
 CELLS = 128  # of a grid on which room is looked for
 
@@ -449,22 +450,21 @@ def tinted(picture: Image.Image, one: Found, colour: Sequence[int]) -> Image.Ima
     hues = pixels - light[..., None]
     strong = np.linalg.norm(hues, axis=-1)
     wanted = np.array(colour, np.float32)
-    share = np.ones_like(light)
+    share, depth = np.ones_like(light), np.ones_like(light)
     painted = inside & (strong > COLOURED)
     if painted.sum() > LEAST_PAINT * inside.sum():
         usual = hues[painted].sum(0)
         alike = (hues @ usual) / np.maximum(strong * np.linalg.norm(usual), 1e-6)  # cosine
         share = ((alike - UNLIKE) / (1 - UNLIKE) * 2).clip(0, 1) * (strong / COLOURED).clip(0, 1)
-    main = inside & (share > 0.5)
-    usual, goal = float(np.median(light[main])) if main.any() else 128.0, float(wanted @ LIGHT)
-    grey = np.ptp(wanted) < COLOURED
-    goal = goal if grey else (usual + goal) / 2
+        depth = (strong / np.median(strong[painted])).clip(0, 1)
+    main, lightest = inside & (share > 0.5), float(wanted @ LIGHT)
+    dark = float(np.median(light[main])) if main.any() else lightest
+    way = 0.8 if np.ptp(wanted) < COLOURED else 0.5 if lightest < dark else 0.7  # white and black go far
+    goal = dark + way * (lightest - dark)
     lit = np.where(
-        goal < usual,
-        light * goal / max(usual, 1.0),
-        255 - (255 - light) * (255 - goal) / max(255 - usual, 1.0),
+        goal < dark, light * goal / max(dark, 1.0), 255 - (255 - light) * (255 - goal) / max(255 - dark, 1.0)
     )
-    made = lit[..., None] + (wanted - wanted @ LIGHT)
+    made = lit[..., None] + DEEP * depth[..., None] * (wanted - lightest)
     over = share[..., None] * mask
     return Image.fromarray((pixels + over * (made.clip(0, 255) - pixels)).round().astype(np.uint8))
 
