@@ -118,7 +118,7 @@ _WITH_JOBS = turns.outerjoin(jobs, jobs.c.id == turns.c.job_id)
 _TURNS = sa.select(*_COLUMNS).select_from(_WITH_JOBS)
 
 
-def _upward(row: sa.Column[str], parent: sa.Column[str | None]) -> sa.Select[tuple[str]]:
+def _upward(row: sa.Column[str], parent: sa.Column[str | None]) -> sa.Select[Any]:
     """Return the statement that reads the ids from row ``start`` up by its parents, at most ``most``. Made
     once: making it takes longer than reading."""
     begin = sa.select(row, parent.label("parent"), sa.literal(1).label("depth"))

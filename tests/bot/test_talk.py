@@ -404,7 +404,7 @@ async def test_a_step_that_goes_on_after_a_restart_has_one_message_before_its_pi
         task.cancel()  # as an end of the process does
     if shown:
         channel = await studio.bot.fetch_channel(asked.channel.id)
-        await channel.send(waiting_text(second), view=view_of_offers(second))
+        await channel.send(waiting_text(second), view=Post("", rows=rows_of_offers(second)).plain_view())
     await studio.restart()
     dialogues = studio.bot.studio.dialogues
     async with asyncio.timeout(60):
