@@ -32,6 +32,7 @@ from bot.talk import Turns
 from bot.ui import buttons, turns
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
+from bot.ui.translator import CommandTranslator
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
@@ -79,6 +80,11 @@ class Tree(app_commands.CommandTree[Any]):
                         self.remove_command(name, type=discord.AppCommandType.message)
                 else:
                     raise
+
+    async def interaction_check(self, interaction: discord.Interaction) -> bool:
+        """Let the asker's language hold for the command, and for choices while it is typed."""
+        await interaction.client.speak(interaction)
+        return True
 
     async def payloads(self) -> list[Any]:
         """Return the commands as Discord is told them, translations included."""
@@ -195,6 +201,7 @@ class Atelier(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
+        await self.tree.set_translator(CommandTranslator())
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *turns.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
@@ -332,9 +339,15 @@ class Atelier(commands.AutoShardedBot):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
         self.answers.note(interaction)
+        await self.speak(interaction)
         if (submission := Submission.of(interaction)) is not None:
             windows = self.projects if self.projects.opens(submission) else self.job_buttons
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
+
+    async def speak(self, interaction: discord.Interaction) -> None:
+        """Let the languages of who asks, and of everybody there, hold in this task."""
+        own, there = str(interaction.locale), str(interaction.guild_locale or "")
+        await self.studio.languages.speak(interaction.user.id, interaction.guild_id, own, there)
 
     async def _on_command_error(
         self, interaction: discord.Interaction, error: app_commands.AppCommandError

@@ -38,6 +38,7 @@ from bot.ui.replies import SILENT, TOO_LARGE, Post, send_fitting
 from core.errors import AtelierError, FilesAway, UserError
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
+from core.language import speak
 from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue, Result
@@ -447,6 +448,7 @@ class Delivery:
         log.error("job %s: its end is told after the next start", job.id)
 
     async def _follow(self, job: Job, followed: _Followed) -> None:
+        speak(job.origin.language)
         async for event in self._queue.watch(job.id, self._wait):
             match event:
                 case Rendered():

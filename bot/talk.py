@@ -30,6 +30,7 @@ from bot.ui.buttons import view_of
 from bot.ui.replies import SILENT, Post, answers_privately, belongs_to_job, refuse, reply_to, whisper
 from core.errors import NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
+from core.language import shared_language, speak
 from core.requests import AskRequest
 from core.talk import KINDS, Kind
 from studio.authority import Action, Actor
@@ -110,6 +111,9 @@ class Turns:
         if message.id in self._hearing:
             return
         self._hearing.add(message.id)
+        there = str(message.guild.preferred_locale) if message.guild else ""
+        await self._studio.languages.speak(actor.user_id, actor.guild_id, "", there)
+        speak(shared_language())  # what answers a message is seen by everybody there
         try:
             if actor.guild_id is not None and (await self._asking.preferences(actor)).private:
                 raise UserError(STEALTH)

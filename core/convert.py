@@ -230,7 +230,8 @@ class Preferences:
 
     strong: V varies strongly, else subtly. suffix: flags that are added to each new prompt, in the place of
     stylize, raw, model and version. sticky: the codes of the last --sref are used again. adult: they say that
-    they are of age, and see on the web what age-restricted channels have made.
+    they are of age, and see on the web what age-restricted channels have made. language: a code of
+    ``core.language``, "" = as Discord or the browser says.
     """
 
     lane: Lane | None = None
@@ -245,6 +246,7 @@ class Preferences:
     suffix: str = ""
     sticky: bool = False
     adult: bool = False
+    language: str = ""
 
     @property
     def defaults(self) -> Prompt:

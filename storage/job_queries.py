@@ -256,6 +256,7 @@ def to_job(row: sa.Row[Any]) -> Job:
                 surface=Surface(row.surface),
                 request_key=row.request_key,
                 press_key=row.press_key,
+                language=row.language,
             ),
             reply=Reply(*_REPLY(row)),
             created_at=row.created_at,

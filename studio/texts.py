@@ -13,6 +13,7 @@ from typing import Any
 
 from core.convert import prompt_of
 from core.errors import UserError
+from core.language import N_, _, n_
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
 from core.prompt.parameters import Reach, parameters
 from core.prompt.parser import SUPPORTED, Prompt, format_prompt, why_unsupported
@@ -80,13 +81,14 @@ def code(text: str, limit: int = 100) -> str:
 
 def ordinal(n: int) -> str:
     """Return "1st", "2nd", "3rd" …"""
-    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{suffix}"
+    if 10 <= n % 100 <= 20:
+        return _("{n}th", n=n)
+    return _({1: N_("{n}st"), 2: N_("{n}nd"), 3: N_("{n}rd")}.get(n % 10, N_("{n}th")), n=n)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return "1 job", "2 jobs"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return "1 job", "2 jobs" in the language that holds."""
+    return n_(f"{{n}} {noun}", f"{{n}} {noun}s", number)
 
 
 def duration(seconds: float) -> str:

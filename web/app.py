@@ -23,10 +23,21 @@ from studio.studio import Studio
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
-from web.dispatch import COOKIE, Bodies, Context, is_theirs, refusal, respond, visitor, who_of
+from web.dispatch import (
+    COOKIE,
+    Bodies,
+    Context,
+    choose_language,
+    is_theirs,
+    refusal,
+    respond,
+    visitor,
+    who_of,
+)
 from web.handlers.account import Account
 from web.handlers.pages import Frame
 from web.live import Hub
+from web.page_texts import PageTexts
 from web.routes import LIVE, route_table, with_description
 from web.static_files import StaticFiles
 
@@ -123,7 +134,7 @@ async def serve_web(
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
-    static, templates = await asyncio.to_thread(lambda: (_static_files(), _templates()))
+    static, templates = await asyncio.to_thread(lambda: (_static_files(), page_templates()))
     context = Context(
         studio,
         visitors,
@@ -187,8 +198,9 @@ def _static_files() -> StaticFiles:
 
 
 @cache
-def _templates() -> jinja2.Environment:
-    """Return all templates, compiled: the first visitor, and everybody beside them, would wait for it."""
+def page_templates() -> jinja2.Environment:
+    """Return all templates, their texts marked, compiled: the first visitor, and everybody beside them, would
+    wait for it."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -196,6 +208,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=[PageTexts],
     )
     for name in found.list_templates():
         found.get_template(name)
@@ -223,6 +236,7 @@ def _last_resort(context: Context, connections: Connections) -> Any:
     @web.middleware
     async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
         connections.note(request)
+        await choose_language(context, request, None)
         try:
             return await handler(request)
         except web.HTTPException as error:  # of aiohttp's own, such as a socket that isn't opened as one
@@ -273,6 +287,7 @@ async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamR
         guard.check_host(context.addresses, request.headers.get("Host", ""))
         guard.check_origin(context.addresses, "SOCKET", request.headers)
         person = await visitor(context, request)
+        await choose_language(context, request, person)
         context.buckets.take(Bucket.CHANGE, who_of(context, request, person))
     except Refused as error:
         return refusal(context, request, error)

@@ -8,6 +8,7 @@ from typing import Any
 from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
+from core.language import retold
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer, Request
 from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
@@ -215,7 +216,7 @@ def describe_job(
         "mine": row.origin.user_id == reader,
         "surface": row.origin.surface.value,
         "parent": parent,
-        "error": row.error,
+        "error": row.error and retold(row.error),
         "position": view.position if view else None,
         "eta": view.eta if view else None,
         "held": held and view is not None and view.position > 0,
@@ -298,15 +299,15 @@ def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
         "created": job.created_at.isoformat(),
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,
-        "error": job.error,
-        "notes": list(result.parameters.get("notes", ())) if result else [],
+        "error": job.error and retold(job.error),
+        "notes": list(map(retold, result.parameters.get("notes", ()))) if result else [],
     }
 
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
     reader = reader_text(parameters)
-    return [*([f"{reader}."] if reader else []), *parameters.get("notes", ())]
+    return [*([f"{reader}."] if reader else []), *map(retold, parameters.get("notes", ()))]
 
 
 def _talk(row: Job, result: Result | None, progress: Progress | None) -> dict[str, Any]:
@@ -370,6 +371,6 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
             text = {"text": happened.text} if happened.text else {}
             return found | {"state": "progress"} | shape | text
         case Failed(message):
-            return found | {"state": "failed", "error": message}
+            return found | {"state": "failed", "error": retold(message)}
         case Started() | Rendered() | Cancelled() | Paused():
             return found | {"state": type(happened).__name__.lower()}

@@ -14,9 +14,11 @@ from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
 from bot.ui.replies import SILENT, Post, answer_with_files, answers_privately, choices, whisper
+from bot.ui.translator import AUTOMATIC, LANGUAGE_CHOICES
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
+from core.language import LANGUAGES, _, own_language
 from core.prompt.parameters import VERSIONS
 from studio.authority import Action
 from studio.requests.prompts import model_of_version, remix_text
@@ -247,6 +249,18 @@ class Prefer(
     async def remix(self, interaction: discord.Interaction) -> None:
         text = "Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first."
         await self._toggle(interaction, "remix", text, ("ask", "don't ask"))
+
+    @app_commands.command(description="Choose the language that Atelier answers you in")
+    @app_commands.describe(language="Automatic: as your Discord app has it")
+    @app_commands.choices(language=LANGUAGE_CHOICES)
+    @answers_privately
+    async def language(self, interaction: discord.Interaction, language: str) -> None:
+        chosen = "" if language == AUTOMATIC else language
+        await self.bot.studio.own.change(actor_of(interaction), language=chosen)
+        await self.bot.speak(interaction)
+        await whisper(
+            interaction, _("Atelier answers you in {language}.", language=LANGUAGES[own_language()])
+        )
 
     @app_commands.command(description="Choose how far V moves away from the picture: high or low")
     @answers_privately

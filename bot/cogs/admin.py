@@ -12,7 +12,9 @@ from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, whisper, whisper_all
+from bot.ui.translator import AUTOMATIC, LANGUAGE_CHOICES
 from core.errors import UserError
+from core.language import LANGUAGES, _, shared_language
 from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.texts import code, counted
 
@@ -136,6 +138,17 @@ class StudioCog(
             else "Mentions aren't heard here any more."
         )
         await whisper(interaction, said)
+
+    @app_commands.command(description="Choose the language of answers that everybody in this server can see")
+    @app_commands.describe(language="Automatic: as the server has it on Discord")
+    @app_commands.choices(language=LANGUAGE_CHOICES)
+    @answers_privately
+    async def language(self, interaction: discord.Interaction, language: str) -> None:
+        chosen = "" if language == AUTOMATIC else language
+        await self.bot.studio.server.set_language(actor_of(interaction), chosen)
+        await self.bot.speak(interaction)
+        name = LANGUAGES[shared_language()]
+        await whisper(interaction, _("Answers that everybody here can see are in {language}.", language=name))
 
     @app_commands.command(description="Show the rules of this server")
     @answers_privately

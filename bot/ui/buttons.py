@@ -17,6 +17,7 @@ import discord
 from bot.discord_api.interactions import press_key
 from bot.ui.messages import cut_text
 from core.job import Job
+from core.language import N_, _
 from core.requests.custom_models import ProjectRequest
 from storage.job_queries import StoredPicture
 from studio.new_job import GRID
@@ -41,69 +42,69 @@ BUTTONS: dict[str, ButtonStyle] = {
     "upscale": ButtonStyle("U{n}"),
     "vary": ButtonStyle("V{n}"),
     "again": ButtonStyle(None, "🔄"),
-    "three": ButtonStyle("Three more", "➕"),
-    "subtle": ButtonStyle("Vary (Subtle)", "🪄"),
-    "strong": ButtonStyle("Vary (Strong)", "🪄"),
-    "region": ButtonStyle("Vary (Region)", "🖌️"),
-    "remix": ButtonStyle("Remix", "✏️"),
-    "edit": ButtonStyle("Edit by words", "✍️"),
-    "up2s": ButtonStyle("Upscale 2x (Subtle)", "⏫"),
-    "up2c": ButtonStyle("Upscale 2x (Creative)", "⏫"),
-    "up4s": ButtonStyle("Upscale 4x (Subtle)", "⏫"),
-    "up4c": ButtonStyle("Upscale 4x (Creative)", "⏫"),
-    "hd": ButtonStyle("Run as HD"),
-    "zoom20": ButtonStyle("Zoom Out 2x", "🔍"),
-    "zoom15": ButtonStyle("Zoom Out 1.5x", "🔍"),
-    "zoom": ButtonStyle("Custom Zoom", "🔍"),
-    "square": ButtonStyle("Make Square", "↔️"),
+    "three": ButtonStyle(N_("Three more"), "➕"),
+    "subtle": ButtonStyle(N_("Vary (Subtle)"), "🪄"),
+    "strong": ButtonStyle(N_("Vary (Strong)"), "🪄"),
+    "region": ButtonStyle(N_("Vary (Region)"), "🖌️"),
+    "remix": ButtonStyle(N_("Remix"), "✏️"),
+    "edit": ButtonStyle(N_("Edit by words"), "✍️"),
+    "up2s": ButtonStyle(N_("Upscale 2x (Subtle)"), "⏫"),
+    "up2c": ButtonStyle(N_("Upscale 2x (Creative)"), "⏫"),
+    "up4s": ButtonStyle(N_("Upscale 4x (Subtle)"), "⏫"),
+    "up4c": ButtonStyle(N_("Upscale 4x (Creative)"), "⏫"),
+    "hd": ButtonStyle(N_("Run as HD")),
+    "zoom20": ButtonStyle(N_("Zoom Out 2x"), "🔍"),
+    "zoom15": ButtonStyle(N_("Zoom Out 1.5x"), "🔍"),
+    "zoom": ButtonStyle(N_("Custom Zoom"), "🔍"),
+    "square": ButtonStyle(N_("Make Square"), "↔️"),
     "left": ButtonStyle(None, "⬅️"),
     "right": ButtonStyle(None, "➡️"),
     "up": ButtonStyle(None, "⬆️"),
     "down": ButtonStyle(None, "⬇️"),
     "favourite": ButtonStyle(None, "❤️"),
-    "cutout": ButtonStyle("Cut out", "✂️"),
-    "describe": ButtonStyle("Describe", "💬"),
-    "ask": ButtonStyle("Ask", "❓"),
-    "classify": ButtonStyle("Classify", "🏷️"),
-    "read": ButtonStyle("Read text", "🔤"),
-    "why": ButtonStyle("Why?", "🔎"),
-    "anihigh": ButtonStyle("Animate (High)", "🎞️"),
-    "anilow": ButtonStyle("Animate (Low)", "🎞️"),
-    "exthigh": ButtonStyle("Extend (High)", "⏩"),
-    "extlow": ButtonStyle("Extend (Low)", "⏩"),
-    "extback": ButtonStyle("Extend back", "⏪"),
-    "loop": ButtonStyle("Loop", "🔁"),
-    "vremix": ButtonStyle("Remix", "✏️"),
-    "vblend": ButtonStyle("Blend…", "🔀"),
-    "cut": ButtonStyle("Cut", "✂️"),
-    "lastframe": ButtonStyle("Last frame", "🖼️"),
-    "gif": ButtonStyle("GIF", "📽️"),
-    "details": ButtonStyle("Details", "📋"),
-    "dm": ButtonStyle("DM me", "✉️"),
-    "delete": ButtonStyle("Delete", "🗑️"),
+    "cutout": ButtonStyle(N_("Cut out"), "✂️"),
+    "describe": ButtonStyle(N_("Describe"), "💬"),
+    "ask": ButtonStyle(N_("Ask"), "❓"),
+    "classify": ButtonStyle(N_("Classify"), "🏷️"),
+    "read": ButtonStyle(N_("Read text"), "🔤"),
+    "why": ButtonStyle(N_("Why?"), "🔎"),
+    "anihigh": ButtonStyle(N_("Animate (High)"), "🎞️"),
+    "anilow": ButtonStyle(N_("Animate (Low)"), "🎞️"),
+    "exthigh": ButtonStyle(N_("Extend (High)"), "⏩"),
+    "extlow": ButtonStyle(N_("Extend (Low)"), "⏩"),
+    "extback": ButtonStyle(N_("Extend back"), "⏪"),
+    "loop": ButtonStyle(N_("Loop"), "🔁"),
+    "vremix": ButtonStyle(N_("Remix"), "✏️"),
+    "vblend": ButtonStyle(N_("Blend…"), "🔀"),
+    "cut": ButtonStyle(N_("Cut"), "✂️"),
+    "lastframe": ButtonStyle(N_("Last frame"), "🖼️"),
+    "gif": ButtonStyle(N_("GIF"), "📽️"),
+    "details": ButtonStyle(N_("Details"), "📋"),
+    "dm": ButtonStyle(N_("DM me"), "✉️"),
+    "delete": ButtonStyle(N_("Delete"), "🗑️"),
     "caption": ButtonStyle("{n}"),
-    "all": ButtonStyle("Imagine all", "🎉"),
+    "all": ButtonStyle(N_("Imagine all"), "🎉"),
     "short": ButtonStyle("{n}"),
-    "weights": ButtonStyle("Show details"),
-    "cancel": ButtonStyle("Cancel", None, Danger),
-    "stop": ButtonStyle("Stop", "⏹️", Danger),
-    "question": ButtonStyle("Ask", "❓"),
-    "more": ButtonStyle("Ask more", "💬", Success),
-    "draw": ButtonStyle("Imagine this", "🎨"),
-    "thread": ButtonStyle("Thread", "🧵"),
-    "teach": ButtonStyle("Teach", "🎓"),
-    "isright": ButtonStyle("Right", "✅"),
-    "iswrong": ButtonStyle("Wrong?", "❌"),
-    "verdict": ButtonStyle("Details", "📋"),
-    "project": ButtonStyle("Project", "🗂️"),
-    "variation": ButtonStyle("Vary", "🪄"),
-    "outpaint": ButtonStyle("Outpaint", "🔍"),
+    "weights": ButtonStyle(N_("Show details")),
+    "cancel": ButtonStyle(N_("Cancel"), None, Danger),
+    "stop": ButtonStyle(N_("Stop"), "⏹️", Danger),
+    "question": ButtonStyle(N_("Ask"), "❓"),
+    "more": ButtonStyle(N_("Ask more"), "💬", Success),
+    "draw": ButtonStyle(N_("Imagine this"), "🎨"),
+    "thread": ButtonStyle(N_("Thread"), "🧵"),
+    "teach": ButtonStyle(N_("Teach"), "🎓"),
+    "isright": ButtonStyle(N_("Right"), "✅"),
+    "iswrong": ButtonStyle(N_("Wrong?"), "❌"),
+    "verdict": ButtonStyle(N_("Details"), "📋"),
+    "project": ButtonStyle(N_("Project"), "🗂️"),
+    "variation": ButtonStyle(N_("Vary"), "🪄"),
+    "outpaint": ButtonStyle(N_("Outpaint"), "🔍"),
 }
 
 
 def _button(custom_id: str, action: str, index: int, row: int | None) -> discord.ui.Button[Any]:
     look = BUTTONS.get(action, ButtonStyle(action))
-    label = look.label.format(n=index + 1) if look.label else None
+    label = _(look.label, n=index + 1) if look.label else None
     return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
 
 
@@ -124,6 +125,7 @@ class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do what the press asks for; what goes wrong is said to the one who pressed."""
         client = interaction.client
+        await client.speak(interaction)
         await client.answers.guarded(interaction, self._press(client, interaction))
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:

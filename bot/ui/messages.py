@@ -12,6 +12,7 @@ from typing import Any
 from core.convert import prompt_of, references
 from core.events import Loading, Queued
 from core.job import NOBODY, Job, Lane
+from core.language import retold
 from core.prompt.parser import format_prompt
 from core.requests import AskRequest, GenerateRequest, ImagineRequest, Request, TryRequest
 from storage.job_queries import StoredPicture
@@ -149,7 +150,7 @@ def paused(job: Job) -> str:
 
 def failed(job: Job, reason: str) -> str:
     """Return the text of a failed job. ``reason``: as the member is to read it."""
-    return fit_message(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+    return fit_message(f"{title(job)}\n❌ {retold(reason)}\n-# job {job.id}")
 
 
 def kept(job: Job, address: str = "") -> str:
@@ -313,7 +314,7 @@ def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mappin
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return the notes of a result, a line each."""
-    return [f"-# {quote(str(note), 400)}" for note in parameters.get("notes", ())]
+    return [f"-# {quote(retold(str(note)), 400)}" for note in parameters.get("notes", ())]
 
 
 def fit_message(text: str) -> str:

@@ -23,6 +23,7 @@ from bot.ui.messages import MAX_CONTENT, cut_text, fit_message, length, pages
 from bot.ui.modals import Submission
 from core.errors import NotAllowedError, UserError
 from core.job import Job
+from core.language import retold
 from studio.texts import job_name, plain, visible
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 async def whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away, but for
     a job's message, beside which it is said. Never raises for Discord."""
-    text = fit_message(visible(text))
+    text = fit_message(visible(retold(text)))
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
@@ -83,15 +84,17 @@ async def refuse(interaction: discord.Interaction, error: UserError) -> None:
     sent = Submission.of(interaction)
     given = [sent.text(name) if sent else getattr(interaction.namespace, name, None) for name in _TYPED]
     typed = "" if isinstance(error, NotAllowedError) else str(next(filter(None, given), ""))
-    typed = typed.replace("```", "'''")
-    text = f"{error}\n```\n{typed}\n```"
-    await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
+    typed, why = typed.replace("```", "'''"), retold(str(error))
+    text = f"{why}\n```\n{typed}\n```"
+    await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else why)
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
-        await interaction.followup.send(fit_message(visible(text)), ephemeral=True, allowed_mentions=SILENT)
+        await interaction.followup.send(
+            fit_message(visible(retold(text))), ephemeral=True, allowed_mentions=SILENT
+        )
     except FAILURES as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
 

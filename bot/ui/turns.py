@@ -24,6 +24,7 @@ from bot.ui.buttons import (
 )
 from bot.ui.messages import cut_text, fit_message, quote
 from core.job import Job
+from core.language import retold
 from core.requests.base import Answer
 from studio.talk.changes import Change
 from studio.talk.history import Turn
@@ -159,7 +160,7 @@ def waiting_text(turn: Turn) -> str:
 
 def reply_text(turn: Turn) -> str:
     """Return the message of a turn that no job answers."""
-    return fit_message("\n".join([waiting_text(turn), turn.reply]).rstrip())
+    return fit_message("\n".join([waiting_text(turn), retold(turn.reply)]).rstrip())
 
 
 def shown_text(turn: Turn, job: Job, index: int | None, changes: Sequence[Change]) -> str:

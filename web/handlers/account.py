@@ -10,6 +10,7 @@ from typing import Any
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
+from core.language import LANGUAGES
 from web import schemas
 from web.auth import DiscordPage, SignInFailed, Visitors, browser_label
 from web.call import DONE, Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
@@ -190,8 +191,12 @@ def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
     strength = "How freely the model interprets your words."
     strengths = _choices("The model's default", {str(one): name.title() for name, one in STYLIZE.items()})
     named = _choices("The studio's default", {name: name for name in models})
+    languages = _choices("As the browser says", LANGUAGES)
     adult = "I am an adult: Explore also shows pictures from age-restricted channels that I can read."
     return (
+        Field(
+            "language", "Language", "Of these pages, and of what the bot answers you.", "choice", languages
+        ),
         Field("lane", "Speed", speed, "choice", speeds),
         Field("stylize", "Stylize", strength, "choice", strengths),
         Field("model", "Model", "The model for your prompts, unless they name another.", "choice", named),

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from core.errors import ImageError, UserError
 from core.job import Job
+from core.language import retold
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE
 from jobs.queue import Result
 from storage.projects.dataset import Box, Item
@@ -161,7 +162,12 @@ async def _bundle(call: Call, job_id: str) -> dict[str, Any] | None:
         return None
     if job.request.kind != "bundle":
         return None
-    return {"job": job.id, "over": job.status.over, "error": job.error, "href": f"/files/bundles/{job.id}"}
+    return {
+        "job": job.id,
+        "over": job.status.over,
+        "error": job.error and retold(job.error),
+        "href": f"/files/bundles/{job.id}",
+    }
 
 
 async def try_page(call: Call) -> Answer:
