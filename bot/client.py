@@ -35,6 +35,7 @@ from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from bot.ui.translator import CommandTranslator
 from core.errors import UserError
 from core.job import Job
+from core.language import _
 from jobs.feed import Wait
 from storage.members import Members
 from studio.library.clips import Strips
@@ -70,7 +71,7 @@ class Tree(app_commands.CommandTree[Any]):
                 await http.bulk_upsert_global_commands(id_, [*await self.payloads(), *(kept or ())])
                 return
             except discord.HTTPException as error:
-                later = [name for name, _, _ in private_api.context_menus(self)][5:]
+                later = [name for name, _unused, _unused in private_api.context_menus(self)][5:]
                 if error.code == NO_ENTRY_POINT and kept is None:
                     kept = [one for one in await http.get_global_commands(id_) if one["type"] == ENTRY_POINT]
                     log.info("Discord's own command to open an Activity is kept")
@@ -83,7 +84,9 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def interaction_check(self, interaction: discord.Interaction) -> bool:
         """Let the asker's language hold for the command, and for choices while it is typed."""
-        await interaction.client.speak(interaction)
+        client = self.client
+        assert isinstance(client, Atelier)
+        await client.speak(interaction)
         return True
 
     async def payloads(self) -> list[Any]:
@@ -356,7 +359,7 @@ class Atelier(commands.AutoShardedBot):
         if isinstance(cause, UserError):
             await refuse(interaction, cause)
         elif isinstance(cause, app_commands.CheckFailure):
-            await whisper(interaction, "You don't have permission to use this command here.")
+            await whisper(interaction, _("You don't have permission to use this command here."))
         elif came_too_late(cause):
             log.warning("interaction %s came too late", interaction.id)
         else:

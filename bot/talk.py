@@ -30,7 +30,7 @@ from bot.ui.buttons import view_of
 from bot.ui.replies import SILENT, Post, answers_privately, belongs_to_job, refuse, reply_to, whisper
 from core.errors import NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
-from core.language import shared_language, speak
+from core.language import N_, _, shared_language, speak
 from core.requests import AskRequest
 from core.talk import KINDS, Kind
 from studio.authority import Action, Actor
@@ -41,12 +41,16 @@ from studio.studio import Studio
 from studio.talk.dialogues import NEWEST
 from studio.talk.history import Turn
 
-STEALTH = "Everybody would see that here: use `/talk`, or write to me in a direct message."
-BY_BUTTON = "I can't read replies here unless they mention me: press a button, or mention me in the reply."
-BY_MESSAGE = "This is private: the result comes by direct message."
-COMMANDS = "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."
-GONE = "Nothing is shown there any more."
-AGAIN = "That is on its way already."
+STEALTH = N_("Everybody would see that here: use `/talk`, or write to me in a direct message.")
+BY_BUTTON = N_(
+    "I can't read replies here unless they mention me: press a button, or mention me in the reply."
+)
+BY_MESSAGE = N_("This is private: the result comes by direct message.")
+COMMANDS = N_(
+    "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."
+)
+GONE = N_("Nothing is shown there any more.")
+AGAIN = N_("That is on its way already.")
 TYPES_AFTER = 0.5  # seconds that a decision may take until it is shown that one is made
 ONCE = "message:"
 OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
@@ -128,18 +132,18 @@ class Turns:
         after, about, asked = await self._place_of(actor, message)
         clips = [file for file in files if may_be_video(file.filename, file.content_type or "")]
         if clips:
-            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=1)
+            meant, _unused = await self._dialogues.preview(actor, words, after=None, sent=1)
             if meant.kind in OF_VIDEOS:
                 raise UserError(COMMANDS)
             if meant.kind not in OF_FRAMES or len(files) > 1:
                 await self._ask(actor, message, words, files, asked)
                 return
             [clip] = self._asking.links.attached(clips)
-            *_, frame = await self._studio.video_requests.keep(actor, clip)
+            *_unused, frame = await self._studio.video_requests.keep(actor, clip)
             about, files = [frame], []
         given: list[Given] = [*about, *self._asking.links.attached(files)]
         if asked is not None:
-            meant, _ = await self._dialogues.preview(actor, words, after=None, sent=len(given))
+            meant, _unused = await self._dialogues.preview(actor, words, after=None, sent=len(given))
             if meant.kind in ("ask", "talk", "unclear"):
                 await self._ask(actor, message, words, files, asked)
                 return
@@ -173,7 +177,7 @@ class Turns:
     async def _typing_while(self, channel: discord.abc.Messageable, work: Awaitable[T]) -> T:
         """Await ``work``; one that takes longer is shown as typing."""
         task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait({task}, timeout=TYPES_AFTER)
+        done, _unused = await asyncio.wait({task}, timeout=TYPES_AFTER)
         if not done:
             with suppress(*FAILURES):
                 await channel.typing()
@@ -190,7 +194,7 @@ class Turns:
         except NotAllowedError:
             return
         if found and await self._studio.talking.first_time(actor, _SAID_BY_BUTTON):
-            await reply_to(message, BY_BUTTON)
+            await reply_to(message, _(BY_BUTTON))
 
     async def _ask(
         self,
@@ -231,7 +235,7 @@ class Turns:
         if hidden and not turn.asks:
             raise UserError(STEALTH)
         if hidden:
-            await reply_to(message, BY_MESSAGE)
+            await reply_to(message, _(BY_MESSAGE))
             self._follow(await self._dialogues.submit(actor, turn, Reply(file_limit=limit)))
             return
         post = await self._post(actor, turn, limit, alone=not in_server)
@@ -407,7 +411,7 @@ class Turns:
         if not newest:
             raise UserError("There is no other picture in this conversation.")
         view = view_of(turns.OtherMenu(turn_id, newest))
-        await Post("Which picture did you mean?", view=view).answer(interaction)
+        await Post(_("Which picture did you mean?"), view=view).answer(interaction)
 
     async def on_other(self, interaction: discord.Interaction, turn_id: str, number: str) -> None:
         """Do the same with another picture. Raises UserError."""
@@ -433,7 +437,7 @@ class Turns:
         that was pressed). Raises UserError."""
         actor, key, message = actor_of(interaction), press_key(interaction), interaction.message
         if key is not None and key in self._pressed:
-            await whisper(interaction, AGAIN)
+            await whisper(interaction, _(AGAIN))
             return
         if hidden is None:
             hidden = message is not None and message.flags.ephemeral
@@ -460,14 +464,14 @@ class Turns:
         """Show a turn in the answer of a deferred interaction, and return its queued job. alone: nobody else
         sees that answer. Raises UserError."""
         if turn.job is not None:  # the same was asked before
-            await whisper(interaction, AGAIN)
+            await whisper(interaction, _(AGAIN))
             return None
         hidden = not alone and actor.guild_id is not None and await self._is_hidden(actor, turn)
         if hidden and not turn.asks:
             raise UserError(STEALTH)
         if hidden:
             job = await self._dialogues.submit(actor, turn, reply_beside(interaction))
-            await whisper(interaction, BY_MESSAGE)
+            await whisper(interaction, _(BY_MESSAGE))
         elif turn.asks and turn.waits_for is None:
             job = await self._dialogues.submit(actor, turn, reply_in(interaction))
             belongs_to_job(interaction)

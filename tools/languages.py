@@ -23,13 +23,17 @@ from discord import app_commands
 from jinja2.ext import extract_from_ast
 
 from bot.cogs import EXTENSIONS
+from bot.ui.help import COMMANDS, IN_THE_BROWSER
 from core.language import DOMAIN, FOLDER, LANGUAGES, SOURCE
+from core.prompt.parser import FLAGS
+from core.requests import REQUESTS
 from tools.texts import GAP, ROOT, python_texts, script_strings
 from web.app import page_templates
 
 SCRIPTS = ROOT / "web" / "static"
 MARKED = ("core", "jobs", "storage", "studio", "bot", "web")  # packages whose texts are marked
 RAISING = ("core", "storage", "vision", "jobs", "studio", "bot", "web")  # packages of errors and notes
+WORKING = ("vision", "studio")  # of these also what isn't raised
 LEAST = 9  # letters of a sentence by which it is recognised
 _ATTRIBUTE = re.compile(r"(?:^|[\s\"'])(?:title|placeholder|aria-label|alt|label)=\"([^\"]*)(?=\")")
 _EDGES = re.compile(r"((?:\s|\ue000(?! ))*)(.*?)((?:\s|(?<! )\ue000)*)", re.DOTALL)
@@ -50,7 +54,7 @@ Found = Iterator[tuple[str, str, str]]  # text, plural, file
 
 def marked_texts() -> list[Marked]:
     """Return every text that is marked."""
-    found = {*command_texts(), *_pages()}
+    found = {*command_texts(), *_pages(), *_requests()}
     for package in MARKED:
         for path in (ROOT / package).rglob("*.py"):
             found |= set(_calls(path))
@@ -103,12 +107,23 @@ def _command(command: app_commands.Command | app_commands.Group) -> Iterator[str
         yield from (choice.name for choice in parameter.choices if choice.name not in LANGUAGES.values())
 
 
+def _requests() -> Found:
+    """Yield what jobs are called, and what is said of commands and flags."""
+    for kind in REQUESTS:
+        yield kind.called, "", f"{kind.__module__.replace('.', '/')}.py"
+    for flag in FLAGS:
+        yield flag.help, "", "core/prompt/parser.py"
+    for text in (COMMANDS | IN_THE_BROWSER).values():
+        yield text, "", "bot/ui/help.py"
+
+
 def _pages() -> Found:
     templates = page_templates()
     for name in templates.list_templates():
-        source = templates.loader.get_source(templates, name)[0]  # type: ignore[union-attr]
+        assert templates.loader is not None
+        source = templates.loader.get_source(templates, name)[0]
         for _line, _function, text in extract_from_ast(templates.parse(source)):
-            texts = [text] if isinstance(text, str) else [one for one in text if one]
+            texts = [text] if isinstance(text, str) else [one for one in text or () if one]
             if texts:
                 yield (texts[0] or "", texts[1] or "" if len(texts) > 1 else "", f"web/templates/{name}")
 
@@ -151,7 +166,7 @@ def kept_texts() -> list[str]:
         for path in (ROOT / package).rglob("*.py"):
             where = str(path.relative_to(ROOT))
             for _line, kind, words in python_texts(path.read_text(encoding="utf-8"), where):
-                said = kind == "error" or (package == "vision" and kind == "text")
+                said = kind == "error" or (package in WORKING and kind == "text")
                 letters = re.findall("[A-Za-z]", re.sub(r"\{[^}]*\}", "", words))
                 if said and len(letters) >= LEAST and re.fullmatch(r"[A-Z`{“].*[.!?]", words, re.DOTALL):
                     found.add(_numbered(words))
@@ -189,7 +204,7 @@ def updated(language: str, marked: Iterable[Marked]) -> Catalog:
     old = read_catalogue(language)
     new = Catalog(language.replace("-", "_"), domain=DOMAIN, fuzzy=False, project="Atelier", version="1")
     new.header_comment = f"# Atelier in {LANGUAGES[language]}; see docs/develop/languages.md."
-    new.creation_date = new.revision_date = None  # type: ignore[assignment]
+    new.creation_date = new.revision_date = None
     for one in marked:
         key = (one.text, one.plural) if one.plural else one.text
         known = old.get(one.text)
@@ -225,7 +240,7 @@ def as_json(catalogue: Catalog) -> str:
         else list(message.string)
         for message in catalogue
         if message.id and message.string and any(where.endswith(".js") for where, _ in message.locations)
-        if (message.string if isinstance(message.string, str) else all(message.string))
+        if (message.string if isinstance(message.string, str) else all(message.string or [""]))
     }
     return json.dumps(texts, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
 
@@ -248,7 +263,7 @@ def missing(language: str, marked: Iterable[Marked]) -> list[Marked]:
         one
         for one in marked
         if (known := catalogue.get(one.text)) is None
-        or not (known.string if isinstance(known.string, str) else all(known.string))
+        or not (known.string if isinstance(known.string, str) else all(known.string or [""]))
     ]
 
 

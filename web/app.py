@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from core.errors import AtelierError
+from core.language import _, catalogue, own_language
 from studio.library import clips
 from studio.services import Services
 from studio.studio import Studio
@@ -210,6 +211,8 @@ def page_templates() -> jinja2.Environment:
         auto_reload=False,
         extensions=[PageTexts],
     )
+    plural = lambda one, other, n: catalogue(own_language()).ngettext(one, other, n)  # noqa: E731
+    found.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     for name in found.list_templates():
         found.get_template(name)
     return found

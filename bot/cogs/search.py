@@ -15,6 +15,7 @@ from bot.ui import messages
 from bot.ui.buttons import KeptItem, view_of
 from bot.ui.replies import Picture, Post, answers_privately, whisper
 from core.errors import UserError
+from core.language import N_, _
 from studio import search
 from studio.authority import Action, Actor
 from studio.new_job import picture_of
@@ -24,8 +25,8 @@ from studio.texts import job_name, plain
 
 PAGE, ROW = 9, 5  # pictures of a page; buttons that fit beside each other
 LONGEST = 60  # characters of a picture's prompt
-NOTHING = "No picture fits. Try fewer words, or another filter."
-NO_MORE = "There are no more pictures that fit."
+NOTHING = N_("No picture fits. Try fewer words, or another filter.")
+NO_MORE = N_("There are no more pictures that fit.")
 
 
 class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
@@ -86,7 +87,7 @@ class Search(AtelierCog):
         UserError."""
         found = await self._find(actor, text, 0)
         if not found.tiles:
-            return Post(found.note or NOTHING)
+            return Post(found.note or _(NOTHING))
         search_id = await self.bot.studio.search.keep(actor, text)
         return await self._post(actor, search_id, text, found, 0)
 
@@ -119,8 +120,11 @@ class Search(AtelierCog):
         assert shown.data is not None  # a sheet is always there, though its cells may be empty
         numbered, first = list(enumerate(found.tiles, 1)), page * PAGE + 1
         alt = "; ".join(f"{number}: {plain(remix_text(tile.job))}" for number, tile in numbered)
-        head = (
-            f"🔍 **{messages.quote(search.query_text(text), 200)}** · {first} to {first + len(numbered) - 1}"
+        head = _(
+            "🔍 **{text}** · {first} to {first2}",
+            text=messages.quote(search.query_text(text), 200),
+            first=first,
+            first2=first + len(numbered) - 1,
         )
         lines = [head]
         for number, tile in numbered:

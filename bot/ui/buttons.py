@@ -165,7 +165,11 @@ class DraftButton(KeptItem, template=r"dr:(?P<draft_id>[a-z2-9]{12}):(?P<answer>
     def __init__(self, draft_id: str, answer: str, label: str | None = None) -> None:
         style = Success if answer == "yes" else Secondary
         super().__init__(
-            discord.ui.Button(label=label or answer.title(), style=style, custom_id=f"dr:{draft_id}:{answer}")
+            discord.ui.Button(
+                label=label or (_("Yes") if answer == "yes" else _("No")),
+                style=style,
+                custom_id=f"dr:{draft_id}:{answer}",
+            )
         )
         self.draft_id, self.answer = draft_id, answer
 
@@ -181,7 +185,9 @@ class SettingButton(KeptItem, template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0
     ) -> None:
         style = Success if on else Secondary
         super().__init__(
-            discord.ui.Button(label=label or value, style=style, custom_id=f"st:{setting}:{value}", row=row)
+            discord.ui.Button(
+                label=_(label or value), style=style, custom_id=f"st:{setting}:{value}", row=row
+            )
         )
         self.setting, self.value = setting, value
 
@@ -208,13 +214,15 @@ class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9
     """Chooses among the numbered fields of a picture, several at once."""
 
     def __init__(self, job_id: str, index: int) -> None:
-        options = [discord.SelectOption(label=f"Field {n}", value=str(n)) for n in range(1, GRID * GRID + 1)]
+        options = [
+            discord.SelectOption(label=_("Field {n}", n=n), value=str(n)) for n in range(1, GRID * GRID + 1)
+        ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"rg:{job_id}:{index}",
             options=options,
             min_values=1,
             max_values=len(options),
-            placeholder="Fields to redraw",
+            placeholder=_("Fields to redraw"),
             row=0,
         )
         super().__init__(menu)
@@ -229,7 +237,7 @@ class RegionButton(KeptItem, template=r"rw:(?P<job_id>[a-z2-9]{12}):(?P<index>[0
     """Opens the other two ways to choose a part: by words, or by a mask."""
 
     def __init__(self, job_id: str, index: int) -> None:
-        label, custom_id = "By words or with a mask", f"rw:{job_id}:{index}"
+        label, custom_id = _("By words or with a mask"), f"rw:{job_id}:{index}"
         super().__init__(discord.ui.Button(label=label, emoji="🖌️", custom_id=custom_id, row=1))
         self.job_id, self.index = job_id, index
 
@@ -267,7 +275,7 @@ def options_of(labels: Mapping[str, str], chosen: str | None = None) -> list[dis
     """Return the first entries of a menu, value → label, with the ``chosen`` one preselected."""
     shown = list(labels.items())[:MOST_OPTIONS]
     return [
-        discord.SelectOption(label=cut_text(label, 100), value=value, default=value == chosen)
+        discord.SelectOption(label=cut_text(_(label), 100), value=value, default=value == chosen)
         for value, label in shown
     ]
 
@@ -327,7 +335,7 @@ def for_grid(job: Job, count: int, web: str = "", *, videos: bool = False) -> di
     the studio on the web, which then is a link away."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
     vary = [JobButton(job.id, "vary", i, row=1) for i in range(count) if not videos]
-    links = [link_button("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
+    links = [link_button(_("Web"), f"{web}/pictures/{job.id}/1", row=1)] if web else []
     return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
 
 
@@ -360,8 +368,10 @@ def for_single(
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
     ]
-    room = [row for row in (*LINKED, LAST) for _ in range(MOST_IN_ROW - len(rows[row]))]
-    links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
+    room = [row for row in (*LINKED, LAST) for _unused in range(MOST_IN_ROW - len(rows[row]))]
+    links = (
+        ((_("Edit"), "edit"), (_("Web"), "pictures")) if web else ()
+    )  # the way out of one leads to the other
     addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
     asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
     linked = [link_button(*one, row) for one, row in zip(addresses, room, strict=False)]
@@ -372,16 +382,20 @@ def for_video(job: Job, index: int, web: str = "") -> discord.ui.View:
     """Return what can be done with video ``index`` (from 0). web: as for ``for_grid``."""
     rows = actions.for_video(job)
     acting = [JobButton(job.id, action, index, row=row) for row, group in enumerate(rows) for action in group]
-    links = [link_button("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
+    links = [link_button(_("Web"), f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
     return view_of(*acting, *links)
 
 
 def link_button(label: str, address: str, row: int | None = None) -> discord.ui.Button[Any]:
     """Return a button that leads to a page of the studio on the web."""
-    return discord.ui.Button(label=label, url=address, row=row)
+    return discord.ui.Button(label=_(label), url=address, row=row)
 
 
-ASKED = ("Why {}?", "Why not {}?", "Why not {}?")  # of the best label, and of those that come next
+ASKED = (
+    N_("Why {}?"),
+    N_("Why not {}?"),
+    N_("Why not {}?"),
+)  # of the best label, and of those that come next
 MAX_LABEL = 60  # characters on a button, which takes 80
 
 
@@ -390,6 +404,6 @@ def for_labels(job: Job, labels: Sequence[str]) -> discord.ui.View:
     asked = []
     for place, (label, words) in enumerate(zip(labels, ASKED, strict=False)):
         button = JobButton(job.id, "why", place)
-        button.item.label = words.format(cut_text(plain(label), MAX_LABEL) or "…")
+        button.item.label = _(words).format(cut_text(plain(label), MAX_LABEL) or "…")
         asked.append(button)
     return view_of(*asked)

@@ -23,14 +23,14 @@ from bot.ui.messages import MAX_CONTENT, cut_text, fit_message, length, pages
 from bot.ui.modals import Submission
 from core.errors import NotAllowedError, UserError
 from core.job import Job
-from core.language import retold
+from core.language import N_, _, retold
 from studio.texts import job_name, plain, visible
 
 log = logging.getLogger(__name__)
 _TYPED = ("prompt", "question")  # fields with words that would have to be typed again
 SILENT = discord.AllowedMentions.none()
-UNEXPECTED = "Something went wrong; the log has the details. Nothing was queued. Try again in a moment."
-UNEXPECTED_BESIDE = "Something went wrong; the log has the details. What you asked for continues."
+UNEXPECTED = N_("Something went wrong; the log has the details. Nothing was queued. Try again in a moment.")
+UNEXPECTED_BESIDE = N_("Something went wrong; the log has the details. What you asked for continues.")
 MOST_PARTS = 20  # files of an answer
 _JOB = "belongs to a job"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
@@ -45,7 +45,7 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
             return
         deferred = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
-        pending = deferred and not interaction.extras.get(_JOB)
+        pending = deferred and not interaction.extras.get(_(_JOB))
         if pending:  # the first follow-up after a bare defer would become that public answer itself
             await interaction.edit_original_response(content="…", allowed_mentions=SILENT)
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
@@ -62,7 +62,7 @@ def belongs_to_job(interaction: discord.Interaction) -> None:
 
 async def tell_unexpected(interaction: discord.Interaction) -> None:
     """Say that something went wrong, and whether anything was queued. Never raises for Discord."""
-    await whisper(interaction, UNEXPECTED_BESIDE if interaction.extras.get(_JOB) else UNEXPECTED)
+    await whisper(interaction, _(UNEXPECTED_BESIDE) if interaction.extras.get(_(_JOB)) else _(UNEXPECTED))
 
 
 async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.Message | None:
@@ -116,7 +116,10 @@ async def answer_with_files(
     async for part in parts:
         count += 1
         if count > MOST_PARTS:
-            await add_whisper(interaction, f"There are more than {MOST_PARTS} files{rest}")
+            await add_whisper(
+                interaction,
+                _("There are more than {most_parts} files{rest}", most_parts=MOST_PARTS, rest=rest),
+            )
             return
         file = discord.File(io.BytesIO(part), f"{stem}-{count}.zip")
         if count == 1:
@@ -160,7 +163,7 @@ def takes_images(count: int, *said: str, first: str = "image1") -> Callable[[C],
             else:
                 offered.append(one)
         gathered.__signature__ = plain.replace(parameters=offered)  # type: ignore[attr-defined]
-        texts = [*said, *["Another picture"] * (count - len(said))]
+        texts = [*said, *[_("Another picture")] * (count - len(said))]
         return app_commands.describe(**dict(zip(names, texts, strict=True)))(gathered)  # type: ignore[return-value]
 
     return decorate

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.language import N_, _
 from core.talk import MAKES
 from storage.turns import Sent
 from studio.new_job import picture_of
@@ -21,18 +22,18 @@ from web.schemas import chosen_of, key_of, number_of, read_body
 MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
 LONGEST_SAID = 200  # characters of a turn in the tree
 LONGEST_NAME = 40  # characters of a picture's name on the chip
-FIRST_ONLY = "Of this folder the first {} are taken, the newest before others. "
-SWITCHED_OFF = "Conversations are turned off in this studio."
+FIRST_ONLY = N_("Of this folder the first {} are taken, the newest before others. ")
+SWITCHED_OFF = N_("Conversations are turned off in this studio.")
 MEANT = {  # kinds of turns that somebody may have meant instead, as a page calls them
-    "draw": "A new picture",
-    "change": "A change",
-    "again": "The same again",
-    "video": "A video",
-    "upscale": "A larger picture",
-    "cutout": "A cut-out",
-    "extend": "More around it",
-    "ask": "A question",
-    "find": "A search",
+    "draw": N_("A new picture"),
+    "change": N_("A change"),
+    "again": N_("The same again"),
+    "video": N_("A video"),
+    "upscale": N_("A larger picture"),
+    "cutout": N_("A cut-out"),
+    "extend": N_("More around it"),
+    "ask": N_("A question"),
+    "find": N_("A search"),
 }
 
 
@@ -59,8 +60,16 @@ async def conversation_page(call: Call) -> Answer:
     told = await _dialogue(call, turn)
     shown = told["shown"] or {"number": None, "picture": None}
     number = str(shown["number"] or "")
-    named = (number, f"picture {number}") if number else ("this conversation", "this conversation")
-    values = {**told, "meant": list(MEANT.items()), "chip": _chip(*named, shown["picture"])}
+    named = (
+        (number, _("picture {number}", number=number))
+        if number
+        else (_("this conversation"), _("this conversation"))
+    )
+    values = {
+        **told,
+        "meant": [(kind, _(said)) for kind, said in MEANT.items()],
+        "chip": _chip(*named, shown["picture"]),
+    }
     return Html("dialogue", values, tab="/")
 
 
@@ -153,7 +162,7 @@ async def replay(call: Call) -> Answer:
     new = await replayed(others, most=MOST_OF_FOLDER)
     if given.confirmed:
         return await jobs.queue_all(call, new, key_of(call))
-    more = FIRST_ONLY.format(MOST_OF_FOLDER) if page.older else ""
+    more = _(FIRST_ONLY).format(MOST_OF_FOLDER) if page.older else ""
     return Json({"jobs": [], "asks": f"{more}{call.studio.dialogues.cost(new)}"})
 
 
@@ -318,7 +327,7 @@ def _upload(number: int, thumb: str | None) -> dict[str, Any] | None:
         return None
     shape = {"n": 1, "width": None, "height": None, "seed": None, "favourite": False, "visibility": "show"}
     whole = {name: thumb.removesuffix(".webp") for name in ("href", "original", "thumb")}
-    return shape | whole | {"small": thumb, "alt": f"Picture {number}", "video": None}
+    return shape | whole | {"small": thumb, "alt": _("Picture {number}", number=number), "video": None}
 
 
 def _chip(label: str, name: str, picture: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -339,4 +348,4 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
     picture = next((one for one in job["pictures"] if str(one["n"]) == n), None)
     if picture is None or (picture["video"] and not job["parent"]):
         return None
-    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {n}"}
+    return {**_chip(_("this picture"), picture["alt"], picture), "picture": f"{job['id']} {n}"}

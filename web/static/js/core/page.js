@@ -1,5 +1,6 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "./language.js";
 import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
 import { rememberPresses, showError, showToast } from "./text.js";
 
@@ -33,7 +34,7 @@ export function pageData() {
  */
 export function elementOf(id, type) {
   const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`#${id} is missing`);
+  if (!(found instanceof type)) throw new Error(t("#{0} is missing", id));
   return found;
 }
 
@@ -190,7 +191,7 @@ function themeButton() {
   const show = () => {
     const use = button.querySelector("use");
     use?.setAttribute("href", `${use.getAttribute("href")?.split("#")[0]}#${THEME_ICONS[currentTheme()]}`);
-    button.setAttribute("aria-label", `Theme: ${currentTheme()}. Change it`);
+    button.setAttribute("aria-label", t("Theme: {0}. Change it", currentTheme()));
   };
   button.hidden = false;
   button.addEventListener("click", () => {
