@@ -10,7 +10,7 @@ help:
 	@awk -F '  ## ' '/^[a-z-]+:.*  ## / {sub(/:.*/, "", $$1); printf "make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "The others are proofs and measurements, each with its words in the Makefile."
 
-.PHONY: help test-setup docs docs-serve card-check pictures walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: help test-setup languages docs docs-serve card-check pictures walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need, and stays; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. UV= (empty) takes pip, with its configuration, where uv is installed, too. torch is a range in both, so that each processor and card has its build.
@@ -89,6 +89,10 @@ lint: test-setup  ## ruff and mypy
 # Functions' lengths and docstrings by folder; the pages of docs/reference/ are written by `make docs`.
 structure: test-setup  ## lengths of functions by folder
 	$(BIN)/python -m tools.structure
+
+# Finds all texts, brings core/languages/*/LC_MESSAGES/atelier.po up to date and writes what the program reads from them.
+languages: test-setup  ## bring the translations up to date; says how many are missing
+	$(BIN)/python -m tools.languages
 
 # Writes the pages of docs/reference/ from the code, checks all pages and builds the site in build/site; a broken link or picture fails.
 docs: test-setup  ## write the reference and build the site in build/site

@@ -20,6 +20,7 @@ from bot.ui.replies import SILENT, Post, add_whispers, answers_privately, whispe
 from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
+from core.language import N_, _
 from core.limits import MAX_LABEL
 from core.prompt.values import decimal
 from core.requests import GenerateRequest
@@ -35,11 +36,11 @@ from studio.studio import Studio
 
 VIDEO_WINDOWS = ("vremix", "vblend", "cut")
 STRENGTHS = {  # of a remix → what it is called
-    "mild": "Mild: the same video, different details",
-    "subtle": "Subtle: nearly the same video",
-    "strong": "Strong: only a little is kept",
+    "mild": N_("Mild: the same video, different details"),
+    "subtle": N_("Subtle: nearly the same video"),
+    "strong": N_("Strong: only a little is kept"),
 }
-HELD_BACK = "A rule of this server hides what was found in that picture."
+HELD_BACK = N_("A rule of this server hides what was found in that picture.")
 
 
 class JobButtons:
@@ -101,11 +102,15 @@ class JobButtons:
         chosen = await self._asking.preferences(actor)
         words = isinstance(job.request, GenerateRequest)
         if words and (action == "remix" or (chosen.remix and action in actions.REMIXABLE)):
-            label = buttons.BUTTONS[action].label or {"again": "re-roll"}.get(action, f"pan {action}")
-            title = "Remix" if action == "remix" else f"Remix: {label.format(n=index + 1)}"
+            label = buttons.BUTTONS[action].label or {"again": "re-roll"}.get(
+                action, _("pan {action}", action=action)
+            )
+            title = (
+                _("Remix") if action == "remix" else _("Remix: {format}", format=label.format(n=index + 1))
+            )
             text = actions.moving_text(job) if action in actions.MOTIONS_OF else remix_text(job)
             window = Window(title, "remix", job.id, index, action)
-            window.add_text("Prompt", "prompt", text, long=True, required=False)
+            window.add_text(_("Prompt"), "prompt", text, long=True, required=False)
             await interaction.response.send_modal(window)
             return
         build = partial(self._studio.from_button, actor, job.id, action, index, strong=chosen.strong)
@@ -118,7 +123,7 @@ class JobButtons:
         find = self._studio.shorter if what == "short" else self._studio.captions
         prompts: Sequence[str | None] = await find(actor_of(interaction), job.id)
         if index >= len(prompts):
-            noun = "shorter prompts" if what == "short" else "prompts"
+            noun = _("shorter prompts") if what == "short" else "prompts"
             raise UserError(f"There are {len(prompts)} {noun}; there is no number {index + 1}.")
         if (prompt := prompts[index]) is None:
             raise UserError(HELD_BACK)
@@ -130,30 +135,36 @@ class JobButtons:
             actor, videos = actor_of(interaction), self._studio.video_requests
             clip = await videos.of_job(actor, job, index, actions.RIGHTS[what])
         if what == "edit":
-            window = Window("Edit by words", what, job.id, index)
-            window.add_text("What to change", "prompt", long=True, hint="make the house blue")
+            window = Window(_("Edit by words"), what, job.id, index)
+            window.add_text(_("What to change"), "prompt", long=True, hint=_("make the house blue"))
         elif what == "zoom":  # any factor, any shape, other words
-            window = Window("Custom Zoom", what, job.id, index)
-            window.add_text("Prompt", "prompt", remix_text(job), long=True, required=False)
-            hint = "16:9; empty: the picture's own"
-            window.add_text("Aspect", "aspect", hint=hint, required=False, most=11)
-            hint = "1 keeps the size and only changes the shape"
-            window.add_text("Zoom, 1 to 2", "zoom", "2", hint=hint, most=5)
+            window = Window(_("Custom Zoom"), what, job.id, index)
+            window.add_text(_("Prompt"), "prompt", remix_text(job), long=True, required=False)
+            hint = _("16:9; empty: the picture's own")
+            window.add_text(_("Aspect"), "aspect", hint=hint, required=False, most=11)
+            hint = _("1 keeps the size and only changes the shape")
+            window.add_text(_("Zoom, 1 to 2"), "zoom", "2", hint=hint, most=5)
         elif what == "vremix":
-            window = Window("Remix", what, job.id, clip.index)
-            window.add_text("What the video shows", "prompt", remix_text(job), long=True)
-            window.add_choice("How much to change", "strength", STRENGTHS)
+            window = Window(_("Remix"), what, job.id, clip.index)
+            window.add_text(_("What the video shows"), "prompt", remix_text(job), long=True)
+            window.add_choice(_("How much to change"), "strength", STRENGTHS)
         elif what == "vblend":
-            window = Window("Blend two videos", what, job.id, clip.index)
-            hint = "a message link, or a job id and number: abcd2345efgh 2"
-            window.add_text("A video made here", "source", required=False, hint=hint, most=200)
-            window.add_upload("Or a video of yours", "clip", "It comes after this one")
-            window.add_text("What happens between them", "prompt", long=True, required=False)
+            window = Window(_("Blend two videos"), what, job.id, clip.index)
+            hint = _("a message link, or a job id and number: abcd2345efgh 2")
+            window.add_text(_("A video made here"), "source", required=False, hint=hint, most=200)
+            window.add_upload(_("Or a video of yours"), "clip", _("It comes after this one"))
+            window.add_text(_("What happens between them"), "prompt", long=True, required=False)
         else:
             whole = decimal(round(clip.seconds, 2))
-            window = Window("Cut", what, job.id, clip.index)
-            window.add_text(f"From, seconds of {whole}", "start", "0", most=8)
-            window.add_text("To, seconds", "end", required=False, hint=f"empty: its end, {whole}", most=8)
+            window = Window(_("Cut"), what, job.id, clip.index)
+            window.add_text(_("From, seconds of {whole}", whole=whole), "start", "0", most=8)
+            window.add_text(
+                _("To, seconds"),
+                "end",
+                required=False,
+                hint=_("empty: its end, {whole}", whole=whole),
+                most=8,
+            )
         await interaction.response.send_modal(window)
 
     @answers_privately
@@ -163,9 +174,11 @@ class JobButtons:
         if numbered.data is None:
             raise UserError("This picture isn't allowed here, so its fields can't be shown.")
         veiled = numbered.visibility is Visibility.SPOILER
-        name, alt = f"fields-{job.id}.webp", "the picture with numbered fields"
-        text = f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
-        text = f"{text} Everything else stays as it is."
+        name, alt = f"fields-{job.id}.webp", _("the picture with numbered fields")
+        text = _(
+            "Choose the fields of picture {index} to redraw; then you can change its words.", index=index + 1
+        )
+        text = _("{text} Everything else stays as it is.", text=text)
         rows = buttons.rows_of(buttons.RegionMenu(job.id, index), buttons.RegionButton(job.id, index))
         await Post(text, (Picture(numbered.data, name, alt, veiled),), rows).answer(interaction)
 
@@ -176,12 +189,14 @@ class JobButtons:
         ImageError or NotAllowedError."""
         job = await self._studio.rights.job(actor_of(interaction), job_id, Action.VARY)
         bits = f"{modals.cell_bits(cells):x}" if cells else ""
-        window = Window("Vary (Region)", "region", job.id, index, bits)
-        window.add_text("Prompt", "prompt", remix_text(job), long=True, required=False)
+        window = Window(_("Vary (Region)"), "region", job.id, index, bits)
+        window.add_text(_("Prompt"), "prompt", remix_text(job), long=True, required=False)
         if not cells:
-            window.add_text("What to change", "region", hint="the red boat", required=False, most=MAX_LABEL)
-            marks = "White marks the part to change; or the picture with that part erased or painted over"
-            window.add_upload("Or a mask", "mask", marks)
+            window.add_text(
+                _("What to change"), "region", hint=_("the red boat"), required=False, most=MAX_LABEL
+            )
+            marks = _("White marks the part to change; or the picture with that part erased or painted over")
+            window.add_upload(_("Or a mask"), "mask", marks)
         await interaction.response.send_modal(window)
 
     # Windows, sent
@@ -334,8 +349,8 @@ class JobButtons:
     @answers_privately
     async def _favourite(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         kept = await self._studio.own.toggle_favourite(actor_of(interaction), job.id, index)
-        text = "Saved to your `/favourites`. Press again to remove it."
-        await whisper(interaction, text if kept else "Removed from your `/favourites`.")
+        text = _("Saved to your `/favourites`. Press again to remove it.")
+        await whisper(interaction, text if kept else _("Removed from your `/favourites`."))
 
     @answers_privately
     async def details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -363,7 +378,7 @@ class JobButtons:
         """Send picture ``index`` (from 0) of a job, or all (None), to the asker. Raises UserError."""
         result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DM)
         await self._sharing.hand_over(interaction.user, result, None if index is None else [index])
-        await whisper(interaction, "I sent it to your direct messages.")
+        await whisper(interaction, _("I sent it to your direct messages."))
 
     async def _delete(self, interaction: discord.Interaction, *_: object) -> None:
         """Delete the message; the job stays, for ``/show``."""

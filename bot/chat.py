@@ -17,6 +17,7 @@ from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, answers_privately, whisper
 from core.errors import ImageError, UserError
 from core.job import Job
+from core.language import N_, _
 from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
 from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
@@ -26,15 +27,17 @@ from studio.new_job import NewJob, Source
 from studio.studio import Studio
 from studio.texts import caption_prompt, counted
 
-MORE, ABOUT = "Ask more", "Ask about this picture"
-HINT = "How many boats are there, and what colour are they?"
+MORE, ABOUT = N_("Ask more"), N_("Ask about this picture")
+HINT = N_("How many boats are there, and what colour are they?")
 LONGEST_THREAD_NAME = 90  # characters; Discord takes 100
 HAS_ONE = 160004  # Discord's code for a message that has a thread
-HERE = "Mention me here to continue this conversation."
-NOT_HERE = "A thread begins under a message in a channel of a server. Here, just write to me."
-ALREADY = "This is a thread already: mention me in it."
-NOT_YOU = "You don't have permission to open threads in this channel. Reply to the message and mention me."
-NOT_ME = (
+HERE = N_("Mention me here to continue this conversation.")
+NOT_HERE = N_("A thread begins under a message in a channel of a server. Here, just write to me.")
+ALREADY = N_("This is a thread already: mention me in it.")
+NOT_YOU = N_(
+    "You don't have permission to open threads in this channel. Reply to the message and mention me."
+)
+NOT_ME = N_(
     "I don't have permission to open threads in this channel. A channel manager can give me *Create Public"
     " Threads* and *Send Messages in Threads*. Until then, reply to the message and mention me."
 )
@@ -79,14 +82,14 @@ class Questions:
     async def open_more(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window for a question that follows on from an answer."""
         self._studio.talking.check_possible()
-        window = modals.question_window("more", job.id, 0, MORE, upload="Another picture, or a video")
+        window = modals.question_window("more", job.id, 0, MORE, upload=_("Another picture, or a video"))
         await interaction.response.send_modal(window)
 
     async def open_about(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window for a question about a picture of a job."""
         self._studio.talking.check_possible()
         await interaction.response.send_modal(
-            modals.question_window("question", job.id, index, ABOUT, hint=HINT)
+            modals.question_window("question", job.id, index, ABOUT, hint=_(HINT))
         )
 
     async def open_drawing(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -108,7 +111,7 @@ class Questions:
         content = await self.pictures_of(actor, message, found)
         draft = await self._studio.talking.keep(actor, content)
         await interaction.response.send_modal(
-            modals.question_window("menu", draft, 0, "Ask about this message", hint=HINT)
+            modals.question_window("menu", draft, 0, _("Ask about this message"), hint=_(HINT))
         )
 
     async def open_sent(self, interaction: discord.Interaction, sha256: str) -> None:
@@ -116,7 +119,7 @@ class Questions:
         self._studio.talking.check_possible()
         draft = await self._studio.talking.keep(actor_of(interaction), {"names": [sha256]})
         await interaction.response.send_modal(
-            modals.question_window("menu", draft, 0, "Ask about this picture", hint=HINT)
+            modals.question_window("menu", draft, 0, _("Ask about this picture"), hint=_(HINT))
         )
 
     async def pictures_of(
@@ -151,18 +154,20 @@ class Questions:
             raise UserError(NOT_ME)
         told = await self._studio.told(actor_of(interaction), job)  # its words where they may be told
         words = getattr(told.request, "question", "") or getattr(told.request, "prompt", "")
-        name = " ".join((words if told.worded else "").split()) or "Conversation"
+        name = " ".join((words if told.worded else "").split()) or _("Conversation")
         if length(name) > LONGEST_THREAD_NAME:
             name = f"{cut_text(name, LONGEST_THREAD_NAME - 1)}…"
         try:
             thread = await message.create_thread(name=name)
-            await thread.send(HERE, allowed_mentions=SILENT)
+            await thread.send(_(HERE), allowed_mentions=SILENT)
         except discord.Forbidden as error:
             raise UserError(NOT_ME) from error
         except discord.HTTPException as error:
             if error.code != HAS_ONE:
                 raise
-        await whisper(interaction, f"The conversation continues in <#{message.id}>.")  # which is its id, too
+        await whisper(
+            interaction, _("The conversation continues in <#{id}>.", id=message.id)
+        )  # which is its id, too
 
     # Windows, sent
 
@@ -194,7 +199,7 @@ async def names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None]) 
     return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 
 
-TAUGHT = "Saved for later answers in this conversation. `/examples show` lists it in your set **{name}**."
+TAUGHT = N_("Saved for later answers in this conversation. `/examples show` lists it in your set **{name}**.")
 
 
 class Teaching:
@@ -205,8 +210,8 @@ class Teaching:
 
     async def open_teach(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window for the right answer to a question."""
-        window = modals.Window("Teach the right answer", "teach", job.id, 0)
-        window.add_text("Right answer", "answer", long=True, most=MAX_QUESTION)
+        window = modals.Window(_("Teach the right answer"), "teach", job.id, 0)
+        window.add_text(_("Right answer"), "answer", long=True, most=MAX_QUESTION)
         await interaction.response.send_modal(window)
 
     async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
@@ -216,10 +221,10 @@ class Teaching:
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
         content = await self._questions.pictures_of(actor, message, found)
         draft = await self._studio.talking.keep(actor, content)
-        window = modals.Window("Add as example", "example", draft, 0)
+        window = modals.Window(_("Add as example"), "example", draft, 0)
         last = await self._studio.examples.last(actor)
-        window.add_text("Set", "set", last, hint="mushrooms; a new name makes a set", most=LONGEST_NAME)
-        window.add_text("Label", "label", hint="chanterelle", most=MAX_LABEL)
+        window.add_text(_("Set"), "set", last, hint=_("mushrooms; a new name makes a set"), most=LONGEST_NAME)
+        window.add_text(_("Label"), "label", hint="chanterelle", most=MAX_LABEL)
         await interaction.response.send_modal(window)
 
     @answers_privately
@@ -228,7 +233,7 @@ class Teaching:
         actor = actor_of(interaction)
         if sent.what == "teach":
             found = await self._studio.examples.teach(actor, sent.job_id, sent.text("answer"))
-            await whisper(interaction, TAUGHT.format(name=messages.quote(found.name, 80)))
+            await whisper(interaction, _(TAUGHT).format(name=messages.quote(found.name, 80)))
             return
         content = await self._studio.talking.kept(actor, sent.job_id)
         given = self._questions.given_of(interaction, content)
@@ -240,4 +245,9 @@ class Teaching:
 def added_text(name: str, label: str, count: int) -> str:
     """Return what is said when pictures have come into a set. count: those that the label has now."""
     pictures = counted(count, "picture")
-    return f"**{messages.quote(label, 80)}** has {pictures} in **{messages.quote(name, 80)}** now."
+    return _(
+        "**{label}** has {pictures} in **{name}** now.",
+        label=messages.quote(label, 80),
+        pictures=pictures,
+        name=messages.quote(name, 80),
+    )

@@ -32,8 +32,10 @@ from bot.talk import Turns
 from bot.ui import buttons, turns
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
+from bot.ui.translator import CommandTranslator
 from core.errors import UserError
 from core.job import Job
+from core.language import _
 from jobs.feed import Wait
 from jobs.queue import People, Result
 from storage.members import Members
@@ -74,13 +76,17 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Return whether a command is to be done; who may not is told. The command that opens the Activity is
-        done here, where Discord leaves that to the bot."""
-        if not await self.client.answers.lets_in(interaction):
+        done here, where Discord leaves that to the bot. The asker's language holds for the command, and for
+        choices while it is typed."""
+        client = self.client
+        assert isinstance(client, Atelier)
+        await client.speak(interaction)
+        if not await client.answers.lets_in(interaction):
             return False
         given: Mapping[str, Any] = interaction.data or {}
         if given.get("type") != ENTRY_POINT:
             return True
-        await self.client.launch(interaction, "/")
+        await client.launch(interaction, "/")
         return False
 
     async def sync_all(self) -> None:
@@ -94,7 +100,7 @@ class Tree(app_commands.CommandTree[Any]):
                 await http.bulk_upsert_global_commands(id_, [*await self.payloads(), *(kept or ())])
                 return
             except discord.HTTPException as error:
-                later = [name for name, _, _ in private_api.context_menus(self)][5:]
+                later = [name for name, _unused, _unused in private_api.context_menus(self)][5:]
                 if error.code == NO_ENTRY_POINT and kept is None:
                     kept = [one for one in await http.get_global_commands(id_) if one["type"] == ENTRY_POINT]
                     log.info("Discord's own command to open an Activity is kept")
@@ -221,6 +227,7 @@ class Atelier(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
+        await self.tree.set_translator(CommandTranslator())
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *turns.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
@@ -250,7 +257,9 @@ class Atelier(commands.AutoShardedBot):
                 raise
             log.warning("Discord opens no Activity (%s)", error)
             link = await self.studio.own.web_link(actor_of(interaction), page)
-            await whisper(interaction, f"Discord can't open it here. [Open it in your browser](<{link}>).")
+            await whisper(
+                interaction, _("Discord can't open it here. [Open it in your browser](<{link}>).", link=link)
+            )
             return
         if opened.activity_id is not None:
             self._services.web.launched[opened.activity_id, interaction.user.id] = page
@@ -393,11 +402,17 @@ class Atelier(commands.AutoShardedBot):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
         self.answers.note(interaction)
+        await self.speak(interaction)
         submission = Submission.of(interaction)
         if submission is not None and await self.answers.lets_in(interaction):
             windows: Any = self.projects if self.projects.opens(submission) else self.job_buttons
             windows = self.cogs["Help"] if submission.what == "try" else windows
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
+
+    async def speak(self, interaction: discord.Interaction) -> None:
+        """Let the languages of who asks, and of everybody there, hold in this task."""
+        own, there = str(interaction.locale), str(interaction.guild_locale or "")
+        await self.studio.languages.speak(interaction.user.id, interaction.guild_id, own, there)
 
     async def _on_command_error(
         self, interaction: discord.Interaction, error: app_commands.AppCommandError
@@ -406,7 +421,7 @@ class Atelier(commands.AutoShardedBot):
         if isinstance(cause, UserError):
             await refuse(interaction, cause)
         elif isinstance(cause, app_commands.CheckFailure):
-            await whisper(interaction, "You don't have permission to use this command here.")
+            await whisper(interaction, _("You don't have permission to use this command here."))
         elif came_too_late(cause):
             log.warning("interaction %s came too late", interaction.id)
         else:

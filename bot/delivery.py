@@ -39,6 +39,7 @@ from bot.ui.replies import SILENT, TOO_LARGE, Post, send_fitting
 from core.errors import AtelierError, FilesAway, UserError
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
+from core.language import N_, _, speak
 from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue, Result
@@ -278,7 +279,7 @@ async def apologise(pending: PendingInteractions, queue: Queue, ladder: Ladder) 
         if token_lives(left.interaction_id) and await queue.job_of_interaction(left.interaction_id) is None:
             reply = Reply(left.interaction_id, left.token, left.application_id)
             try:
-                await ladder.edit_answer(reply, Post(messages.FORGOTTEN))
+                await ladder.edit_answer(reply, Post(_(messages.FORGOTTEN)))
             except FAILURES as error:  # 404 also when the acknowledgement itself never left
                 log.info("interaction %d: no apology (%s)", left.interaction_id, type(error).__name__)
         pending.drop(left.interaction_id)
@@ -441,7 +442,7 @@ class Delivery:
         self._places.close()
         tasks = list(self.tasks.values())
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
+            _unused, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -465,6 +466,7 @@ class Delivery:
         log.error("job %s: its end is told after the next start", job.id)
 
     async def _follow(self, job: Job, followed: _Followed) -> None:
+        speak(job.origin.language)
         async for event in self._queue.watch(job.id, self._wait):
             match event:
                 case Rendered():
@@ -490,7 +492,7 @@ class Delivery:
         """Show ``event``, unless the last edit, or those of other messages, are too recent."""
         now = monotonic()
         worded = isinstance(event, Progress) and event.text  # the first words of an answer are something new
-        stage = "Answering" if worded else type(event).__name__
+        stage = _("Answering") if worded else type(event).__name__
         if isinstance(event, Progress) and followed.began is None:
             followed.began = now
         ran = now - (now if followed.began is None else followed.began)
@@ -590,11 +592,11 @@ class _Followed:
 ANSWER_PATIENCE = 60.0  # seconds of pauses
 MESSAGES, MESSAGE_EVERY = 20, 15.0  # direct messages asked for by one person at once; seconds for each more
 LIVE_FOR = 840.0  # seconds; an answer can be edited for 15 minutes
-CLOSED = (
+CLOSED = N_(
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
 )
 Make = Callable[[int], Awaitable[Post]]  # what a message shows in at most so many bytes of files
-BUSY = "Discord isn't accepting direct messages at the moment. Try again in a minute."
+BUSY = N_("Discord isn't accepting direct messages at the moment. Try again in a minute.")
 
 
 class Sharing:
@@ -672,7 +674,7 @@ class Sharing:
         of its own with its buttons; of a job without pictures its own message. Raises UserError when Discord
         refuses."""
         count = max(1, len(result.pictures) if indexes is None else len(indexes))
-        for wait in (self._pace.take(user.id) for _ in range(count)):
+        for wait in (self._pace.take(user.id) for _unused in range(count)):
             if wait:
                 raise UserError(f"I have sent you many messages. Ask again in {duration(wait)}.")
         if not result.pictures:

@@ -14,6 +14,7 @@ from bot.ui.replies import Post, alt_text
 from core.errors import FilesAway, ImageError, StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Started
 from core.job import Job
+from core.language import N_, _
 from core.requests import AskRequest, GenerateRequest, TryRequest
 from core.requests.base import Answer
 from core.results import count_words, lines_as_json, text_of_lines
@@ -38,17 +39,17 @@ CSV, JSON = "table.csv", "table.json"
 GROWN = 1200  # characters of a text that is shown while it grows: the newest
 LABEL = 60  # characters of what a box shows
 MAX_TEXT = 3000  # characters of the text in its message; the files have the rest
-MORE = "… the rest is in the file"
+MORE = N_("… the rest is in the file")
 MAX_REQUEST = 25 * 2**20 - 2**16  # bytes of all files of a message, with room for the rest of it
-SOME_DELETED = "Some pictures of this job were deleted."
-SOME_VIDEOS_DELETED = "Some videos of this job were deleted."
+SOME_DELETED = N_("Some pictures of this job were deleted.")
+SOME_VIDEOS_DELETED = N_("Some videos of this job were deleted.")
 
 
 def block(text: str, limit: int = MAX_TEXT) -> str:
     """Return as much of a text as fits in a block of code, which it can't end."""
     shown = visible(text.expandtabs(4)).replace("```", "'''").strip("\n")
     if length(shown) > limit:
-        shown = f"{cut_text(shown, limit).rpartition(chr(10))[0] or cut_text(shown, limit)}\n{MORE}"
+        shown = f"{cut_text(shown, limit).rpartition(chr(10))[0] or cut_text(shown, limit)}\n{_(MORE)}"
     return f"```\n{shown or ' '}\n```"
 
 
@@ -68,7 +69,7 @@ def formed_body(result: Result, text: str) -> str | None:
         title = f"**{quote(answer.table.title, 200)}**\n" if answer.table.title else ""
         return title + block(texts.as_text(answer.table))
     if answer.boxes:
-        labels = (quote(box.label, LABEL) or "an object" for box in answer.boxes)
+        labels = (quote(box.label, LABEL) or _("an object") for box in answer.boxes)
         return "\n".join(f"{number}\\. {label}" for number, label in enumerate(labels, 1))
     form = result.job.request.form if isinstance(result.job.request, AskRequest) else ""
     if form == "text" and text.strip():
@@ -109,7 +110,7 @@ class VideoPosts:
             rows = buttons.for_video(job, first.index, self._web)
         shown = await self._or_poster(shown, result, first.index, limit)
         asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(videos)
-        notes = (*shown.notes, SOME_VIDEOS_DELETED) if len(videos) < asked else shown.notes
+        notes = (*shown.notes, _(SOME_VIDEOS_DELETED)) if len(videos) < asked else shown.notes
         text = messages.finished(
             job,
             result.parameters,
@@ -128,7 +129,7 @@ class VideoPosts:
             user_id,
             shape=aspect_ratio(video.width, video.height),
             facts=video_facts(video, result.parameters),
-            noun="Video",
+            noun=_("Video"),
         )
         rows = buttons.for_video(job, index, self._web)
         return await self.video(result, index, text, rows, limit, place)
@@ -147,7 +148,7 @@ class VideoPosts:
         """Return video ``index`` (from 0) as a GIF, which plays by itself."""
         job, video = await self._moderator.told(result.job, place), video_of(result, index)
         shown = await self._showing.gif(video, job, limit)
-        text = messages.single(job, index, user_id, noun="GIF of video")
+        text = messages.single(job, index, user_id, noun=_("GIF of video"))
         text = "\n".join([text, *(f"-# {note}" for note in shown.notes)])
         return await self._moderated(Post(text, _attached(shown, job)), result, [video], place)
 
@@ -261,7 +262,7 @@ class Posts:
         if not result.job.worded and result.job.request.answer in _OF_WORDS:
             return Post(messages.held_back(result.job))
         if isinstance(result.job.request, TryRequest):  # its set has the labels
-            labels = [label for label, _ in result.scores]
+            labels = [label for label, _unused in result.scores]
             if None in await self._moderator.captions(labels, place):
                 return Post(messages.held_back(result.job))
         post = await self._made[result.job.request.answer](result, file_limit, place)
@@ -331,9 +332,9 @@ class Posts:
             rows = buttons.for_grid(job, count, self._web, gone=held)
         notes = list(dict.fromkeys(note for one in shown.values() for note in one.notes))
         if held:
-            notes.append(messages.HELD_BACK.format(held=len(held), count=len(pictures)))
+            notes.append(_(messages.HELD_BACK).format(held=len(held), count=len(pictures)))
         asked = job.request.num_images if isinstance(job.request, GenerateRequest) else 0
-        notes += [SOME_DELETED] if len(pictures) < asked else []
+        notes += [_(SOME_DELETED)] if len(pictures) < asked else []
         shape = aspect_ratio(first.width, first.height)
         text = messages.finished(job, result.parameters, notes=notes, shape=shape)
         return Post(text, tuple(media), rows)
@@ -395,7 +396,12 @@ class Posts:
             return Post(messages.held_back(job))
         parameters = result.parameters
         count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
-        foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
+        foot = _(
+            "-# {count} · {get} · job {id}",
+            count=count,
+            get=quote(str(parameters.get("model", "")), 60),
+            id=job.id,
+        )
         lines = [messages.title(job), block(text), foot, *messages.notes_of(parameters)]
         told = messages.fit_message("\n".join(lines), MOST_CHARACTERS)
         files = tuple(Picture(data, name, "") for name, data in files_of_lines(result, text).items())
@@ -420,7 +426,7 @@ class Posts:
         if tried:
             rows = rows_of(*(JobButton(job.id, action) for action in ("again", "details", "delete")))
             return Post(text, media, rows)
-        return Post(text, media, buttons.for_labels(job, [label for label, _ in result.scores]))
+        return Post(text, media, buttons.for_labels(job, [label for label, _unused in result.scores]))
 
     async def _explained(self, result: Result, limit: int, place: Place) -> Post:
         """The label with the map of what speaks for it, if the picture may be shown."""
@@ -528,6 +534,10 @@ def _attached(shown: Shown, job: Job, index: int | None = None, count: int = 1) 
     stand there (from 0), None = it stands alone."""
     if shown.data is None:
         return ()
-    number, about = ("", "") if index is None else (f"-{index + 1}", f"{index + 1} of {count}: ")
+    number, about = (
+        ("", "")
+        if index is None
+        else (f"-{index + 1}", _("{index} of {count}: ", index=index + 1, count=count))
+    )
     name = f"atelier-{job.id}{number}.{EXTENSIONS[shown.media_type]}"
     return (Picture(shown.data, name, f"{about}{alt_text(job)}"),)

@@ -40,6 +40,7 @@ from bot.ui.replies import (
 from core.convert import Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Job, Status
+from core.language import N_, _
 from studio.authority import Action, Actor
 from studio.inputs import Given
 from studio.new_job import NewJob, PromptWithPictures, Source
@@ -47,12 +48,12 @@ from studio.requests.prompts import Build, Question, TypedPrompts, attached
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-NO_MORE_BESIDE = "Discord takes few messages where Atelier isn't a member. Ask for fewer, or elsewhere."
-ADD_LINK = (
+NO_MORE_BESIDE = N_("Discord takes few messages where Atelier isn't a member. Ask for fewer, or elsewhere.")
+ADD_LINK = N_(
     "[add it to your account](<https://discord.com/oauth2/authorize?client_id={}&integration_type=1"
     "&scope=applications.commands>)"
 )
-FOR_ALL = "The answer is posted below, where everybody here can see it."
+FOR_ALL = N_("The answer is posted below, where everybody here can see it.")
 
 
 class Answers:
@@ -99,7 +100,7 @@ class Answers:
                 if (
                     alone and not new.private and not is_away(interaction)
                 ):  # an answer for all, though it was acknowledged for one
-                    await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
+                    await interaction.edit_original_response(content=_(FOR_ALL), allowed_mentions=SILENT)
                     key = press_key or f"interaction:{interaction.id}"
                     return await self.submit_beside(interaction, new, press_key=key)
                 shown = alone or not new.private
@@ -119,7 +120,7 @@ class Answers:
             return True
         try:
             if installed_by(interaction).get(1) != actor.user_id:
-                link = ADD_LINK.format(interaction.application_id)
+                link = _(ADD_LINK).format(interaction.application_id)
                 raise NotAllowedError(f"This belongs to somebody else. To use Atelier here, {link}.")
             await self._studio.rights.check_away(actor)
         except NotAllowedError as error:
@@ -154,13 +155,13 @@ class Answers:
         reply = reply_to(interaction) if shown else reply_beside(interaction)
         submitted = await self._studio.submit(actor_of(interaction), new, reply, key=press_key)
         if submitted.duplicate and submitted.job.reply.interaction_id != interaction.id:
-            await whisper(interaction, "That is on its way already.")
+            await whisper(interaction, _("That is on its way already."))
             return None
         self._follow(submitted.job)
         if shown:
             belongs_to_job(interaction)
         else:
-            await whisper(interaction, "This is private: the result comes by direct message.")
+            await whisper(interaction, _("This is private: the result comes by direct message."))
         return submitted.job
 
     async def submit_beside(
@@ -206,12 +207,14 @@ class Answers:
         actor = actor_of(interaction)
         job, stopped = await self._studio.cancel(actor, job_id)
         if not stopped:
-            text = f"Job `{job.id}` is over already ({job.status})."
+            text = _("Job `{id}` is over already ({status}).", id=job.id, status=job.status)
         else:
             now = await self._studio.rights.job(actor, job.id, Action.CANCEL)
             gone = now.status is Status.CANCELLED
             text = (
-                f"Job `{job.id}` is cancelled." if gone else "It stops. What it has written so far is kept."
+                _("Job `{id}` is cancelled.", id=job.id)
+                if gone
+                else _("It stops. What it has written so far is kept.")
             )
         await whisper(interaction, text)
 
@@ -294,7 +297,11 @@ class Asking:
         last = taken[0].job if job is not None and taken else None
         # said once the job's message says something: the first word would take that message's place
         if job is not None and last is not None and await self._shown_once(job.id):
-            text = f"No picture was named, so this is your last one: `{last.id} {taken[0].index + 1}`."
+            text = _(
+                "No picture was named, so this is your last one: `{id} {index}`.",
+                id=last.id,
+                index=taken[0].index + 1,
+            )
             await add_whisper(interaction, text)
 
     async def imagine(
@@ -387,7 +394,7 @@ class Asking:
             return
         question = await typed.job_or_question(await self._given(typed.actor, typed.pictures, files))
         assert isinstance(question, Question)
-        yes = DraftButton(question.draft_id, "yes", f"Yes, {typed.count} jobs")
+        yes = DraftButton(question.draft_id, "yes", _("Yes, {count} jobs", count=typed.count))
         view = view_of(yes, DraftButton(question.draft_id, "no"))
         text = messages.offer(question.times)
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
@@ -403,9 +410,11 @@ class Asking:
         UserError when the draft is gone, NotAllowedError when it is somebody else's."""
         jobs = await self._requests.confirmed(actor_of(interaction), draft_id)
         if not yes:
-            await interaction.response.edit_message(content="Nothing was queued.", view=None)
+            await interaction.response.edit_message(content=_("Nothing was queued."), view=None)
             return
-        await interaction.response.edit_message(content=f"{len(jobs)} jobs are on their way.", view=None)
+        await interaction.response.edit_message(
+            content=_("{jobs} jobs are on their way.", jobs=len(jobs)), view=None
+        )
         await self.queue_all(interaction, jobs, key=f"draft:{draft_id}")
 
     async def queue_all(
@@ -418,5 +427,10 @@ class Asking:
             try:
                 await self._answers.submit_beside(interaction, new, press_key=once)
             except UserError as error:
-                text = f"{before + number} of {before + len(jobs)} are queued. {error}"
+                text = _(
+                    "{before} of {before2} are queued. {error}",
+                    before=before + number,
+                    before2=before + len(jobs),
+                    error=error,
+                )
                 return await add_whisper(interaction, text)

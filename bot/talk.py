@@ -33,6 +33,7 @@ from bot.ui.layout import ids_of
 from bot.ui.replies import SILENT, Post, answers_privately, belongs_to_job, refuse, reply_to, whisper
 from core.errors import NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply, Surface
+from core.language import N_, _, shared_language, speak
 from core.requests import AskRequest
 from core.talk import KINDS, Kind
 from studio.authority import Action, Actor
@@ -43,13 +44,17 @@ from studio.studio import Studio
 from studio.talk.dialogues import NEWEST
 from studio.talk.history import Turn
 
-STEALTH = "Everybody would see that here: use `/talk`, or write to me in a direct message."
-BY_BUTTON = "I can't read replies here unless they mention me: press a button, or mention me in the reply."
-NOT_AWAY = "A conversation needs a server with Atelier, or a direct message to it."
-BY_MESSAGE = "This is private: the result comes by direct message."
-COMMANDS = "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."
-GONE = "Nothing is shown there any more."
-AGAIN = "That is on its way already."
+STEALTH = N_("Everybody would see that here: use `/talk`, or write to me in a direct message.")
+BY_BUTTON = N_(
+    "I can't read replies here unless they mention me: press a button, or mention me in the reply."
+)
+NOT_AWAY = N_("A conversation needs a server with Atelier, or a direct message to it.")
+BY_MESSAGE = N_("This is private: the result comes by direct message.")
+COMMANDS = N_(
+    "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."
+)
+GONE = N_("Nothing is shown there any more.")
+AGAIN = N_("That is on its way already.")
 TYPES_AFTER = 0.5  # seconds that a decision may take until it is shown that one is made
 ONCE = "message:"
 OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
@@ -116,6 +121,9 @@ class Turns:
         if message.id in self._hearing:
             return
         self._hearing.add(message.id)
+        there = str(message.guild.preferred_locale) if message.guild else ""
+        await self._studio.languages.speak(actor.user_id, actor.guild_id, "", there)
+        speak(shared_language())  # what answers a message is seen by everybody there
         try:
             if actor.guild_id is not None and (await self._asking.preferences(actor)).private:
                 raise UserError(STEALTH)
@@ -137,7 +145,7 @@ class Turns:
                 await self._ask(actor, message, words, files, asked)
                 return
             [clip] = self._asking.links.attached(clips)
-            *_, frame = await self._studio.video_requests.keep(actor, clip)
+            *_unused, frame = await self._studio.video_requests.keep(actor, clip)
             about, files = [frame], []
         given: list[Given] = [*about, *self._asking.links.attached(files)]
         if asked is not None:
@@ -176,7 +184,7 @@ class Turns:
     async def _typing_while(self, channel: discord.abc.Messageable, work: Awaitable[T]) -> T:
         """Await ``work``; one that takes longer is shown as typing."""
         task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait({task}, timeout=TYPES_AFTER)
+        done, _unused = await asyncio.wait({task}, timeout=TYPES_AFTER)
         if not done:
             with suppress(*FAILURES):
                 await channel.typing()
@@ -193,7 +201,7 @@ class Turns:
         except NotAllowedError:
             return
         if found and await self._studio.talking.first_time(actor, _SAID_BY_BUTTON):
-            await reply_to(message, BY_BUTTON)
+            await reply_to(message, _(BY_BUTTON))
 
     async def _ask(
         self,
@@ -234,7 +242,7 @@ class Turns:
         if hidden and not turn.asks:
             raise UserError(STEALTH)
         if hidden:
-            await reply_to(message, BY_MESSAGE)
+            await reply_to(message, _(BY_MESSAGE))
             self._follow(await self._dialogues.submit(actor, turn, Reply(file_limit=limit)))
             return
         post = await self._post(actor, turn, limit, alone=not in_server)
@@ -424,7 +432,7 @@ class Turns:
         if not newest:
             raise UserError("There is no other picture in this conversation.")
         rows = rows_of(turns.OtherMenu(turn_id, newest))
-        await Post("Which picture did you mean?", rows=rows).answer(interaction)
+        await Post(_("Which picture did you mean?"), rows=rows).answer(interaction)
 
     async def on_other(self, interaction: discord.Interaction, turn_id: str, number: str) -> None:
         """Do the same with another picture. Raises UserError."""
@@ -452,7 +460,7 @@ class Turns:
         if actor.away:
             raise UserError(NOT_AWAY)
         if key is not None and key in self._pressed:
-            await whisper(interaction, AGAIN)
+            await whisper(interaction, _(AGAIN))
             return
         if hidden is None:
             hidden = message is not None and message.flags.ephemeral
@@ -479,14 +487,14 @@ class Turns:
         """Show a turn in the answer of a deferred interaction, and return its queued job. alone: nobody else
         sees that answer. Raises UserError."""
         if turn.job is not None:  # the same was asked before
-            await whisper(interaction, AGAIN)
+            await whisper(interaction, _(AGAIN))
             return None
         hidden = not alone and actor.guild_id is not None and await self._is_hidden(actor, turn)
         if hidden and not turn.asks:
             raise UserError(STEALTH)
         if hidden:
             job = await self._dialogues.submit(actor, turn, reply_beside(interaction))
-            await whisper(interaction, BY_MESSAGE)
+            await whisper(interaction, _(BY_MESSAGE))
         elif turn.asks and turn.waits_for is None:
             job = await self._dialogues.submit(actor, turn, reply_in(interaction))
             belongs_to_job(interaction)

@@ -231,7 +231,8 @@ class Preferences:
     strong: V varies strongly, else subtly. suffix: flags that are added to each new prompt, in the place of
     stylize, raw, model and version. sticky: the codes of the last --sref are used again. adult: they say that
     they are of age, and see on the web what age-restricted channels have made. shown_away: others see what
-    they ask for where the bot isn't.
+    they ask for where the bot isn't. language: a code of ``core.language``, "" = as Discord or the browser
+    says.
     """
 
     lane: Lane | None = None
@@ -247,6 +248,7 @@ class Preferences:
     sticky: bool = False
     adult: bool = False
     shown_away: bool = False
+    language: str = ""
 
     @property
     def defaults(self) -> Prompt:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.language import SOURCE
 from core.limits import MAX_SEED
 from core.requests import Request
 
@@ -117,7 +118,7 @@ class Origin:
     channel_id: 0 where there is no channel (on the web). parent_channel_id: of a thread, because allow lists
     name channels. roles: role ids of the member, for limits by role. Both count on asking only.
     private: only the asker sees the job. away: it was asked where the bot is by the asker's own installation
-    alone; then it is private, and guild_id is None.
+    alone; then it is private, and guild_id is None. language: of its messages, a code of ``core.language``.
     request_key: chosen by whoever asks; the same key of the same person gives the same job for good.
     press_key: "message:custom_id:user" of a button press; it counts among unfinished jobs only, so that a
     double click is one job and a later press another.
@@ -133,6 +134,7 @@ class Origin:
     request_key: str | None = None
     press_key: str | None = None
     away: bool = False
+    language: str = SOURCE
 
 
 @dataclass(frozen=True)

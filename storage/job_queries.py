@@ -257,6 +257,7 @@ def to_job(row: sa.Row[Any]) -> Job:
                 request_key=row.request_key,
                 press_key=row.press_key,
                 away=bool(row.away),
+                language=row.language,
             ),
             reply=Reply(*_REPLY(row)),
             created_at=row.created_at,

@@ -52,7 +52,7 @@ def _over(now: datetime | sa.BindParameter[datetime]) -> dict[str, Any]:
     return {"finished_at": at, "delivered_at": sa.case((IS_DISCORDS, None), else_=at), **_NO_LEASE}
 
 
-_ORIGIN = ("user_id", "channel_id", "guild_id", "request_key", "press_key")
+_ORIGIN = ("user_id", "channel_id", "guild_id", "request_key", "press_key", "language")
 
 
 # Statements of every job's life are built once: building one takes longer than running it

@@ -96,6 +96,7 @@ jobs = _table(
     sa.Column("message_id", Int64),
     sa.Column("file_limit", Int64, nullable=False),  # bytes
     sa.Column("private", Int64, nullable=False),  # 0 or 1
+    sa.Column("language", sa.Text, nullable=False, server_default="en"),  # of its messages
     sa.Column("roles", sa.Text, nullable=False),  # JSON list of ids
     sa.Column("away", Int64, nullable=False, server_default="0"),  # 1 = by the asker's own installation
     # lineage

@@ -14,6 +14,7 @@ from jobs.queue import Result, Snapshot
 from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
 from studio.authority import Action, Actor
+from studio.languages import Languages
 from studio.new_job import picture_of
 from studio.privacy import Deleted, Export
 from studio.requests.completion import Completion, Hints, ImageModel, Mark
@@ -38,9 +39,16 @@ class Own:
     NotAllowedError for who may not, such as somebody who is barred."""
 
     def __init__(
-        self, rights: Rights, members: Members, services: Services, completion: Completion, hints: Hints
+        self,
+        rights: Rights,
+        members: Members,
+        services: Services,
+        completion: Completion,
+        hints: Hints,
+        languages: Languages,
     ) -> None:
         self._rights, self._members, self._queue = rights, members, services.queue
+        self._languages = languages
         self._privacy, self._web = services.privacy, services.web
         self.retention = services.privacy.retention  # for how long objects are kept here
         self._completion, self._hints = completion, hints
@@ -59,7 +67,9 @@ class Own:
         await self._rights.check(actor, Action.SETTINGS)
         if "suffix" in values:
             values["suffix"] = check_suffix(values["suffix"])
-        return await self._members.change(actor.user_id, **values)
+        changed = await self._members.change(actor.user_id, **values)
+        self._languages.forget(actor.user_id)
+        return changed
 
     async def toggle(self, actor: Actor, name: str) -> Preferences:
         """Turn a setting on if it was off, off if it was on."""
@@ -71,6 +81,7 @@ class Own:
         """Forget all settings and return what holds then."""
         await self._rights.check(actor, Action.SETTINGS)
         await self._members.reset(actor.user_id)
+        self._languages.forget(actor.user_id)
         return Preferences()
 
     async def options(self, actor: Actor) -> dict[str, str]:

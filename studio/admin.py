@@ -14,6 +14,7 @@ from storage.moderation import Strike
 from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.authority import Action, Actor
 from studio.embeddings import Blind
+from studio.languages import Languages
 from studio.media.uploads import Readable
 from studio.moderation.confusables import check_pattern
 from studio.moderation.moderator import Moderator
@@ -49,6 +50,7 @@ class Server:
         rights: Rights,
         queue: Queue,
         moderator: Moderator,
+        languages: Languages,
         *,
         may_talk: bool,
         models: Mapping[str, str] | None = None,
@@ -56,7 +58,7 @@ class Server:
         """may_talk: TALK isn't off. models: the image models that members may name, as configured."""
         self._rights, self._queue, self._moderator = rights, queue, moderator
         self._models = models or {}
-        self._may_talk = may_talk
+        self._languages, self._may_talk = languages, may_talk
 
     # The queue
 
@@ -200,6 +202,13 @@ class Server:
     async def set_talk(self, actor: Actor, *, on: bool) -> None:
         """Let people talk to the studio in the server's channels, or not."""
         await self._queue.admin.set_talk(actor.user_id, await self._enter(actor, Action.RULES), on=on)
+
+    async def set_language(self, actor: Actor, language: str) -> None:
+        """Let public answers in the server be in a language, "" = in the one that the server has on
+        Discord."""
+        guild_id = await self._enter(actor, Action.RULES)
+        await self._queue.admin.set_language(actor.user_id, guild_id, language)
+        self._languages.forget(guild_id)
 
     async def talks(self, actor: Actor) -> bool:
         """Return whether the studio hears what is said where the actor is: TALK decides, and in channels the

@@ -18,6 +18,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job, Lane, Origin, Reply, new_seed
+from core.language import own_language, shared_language
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from jobs.feed import News, Watch
@@ -29,6 +30,7 @@ from studio.authority import Action, Actor, Authority
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
 from studio.inputs import Given, Sources
+from studio.languages import Languages
 from studio.library.collections import Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
@@ -114,11 +116,13 @@ class Studio:
         self.editor = Editor(self.rights, services, self.sources, self.requests)
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)
-        self.own = Own(self.rights, self._members, services, offers, self.hints)
+        self.languages = Languages(self._members, queue)
+        self.own = Own(self.rights, self._members, services, offers, self.hints, self.languages)
         self.server = Server(
             self.rights,
             queue,
             services.moderator,
+            self.languages,
             may_talk=settings.talk != "off",
             models=settings.image_models,
         )
@@ -223,7 +227,9 @@ class Studio:
         await self.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key, "away": actor.away}
-        origin = Origin(*asker, private=new.private or actor.away, surface=actor.surface, **keys)
+        private = new.private or actor.away
+        language = own_language() if private or actor.guild_id is None else shared_language()
+        origin = Origin(*asker, private=private, surface=actor.surface, language=language, **keys)
         lane = self._away_lane if actor.away else new.lane
         try:
             given: dict[str, Any] = {"lane": lane, "parent": new.parent, "made": new.made}

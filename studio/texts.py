@@ -13,6 +13,7 @@ from typing import Any
 
 from core.convert import prompt_of
 from core.errors import UserError
+from core.language import N_, _, n_
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
 from core.prompt.parameters import Reach, parameters
 from core.prompt.parser import SUPPORTED, Prompt, format_prompt, why_unsupported
@@ -80,13 +81,14 @@ def code(text: str, limit: int = 100) -> str:
 
 def ordinal(n: int) -> str:
     """Return "1st", "2nd", "3rd" …"""
-    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{suffix}"
+    if 10 <= n % 100 <= 20:
+        return _("{n}th", n=n)
+    return _({1: N_("{n}st"), 2: N_("{n}nd"), 3: N_("{n}rd")}.get(n % 10, N_("{n}th")), n=n)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return "1 job", "2 jobs"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return "1 job", "2 jobs" in the language that holds."""
+    return n_(f"{{n}} {noun}", f"{{n}} {noun}s", number)
 
 
 def duration(seconds: float) -> str:
@@ -146,27 +148,40 @@ def unsupported_notes(request: Request) -> list[str]:
         video = isinstance(request, VideoRequest)
         reasons.setdefault(why_unsupported(flag, video=video), []).append(code(flag))
     missing = _missing_version(request)
-    notes = [f"`{missing}` isn't installed here; the default model was used."] if missing else []
+    notes = (
+        [_("`{missing}` isn't installed here; the default model was used.", missing=missing)]
+        if missing
+        else []
+    )
     for why, flags in reasons.items():
-        notes.append(f"{', '.join(flags)}: {why}. Everything else in the prompt was used.")
+        notes.append(
+            _("{flags}: {why}. Everything else in the prompt was used.", flags=", ".join(flags), why=why)
+        )
     highest = (("stylize", request.stylize, STYLIZE_CAP), ("iw", request.image_weight, IMAGE_WEIGHT_CAP))
     for name, value, limit in highest:
         if value is not None and value > limit:
-            notes.append(f"`--{name} {value:g}` counted as {limit}, the most here.")
+            notes.append(
+                _(
+                    "`--{name} {value:g}` counted as {limit}, the most here.",
+                    name=name,
+                    value=value,
+                    limit=limit,
+                )
+            )
     return [*notes, *_weight_notes(request)]
 
 
 def _weight_notes(request: GenerateRequest) -> Iterator[str]:
     """Name the weights of pictures that the request doesn't have."""
     weights = (
-        ("iw", request.image_weight, request.image_prompts, "image prompt"),
+        ("iw", request.image_weight, request.image_prompts, _("image prompt")),
         ("cw", request.character_weight, request.character_references, "`--cref`"),
         ("sw", request.style_weight, (*request.style_references, *request.style_codes), "`--sref`"),
         ("ow", request.omni_weight, request.omni_references, "`--oref`"),
     )
     for name, value, pictures, what in weights:
         if value is not None and not pictures:
-            yield f"`--{name}` had no effect: there is no {what}."
+            yield _("`--{name}` had no effect: there is no {what}.", name=name, what=what)
 
 
 def offered(result: Result) -> list[str]:
@@ -182,8 +197,8 @@ def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
     Words that mean nothing alone ("in the") stay with those behind them, as long as one of those stays; and
     so does the last word of such a phrase, which the others describe.
     """
-    phrases = _phrases([word for word, _ in scores])
-    order = sorted((i for _, content in phrases for i in content), key=lambda i: -scores[i][1])
+    phrases = _phrases([word for word, _unused in scores])
+    order = sorted((i for _unused, content in phrases for i in content), key=lambda i: -scores[i][1])
     found: dict[str, int] = {}
     for share in SHORTER:
         kept = _whole_phrases(phrases, set(order[: max(1, round(share * len(order)))]), scores)
@@ -269,41 +284,55 @@ def differs(prompt: Prompt, request: GenerateRequest) -> bool:
 
 
 SUBTLE, STRONG = 0.45, 0.65  # strengths of a remix up to which, and from which on, it is called so
-_OPERATIONS = {"extend": "Extended", "extend_back": "Extended back", "blend": "Blend of 2", "loop": "Loop"}
-_TASKS = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style", CLASSIFY: "own labels"}
-_ASKED = {ANOMALY: "Inspection", DETECT: "Detection"}
+_OPERATIONS = {
+    "extend": N_("Extended"),
+    "extend_back": N_("Extended back"),
+    "blend": N_("Blend of 2"),
+    "loop": N_("Loop"),
+}
+_TASKS = {
+    ANOMALY: N_("an inspection"),
+    DETECT: N_("a detector"),
+    STYLE: N_("a style"),
+    CLASSIFY: N_("own labels"),
+}
+_ASKED = {ANOMALY: N_("Inspection"), DETECT: N_("Detection")}
 
 
 def job_name(request: Request) -> str:
     """Return what people call a job, by what was pressed: "Zoom out 2×", "Pan right", "Part redrawn"."""
     match request:
         case VariationRequest(remix=remix, variation=amount):
-            return f"{'Remix' if remix else request.called} ({amount.title()})"
+            return f"{_('Remix' if remix else request.called)} ({_(amount.title())})"
         case UpscaleRequest(factor=factor, mode=mode):
-            return f"{request.called} {factor}× ({mode.title()})"
+            return f"{_(request.called)} {factor}× ({_(mode.title())})"
         case OutpaintRequest(zoom=zoom, left=left, right=right, top=top, bottom=bottom):
             sides = {"left": left, "right": right, "up": top, "down": bottom}
             match [side for side, px in sides.items() if px]:
                 case [side]:
-                    return f"Pan {side}"
+                    return _(
+                        {"left": N_("Pan left"), "right": N_("Pan right"), "up": N_("Pan up")}.get(
+                            side, N_("Pan down")
+                        )
+                    )
                 case ["left", "right"]:
-                    return "Made wider"
+                    return _("Made wider")
                 case ["up", "down"]:
-                    return "Made taller"
-            return f"{request.called} {zoom:g}×" if zoom else request.called
+                    return _("Made taller")
+            return f"{_(request.called)} {zoom:g}×" if zoom else _(request.called)
         case BlendRequest(images=images):
-            return f"{request.called} of {len(images)}"
+            return _("{called} of {images}", called=_(request.called), images=len(images))
         case VideoRequest(operation="remix", strength=strength):
             if strength is None or SUBTLE < strength < STRONG:
-                return "Remix (Mild)"
-            return "Remix (Subtle)" if strength <= SUBTLE else "Remix (Strong)"
+                return _("Remix (Mild)")
+            return _("Remix (Subtle)") if strength <= SUBTLE else _("Remix (Strong)")
         case VideoRequest(operation=operation):
-            return _OPERATIONS.get(operation, request.called)
+            return _(_OPERATIONS.get(operation, request.called))
         case InspectRequest(task=task):
-            return _ASKED.get(task, "Classification")
+            return _(_ASKED.get(task, N_("Classification")))
         case ProjectRequest(task=task):
-            return f"{request.called} of {_TASKS[task]}"
-    return request.called
+            return _("{called} of {tasks}", called=_(request.called), tasks=_(_TASKS[task]))
+    return _(request.called)
 
 
 def reader_text(parameters: Mapping[str, Any]) -> str:
@@ -311,10 +340,14 @@ def reader_text(parameters: Mapping[str, Any]) -> str:
 
     parameters: of the result.
     """
-    did = {UpscaleRequest.kind: "Enlarged", CutOutRequest.kind: "Cut out"}
-    who = {"drawings": "the demo model", "photographs": "the model for photographs"}
+    did = {UpscaleRequest.kind: _("Enlarged"), CutOutRequest.kind: _("Cut out")}
+    who = {"drawings": _("the demo model"), "photographs": _("the model for photographs")}
     knows = parameters.get("knows")
-    return f"{did.get(parameters.get('kind', ''), 'Read')} by {who[knows]}" if knows else ""
+    return (
+        _("{get} by {who}", get=did.get(parameters.get("kind", ""), _("Read")), who=who[knows])
+        if knows
+        else ""
+    )
 
 
 def video_facts(video: StoredVideo, parameters: Mapping[str, Any] | None = None) -> list[str]:
@@ -325,8 +358,8 @@ def video_facts(video: StoredVideo, parameters: Mapping[str, Any] | None = None)
     told = parameters or {}
     steps, model = told.get("num_inference_steps"), told.get("model")
     found = [f"{video.seconds:.1f} s", f"{video.width}×{video.height}", f"{decimal(video.fps)} fps"]
-    found += ["with sound"] if video.sound else []
-    found += [f"seed {video.seed}"] if video.seed is not None else []
+    found += [_("with sound")] if video.sound else []
+    found += [_("seed {seed}", seed=video.seed)] if video.seed is not None else []
     found += [counted(int(steps), "step")] if steps else []
     return [*found, str(model)] if model else found
 
@@ -334,9 +367,9 @@ def video_facts(video: StoredVideo, parameters: Mapping[str, Any] | None = None)
 def progress_text(step: int, total: int, left: float | None, *, previewed: bool) -> str:
     """Return how far a video is: "step 17 of 50 · about 3 min left". left: seconds, None = not known.
     previewed: a small picture of every frame is shown beside it."""
-    parts = [f"step {step} of {total}"]
-    parts += [f"about {duration(left)} left"] if left is not None else []
-    parts += ["preview: every frame, small"] if previewed else []
+    parts = [_("step {step} of {total}", step=step, total=total)]
+    parts += [_("about {left} left", left=duration(left))] if left is not None else []
+    parts += [_("preview: every frame, small")] if previewed else []
     return " · ".join(parts)
 
 
@@ -344,7 +377,7 @@ def read_seconds(text: str) -> float | None:
     """Return the seconds that somebody typed, "1:05" among them; None for nothing. Raises UserError."""
     if not text:
         return None
-    minutes, _, rest = text.strip().removesuffix("s").strip().rpartition(":")
+    minutes, _unused, rest = text.strip().removesuffix("s").strip().rpartition(":")
     try:
         found = 60 * int(minutes or 0) + float(rest.replace(",", "."))
     except ValueError:
@@ -442,7 +475,7 @@ def _columns(rows: Sequence[Sequence[str]], table: Table) -> str:
 
 
 def _missing(count: int, what: str) -> str:
-    return f"\n… {counted(count, f'more {what}')} in the file" if count > 0 else ""
+    return _("\n… {count} in the file", count=counted(count, f"more {what}")) if count > 0 else ""
 
 
 def _sizes(rows: Sequence[Sequence[str]]) -> list[int]:

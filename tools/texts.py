@@ -24,7 +24,8 @@ OR = "¦"  # between the texts of an if and of its else
 
 # Classes of core/errors.py whose text is shown to members as it is written, and those that operators read.
 ERRORS = frozenset(
-    "UserError PromptError ImageError MissingError LimitError NotAllowedError ModelError NotFetched".split()
+    "UserError PromptError ImageError MissingError LimitError NotAllowedError ModelError NotFetched"
+    " Refused".split()
 )
 FAILURES = frozenset(
     "SettingsError NotYet OutOfMemory StorageError FilesAway DatabaseInUse BusError BusAway WireError".split()
@@ -302,27 +303,30 @@ _TOKEN = re.compile(
 
 def script_texts(source: str, file: str) -> Found:
     """Yield the texts of a script: its strings, and its templates of pages."""
-    for line, words, is_page in _strings(source):
+    for begin, words, is_page in script_strings(source):
+        line = source.count("\n", 0, begin) + 1
         if is_page:
             yield from _page(words, line - 1)
         elif WORDS.search(words) and not SELECTOR.match(words):
             yield line, "script", words
 
 
-def _strings(source: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield (line, words, whether a page's) of each string of a script, those within templates too."""
+def script_strings(source: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield (where it begins, words, whether a page's) of each string of a script, those within templates
+    too."""
     templates: list[
         tuple[list[str], int, bool, int]
-    ] = []  # open: words, line, a page's, braces open in a value
+    ] = []  # open: words, where it begins, a page's, braces open in a value
     at, depth = 0, 0
     while found := _TOKEN.search(source, at):
         at, kind = found.end(), found.lastgroup
-        line = source.count("\n", 0, found.start()) + 1
         ends_value = found[0] == "}" and bool(templates) and depth == templates[-1][3]
         if kind == "string":
-            yield line, re.sub(r"\\(.)", r"\1", found[0][1:-1]), False
+            yield found.start(), re.sub(r"\\(.)", r"\1", found[0][1:-1]), False
         elif kind == "page" or ends_value:
-            words, began, is_page, _ = templates.pop() if ends_value else ([], line, found[0] != "`", 0)
+            words, began, is_page, _ = (
+                templates.pop() if ends_value else ([], found.start(), found[0] != "`", 0)
+            )
             at, has_value = _template(source, at, words)
             if has_value:
                 words.append(GAP)

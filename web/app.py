@@ -17,17 +17,29 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from core.errors import AtelierError
+from core.language import _, catalogue, own_language
 from studio.library import clips
 from studio.services import Services
 from studio.studio import Studio
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
-from web.dispatch import COOKIE, Bodies, Context, is_theirs, refusal, respond, visitor, who_of
+from web.dispatch import (
+    COOKIE,
+    Bodies,
+    Context,
+    choose_language,
+    is_theirs,
+    refusal,
+    respond,
+    visitor,
+    who_of,
+)
 from web.handlers.account import Account
 from web.handlers.activity import Activity
 from web.handlers.pages import Frame
 from web.live import Hub
+from web.page_texts import PageTexts
 from web.routes import LIVE, inside_table, route_table, with_description
 from web.static_files import StaticFiles
 
@@ -125,7 +137,7 @@ async def serve_web(
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
-    static, templates = await asyncio.to_thread(lambda: (_static_files(), _templates()))
+    static, templates = await asyncio.to_thread(lambda: (_static_files(), page_templates()))
     frame = Frame(studio, visitors, elsewhere, settings.privacy_url, talks=settings.talk != "off")
     context = Context(
         studio,
@@ -206,8 +218,9 @@ def _static_files() -> StaticFiles:
 
 
 @cache
-def _templates() -> jinja2.Environment:
-    """Return all templates, compiled: the first visitor, and everybody beside them, would wait for it."""
+def page_templates() -> jinja2.Environment:
+    """Return all templates, their texts marked, compiled: the first visitor, and everybody beside them, would
+    wait for it."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -215,7 +228,10 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=[PageTexts],
     )
+    plural = lambda one, other, n: catalogue(own_language()).ngettext(one, other, n)  # noqa: E731
+    found.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     for name in found.list_templates():
         found.get_template(name)
     return found
@@ -242,6 +258,7 @@ def _last_resort(context: Context, connections: Connections) -> Any:
     @web.middleware
     async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
         connections.note(request)
+        await choose_language(context, request, None)
         try:
             return await handler(request)
         except web.HTTPException as error:  # of aiohttp's own, such as a socket that isn't opened as one
@@ -293,6 +310,7 @@ async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamR
         guard.check_host(context.addresses, request.headers.get("Host", ""))
         guard.check_origin(context.addresses, "SOCKET", request.headers)
         person = await visitor(context, request)
+        await choose_language(context, request, person)
         context.buckets.take(Bucket.CHANGE, who_of(context, request, person))
     except Refused as error:
         return refusal(context, request, error)

@@ -24,24 +24,25 @@ import aiohttp
 from cachetools import LRUCache
 
 from core.job import Surface
+from core.language import N_, _
 from storage.sessions import Sessions
 from studio.authority import Actor
 from web.call import Person
 
 _BROWSERS = (  # how a User-Agent is recognised; the first that fits
-    ("Firefox", r"Firefox/"),
-    ("Edge", r"Edg/"),
-    ("Opera", r"OPR/"),
-    ("Chrome", r"Chrom(?:e|ium)/"),
-    ("Safari", r"Safari/"),
+    (N_("Firefox"), r"Firefox/"),
+    (N_("Edge"), r"Edg/"),
+    (N_("Opera"), r"OPR/"),
+    (N_("Chrome"), r"Chrom(?:e|ium)/"),
+    (N_("Safari"), r"Safari/"),
 )
 _SYSTEMS = (
-    ("Android", r"Android"),
+    (N_("Android"), N_(r"Android")),
     ("iPhone", r"iPhone"),
     ("iPad", r"iPad"),
-    ("Windows", r"Windows"),
-    ("macOS", r"Mac OS X"),
-    ("Linux", r"Linux|X11"),
+    (N_("Windows"), N_(r"Windows")),
+    ("macOS", N_(r"Mac OS X")),
+    (N_("Linux"), r"Linux|X11"),
 )
 
 
@@ -52,9 +53,9 @@ def web_actor(user_id: int, name: str) -> Actor:
 
 def browser_label(user_agent: str) -> str:
     """Return what a person calls a browser, such as "Firefox on Linux"."""
-    browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), "A browser")
+    browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), _("A browser"))
     system = next((name for name, pattern in _SYSTEMS if re.search(pattern, user_agent)), None)
-    return f"{browser} on {system}" if system else browser
+    return _("{browser} on {system}", browser=browser, system=system) if system else browser
 
 
 class Visitors:
@@ -116,8 +117,8 @@ LIVES = 600.0  # seconds from leaving to coming back
 MOST = 2000  # people on Discord's page at once; the oldest begins again
 PATIENCE = 10.0  # seconds for each of Discord's answers
 LONGEST = 64 * 1024  # bytes of one
-BEGIN_AGAIN = "This sign-in was started in another browser, or too long ago. Start it again here."
-SILENT = "Discord doesn't answer right now. Try again in a minute, or type `/web` in Discord."
+BEGIN_AGAIN = N_("This sign-in was started in another browser, or too long ago. Start it again here.")
+SILENT = N_("Discord doesn't answer right now. Try again in a minute, or type `/web` in Discord.")
 log = logging.getLogger(__name__)
 
 

@@ -26,6 +26,7 @@ from aiohttp import web
 from aiohttp.multipart import parse_content_disposition
 
 from core.errors import ImageError, LimitError, MissingError, NotAllowedError, StorageError, UserError
+from core.language import accepted_language, own_language, retold
 from storage.database import CAN_WAIT
 from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
 from studio.studio import Studio
@@ -252,6 +253,7 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
         guard.check_host(context.addresses, request.headers.get("Host", ""))
         guard.check_origin(context.addresses, request.method, request.headers)
         person = await visitor(context, request)
+        await choose_language(context, request, person)
         if person is None and not route.everybody:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
         if (made_for := request.headers.get("X-Person")) and not is_theirs(person, made_for):
@@ -315,6 +317,12 @@ async def visitor(context: Context, request: web.Request) -> Person | None:
     """Return who a request comes from, None for nobody who is signed in."""
     token = request.cookies.get(COOKIE, "")
     return await context.visitors.find(token) if 0 < len(token) <= 100 else None
+
+
+async def choose_language(context: Context, request: web.Request, person: Person | None) -> None:
+    """Let the language that a person has chosen hold for this request, or else the browser's."""
+    asked = accepted_language(request.headers.get("Accept-Language", ""))
+    await context.studio.languages.speak(person.user_id if person else None, None, asked)
 
 
 def _zone(name: str) -> tzinfo:
@@ -435,7 +443,7 @@ def _set_cookie(context: Context, response: web.Response, name: str, value: str,
 
 def _page(context: Context, page: Html, person: Person | None) -> web.Response:
     frame = context.frame.around(None if page.shared else person, page)
-    static = {"static": context.static.prefix, "modules_of": context.static.modules}
+    static = {"static": context.static.prefix, "modules_of": context.static.modules, "lang": own_language()}
     text = context.templates.get_template(f"{page.name}.html").render({**static, **frame, **page.values})
     headers = guard.headers_for("page", context.addresses, shared=page.shared)
     return _packed(web.Response(text=text, status=page.status, content_type="text/html", headers=headers))
@@ -476,12 +484,12 @@ def _signed(
 def _refusal(error: Exception) -> Refused:
     """Return an error as the person reads it. What they may not see looks like what never was."""
     if isinstance(error, Refused):
-        return error
+        return Refused(error.status, retold(error.detail), error.retry_after, error.more)
     if isinstance(error, StorageError):
         log.error("the database can't answer: %s", error)
         return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy. Try again soon.", 5.0)
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
-    return Refused(status, str(error))
+    return Refused(status, retold(str(error)))
 
 
 def refusal(

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from core.language import own_language, speaking
 from studio.studio import Studio
 from web import views
 from web.call import Person
@@ -40,6 +41,7 @@ class _Tab:
     at: int
     checked: float
     told: float
+    language: str
     full_since: float | None = None
     closing: asyncio.Task[object] | None = field(default=None, repr=False)
 
@@ -76,7 +78,7 @@ class Hub:
             if since.isascii() and since.isdecimal() and len(since) < 20
             else self._studio.own.point
         )
-        tab = _Tab(socket, request, person, token, at, now, now)
+        tab = _Tab(socket, request, person, token, at, now, now, own_language())
         self._tabs.add(tab)
         try:
             async for message in socket:
@@ -117,7 +119,7 @@ class Hub:
 
     async def _turn(self) -> None:
         now = asyncio.get_running_loop().time()
-        encoded: dict[tuple[int, int], tuple[int, str | None]] = {}
+        encoded: dict[tuple[int, int, str], tuple[int, str | None]] = {}
         for count, tab in enumerate(list(self._tabs), 1):
             if count % AT_A_TIME == 0:
                 await asyncio.sleep(0)
@@ -126,9 +128,10 @@ class Hub:
                 self._later(self._check(tab))
             if self._is_full(tab, now):
                 continue
-            key = (tab.person.user_id, tab.at)
+            key = (tab.person.user_id, tab.at, tab.language)
             if key not in encoded:
-                encoded[key] = self._news(tab)
+                with speaking(tab.language):
+                    encoded[key] = self._news(tab)
             tab.at, text = encoded[key]
             if text is None and now - tab.told >= QUIET:
                 text = NOTHING

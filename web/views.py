@@ -8,6 +8,7 @@ from typing import Any
 from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
+from core.language import N_, _, retold
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer, Request
 from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
@@ -49,44 +50,44 @@ class Label:
     first: str = ""
 
 
-GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
-VIDEO_GROUPS = ("Continue", "Change", "Extract", "Keep")
+GROUPS = (N_("Upscale"), N_("Vary"), N_("Frame"), N_("Pan"), N_("Read"))
+VIDEO_GROUPS = (N_("Continue"), N_("Change"), N_("Extract"), N_("Keep"))
 LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
-    "up2s": Label("2× subtle", first="Upscale"),
+    "up2s": Label("2× subtle", first=N_("Upscale")),
     "up2c": Label("2× creative"),
     "up4s": Label("4× subtle"),
     "up4c": Label("4× creative"),
-    "hd": Label("Run as HD"),
-    "subtle": Label("Subtle"),
-    "strong": Label("Strong", first="Vary"),
-    "remix": Label("Remix", words=True),
-    "edit": Label("Edit by words", words=True, first="Edit"),
-    "again": Label("Try again"),
-    "three": Label("Three more"),
-    "zoom20": Label("Zoom out 2×"),
-    "zoom15": Label("Zoom out 1.5×"),
-    "square": Label("Make square"),
-    "left": Label("Left"),
-    "right": Label("Right"),
+    "hd": Label(N_("Run as HD")),
+    "subtle": Label(N_("Subtle")),
+    "strong": Label(N_("Strong"), first=N_("Vary")),
+    "remix": Label(N_("Remix"), words=True),
+    "edit": Label(N_("Edit by words"), words=True, first=N_("Edit")),
+    "again": Label(N_("Try again")),
+    "three": Label(N_("Three more")),
+    "zoom20": Label(N_("Zoom out 2×")),
+    "zoom15": Label(N_("Zoom out 1.5×")),
+    "square": Label(N_("Make square")),
+    "left": Label(N_("Left")),
+    "right": Label(N_("Right")),
     "up": Label("Up"),
-    "down": Label("Down"),
-    "cutout": Label("Cut out"),
-    "describe": Label("Describe"),
-    "classify": Label("Classify"),
-    "read": Label("Read text"),
+    "down": Label(N_("Down")),
+    "cutout": Label(N_("Cut out")),
+    "describe": Label(N_("Describe")),
+    "classify": Label(N_("Classify")),
+    "read": Label(N_("Read text")),
     "why": Label("Why?"),
-    "anihigh": Label("High motion", first="Animate"),
-    "anilow": Label("Low motion"),
-    "exthigh": Label("Extend, high motion", first="Extend"),
-    "extlow": Label("Extend, low motion"),
-    "extback": Label("Extend back"),
-    "loop": Label("Loop", first="Loop"),
-    "vremix": Label("Remix", words=True, first="Remix"),
-    "vblend": Label("Blend", form="blend"),
-    "cut": Label("Cut", form="cut", first="Cut"),
-    "lastframe": Label("Last frame"),
+    "anihigh": Label(N_("High motion"), first=N_("Animate")),
+    "anilow": Label(N_("Low motion")),
+    "exthigh": Label(N_("Extend, high motion"), first=N_("Extend")),
+    "extlow": Label(N_("Extend, low motion")),
+    "extback": Label(N_("Extend back")),
+    "loop": Label(N_("Loop"), first=N_("Loop")),
+    "vremix": Label(N_("Remix"), words=True, first=N_("Remix")),
+    "vblend": Label(N_("Blend"), form="blend"),
+    "cut": Label(N_("Cut"), form="cut", first=N_("Cut")),
+    "lastframe": Label(N_("Last frame")),
 }
-OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
+OF_A_JOB = {"cancel": Label(N_("Cancel")), "delete": Label(N_("Delete"))}  # by routes of their own
 EVERY = frozenset(RIGHTS)  # action, for one's own jobs
 
 
@@ -104,8 +105,8 @@ def actions_of(
     if job.request.answer is Answer.VIDEOS:
         groups = [*zip(VIDEO_GROUPS, actions.for_video(job), strict=True)]
     else:
-        groups[2:2] = [("Vary", actions.EDITS)] if edits else []
-        groups[1:1] = [("Animate", actions.ANIMATES)] if videos else []
+        groups[2:2] = [(_("Vary"), actions.EDITS)] if edits else []
+        groups[1:1] = [(_("Animate"), actions.ANIMATES)] if videos else []
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
     return [_action(action, group) for action, group in offered if action in may]
 
@@ -113,12 +114,12 @@ def actions_of(
 def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
     """Return what can be done with a job as a whole, as buttons. may: the actions that are allowed."""
     offered = [action for action in actions.for_job(job) if action in LABELS | OF_A_JOB]
-    return [_action(action, "Job") for action in offered if action in may]
+    return [_action(action, _("Job")) for action in offered if action in may]
 
 
 def _action(action: str, group: str) -> dict[str, Any]:
     label = (LABELS | OF_A_JOB)[action]
-    shape = {"action": action, "label": label.text, "group": group}
+    shape = {"action": action, "label": _(label.text), "group": _(group)}
     return {**shape, "words": label.words, "form": label.form, "first": label.first}
 
 
@@ -215,7 +216,7 @@ def describe_job(
         "mine": row.origin.user_id == reader,
         "surface": row.origin.surface.value,
         "parent": parent,
-        "error": row.error,
+        "error": row.error and retold(row.error),
         "position": view.position if view else None,
         "eta": view.eta if view else None,
         "held": held and view is not None and view.position > 0,
@@ -261,11 +262,16 @@ def _about(request: Request) -> str:
     """Return what a request without words is about."""
     match request:
         case TrainRequest(count=count) if count:
-            return f"from {count} picture{'s' * (count != 1)}"
+            return _("from {count} picture{value}", count=count, value="s" * (count != 1))
         case InspectRequest(images=images, version=version):
-            return f"{len(images)} picture{'s' * (len(images) != 1)}, by version {version}"
+            return _(
+                "{images} picture{value}, by version {version}",
+                images=len(images),
+                value="s" * (len(images) != 1),
+                version=version,
+            )
         case BundleRequest(name=name, version=version):
-            return f"{name}, version {version}".removeprefix(", ")
+            return _("{name}, version {version}", name=name, version=version).removeprefix(", ")
     return ""
 
 
@@ -298,15 +304,15 @@ def describe_outcome(job: Job, result: Result | None) -> dict[str, Any]:
         "created": job.created_at.isoformat(),
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,
-        "error": job.error,
-        "notes": list(result.parameters.get("notes", ())) if result else [],
+        "error": job.error and retold(job.error),
+        "notes": list(map(retold, result.parameters.get("notes", ()))) if result else [],
     }
 
 
 def notes_of(parameters: Mapping[str, Any]) -> list[str]:
     """Return a result's notes, after who read a picture where there was a choice."""
     reader = reader_text(parameters)
-    return [*([f"{reader}."] if reader else []), *parameters.get("notes", ())]
+    return [*([f"{reader}."] if reader else []), *map(retold, parameters.get("notes", ()))]
 
 
 def _talk(row: Job, result: Result | None, progress: Progress | None) -> dict[str, Any]:
@@ -370,6 +376,6 @@ def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
             text = {"text": happened.text} if happened.text else {}
             return found | {"state": "progress"} | shape | text
         case Failed(message):
-            return found | {"state": "failed", "error": message}
+            return found | {"state": "failed", "error": retold(message)}
         case Started() | Rendered() | Cancelled() | Paused():
             return found | {"state": type(happened).__name__.lower()}

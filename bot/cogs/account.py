@@ -25,9 +25,11 @@ from bot.ui.replies import (
     choices,
     whisper,
 )
+from bot.ui.translator import AUTOMATIC, LANGUAGE_CHOICES
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
+from core.language import LANGUAGES, N_, _, own_language
 from core.prompt.parameters import VERSIONS
 from core.settings import ROOT
 from studio.authority import Action
@@ -35,7 +37,7 @@ from studio.requests.actions import NEWER
 from studio.requests.prompts import model_of_version, remix_text
 from studio.texts import code, counted, duration, plain
 
-EMPTY = "You have no favourites yet. Press ❤️ under a picture, or react to one of my messages with ⭐."
+EMPTY = N_("You have no favourites yet. Press ❤️ under a picture, or react to one of my messages with ⭐.")
 
 
 class Favourites(AtelierCog):
@@ -58,11 +60,21 @@ class Favourites(AtelierCog):
         if found is None:
             raise UserError(EMPTY)
         kept, count, result = found
-        prompt = messages.quote(kept.prompt, 300) or "no prompt"
-        text = f"❤️ {offset + 1} of {count} · **{prompt}**\n-# job {kept.job_id} {kept.position + 1}"
+        prompt = messages.quote(kept.prompt, 300) or _("no prompt")
+        text = _(
+            "❤️ {offset} of {count} · **{prompt}**\n-# job {job_id} {position}",
+            offset=offset + 1,
+            count=count,
+            prompt=prompt,
+            job_id=kept.job_id,
+            position=kept.position + 1,
+        )
         rows = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
-            post = Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", rows=rows)
+            post = Post(
+                _("{text}\n-# Its picture is gone, or only in places that you can't see.", text=text),
+                rows=rows,
+            )
         else:
             limit, place = file_limit(interaction), place_of(interaction)
             post = await self.bot.posts.picture(result, kept.position, text, rows, limit, place)
@@ -116,7 +128,7 @@ class Help(AtelierCog):
                 discord.File(io.BytesIO(data), f"{n}.webp", description=one.text)
                 for n, one, data in self._drawn
             ]
-            offered = [TryButton("", n, one.text) for n, one, _ in self._drawn]
+            offered = [TryButton("", n, one.text) for n, one, _unused in self._drawn]
         else:
             files, found = [], guide.EXAMPLES.get(name)
             offered = [] if found is None else [TryButton(name, 0, _label(found))]
@@ -159,19 +171,34 @@ class Info(AtelierCog):
         own = await self.bot.studio.own.info(actor_of(interaction))
         chosen, ever, month = own.preferences, own.ever, own.month
         speed = chosen.lane.value if chosen.lane else "fast"
-        modes = f"{'stealth' if chosen.private else 'public'}{' · remix' if chosen.remix else ''}"
+        modes = (
+            f"{(_('stealth') if chosen.private else _('public'))}{(_(' · remix') if chosen.remix else '')}"
+        )
         by_count = sorted(ever.jobs.items(), key=lambda pair: -pair[1])
-        kinds = ", ".join(f"{count} /{kind}" for kind, count in by_count) or "nothing yet"
+        kinds = ", ".join(f"{count} /{kind}" for kind, count in by_count) or _("nothing yet")
         running, waiting = counted(self.bot.settings.user_running, "job"), self.bot.settings.user_waiting
         head = [
             f"**<@{interaction.user.id}>** · {speed} · {modes}",
-            f"**This month** {counted(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of drawing"
-            f" time, {counted(month.pictures, 'picture')}",
-            f"**In total** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
-            f" {counted(ever.favourites, 'favourite')}",
-            f"**Limits** {running} at once, {waiting} waiting; your roles may change them",
+            _(
+                "**This month** {jobs}, {seconds} of drawing time, {pictures}",
+                jobs=counted(sum(month.jobs.values()), "job"),
+                seconds=_time(month.seconds),
+                pictures=counted(month.pictures, "picture"),
+            ),
+            _(
+                "**In total** {kinds}; {seconds}, {pictures}, {favourites}",
+                kinds=kinds,
+                seconds=_time(ever.seconds),
+                pictures=counted(ever.pictures, "picture"),
+                favourites=counted(ever.favourites, "favourite"),
+            ),
+            _(
+                "**Limits** {running} at once, {waiting} waiting; your roles may change them",
+                running=running,
+                waiting=waiting,
+            ),
         ]
-        jobs = queue_lines(own.jobs, heading="Your jobs", show_user=False)
+        jobs = queue_lines(own.jobs, heading=_("Your jobs"), show_user=False)
         await answer_with_lines(interaction, [*head, *jobs])
 
 
@@ -181,12 +208,12 @@ def _time(seconds: float) -> str:
 
 TOGGLES = {
     "raw": "RAW",
-    "remix": "Remix",
-    "private": "Stealth",
-    "sticky": "Sticky Style",
-    "auto_dm": "DM results",
+    "remix": N_("Remix"),
+    "private": N_("Stealth"),
+    "sticky": N_("Sticky Style"),
+    "auto_dm": N_("DM results"),
 }
-AWAY_LABEL = "Public elsewhere"
+AWAY_LABEL = N_("Public elsewhere")
 RENAMED = {"stealth": "private"}  # settings on the buttons of older panels
 
 
@@ -203,9 +230,12 @@ class Settings(AtelierCog):
         """Put the panel into the answer of a deferred interaction; what holds now is green, also where
         nothing was chosen."""
         names = self.bot.settings.image_models
-        models = [("default", "The studio's default model"), *((f"model {name}", name) for name in names)]
+        models = [("default", _("The studio's default model")), *((f"model {name}", name) for name in names)]
         models += [
-            (f"version {name}", f"Midjourney's version {name}: the operator's {model}")
+            (
+                f"version {name}",
+                _("Midjourney's version {name}: the operator's {model}", name=name, model=model),
+            )
             for name in (*VERSIONS[::-1], "niji")
             if (model := model_of_version(name, names)) is not None
         ]
@@ -215,7 +245,7 @@ class Settings(AtelierCog):
         view = buttons.view_of(
             SettingMenu("model", models, f"model {chosen.model}" if chosen.model else version, row=0),
             *(
-                SettingButton("stylize", name, f"Stylize {name}", on=stylize == value, row=1)
+                SettingButton("stylize", name, _("Stylize {name}", name=name), on=stylize == value, row=1)
                 for name, value in STYLIZE.items()
             ),
             *(
@@ -224,20 +254,27 @@ class Settings(AtelierCog):
             ),
             *(SettingButton("lane", one.value, one.value.title(), on=lane is one, row=3) for one in Lane),
             *(
-                SettingButton("strong", name, f"V: {name} variation", on=chosen.strong is is_high, row=4)
+                SettingButton(
+                    "strong", name, _("V: {name} variation", name=name), on=chosen.strong is is_high, row=4
+                )
                 for name, is_high in (("high", True), ("low", False))
             ),
-            SettingButton("reset", "all", "Reset Settings", row=4),
+            SettingButton("reset", "all", _("Reset Settings"), row=4),
             *(
-                [SettingButton("shown_away", "toggle", AWAY_LABEL, on=chosen.shown_away, row=4)]
+                [SettingButton("shown_away", "toggle", _(AWAY_LABEL), on=chosen.shown_away, row=4)]
                 if away
                 else []
             ),
         )
         suffix = (
-            f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
+            _("\nSuffix {suffix} replaces model, RAW and Stylize.", suffix=code(chosen.suffix, 300))
+            if chosen.suffix
+            else ""
         )
-        text = f"**Your settings** apply to your new prompts; flags that you type override them.{suffix}"
+        text = _(
+            "**Your settings** apply to your new prompts; flags that you type override them.{suffix}",
+            suffix=suffix,
+        )
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
     async def on_change(self, interaction: discord.Interaction, setting: str, value: str) -> None:
@@ -264,7 +301,7 @@ class Settings(AtelierCog):
         if setting == "strong" and value in ("high", "low"):
             return {"strong": value == "high"}
         if setting == "model":
-            kind, _, name = value.partition(" ")
+            kind, _unused, name = value.partition(" ")
             if kind == "default":
                 return {"model": None, "version": None}
             if kind == "model" and name in self.bot.settings.image_models:
@@ -299,16 +336,16 @@ class Prefer(
         own = self.bot.studio.own
         name, text, there = await own.set_option(actor_of(interaction), option, value)
         if text:
-            await whisper(interaction, f"`--{name}` stands for {code(text, 1500)}.")
+            await whisper(interaction, _("`--{name}` stands for {text}.", name=name, text=code(text, 1500)))
         else:
-            await whisper(interaction, f"`--{name}` {'is removed' if there else 'did not exist'}.")
+            await whisper(interaction, f"`--{name}` {(_('is removed') if there else _('did not exist'))}.")
 
     @option.command(name="list", description="Show your own options")
     @answers_privately
     async def option_list(self, interaction: discord.Interaction) -> None:
         own = await self.bot.studio.own.options(actor_of(interaction))
         lines = [f"`--{name}` {code(value, 300)}" for name, value in own.items()]
-        none = "You have no options of your own yet. `/prefer option set` makes one."
+        none = _("You have no options of your own yet. `/prefer option set` makes one.")
         await whisper(interaction, messages.pages(lines)[0] or none)
 
     @option_set.autocomplete("option")
@@ -323,26 +360,40 @@ class Prefer(
     @answers_privately
     async def suffix(self, interaction: discord.Interaction, new_value: str | None = None) -> None:
         text = (await self.bot.studio.own.change(actor_of(interaction), suffix=new_value or "")).suffix
-        said = f"{code(text, 1500)} is added to each new prompt."
-        await whisper(interaction, said if text else "Nothing is added to your prompts.")
+        said = _("{text} is added to each new prompt.", text=code(text, 1500))
+        await whisper(interaction, said if text else _("Nothing is added to your prompts."))
 
     @app_commands.command(
         description="Turn on or off: edit the words first when you press V, re-roll, zoom or pan"
     )
     async def remix(self, interaction: discord.Interaction) -> None:
-        text = "Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first."
-        await self._toggle(interaction, "remix", text, ("ask", "don't ask"))
+        text = _("Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first.")
+        await self._toggle(interaction, "remix", text, ("ask", _("don't ask")))
+
+    @app_commands.command(description="Choose the language that Atelier answers you in")
+    @app_commands.describe(language="Automatic: as your Discord app has it")
+    @app_commands.choices(language=LANGUAGE_CHOICES)
+    @answers_privately
+    async def language(self, interaction: discord.Interaction, language: str) -> None:
+        chosen = "" if language == AUTOMATIC else language
+        await self.bot.studio.own.change(actor_of(interaction), language=chosen)
+        await self.bot.speak(interaction)
+        await whisper(
+            interaction, _("Atelier answers you in {language}.", language=LANGUAGES[own_language()])
+        )
 
     @app_commands.command(description="Choose how far V moves away from the picture: high or low")
     @answers_privately
     async def variability(self, interaction: discord.Interaction) -> None:
         chosen = await self.bot.studio.own.toggle(actor_of(interaction), "strong")
-        await whisper(interaction, f"V makes {'strong' if chosen.strong else 'subtle'} variations.")
+        await whisper(
+            interaction, _("V makes {word} variations.", word=_("strong") if chosen.strong else _("subtle"))
+        )
 
     @app_commands.command(description="Turn on or off: get finished jobs by direct message too")
     async def auto_dm(self, interaction: discord.Interaction) -> None:
-        text = "Direct messages are {}: finished jobs {} to you."
-        await self._toggle(interaction, "auto_dm", text, ("are also sent", "aren't sent"))
+        text = _("Direct messages are {}: finished jobs {} to you.")
+        await self._toggle(interaction, "auto_dm", text, (_("are also sent"), _("aren't sent")))
 
     @answers_privately
     async def _toggle(
@@ -364,45 +415,47 @@ class Show(AtelierCog):
         if not row.status.over:
             await self.bot.sharing.bring_back_live(interaction, row)
         elif result is None:
-            await whisper(interaction, f"Job `{row.id}` has no result.")
+            await whisper(interaction, _("Job `{id}` has no result.", id=row.id))
         else:
             await self.bot.sharing.bring_back(interaction, result)
 
     @show.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         jobs = await self.bot.studio.own.recent(actor_of(interaction), limit=200)
-        offered = [(f"{job.id} · {plain(remix_text(job)) or 'no prompt'}", job.id) for job in jobs]
+        offered = [(f"{job.id} · {plain(remix_text(job)) or _('no prompt')}", job.id) for job in jobs]
         return choices(one for one in offered if current.lower() in one[0].lower())
 
 
 SAID = {
-    Lane.FAST: "Your new jobs go into the normal queue.",
-    Lane.RELAX: "Your new jobs run only when nobody else is waiting.",
-    Lane.TURBO: "Your new jobs go before other people's.",
+    Lane.FAST: N_("Your new jobs go into the normal queue."),
+    Lane.RELAX: N_("Your new jobs run only when nobody else is waiting."),
+    Lane.TURBO: N_("Your new jobs go before other people's."),
 }
 
 
 class Speed(AtelierCog):
     @app_commands.command(description="Put your new jobs into the normal queue")
     async def fast(self, interaction: discord.Interaction) -> None:
-        await self._set(interaction, SAID[Lane.FAST], lane=Lane.FAST)
+        await self._set(interaction, _(SAID[Lane.FAST]), lane=Lane.FAST)
 
     @app_commands.command(description="Run your new jobs when nobody else is waiting")
     async def relax(self, interaction: discord.Interaction) -> None:
-        await self._set(interaction, SAID[Lane.RELAX], lane=Lane.RELAX)
+        await self._set(interaction, _(SAID[Lane.RELAX]), lane=Lane.RELAX)
 
     @app_commands.command(description="Put your new jobs first")
     async def turbo(self, interaction: discord.Interaction) -> None:
-        await self._set(interaction, SAID[Lane.TURBO], lane=Lane.TURBO)
+        await self._set(interaction, _(SAID[Lane.TURBO]), lane=Lane.TURBO)
 
     @app_commands.command(description="Let only you see your new jobs")
     async def stealth(self, interaction: discord.Interaction) -> None:
-        text = "Only you see your new jobs, and nobody else can use or bring back what they made."
-        await self._set(interaction, f"{text} Late results come by direct message.", private=True)
+        text = _("Only you see your new jobs, and nobody else can use or bring back what they made.")
+        await self._set(
+            interaction, _("{text} Late results come by direct message.", text=text), private=True
+        )
 
     @app_commands.command(description="Let everybody in the channel see your new jobs")
     async def public(self, interaction: discord.Interaction) -> None:
-        text = "Everybody in the channel sees your new jobs. Your earlier private jobs stay private."
+        text = _("Everybody in the channel sees your new jobs. Your earlier private jobs stay private.")
         await self._set(interaction, text, private=False)
 
     @answers_privately
@@ -421,7 +474,7 @@ class Web(AtelierCog):
             text = f"{counted(await own.sign_out(actor), 'session')} ended."
         else:
             link = await own.web_link(actor)
-            text = f"<{link}>\nThe link signs you in once, within ten minutes. Don't pass it on."
+            text = _("<{link}>\nThe link signs you in once, within ten minutes. Don't pass it on.", link=link)
         await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
 
 
@@ -433,7 +486,7 @@ class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
 
     def __init__(self, user_id: int) -> None:
         custom_id = f"pv:{user_id}:delete"
-        super().__init__(discord.ui.Button(label="Delete everything", style=Danger, custom_id=custom_id))
+        super().__init__(discord.ui.Button(label=_("Delete everything"), style=Danger, custom_id=custom_id))
         self.user_id = user_id
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
@@ -443,9 +496,17 @@ class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
             raise NotAllowedError("This button belongs to somebody else.")
         deleted = await client.studio.own.delete(actor_of(interaction))
         left = await client.unpost(UNPOST_NOW) if deleted.messages else 0
-        rest = f" I will delete the remaining {counted(left, 'message')} soon." if left else ""
-        gone = f"{counted(deleted.jobs, 'job')}, {counted(deleted.files, 'picture')} and their messages"
-        await whisper(interaction, f"Deleted: {gone}.{rest}")
+        rest = (
+            _(" I will delete the remaining {messages} soon.", messages=counted(left, "message"))
+            if left
+            else ""
+        )
+        gone = _(
+            "{jobs}, {pictures} and their messages",
+            jobs=counted(deleted.jobs, "job"),
+            pictures=counted(deleted.files, "picture"),
+        )
+        await whisper(interaction, _("Deleted: {gone}.{rest}", gone=gone, rest=rest))
 
 
 class Privacy(
@@ -459,42 +520,68 @@ class Privacy(
     async def show(self, interaction: discord.Interaction) -> None:
         own = self.bot.studio.own
         held, periods = await own.holdings(actor_of(interaction)), own.retention
-        sent = "Nothing is sent to anyone else: pictures are made on the operator's own machine."
+        sent = _("Nothing is sent to anyone else: pictures are made on the operator's own machine.")
         if server := self.bot.studio.talking.server:
-            said = " What you say in conversations is sent there too, to find out what you mean."
-            sent = (
-                "Questions of `/ask`, with their pictures and the conversation before, are sent to"
-                f" `{server}`, which answers them.{said if self.bot.studio.talking.sends_sentences else ''}"
-                " Nothing else is sent to anyone."
+            said = _(" What you say in conversations is sent there too, to find out what you mean.")
+            sent = _(
+                "Questions of `/ask`, with their pictures and the conversation before, are "
+                "sent to `{server}`, which answers them.{word} Nothing else is sent to "
+                "anyone.",
+                server=server,
+                word=said if self.bot.studio.talking.sends_sentences else "",
             )
-        kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
-        videos = f"; those with videos: {periods.videos} days" if periods.videos else ""
+        kept = f"{periods.jobs} days" if periods.jobs else _("until you delete them")
+        videos = _("; those with videos: {videos} days", videos=periods.videos) if periods.videos else ""
         lines = (
             (
-                f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
-                f" {counted(held.pictures, 'picture')} and {counted(held.videos, 'video')}"
-                f" ({held.bytes / 1e6:.1f} MB), {counted(held.uploads, 'uploaded picture')},"
-                f" {counted(held.turns, 'turn')} in conversations,"
-                f" {counted(held.examples, 'example')} in your sets, {counted(held.items, 'picture')} in"
-                f" projects, {counted(held.feedback, 'answer')} that you rated right or wrong,"
-                f" and the ids of my {counted(held.messages, 'message')} that show them"
+                _(
+                    "**Stored** {jobs} with prompts and settings, {pictures} and {videos} "
+                    "({bytes:.1f} MB), {pictures2}, {turns} in conversations, {examples} in "
+                    "your sets, {pictures3} in projects, {answers} that you rated right or "
+                    "wrong, and the ids of my {messages} that show them",
+                    jobs=counted(held.jobs, "job"),
+                    pictures=counted(held.pictures, "picture"),
+                    videos=counted(held.videos, "video"),
+                    bytes=held.bytes / 1000000.0,
+                    pictures2=counted(held.uploads, "uploaded picture"),
+                    turns=counted(held.turns, "turn"),
+                    examples=counted(held.examples, "example"),
+                    pictures3=counted(held.items, "picture"),
+                    answers=counted(held.feedback, "answer"),
+                    messages=counted(held.messages, "message"),
+                )
             ),
             (
-                f"**How long** jobs and pictures: {kept}{videos}; uploads that no job uses:"
-                f" {periods.uploads} days; backups: {periods.backups} days; strikes: 90 days."
+                _(
+                    "**How long** jobs and pictures: {kept}{videos}; uploads that no job uses: "
+                    "{uploads} days; backups: {backups} days; strikes: 90 days.",
+                    kept=kept,
+                    videos=videos,
+                    uploads=periods.uploads,
+                    backups=periods.backups,
+                )
             ),
             (
-                f"**Rules** {counted(held.strikes, 'strike')}, {counted(held.bans, 'ban')}. `/privacy delete`"
-                " leaves these and time-outs in place until they expire or are lifted."
+                _(
+                    "**Rules** {strikes}, {bans}. `/privacy delete` leaves these and time-outs "
+                    "in place until they expire or are lifted.",
+                    strikes=counted(held.strikes, "strike"),
+                    bans=counted(held.bans, "ban"),
+                )
             ),
-            f"**Also** your Discord id and name, and your settings. {sent}",
+            _("**Also** your Discord id and name, and your settings. {sent}", sent=sent),
             *(
-                [f"**Away** {counted(held.away, 'job')} of them from places that Atelier isn't in"]
+                [
+                    _(
+                        "**Away** {jobs} of them from places that Atelier isn't in",
+                        jobs=counted(held.away, "job"),
+                    )
+                ]
                 if held.away
                 else []
             ),
-            "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
-            *([f"**More** <{policy}>"] if (policy := self.bot.settings.privacy_url) else []),
+            _("`/privacy export` gives you a copy, `/privacy delete` deletes it all."),
+            *([_("**More** <{policy}>", policy=policy)] if (policy := self.bot.settings.privacy_url) else []),
         )
         await whisper(interaction, "\n".join(lines))
 
@@ -504,8 +591,8 @@ class Privacy(
     async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
         limit = file_limit(interaction) - 100_000
         parts = self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures)
-        text = f"Your data as JSON{', with your pictures' if pictures else ''}."
-        rest = (
+        text = _("Your data as JSON{word}.", word=_(", with your pictures") if pictures else "")
+        rest = _(
             ". Get everything as one file on the web (`/web`), under Settings, Your data; or ask the"
             " operator."
         )
@@ -516,11 +603,14 @@ class Privacy(
     async def delete(self, interaction: discord.Interaction) -> None:
         held = await self.bot.studio.own.holdings(actor_of(interaction))
         days = self.bot.studio.own.retention.backups
-        text = (
-            f"This stops your running jobs and permanently deletes {counted(held.jobs, 'job')},"
-            f" {counted(held.pictures, 'picture')} and my {counted(held.messages, 'message')} with them. They"
-            f" are gone from backups within {days} days. Messages that only you could see, and your own, stay"
-            " where they are."
+        text = _(
+            "This stops your running jobs and permanently deletes {jobs}, {pictures} "
+            "and my {messages} with them. They are gone from backups within {days} "
+            "days. Messages that only you could see, and your own, stay where they are.",
+            jobs=counted(held.jobs, "job"),
+            pictures=counted(held.pictures, "picture"),
+            messages=counted(held.messages, "message"),
+            days=days,
         )
         await Post(text, rows=buttons.rows_of(DeleteButton(interaction.user.id))).answer(interaction)
 

@@ -14,6 +14,7 @@ from bot.discord_api.interactions import actor_of
 from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, choices, whisper, whisper_all
 from core.errors import UserError
+from core.language import _
 from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.texts import code, counted
 
@@ -36,7 +37,7 @@ class StudioCog(
     @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
         dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
-        said = f"can't use Atelier here any more; {counted(dropped, 'waiting job')} cancelled."
+        said = _("can't use Atelier here any more; {jobs} cancelled.", jobs=counted(dropped, "waiting job"))
         await whisper(interaction, f"<@{user.id}> {said}")
 
     @app_commands.command(description="Lift a ban")
@@ -44,7 +45,7 @@ class StudioCog(
     @answers_privately
     async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
         lifted = await self.bot.studio.server.unban(actor_of(interaction), user.id)
-        said = "may use Atelier again." if lifted else "isn't banned here."
+        said = _("may use Atelier again.") if lifted else _("isn't banned here.")
         await whisper(interaction, f"<@{user.id}> {said}")
 
     @app_commands.command(
@@ -60,7 +61,9 @@ class StudioCog(
     ) -> None:
         kind, target = _one(channel, role)
         await self.bot.studio.server.allow(actor_of(interaction), kind, target.id)
-        await whisper(interaction, f"{target.mention} is on the list of allowed {kind}s.")
+        await whisper(
+            interaction, _("{mention} is on the list of allowed {kind}s.", mention=target.mention, kind=kind)
+        )
 
     @app_commands.command(description="Remove a channel or a role from the list; an empty list allows all")
     @app_commands.describe(channel="A channel to remove from the list", role="Or a role to remove")
@@ -73,7 +76,7 @@ class StudioCog(
     ) -> None:
         kind, target = _one(channel, role)
         gone = await self.bot.studio.server.disallow(actor_of(interaction), kind, target.id)
-        said = "is off the list." if gone else "wasn't on the list."
+        said = _("is off the list.") if gone else _("wasn't on the list.")
         await whisper(interaction, f"{target.mention} {said}")
 
     @app_commands.command(
@@ -95,12 +98,12 @@ class StudioCog(
         server, actor = self.bot.studio.server, actor_of(interaction)
         if running is not None and waiting is not None:
             await server.set_role_limit(actor, RoleLimit(role.id, running, waiting))
-            said = f": {running} running, {waiting} waiting."
+            said = _(": {running} running, {waiting} waiting.", running=running, waiting=waiting)
         elif running is not None or waiting is not None:
             raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
         else:
             gone = await server.remove_role_limit(actor, role.id)
-            said = f" has no limit of its own {'any more' if gone else 'here'}."
+            said = _(" has no limit of its own {word}.", word=_("any more") if gone else _("here"))
         await whisper(interaction, f"{role.mention}{said}")
 
     @app_commands.command(
@@ -120,10 +123,10 @@ class StudioCog(
         server, actor = self.bot.studio.server, actor_of(interaction)
         if per_day is None:
             gone = await server.remove_role_tokens(actor, role.id)
-            said = f"has no token limit of its own {'any more' if gone else 'here'}."
+            said = _("has no token limit of its own {word}.", word=_("any more") if gone else _("here"))
         else:
             await server.set_role_tokens(actor, RoleTokens(role.id, per_day))
-            said = f"has {_tokens(per_day)} tokens a day."
+            said = _("has {per_day} tokens a day.", per_day=_tokens(per_day))
         await whisper(interaction, f"{role.mention} {said}")
 
     @app_commands.command(description="Let members talk to Atelier in this server's channels, or not")
@@ -132,9 +135,9 @@ class StudioCog(
     async def talk(self, interaction: discord.Interaction, channels: Literal["on", "off"]) -> None:
         await self.bot.studio.server.set_talk(actor_of(interaction), on=channels == "on")
         said = (
-            "Mentions are heard in this server."
+            _("Mentions are heard in this server.")
             if channels == "on"
-            else "Mentions aren't heard here any more."
+            else _("Mentions aren't heard here any more.")
         )
         await whisper(interaction, said)
 
@@ -145,7 +148,7 @@ class StudioCog(
     @model.command(description="Load a model now, with a rough picture that only you see")
     @app_commands.describe(name="The model")
     async def load(self, interaction: discord.Interaction, name: str) -> None:
-        await self._draw(interaction, name, "--steps 1")
+        await self._draw(interaction, name, _("--steps 1"))
 
     @model.command(description="Draw the same picture as always with a model; Details has the times")
     @app_commands.describe(name="The model")
@@ -157,7 +160,9 @@ class StudioCog(
     @answers_privately
     async def unload(self, interaction: discord.Interaction, name: str) -> None:
         await self.bot.studio.server.unload(actor_of(interaction), name)
-        said = f"{code(name)} leaves memory, unless a job uses it now. The next job loads it again."
+        said = _(
+            "{name} leaves memory, unless a job uses it now. The next job loads it again.", name=code(name)
+        )
         await whisper(interaction, said)
 
     @load.autocomplete("name")
@@ -169,7 +174,9 @@ class StudioCog(
 
     async def _draw(self, interaction: discord.Interaction, name: str, flags: str) -> None:
         await self.bot.studio.server.model(actor_of(interaction), name)
-        text = f"{TRIAL} --model {name} --seed 1 --fast --stealth {flags}"
+        text = _(
+            "{trial} --model {name} --seed 1 --fast --stealth {flags}", trial=_(TRIAL), name=name, flags=flags
+        )
         await self.bot.asking.imagine(interaction, text)
 
     @app_commands.command(description="Choose where, by whom and how strictly Atelier is used here")
@@ -185,19 +192,37 @@ class StudioCog(
         server, settings = self.bot.studio.server, self.bot.settings
         channels, roles = await server.allowed(actor)
         lines = [
-            *_listed("**Channels**", channels, "<#{}>", "all"),
-            *_listed("**Roles**", roles, "<@&{}>", "all"),
-            *_listed("**Banned**", await server.banned(actor), "<@{}>", "nobody"),
-            f"**Mentions** {'heard' if await server.talks(actor) else 'not heard'}",
-            f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
-            f" server** {settings.guild_waiting} waiting",
-            f"**Questions of each member** {_tokens(settings.ask_per_day)} tokens a day",
+            *_listed(_("**Channels**"), channels, "<#{}>", "all"),
+            *_listed(_("**Roles**"), roles, "<@&{}>", "all"),
+            *_listed(_("**Banned**"), await server.banned(actor), "<@{}>", "nobody"),
+            _("**Mentions** {word}", word=_("heard") if await server.talks(actor) else _("not heard")),
+            _(
+                "**Each member** {user_running} running, {user_waiting} waiting · **this "
+                "server** {guild_waiting} waiting",
+                user_running=settings.user_running,
+                user_waiting=settings.user_waiting,
+                guild_waiting=settings.guild_waiting,
+            ),
+            _(
+                "**Questions of each member** {ask_per_day} tokens a day",
+                ask_per_day=_tokens(settings.ask_per_day),
+            ),
         ]
         for limit in await server.role_limits(actor):
-            said = f"{limit.user_running} running, {limit.user_waiting} waiting"
-            lines.append(f"**Members with** <@&{limit.role_id}> {said}")
+            said = _(
+                "{user_running} running, {user_waiting} waiting",
+                user_running=limit.user_running,
+                user_waiting=limit.user_waiting,
+            )
+            lines.append(_("**Members with** <@&{role_id}> {said}", role_id=limit.role_id, said=said))
         for one in await server.role_tokens(actor):
-            lines.append(f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day")
+            lines.append(
+                _(
+                    "**Members with** <@&{role_id}> {per_day} tokens a day",
+                    role_id=one.role_id,
+                    per_day=_tokens(one.per_day),
+                )
+            )
         await whisper_all(interaction, lines)
 
     @app_commands.command(description="Show who changed what, newest first")
@@ -209,7 +234,7 @@ class StudioCog(
             said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.detail.items())
             at, detail = discord.utils.format_dt(row.at, "f"), f": {code(said, 200)}" if said else ""
             lines.append(f"- {at} <@{row.actor_id}> {row.action}{_target(row)}{detail}")
-        await whisper_all(interaction, lines or ["Nobody has changed anything here yet."])
+        await whisper_all(interaction, lines or [_("Nobody has changed anything here yet.")])
 
 
 def _target(row: AuditRow) -> str:
@@ -224,7 +249,7 @@ def _target(row: AuditRow) -> str:
 
 
 def _tokens(per_day: int) -> str:
-    return f"{per_day:,}" if per_day else "any number of"
+    return f"{per_day:,}" if per_day else _("any number of")
 
 
 def _one(channel: Listable | None, role: discord.Role | None):
@@ -254,15 +279,20 @@ class Moderation(
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         rules, words = await self.bot.studio.server.moderation(actor_of(interaction))
-        after = f"{counted(rules.strikes, 'strike')} in {rules.window} h: a time-out of {rules.timeout} min"
+        after = _(
+            "{strikes} in {window} h: a time-out of {timeout} min",
+            strikes=counted(rules.strikes, "strike"),
+            window=rules.window,
+            timeout=rules.timeout,
+        )
         flagged = "block" if rules.level == "strict" else rules.pictures
         lines = (
-            f"**Level** {rules.level}",
-            f"**Pictures that the classifier flags** {flagged}",
-            f"**Time-outs** {after if rules.strikes else 'none'}",
-            f"**Own words** {len(words)}",
-            f"**Own rules** {len(rules.rules)}",
-            "-# Sexual content with minors is blocked at every level.",
+            _("**Level** {level}", level=rules.level),
+            _("**Pictures that the classifier flags** {flagged}", flagged=flagged),
+            _("**Time-outs** {word}", word=after if rules.strikes else _("none")),
+            _("**Own words** {words}", words=len(words)),
+            _("**Own rules** {rules}", rules=len(rules.rules)),
+            _("-# Sexual content with minors is blocked at every level."),
         )
         await whisper(interaction, "\n".join(lines))
 
@@ -278,7 +308,7 @@ class Moderation(
     ) -> None:
         chosen = None if level == "default" else level
         rules = await self.bot.studio.server.set_moderation(actor_of(interaction), level=chosen)
-        await whisper(interaction, f"The level here is {rules.level}.")
+        await whisper(interaction, _("The level here is {level}.", level=rules.level))
 
     @app_commands.command(description="Hide or block pictures that the classifier flags, at level standard")
     @app_commands.describe(treatment="What to do with them; default: as the operator has set it")
@@ -288,7 +318,7 @@ class Moderation(
     ) -> None:
         chosen = None if treatment == "default" else treatment
         rules = await self.bot.studio.server.set_moderation(actor_of(interaction), pictures=chosen)
-        await whisper(interaction, f"Such pictures: {rules.pictures}.")
+        await whisper(interaction, _("Such pictures: {pictures}.", pictures=rules.pictures))
 
     @app_commands.command(
         description="Give a time-out after this many strikes within this many hours; 0 strikes turns it off"
@@ -309,8 +339,13 @@ class Moderation(
         await self.bot.studio.server.set_moderation(
             actor_of(interaction), strikes=strikes, window=hours, timeout=minutes
         )
-        said = f"{counted(strikes, 'strike')} in {hours} h: {minutes} min."
-        await whisper(interaction, said if strikes else "Strikes no longer lead to time-outs.")
+        said = _(
+            "{strikes} in {hours} h: {minutes} min.",
+            strikes=counted(strikes, "strike"),
+            hours=hours,
+            minutes=minutes,
+        )
+        await whisper(interaction, said if strikes else _("Strikes no longer lead to time-outs."))
 
     @app_commands.command(
         description="Block a word, a phrase, or a pattern such as knif*, look-alike spellings included"
@@ -319,21 +354,21 @@ class Moderation(
     @answers_privately
     async def add(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern = await self.bot.studio.server.add_word(actor_of(interaction), word)
-        await whisper(interaction, f"{code(pattern)} is now on the list.")
+        await whisper(interaction, _("{pattern} is now on the list.", pattern=code(pattern)))
 
     @app_commands.command(description="Remove a word from the list")
     @app_commands.describe(word="The word as it is on the list")
     @answers_privately
     async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
-        said = "is no longer on the list" if gone else "was not on the list"
+        said = _("is no longer on the list") if gone else _("was not on the list")
         await whisper(interaction, f"{code(pattern)} {said}.")
 
     @app_commands.command(description="Show this server's own list of words")
     @answers_privately
     async def words(self, interaction: discord.Interaction) -> None:
-        _, found = await self.bot.studio.server.moderation(actor_of(interaction))
-        await whisper_all(interaction, [code(word) for word in found] or ["The list is empty."], ", ")
+        _unused, found = await self.bot.studio.server.moderation(actor_of(interaction))
+        await whisper_all(interaction, [code(word) for word in found] or [_("The list is empty.")], ", ")
 
     @app_commands.command(
         description="Show, add or remove this server's own rules in sentences; only Check compares with them"
@@ -351,9 +386,9 @@ class Moderation(
             await self.bot.studio.server.add_rule(actor, add)
         if remove is not None:
             await self.bot.studio.server.remove_rule(actor, remove)
-        found, _ = await self.bot.studio.server.moderation(actor)
+        found, _unused = await self.bot.studio.server.moderation(actor)
         lines = [f"{number}. {quote(rule)}" for number, rule in enumerate(found.rules, 1)]
-        await whisper_all(interaction, lines or ["There are no rules in sentences yet."])
+        await whisper_all(interaction, lines or [_("There are no rules in sentences yet.")])
 
     @app_commands.command(
         description="Check which rule would block a text here, without queuing it or giving a strike"
@@ -362,7 +397,11 @@ class Moderation(
     @answers_privately
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
         plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
-        said = f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}."
+        said = _(
+            "Here: {plain}. In an age-restricted channel: {adult}.",
+            plain=plain or "allowed",
+            adult=adult or "allowed",
+        )
         await whisper(interaction, said)
 
     @app_commands.command(description="Show a member's strikes of the last 90 days")
@@ -371,15 +410,23 @@ class Moderation(
     async def strikes(self, interaction: discord.Interaction, user: discord.User) -> None:
         found, until = await self.bot.studio.server.strikes(actor_of(interaction), user.id)
         lines = [f"- {discord.utils.format_dt(strike.at, 'f')} {strike.rule.lower()}" for strike in found]
-        lines += [f"In a time-out until {discord.utils.format_dt(until, 'f')}."] if until else []
-        await whisper_all(interaction, [f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines])
+        lines += (
+            [_("In a time-out until {until}.", until=discord.utils.format_dt(until, "f"))] if until else []
+        )
+        await whisper_all(
+            interaction,
+            [_("<@{id}> has {strikes}.", id=user.id, strikes=counted(len(found), "strike")), *lines],
+        )
 
     @app_commands.command(description="Delete a member's strikes here and end their time-out")
     @app_commands.describe(user="The member")
     @answers_privately
     async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
         count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
-        await whisper(interaction, f"<@{user.id}> may use Atelier. Deleted: {counted(count, 'strike')}.")
+        await whisper(
+            interaction,
+            _("<@{id}> may use Atelier. Deleted: {strikes}.", id=user.id, strikes=counted(count, "strike")),
+        )
 
     @app_commands.command(description="Stop a member from using Atelier here for some minutes")
     @app_commands.describe(user="The member", minutes="How long, in minutes; 40320 is four weeks")
@@ -392,7 +439,7 @@ class Moderation(
     ) -> None:
         until = await self.bot.studio.server.time_out(actor_of(interaction), user.id, minutes)
         when = discord.utils.format_dt(until, "R")
-        await whisper(interaction, f"<@{user.id}> may use Atelier again {when}.")
+        await whisper(interaction, _("<@{id}> may use Atelier again {when}.", id=user.id, when=when))
 
 
 async def setup(bot: Atelier) -> None:

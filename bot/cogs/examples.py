@@ -22,13 +22,14 @@ from bot.ui.replies import (
     whisper,
 )
 from core.errors import UserError
+from core.language import N_, _
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
 from studio.example_sets import PAGE
 from studio.inputs import Given
 from studio.new_job import NewJob
 from studio.texts import counted
 
-LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
+LINK = N_("Or a link to a Discord attachment or to one of my messages, or a job id and number")
 
 
 class Examples(
@@ -39,11 +40,19 @@ class Examples(
     @answers_privately
     async def new(self, interaction: discord.Interaction, name: str) -> None:
         made = await self.bot.studio.examples.create(actor_of(interaction), name)
-        limits = f"It takes {MAX_SET_LABELS} labels with {MAX_SHOTS} pictures each."
+        limits = _(
+            "It takes {max_set_labels} labels with {max_shots} pictures each.",
+            max_set_labels=MAX_SET_LABELS,
+            max_shots=MAX_SHOTS,
+        )
         await whisper(
             interaction,
-            f"**{messages.quote(made.name, 80)}** is ready, visible only to you. Add pictures with"
-            f" `/examples add`, or with *Add as example* in a message's menu. {limits}",
+            _(
+                "**{name}** is ready, visible only to you. Add pictures with `/examples "
+                "add`, or with *Add as example* in a message's menu. {limits}",
+                name=messages.quote(made.name, 80),
+                limits=limits,
+            ),
         )
 
     @app_commands.command(description="Add pictures with a label, or a question with its right answer")
@@ -71,7 +80,7 @@ class Examples(
         contents = await self.bot.studio.examples.add(actor, name, label, given, question)
         if contents.answers:
             count = counted(len(contents.examples), "question")
-            text = f"**{messages.quote(contents.set.name, 80)}** has {count} now."
+            text = _("**{name}** has {count} now.", name=messages.quote(contents.set.name, 80), count=count)
         else:
             kept = " ".join(label.split())
             text = chat.added_text(contents.set.name, kept, contents.labels.get(kept, 0))
@@ -144,8 +153,8 @@ class Examples(
         if label is not None and number is not None:
             raise UserError("Give `label` or `number`, not both.")
         gone = await self.bot.studio.examples.forget(actor_of(interaction), name, label, number)
-        whole = "" if label is not None or number is not None else "The set is deleted, with "
-        text = f"{whole}{counted(gone, 'example')}{'' if whole else ' deleted'}."
+        whole = "" if label is not None or number is not None else _("The set is deleted, with ")
+        text = f"{whole}{counted(gone, 'example')}{('' if whole else _(' deleted'))}."
         await whisper(interaction, text)
 
     @app_commands.command(description="Share a set with this server, or make it private again")
@@ -158,8 +167,8 @@ class Examples(
     ) -> None:
         shared = who == "server"
         found = await self.bot.studio.examples.share(actor_of(interaction), name, shared=shared)
-        said = "Members of this server can view it and try it here"
-        said = said if shared else "It is private to you again"
+        said = _("Members of this server can view it and try it here")
+        said = said if shared else _("It is private to you again")
         await whisper(interaction, f"**{messages.quote(found.name, 80)}**: {said}.")
 
     @app_commands.command(description="Get the labels and pictures of a set as a ZIP file")
@@ -167,8 +176,8 @@ class Examples(
     @answers_privately
     async def export(self, interaction: discord.Interaction, name: str) -> None:
         parts = self.bot.studio.copies.pack(actor_of(interaction), name, file_limit(interaction) - 100_000)
-        text = f"**{messages.quote(name, 80)}**: its labels and pictures."
-        rest = "; forget some labels, or ask the operator."
+        text = _("**{name}**: its labels and pictures.", name=messages.quote(name, 80))
+        rest = _("; forget some labels, or ask the operator.")
         await answer_with_files(interaction, parts, "examples", text, rest)
 
     @add.autocomplete("name")
@@ -182,7 +191,7 @@ class Examples(
         wanted = current.strip().casefold()
         me = interaction.user.id
         return choices(
-            (one.name if one.user_id == me else f"{one.name} (shared here)", one.id)
+            (one.name if one.user_id == me else _("{name} (shared here)", name=one.name), one.id)
             for one in found
             if wanted in one.name.casefold()
         )

@@ -14,10 +14,11 @@ from bot.projects import views
 from bot.projects.cards import Cards
 from bot.ui.replies import answers_privately, choices, takes_images, whisper
 from core.errors import UserError
+from core.language import N_, _
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from storage.projects.projects import EVERYBODY, MOST_VOICES
 
-LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
+LINK = N_("Or a link to a Discord attachment or to one of my messages, or a job id and number")
 TASKS = (ANOMALY, CLASSIFY, DETECT)
 Finds = Literal["find defects", "sort by label", "find objects"]
 FINDS = dict(zip(get_args(Finds), (ANOMALY, CLASSIFY, DETECT), strict=True))
@@ -260,7 +261,7 @@ class Inspect(
             await projects.set_voices(actor, found.id, votes)
         if new_name:
             await projects.rename(actor, found.id, new_name)
-        await self._cards.show(interaction, found.id, "Saved. It applies from the next version on.")
+        await self._cards.show(interaction, found.id, _("Saved. It applies from the next version on."))
 
     @app_commands.command(description="Delete a project with its pictures and models, for good")
     @app_commands.describe(name="The project")

@@ -27,6 +27,7 @@ from bot.ui.messages import quote
 from bot.ui.replies import add_whispers, answers_privately, reply_to
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job
+from core.language import N_, _
 from core.prompt.parser import Prompt, parse_prompt
 from core.requests import ClassifyRequest, DescribeRequest
 from studio.admin import Judged, Report
@@ -42,9 +43,9 @@ RIGHT, WRONG = "✅", "❌"
 UPLOAD_ACTIONS = ("describe", "classify", "read", "variation", "outpaint", "cutout")
 MAX_PICTURES = 10  # of one message; Discord's own limit
 MANY = 20  # files of a message, forwarded ones included
-A_VIDEO = "Send the video again with a question beside it, such as “What happens?”, or use `/ask`."
-HEAD = "**Check** by the rules of this server (level {level}). Nothing was done, and nothing is kept."
-FOOT = "-# Scores and yes or no are a model's guesses. You decide what to do."
+A_VIDEO = N_("Send the video again with a question beside it, such as “What happens?”, or use `/ask`.")
+HEAD = N_("**Check** by the rules of this server (level {level}). Nothing was done, and nothing is kept.")
+FOOT = N_("-# Scores and yes or no are a model's guesses. You decide what to do.")
 log = logging.getLogger(__name__)
 
 
@@ -129,7 +130,7 @@ class Sent(AtelierCog):
         if await self.bot.turns.direct(message):
             return
         if not (attachments := files_of(message)):
-            await reply_to(message, "Send me a picture, or type `/imagine`. `/help` shows everything.")
+            await reply_to(message, _("Send me a picture, or type `/imagine`. `/help` shows everything."))
             return
         words, problem = "", ""
         try:
@@ -139,7 +140,7 @@ class Sent(AtelierCog):
         for attachment in attachments[:MAX_PICTURES]:
             is_video = may_be_video(attachment.filename, attachment.content_type or "")
             if is_video and self.bot.studio.talking.is_possible:
-                await reply_to(message, A_VIDEO)
+                await reply_to(message, _(A_VIDEO))
                 continue
             await self._offer(message, attachment, words, problem)
 
@@ -164,7 +165,13 @@ class Sent(AtelierCog):
             await reply_to(message, f"❌ {error}")
             return
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
-        text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
+        text = _(
+            "{width}×{height} px. What would you like to do with it?{prompt}{problem}",
+            width=taken.width,
+            height=taken.height,
+            prompt=prompt,
+            problem=problem,
+        )
         actions = ("ask", *UPLOAD_ACTIONS) if self.bot.studio.talking.is_possible else UPLOAD_ACTIONS
         view = view_of(*(UploadButton(taken.sha256, action) for action in actions))
         await reply_to(message, text, view=view)
@@ -192,18 +199,18 @@ class Sent(AtelierCog):
 class Menus(AtelierCog):
     async def cog_load(self) -> None:
         for name, work in (
-            ("Describe", self.describe),
-            ("Ask", self.bot.questions.open_menu),
-            ("Add as example", self.bot.teaching.open_menu),
-            ("Classify", self.classify),
-            ("Vary", self.vary),
-            ("Cancel", self.cancel),
-            ("Read text", self.read),
-            ("Check", self.check),
-            ("DM results", self.dm_results),
-            ("Details", self.details),
-            ("Add to project", self.add_to_project),
-            ("Inspect", self.inspect),
+            (_("Describe"), self.describe),
+            (_("Ask"), self.bot.questions.open_menu),
+            (_("Add as example"), self.bot.teaching.open_menu),
+            (_("Classify"), self.classify),
+            (_("Vary"), self.vary),
+            (_("Cancel"), self.cancel),
+            (_("Read text"), self.read),
+            (_("Check"), self.check),
+            (_("DM results"), self.dm_results),
+            (_("Details"), self.details),
+            (_("Add to project"), self.add_to_project),
+            (_("Inspect"), self.inspect),
         ):
             self.bot.tree.add_menu(app_commands.ContextMenu(name=name, callback=work))  # type: ignore[attr-defined]
 
@@ -248,7 +255,7 @@ class Menus(AtelierCog):
 
     @answers_privately
     async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        job, _ = await self._job(interaction, message, Action.CANCEL)
+        job, _unused = await self._job(interaction, message, Action.CANCEL)
         await self.bot.answers.cancel(interaction, job.id)
 
     @answers_privately
@@ -315,43 +322,49 @@ def text_of(message: discord.Message) -> str:
 def lines_of(report: Report) -> Iterator[str]:
     """Yield what a check found, each with where it comes from."""
     found = report.found
-    yield HEAD.format(level=report.level)
+    yield _(HEAD).format(level=report.level)
     for number, picture in enumerate(report.pictures, 1):
-        yield f"**Picture {number}** {_judged(picture, report)}"
+        yield _("**Picture {number}** {picture}", number=number, picture=_judged(picture, report))
     if report.left_out:
-        yield f"-# {counted(report.left_out, 'more picture')} not checked."
+        yield _("-# {pictures} not checked.", pictures=counted(report.left_out, "more picture"))
     if report.has_text:
-        yield f"**Words of the message** (word rules) {_rule(report.words)}"
+        yield _("**Words of the message** (word rules) {words}", words=_rule(report.words))
     if report.pictures:
-        yield f"**Words in the pictures** {_read(report)}"
+        yield _("**Words in the pictures** {report}", report=_read(report))
     if found.chances:
-        yield f"**Own rules** (yes of {quote(found.model, 60)}, asked in both orders)"
+        yield _("**Own rules** (yes of {model}, asked in both orders)", model=quote(found.model, 60))
         for rule, chance in zip(report.rules, found.chances, strict=True):
             yield f"- {chance:.0%} {quote(rule, 200)}"
     else:
-        yield f"**Own rules** not available: {quote(found.unjudged, 300)}"
-    yield FOOT
+        yield _("**Own rules** not available: {unjudged}", unjudged=quote(found.unjudged, 300))
+    yield _(FOOT)
 
 
 def _judged(picture: Judged, report: Report) -> str:
     if picture.problem:
-        return f"not available: {picture.problem}"
+        return _("not available: {problem}", problem=picture.problem)
     name = code(report.classifier, 60)
     if picture.score is None:
-        return f"({name}) not available: the classifier gave no answer"
+        return _("({name}) not available: the classifier gave no answer", name=name)
     limit = report.threshold
-    said = "no picture is flagged here" if limit is None else f"flagged from {limit:.2f}"
+    said = _("no picture is flagged here") if limit is None else _("flagged from {limit:.2f}", limit=limit)
     flagged = limit is not None and picture.score >= limit
-    return f"({name}) {picture.score:.2f} of 1, {said}{': **flagged**' if flagged else ''}"
+    return _(
+        "({name}) {score:.2f} of 1, {said}{word}",
+        name=name,
+        score=picture.score,
+        said=said,
+        word=_(": **flagged**") if flagged else "",
+    )
 
 
 def _read(report: Report) -> str:
     found = report.found
     if found.unread:
-        return f"not available: {quote(found.unread, 300)}"
+        return _("not available: {unread}", unread=quote(found.unread, 300))
     if not any(text.strip() for text in found.texts):
-        return f"({quote(found.reader, 60)}) none found"
-    return f"({quote(found.reader, 60)}, word rules) {_rule(report.read)}"
+        return _("({reader}) none found", reader=quote(found.reader, 60))
+    return _("({reader}, word rules) {read}", reader=quote(found.reader, 60), read=_rule(report.read))
 
 
 def _rule(rule: Rule | None) -> str:

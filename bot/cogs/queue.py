@@ -19,6 +19,7 @@ from bot.ui.messages import asker, cut_text, pages, quote
 from bot.ui.replies import SILENT, add_whispers, answers_privately, choices, whisper
 from core.errors import AtelierError
 from core.job import Job
+from core.language import _
 from jobs.queue import JobView, Snapshot
 from studio.authority import Actor
 from studio.requests.prompts import remix_text
@@ -47,8 +48,12 @@ def own_layout(snapshot: Snapshot, page: int) -> discord.ui.LayoutView:
     views = list(enumerate((*snapshot.running, *snapshot.waiting), 1))
     last = max(0, (len(views) - 1) // PAGE)
     page = min(page, last)
-    counts = f"**Running** {len(snapshot.running)} · **Waiting** {snapshot.total_waiting}"
-    heading = f"**Your jobs**{_state(snapshot)}\n{counts}"
+    counts = _(
+        "**Running** {running} · **Waiting** {total_waiting}",
+        running=len(snapshot.running),
+        total_waiting=snapshot.total_waiting,
+    )
+    heading = _("**Your jobs**{snapshot}\n{counts}", snapshot=_state(snapshot), counts=counts)
     jobs = [
         discord.ui.Section[Any](
             cut_text(f"**{number}** {_row(view, show_user=False)}", LONGEST),
@@ -84,9 +89,9 @@ def queue_lines(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[st
     rows = {view.job.id: f"{n}. {_row(view, show_user=show_user)}" for n, view in _numbered(snapshot)}
     return [
         f"**{heading}**{_state(snapshot)}",
-        f"**Running** {len(snapshot.running)}",
+        _("**Running** {running}", running=len(snapshot.running)),
         *_part(snapshot.running, rows, len(snapshot.running)),
-        f"**Waiting** {snapshot.total_waiting}",
+        _("**Waiting** {total_waiting}", total_waiting=snapshot.total_waiting),
         *_part(snapshot.waiting, rows, snapshot.total_waiting),
         *_devices(snapshot),
     ]
@@ -94,8 +99,8 @@ def queue_lines(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[st
 
 def _state(snapshot: Snapshot) -> str:
     if snapshot.paused:
-        return " (paused by an admin: nothing starts until it is resumed)"
-    return " (draining: no new jobs)" if snapshot.draining else ""
+        return _(" (paused by an admin: nothing starts until it is resumed)")
+    return _(" (draining: no new jobs)") if snapshot.draining else ""
 
 
 def _devices(snapshot: Snapshot) -> list[str]:
@@ -112,7 +117,7 @@ def _numbered(snapshot: Snapshot) -> list[tuple[int, JobView]]:
 
 def _part(views: Sequence[JobView], rows: dict[str, str], total: int) -> list[str]:
     shown = [rows[view.job.id] for view in views[:MAX_ROWS]]
-    return shown + ([f"- and {total - len(shown)} more"] if total > len(shown) else [])
+    return shown + ([_("- and {total} more", total=total - len(shown))] if total > len(shown) else [])
 
 
 def _row(view: JobView, *, show_user: bool) -> str:
@@ -126,11 +131,22 @@ def _row(view: JobView, *, show_user: bool) -> str:
         parts.append(ordinal(view.position))
     if view.progress is not None:
         parts.append(f"{view.progress.step / max(1, view.progress.total):.0%}")
-    parts.append(f"for {duration((discord.utils.utcnow() - view.since).total_seconds())}")
+    parts.append(
+        _(
+            "for {total_seconds}",
+            total_seconds=duration((discord.utils.utcnow() - view.since).total_seconds()),
+        )
+    )
     if view.device:
-        parts.append(f"on {view.device}")
+        parts.append(_("on {device}", device=view.device))
     if view.eta is not None:
-        parts.append(f"about {duration(view.eta)} {'until it starts' if view.position else 'to go'}")
+        parts.append(
+            _(
+                "about {eta} {word}",
+                eta=duration(view.eta),
+                word=_("until it starts") if view.position else _("to go"),
+            )
+        )
     return " · ".join([*parts, *_link(job), f"`{job.id}`"])
 
 
@@ -140,7 +156,14 @@ def _link(job: Job) -> list[str]:
     if message_id is None or origin.private:
         return []
     place = origin.guild_id or "@me"
-    return [f"[its message](https://discord.com/channels/{place}/{origin.channel_id}/{message_id})"]
+    return [
+        _(
+            "[its message](https://discord.com/channels/{place}/{channel_id}/{message_id})",
+            place=place,
+            channel_id=origin.channel_id,
+            message_id=message_id,
+        )
+    ]
 
 
 class QueueCog(
@@ -179,20 +202,20 @@ class QueueCog(
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         snapshot = await self.bot.studio.server.queue(actor_of(interaction))
-        await answer_with_lines(interaction, queue_lines(snapshot, heading="The queue", show_user=True))
+        await answer_with_lines(interaction, queue_lines(snapshot, heading=_("The queue"), show_user=True))
 
     @app_commands.command(description="Start no more jobs, but finish the running ones (Manage Server)")
     async def pause(self, interaction: discord.Interaction) -> None:
-        text = "The queue is paused. Running jobs finish, and new ones wait until you use `/queue resume`."
+        text = _("The queue is paused. Running jobs finish, and new ones wait until you use `/queue resume`.")
         await self._operate(interaction, self.bot.studio.server.pause, text)
 
     @app_commands.command(description="Continue after a pause or a drain (Manage Server)")
     async def resume(self, interaction: discord.Interaction) -> None:
-        await self._operate(interaction, self.bot.studio.server.resume, "The queue is running again.")
+        await self._operate(interaction, self.bot.studio.server.resume, _("The queue is running again."))
 
     @app_commands.command(description="Accept no new jobs, but finish all that are queued (Manage Server)")
     async def drain(self, interaction: discord.Interaction) -> None:
-        text = "Atelier finishes the queued jobs but accepts no new ones until you use `/queue resume`."
+        text = _("Atelier finishes the queued jobs but accepts no new ones until you use `/queue resume`.")
         await self._operate(interaction, self.bot.studio.server.drain, text)
 
     @app_commands.command(description="Cancel all waiting jobs (Manage Server)")
@@ -200,7 +223,14 @@ class QueueCog(
     @answers_privately
     async def clear(self, interaction: discord.Interaction, user: discord.User | None = None) -> None:
         count = await self.bot.studio.server.clear(actor_of(interaction), user.id if user else None)
-        await whisper(interaction, f"{count} waiting {'job is' if count == 1 else 'jobs are'} cancelled.")
+        await whisper(
+            interaction,
+            _(
+                "{count} waiting {word} cancelled.",
+                count=count,
+                word=_("job is") if count == 1 else _("jobs are"),
+            ),
+        )
 
     @app_commands.command(description="Run a waiting job next (Manage Server)")
     @app_commands.describe(job="Its id, from /queue show")
@@ -208,7 +238,14 @@ class QueueCog(
     async def front(self, interaction: discord.Interaction, job: str) -> None:
         server = self.bot.studio.server
         found, moved = await server.move_to_front(actor_of(interaction), job.strip().lower())
-        await whisper(interaction, f"Job `{found}` {'runs next' if moved else 'is no longer waiting'}.")
+        await whisper(
+            interaction,
+            _(
+                "Job `{found}` {word}.",
+                found=found,
+                word=_("runs next") if moved else _("is no longer waiting"),
+            ),
+        )
 
     @answers_privately
     async def _operate(
@@ -228,10 +265,13 @@ def status_text(snapshot: Snapshot, model: str) -> str:
     loading = next((view.loading for view in snapshot.running if view.loading is not None), None)
     waiting = f"{snapshot.total_waiting} wait" if snapshot.total_waiting else ""
     if snapshot.paused or snapshot.draining:
-        said = ["paused" if snapshot.paused else "no new jobs for now", waiting]
+        said = ["paused" if snapshot.paused else _("no new jobs for now"), waiting]
     elif loading is not None:
         share = "" if loading.fraction is None else f" {loading.fraction:.0%}"
-        said = [f"{'fetching' if loading.fetching else 'loading'} {plain(loading.model)}{share}", waiting]
+        said = [
+            f"{(_('fetching') if loading.fetching else _('loading'))} {plain(loading.model)}{share}",
+            waiting,
+        ]
     elif snapshot.running:
         counts = [f"{len(snapshot.running)} drawing", *([waiting] if waiting else [])]
         said = [", ".join(counts), model]

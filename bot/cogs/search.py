@@ -17,6 +17,7 @@ from bot.ui.buttons import KeptItem, chosen_in, options_of, rows_of
 from bot.ui.layout import Picture
 from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
+from core.language import N_, _
 from studio import search
 from studio.authority import Action, Actor
 from studio.moderation.rules import Visibility
@@ -27,8 +28,8 @@ from studio.texts import job_name, plain
 
 PAGE = 9  # pictures of a page
 LONGEST = 60  # characters of a picture's prompt
-NOTHING = "No picture fits. Try fewer words, or another filter."
-NO_MORE = "There are no more pictures that fit."
+NOTHING = N_("No picture fits. Try fewer words, or another filter.")
+NO_MORE = N_("There are no more pictures that fit.")
 
 
 class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
@@ -49,13 +50,13 @@ class FoundMenu(KeptItem, template=r"so:(?P<search_id>[a-z2-9]{12})"):
     def __init__(self, search_id: str, found: Mapping[str, str] | None = None) -> None:
         options = options_of(found or {}) or [discord.SelectOption(label="-")]
         menu: discord.ui.Select[Any] = discord.ui.Select(
-            custom_id=f"so:{search_id}", options=options, placeholder="Open one …", row=0
+            custom_id=f"so:{search_id}", options=options, placeholder=_("Open one …"), row=0
         )
         super().__init__(menu)
         self.search_id = search_id
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
-        job_id, _, index = next(iter(chosen_in(interaction)), "").partition(" ")
+        job_id, _unused, index = next(iter(chosen_in(interaction)), "").partition(" ")
         await client.cogs["Search"].open(interaction, job_id, int(index) if index.isdecimal() else 0)
 
 
@@ -105,7 +106,7 @@ class Search(AtelierCog):
         UserError."""
         found = await self._find(actor, text, 0)
         if not found.tiles:
-            return Post(found.note or NOTHING)
+            return Post(found.note or _(NOTHING))
         search_id = await self.bot.studio.search.keep(actor, text)
         return await self._post(actor, search_id, text, found, 0)
 
@@ -142,8 +143,11 @@ class Search(AtelierCog):
             for number, (copy, words) in enumerate(zip(copies, called, strict=True), first)
             if copy.data is not None
         )
-        head = (
-            f"🔍 **{messages.quote(search.query_text(text), 200)}** · {first} to {first + len(numbered) - 1}"
+        head = _(
+            "🔍 **{text}** · {first} to {first2}",
+            text=messages.quote(search.query_text(text), 200),
+            first=first,
+            first2=first + len(numbered) - 1,
         )
         lines = [head]
         for number, tile in numbered:

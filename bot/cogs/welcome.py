@@ -15,20 +15,21 @@ from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import KeptItem, Secondary, Success, chosen_in, view_of
 from bot.ui.replies import SILENT, answers_privately
+from core.language import N_, _
 from studio.authority import Actor
 
 log = logging.getLogger(__name__)
-HELLO = """Hello, I am Atelier: I draw, change and read pictures on this host's own machine. Try `/imagine a \
+HELLO = N_("""Hello, I am Atelier: I draw, change and read pictures on this host's own machine. Try `/imagine a \
 red house in the snow`; `/help` shows the rest.
 **Who manages this server:** `/studio setup`, or the button, says where, who and what. What I keep of you: \
-`/privacy show`."""
+`/privacy show`.""")
 TRIAL = "a red house in the snow"
 MOST = 25  # values of a menu
 LEVELS = {
-    "default": "As the operator has set it",
-    "off": "Off: sexual content anywhere",
-    "standard": "Standard: only in age-restricted channels",
-    "strict": "Strict: nowhere",
+    "default": N_("As the operator has set it"),
+    "off": N_("Off: sexual content anywhere"),
+    "standard": N_("Standard: only in age-restricted channels"),
+    "strict": N_("Strict: nowhere"),
 }
 KINDS = [
     discord.ChannelType.text,
@@ -47,11 +48,11 @@ class ListMenu(KeptItem, template=r"su:(?P<kind>channel|role)"):
         menu: discord.ui.ChannelSelect[Any] | discord.ui.RoleSelect[Any]
         if kind == "channel":
             listed = [discord.SelectDefaultValue.from_channel(discord.Object(one)) for one in ids]
-            about |= {"channel_types": KINDS, "placeholder": "All channels"}
+            about |= {"channel_types": KINDS, "placeholder": _("All channels")}
             menu = discord.ui.ChannelSelect(**about, default_values=listed)
         else:
             listed = [discord.SelectDefaultValue.from_role(discord.Object(one)) for one in ids]
-            menu = discord.ui.RoleSelect(**about, placeholder="Everybody", default_values=listed)
+            menu = discord.ui.RoleSelect(**about, placeholder=_("Everybody"), default_values=listed)
         super().__init__(menu)
         self.kind = kind
 
@@ -99,7 +100,7 @@ class Welcome(AtelierCog):
             return
         try:
             view = view_of(SetupButton("open", style=discord.ButtonStyle.primary))
-            await channel.send(HELLO, view=view, allowed_mentions=SILENT)
+            await channel.send(_(HELLO), view=view, allowed_mentions=SILENT)
         except FAILURES as error:
             log.info("server %d isn't greeted (%s)", guild.id, type(error).__name__)
 
@@ -140,10 +141,15 @@ class Welcome(AtelierCog):
         await interaction.response.defer()
         actor, server = actor_of(interaction), self.bot.studio.server
         channels, roles = await server.allowed(actor)
-        where = ", ".join(f"<#{one}>" for one in sorted(channels)[:MOST]) or "all channels"
+        where = ", ".join(f"<#{one}>" for one in sorted(channels)[:MOST]) or _("all channels")
         who = ", ".join(f"<@&{one}>" for one in sorted(roles)[:MOST]) or "everybody"
-        rules, _ = await server.moderation(actor)
-        text = f"**Set up.** In {where}, for {who}; moderation: {rules.level}. `/studio rules` shows all."
+        rules, _unused = await server.moderation(actor)
+        text = _(
+            "**Set up.** In {where}, for {who}; moderation: {level}. `/studio rules` shows all.",
+            where=where,
+            who=who,
+            level=rules.level,
+        )
         view = discord.ui.LayoutView(timeout=None)
         view.add_item(discord.ui.TextDisplay(text))
         await self._show(interaction, view)
@@ -157,16 +163,16 @@ class Welcome(AtelierCog):
         channels, roles = await server.allowed(actor)
         level = await server.own_level(actor) or "default"
         parts: list[tuple[str, Sequence[discord.ui.Item[Any]]]] = [
-            ("**Where** may Atelier be used?", [self._menu(interaction, "channel", channels)]),
-            ("**Who** may use it?", [self._menu(interaction, "role", roles)]),
+            (_("**Where** may Atelier be used?"), [self._menu(interaction, "channel", channels)]),
+            (_("**Who** may use it?"), [self._menu(interaction, "role", roles)]),
             (
-                "**What** may be made? Sexual content with minors is blocked at every level.",
+                _("**What** may be made? Sexual content with minors is blocked at every level."),
                 [LevelMenu(level)],
             ),
             ("", await self._buttons(actor)),
         ]
         panel: discord.ui.Container[Any] = discord.ui.Container()
-        panel.add_item(discord.ui.TextDisplay("## Set up Atelier\nEach choice holds at once."))
+        panel.add_item(discord.ui.TextDisplay(_("## Set up Atelier\nEach choice holds at once.")))
         for text, items in parts:
             if text:
                 panel.add_item(discord.ui.TextDisplay(text))
@@ -187,11 +193,13 @@ class Welcome(AtelierCog):
     async def _buttons(self, actor: Actor) -> list[SetupButton]:
         talks = await self.bot.studio.server.talks(actor)
         mentions = SetupButton(
-            "talk", f"Mentions: {'on' if talks else 'off'}", Success if talks else Secondary
+            "talk",
+            _("Mentions: {word}", word=_("on") if talks else _("off")),
+            Success if talks else Secondary,
         )
         may_talk = [mentions] if self.bot.settings.talk != "off" else []
-        done = SetupButton("done", "Done", discord.ButtonStyle.primary)
-        return [done, SetupButton("try", "Try it"), *may_talk]
+        done = SetupButton("done", _("Done"), discord.ButtonStyle.primary)
+        return [done, SetupButton("try", _("Try it")), *may_talk]
 
 
 def _may_write(channel: discord.TextChannel) -> bool:

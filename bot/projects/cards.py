@@ -21,6 +21,7 @@ from bot.ui.messages import fit_message, quote
 from bot.ui.modals import Submission, uploads
 from bot.ui.replies import SILENT, Post, answers_privately, choices, whisper
 from core.errors import ImageError, NotAllowedError, UserError
+from core.language import N_, _
 from core.requests.custom_models import DETECT, STYLE
 from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
@@ -32,7 +33,7 @@ from studio.texts import counted
 
 ZIPPED = ("application/zip", "application/x-zip-compressed")
 UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
-TOO_LARGE = "That file has {size:.1f} MB, which is too large for a message here.{where}"
+TOO_LARGE = N_("That file has {size:.1f} MB, which is too large for a message here.{where}")
 
 
 class Cards:
@@ -57,7 +58,9 @@ class Cards:
             return []
         wanted = typed.strip().removeprefix(before).casefold()
         fits = [one for one in found if wanted in one.name.casefold()]
-        kinds = [f"{views.TASKS[one.task]}{', yours' if one.guild_id is None else ''}" for one in fits]
+        kinds = [
+            f"{_(views.TASKS[one.task])}{(_(', yours') if one.guild_id is None else '')}" for one in fits
+        ]
         return choices(
             (f"{before}{one.name} ({kind})", f"{before}{one.id}")
             for one, kind in zip(fits, kinds, strict=True)
@@ -81,7 +84,7 @@ class Cards:
         items = [ProjectButton(project, action, next_step=action == wanted, row=0) for action in shown]
         report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
         web = f"{self._web}/projects/{project}"
-        links = [discord.ui.Button[Any](label="Web", url=web, row=1)] if self._web else []
+        links = [discord.ui.Button[Any](label=_("Web"), url=web, row=1)] if self._web else []
         draw = self.draw(project) if found.project.task == DETECT and "label" in found.may else []
         return rows_of(*items, *report, *draw, *links)
 
@@ -89,7 +92,7 @@ class Cards:
         """Return the button that opens the page where boxes are drawn, none without a web. more: of its
         address."""
         url = f"{self._web}/projects/{project}/label{more}"
-        return [discord.ui.Button[Any](label="Draw boxes", url=url, row=1)] if self._web else []
+        return [discord.ui.Button[Any](label=_("Draw boxes"), url=url, row=1)] if self._web else []
 
     async def show_all(self, interaction: discord.Interaction, tasks: Collection[str]) -> None:
         """Say which projects there are; the interaction was deferred."""
@@ -168,10 +171,13 @@ class Cards:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
         data = await self._studio.labelling.export(actor_of(interaction), name, form)
         if len(data) > file_limit(interaction):
-            where = " Get it from the project's page on the web (`/web`)." if self._web else ""
+            where = _(" Get it from the project's page on the web (`/web`).") if self._web else ""
             raise ImageError(TOO_LARGE.format(size=len(data) / 2**20, where=where))
         file = discord.File(io.BytesIO(data), f"labels-{form}.zip")
-        content = f"The labels, as {form.upper()}. Pictures are named by their SHA-256 and aren't included."
+        content = _(
+            "The labels, as {upper}. Pictures are named by their SHA-256 and aren't included.",
+            upper=form.upper(),
+        )
         await interaction.edit_original_response(content=content, attachments=[file], allowed_mentions=SILENT)
 
     async def import_(self, interaction: discord.Interaction, name: str, file: discord.Attachment) -> None:
@@ -179,8 +185,16 @@ class Cards:
         NotAllowedError."""
         [attached] = self._asking.links.attached([file])
         done = await self._studio.labelling.import_(actor_of(interaction), name, attached)
-        boxes = f" with {counted(done.boxes, 'box')}" if done.boxes == 1 else f" with {done.boxes} boxes"
-        unknown = f" {counted(done.unknown, 'row')} of pictures that aren't here." if done.unknown else ""
+        boxes = (
+            _(" with {boxs}", boxs=counted(done.boxes, "box"))
+            if done.boxes == 1
+            else _(" with {boxes} boxes", boxes=done.boxes)
+        )
+        unknown = (
+            _(" {rows} of pictures that aren't here.", rows=counted(done.unknown, "row"))
+            if done.unknown
+            else ""
+        )
         said = f"{counted(done.labelled, 'picture')} labelled{boxes if done.boxes else ''}.{unknown}"
         await self.show(interaction, name, said)
 
@@ -194,8 +208,16 @@ class Cards:
         if "manage" not in found.may:
             raise NotAllowedError("Only the project's owner, or somebody with Manage Server, can delete it.")
         versions = await self._studio.training.versions(actor, name)
-        there = f"{counted(found.counts.total, 'picture')} and {counted(len(versions), 'version')}"
-        content = f"Delete {views.name(found.project)} with {there}? This can't be undone."
+        there = _(
+            "{pictures} and {versions}",
+            pictures=counted(found.counts.total, "picture"),
+            versions=counted(len(versions), "version"),
+        )
+        content = _(
+            "Delete {project} with {there}? This can't be undone.",
+            project=views.name(found.project),
+            there=there,
+        )
         await Post(content, rows=rows_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
 
     @answers_privately
@@ -204,7 +226,7 @@ class Cards:
         actor = actor_of(interaction)
         found = (await self._studio.projects.card(actor, project)).project
         await self._studio.projects.forget(actor, project)
-        await whisper(interaction, f"{views.name(found)} is deleted.")
+        await whisper(interaction, _("{found} is deleted.", found=views.name(found)))
 
 
 def _is_zip(file: discord.Attachment) -> bool:
@@ -213,8 +235,10 @@ def _is_zip(file: discord.Attachment) -> bool:
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown
-BOXES = "Objects are marked by boxes. Draw them on the web or import a file; a message can't hold them."
-CHANGED = "That label isn't in the label list any more. Press Skip, and the next picture has the new ones."
+BOXES = N_("Objects are marked by boxes. Draw them on the web or import a file; a message can't hold them.")
+CHANGED = N_(
+    "That label isn't in the label list any more. Press Skip, and the next picture has the new ones."
+)
 
 
 class LabellingQueue:
@@ -229,7 +253,7 @@ class LabellingQueue:
         actor = actor_of(interaction)
         found = await self._studio.projects.card(actor, name)
         if found.project.task == DETECT:
-            await self._cards.show(interaction, name, BOXES)
+            await self._cards.show(interaction, name, _(BOXES))
             return
         await self._turn(interaction, actor, name, "")
 
@@ -275,7 +299,11 @@ class LabellingQueue:
             if doubted is None:
                 await self._end(interaction, actor, project)
                 return
-            said = f"version {doubted.version} labels it **{quote(doubted.rather, 80)}**. Check it again:"
+            said = _(
+                "version {version} labels it **{rather}**. Check it again:",
+                version=doubted.version,
+                rather=quote(doubted.rather, 80),
+            )
             item = doubted.item
             await self._picture(interaction, actor, project, item.sha256, item.label, sha256, doubt=said)
             return
@@ -305,20 +333,35 @@ class LabellingQueue:
         found = await self._studio.projects.card(actor, name)
         data = await self._studio.dataset.show(actor, name, sha256, SIDE)
         # what is known of it, and what each label means
-        lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
+        lines = [
+            _(
+                "{project} · {pictures} to label",
+                project=views.name(found.project),
+                pictures=counted(views.unlabelled(found), "picture"),
+            )
+        ]
         if disputed:
             marks = await self._studio.labelling.marks(actor, found.project.id, sha256)
-            people = [f"<@{one.user_id}>" if one.user_id else "a former member" for one in marks]
-            said = [f"{quote(one.label, 40)} by {who}" for one, who in zip(marks, people, strict=True)]
-            lines.append(f"People disagree: {', '.join(said)}. What is it?")
+            people = [f"<@{one.user_id}>" if one.user_id else _("a former member") for one in marks]
+            said = [
+                _("{label} by {who}", label=quote(one.label, 40), who=who)
+                for one, who in zip(marks, people, strict=True)
+            ]
+            lines.append(_("People disagree: {said}. What is it?", said=", ".join(said)))
         elif label:
-            called = f"Its label is **{quote(label, 80)}**"
-            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
+            called = _("Its label is **{label}**", label=quote(label, 80))
+            lines.append(
+                _("{called}; {doubt} what is it?", called=called, doubt=doubt)
+                if doubt
+                else _("{called}. What is it?", called=called)
+            )
         else:
-            lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
+            lines.append(
+                _("What is it?") if found.book else _("What is it? Press **New label** and name it.")
+            )
         lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
         content = fit_message("\n".join(lines))
-        pictures = (Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}"),)
+        pictures = (Picture(data, f"{sha256[:12]}.webp", _("a picture of {name}", name=found.project.name)),)
         # a button, or an entry of a menu, for each label, and what turns to another picture
         project, labels = found.project.id, [one.name for one in found.book]
         naming: list[discord.ui.Item[Any]] = [
@@ -327,7 +370,7 @@ class LabellingQueue:
         ]
         if len(labels) > MOST_BUTTONS:
             options = {label: label for label in labels}
-            naming = [ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0)]
+            naming = [ProjectMenu(project, MARK, sha256, options, hint=_("It is …"), row=0)]
         turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
         back = [ProjectButton(project, "back", before, row=2)] if before else []
         sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
@@ -338,8 +381,8 @@ class LabellingQueue:
     async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
         found = await self._studio.projects.card(actor, name)
         count = views.unlabelled(found)
-        said = f"{counted(count, 'picture')} still without a label."
-        said = said if count else "Every picture has a label."
+        said = _("{pictures} still without a label.", pictures=counted(count, "picture"))
+        said = said if count else _("Every picture has a label.")
         if found.counts.said:  # by whoever looks
-            said += f" {found.counts.said} of your labels need a second person."
+            said += _(" {said} of your labels need a second person.", said=found.counts.said)
         await Post(f"{said}\n{views.card(found)}", rows=self._cards.rows(found)).answer(interaction)

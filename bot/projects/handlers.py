@@ -23,6 +23,7 @@ from bot.ui.modals import Submission, uploads
 from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
 from core.job import Job, Lane
+from core.language import N_, _
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TASKS, ProjectRequest
 from studio.authority import Action, Actor
 from studio.inputs import Given
@@ -101,7 +102,7 @@ class ProjectJobs:
             private: bool | None = None  # as long as it can't be read
             with suppress(TimeoutError):
                 async with asyncio.timeout(submit.PATIENCE):
-                    _, private = await asyncio.shield(reading)
+                    _unused, private = await asyncio.shield(reading)
 
             async def built() -> NewJob:
                 lane, alone = await reading
@@ -120,7 +121,7 @@ class ProjectJobs:
         return chosen.lane, chosen.private or project.guild_id is None
 
 
-NO_VERDICT = "That job has no verdict."
+NO_VERDICT = N_("That job has no verdict.")
 
 
 class Verdicts:
@@ -143,7 +144,9 @@ class Verdicts:
             raise UserError(NO_VERDICT)
         for judged in said:
             noted = await trying.answer(actor, job.id, judged.position, right=True)
-        text = noted if len(said) == 1 else f"{counted(len(said), 'verdict')} rated right."
+        text = (
+            noted if len(said) == 1 else _("{verdicts} rated right.", verdicts=counted(len(said), "verdict"))
+        )
         await whisper(interaction, text)
 
     async def _open_wrong(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -177,7 +180,7 @@ class Verdicts:
         if found.version is None or not found.new or "train" not in found.may:
             await whisper(interaction, noted)
             return
-        label = f"Train version {found.version.number + 1}"
+        label = _("Train version {number}", number=found.version.number + 1)
         rows = rows_of(ProjectButton(found.project.id, "train", label=label))
         await Post(noted, rows=rows).answer(interaction)
 
@@ -198,7 +201,7 @@ class Verdicts:
         data = json.dumps(told, indent=2, ensure_ascii=False, default=str).encode()
         table = await self._studio.inference.table(actor_of(interaction), job.id)
         files = (Picture(table, f"verdicts-{job.id}.csv", ""), Picture(data, f"verdict-{job.id}.json", ""))
-        await Post("All of it, as a table and as JSON:", files=files).answer(interaction)
+        await Post(_("All of it, as a table and as JSON:"), files=files).answer(interaction)
 
     async def _project(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         if not isinstance(job.request, ProjectRequest):
@@ -208,7 +211,7 @@ class Verdicts:
 
 
 LABELLING = ("skip", "back", "leave", "newlabel", "done")
-NOOBJECT_YET = "There is no project you can use here yet. `/inspect new` makes one."
+NOOBJECT_YET = N_("There is no project you can use here yet. `/inspect new` makes one.")
 JUDGING = (ANOMALY, CLASSIFY, DETECT)
 
 
@@ -276,7 +279,7 @@ class ProjectPresses:
         elif action == "report":
             await self.versions.report(interaction, project, number_of(more))
         elif action == "compare":
-            first, _, second = more.partition("-")
+            first, _unused, second = more.partition("-")
             await self.versions.compare(interaction, project, number_of(first) or 0, number_of(second) or 0)
         else:
             await self.versions.move(interaction, project, move, number_of(more), keep=action != move)

@@ -20,6 +20,7 @@ from bot.ui.layout import BAD, GOOD, Picture
 from bot.ui.messages import fit_message, notes_of, quote
 from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
+from core.language import N_, _
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.queue import Result
@@ -71,14 +72,16 @@ class Versions:
         """Show one chart of a version's report. more: "3-confusion". Raises UserError, NotAllowedError."""
         if not await acknowledge(interaction, ephemeral=True):
             return
-        number, _, chart = more.partition("-")
+        number, _unused, chart = more.partition("-")
         picture = await self._chart(actor_of(interaction), project, int(number), chart)
-        await Post(f"{_called(chart)} of version {number}", (picture,)).answer(interaction)
+        await Post(_("{chart} of version {number}", chart=_called(chart), number=number), (picture,)).answer(
+            interaction
+        )
 
     async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
         data, media_type = await self._studio.training.chart(actor, name, number, chart)
         file = f"{chart}-{number}.{EXTENSIONS[media_type]}"
-        return Picture(data, file, f"{_called(chart)} of version {number}")
+        return Picture(data, file, _("{chart} of version {number}", chart=_called(chart), number=number))
 
     async def list(self, interaction: discord.Interaction, name: str) -> None:
         """Show a project's versions, with a menu that chooses one; the interaction was deferred. Raises
@@ -87,16 +90,18 @@ class Versions:
         found = await self._studio.projects.card(actor, name)
         versions = await self._studio.training.versions(actor, name)
         usable = {
-            str(one.number): f"Use version {one.number}"
+            str(one.number): _("Use version {number}", number=one.number)
             for one in versions
             if one.artefact and one.state not in (ACTIVE, TAINTED)
         }
         items: list[discord.ui.Item[Any]] = []
         if usable and "train" in found.may:
-            items.append(ProjectMenu(found.project.id, "use", "", usable, hint="Use another version", row=0))
+            items.append(
+                ProjectMenu(found.project.id, "use", "", usable, hint=_("Use another version"), row=0)
+            )
         if len(versions) > 1:
             new, old = versions[0].number, versions[1].number
-            label = f"Compare {new} with {old}"
+            label = _("Compare {new} with {old}", new=new, old=old)
             items.append(ProjectButton(found.project.id, "compare", f"{old}-{new}", label=label, row=1))
         rows = rows_of(*items) if items else self._cards.rows(found)
         await Post(views.versions(found.project, versions), rows=rows).answer(interaction)
@@ -107,7 +112,9 @@ class Versions:
         actor = actor_of(interaction)
         await self._studio.training.use(actor, project, number)
         found = await self._studio.projects.card(actor, project)
-        content = f"Version {number} is in use from now on.\n{views.card(found)}"
+        content = _(
+            "Version {number} is in use from now on.\n{found}", number=number, found=views.card(found)
+        )
         await Post(content, rows=self._cards.rows(found)).answer(interaction)
 
     async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
@@ -132,10 +139,16 @@ class Versions:
         found = await self._studio.projects.card(actor, name)
         used = number or (found.version.number if found.version else 0)
         if keep:
-            content = f"Saved: version {used} uses the new limit from now on. {moved.sentence}"
+            content = _(
+                "Saved: version {used} uses the new limit from now on. {sentence}",
+                used=used,
+                sentence=moved.sentence,
+            )
             await Post(content, rows=_moves(found.project.id, used, "")).answer(interaction)
             return
-        content = f"{_called(move)}: {moved.sentence}\nNothing has changed yet."
+        content = _(
+            "{move}: {sentence}\nNothing has changed yet.", move=_called(move), sentence=moved.sentence
+        )
         await Post(content, rows=_moves(found.project.id, used, move)).answer(interaction)
 
 
@@ -159,7 +172,7 @@ def _moves(project: str, number: int, move: str) -> Rows:
 
 
 def _called(chart: str) -> str:
-    known = {"roc": "ROC", "pr": "Precision and recall", "scores": "Scores"}
+    known = {"roc": "ROC", "pr": _("Precision and recall"), "scores": _("Scores")}
     return known.get(chart, chart.replace("-", " ").capitalize())
 
 
@@ -170,7 +183,7 @@ def number_of(more: str) -> int | None:
     return int(more) if more else None
 
 
-GONE = "The project was deleted meanwhile."
+GONE = N_("The project was deleted meanwhile.")
 MOST_LINES, MOST_REGIONS = 12, 5  # pictures, and places of one, that a message names
 PLACES = ("left", "middle", "right"), ("top", "middle", "bottom")
 
@@ -189,28 +202,37 @@ class OwnPosts:
         assert isinstance(request, ProjectRequest)
         project = await self._database.read(partial(projects.read_project, project_id=request.project))
         if project is None:
-            return Post(fit_message(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
+            return Post(fit_message(f"{messages.title(result.job)}\n{_(GONE)}\n-# job {result.job.id}"))
         return await self._made[request.answer](result, project, limit)
 
     async def _learned(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
         version = await self._database.read(partial(versions.read_version_of_job, job_id=job.id))
         if version is None:
-            return Post(fit_message(f"{messages.title(job)}\n{GONE}\n-# job {job.id}"))
-        lines = [f"{messages.title(job)}\n{views.name(project)} · version {version.number}"]
+            return Post(fit_message(f"{messages.title(job)}\n{_(GONE)}\n-# job {job.id}"))
+        lines = [
+            _(
+                "{job}\n{project} · version {number}",
+                job=messages.title(job),
+                project=views.name(project),
+                number=version.number,
+            )
+        ]
         lines += [quote(one, 400) for one in sentences(version)]
         in_use = version.state == ACTIVE
         if project.task == STYLE:
             how = f"`/imagine prompt:a boat --lora {project.name}`"
-            after = f"It is in use: {how}" if in_use else f"Press **Use it**, then {how}"
+            after = (
+                _("It is in use: {how}", how=how) if in_use else _("Press **Use it**, then {how}", how=how)
+            )
         elif in_use:
-            after = "It is in use. Press **Try** and give it a picture."
+            after = _("It is in use. Press **Try** and give it a picture.")
         else:
-            after = "Press **Try**, or **Use it** to replace the version in use."
+            after = _("Press **Try**, or **Use it** to replace the version in use.")
         lines.append(f"➡️ {after}")
         content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
         work = partial(versions.charts, project_id=project.id, number=version.number)
-        charts = [name for name, _, _ in await self._database.read(work)]
+        charts = [name for name, _unused, _unused in await self._database.read(work)]
         rows = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
         return Post(fit_message(content), rows=rows)
 
@@ -221,11 +243,22 @@ class OwnPosts:
         version = await self._database.read(work)
         lines = _one(said[0]) if len(said) == 1 else _several(said, project)
         doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
-        head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
+        head = (
+            lines[:1]
+            + [
+                _(
+                    "-# {job} · {project} version {number}",
+                    job=messages.title(job),
+                    project=views.name(project),
+                    number=number,
+                )
+            ]
+            + lines[1:]
+        )
         content = "\n".join([*head, *doubts, *notes_of(result.parameters), f"-# job {job.id}"])
         rows = rows_of(
             *(JobButton(job.id, action, row=0) for action in ("isright", "iswrong", "verdict")),
-            ProjectButton(project.id, "try", number, label="Try another", row=0),
+            ProjectButton(project.id, "try", number, label=_("Try another"), row=0),
             JobButton(job.id, "delete", row=0),
         )
         strange = any(one["strange"] for one in said)
@@ -236,21 +269,35 @@ class OwnPosts:
         job = result.job
         found = await self._database.read(partial(versions.files_of, job_id=job.id))
         small = [one for one in found if one.size <= limit]
-        version = f"{views.name(project)} version {getattr(job.request, 'version', 0)}"
+        version = _(
+            "{project} version {request}",
+            project=views.name(project),
+            request=getattr(job.request, "version", 0),
+        )
         said = (
-            f"{version}: a LoRA file with a card that explains how to load it."
+            _("{version}: a LoRA file with a card that explains how to load it.", version=version)
             if project.task == STYLE
-            else f"{version}, to run elsewhere without this studio: unzip it, and"
-            " `python predict.py pictures/` judges a folder. README and model card are in it."
+            else _(
+                "{version}, to run elsewhere without this studio: unzip it, and `python "
+                "predict.py pictures/` judges a folder. README and model card are in it.",
+                version=version,
+            )
         )
         lines = [f"{messages.title(job)}\n{said}"]
         for one in found:
             if one not in small:
                 page = f"{self._web}/projects/{project.id}"
-                where = f" Get it from the project's page on the web: {page}" if self._web else ""
+                where = (
+                    _(" Get it from the project's page on the web: {page}", page=page) if self._web else ""
+                )
                 size = f"{one.size / 2**20:.1f} MB"
                 lines.append(
-                    f"{quote(one.name, 80)} has {size}, which is too large for a message here.{where}"
+                    _(
+                        "{name} has {size}, which is too large for a message here.{where}",
+                        name=quote(one.name, 80),
+                        size=size,
+                        where=where,
+                    )
                 )
         files = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
         content = "\n".join([*lines, *notes_of(result.parameters), f"-# job {job.id}"])
@@ -267,9 +314,9 @@ def weaknesses(version: Version) -> list[str]:
     """Return what a version says itself that it can't do."""
     found = []
     if version.metrics.get("weak"):
-        found.append("It is weak on these pictures: check what it lets through before you rely on it.")
+        found.append(_("It is weak on these pictures: check what it lets through before you rely on it."))
     if unsure := version.metrics.get("unsure"):
-        found.append(f"It may miss {', '.join(map(str, unsure))}.")
+        found.append(_("It may miss {str}.", str=", ".join(map(str, unsure))))
     return found
 
 
@@ -282,7 +329,9 @@ def _one(said: Mapping[str, Any]) -> list[str]:
     regions = said.get("regions", ())
     lines += [f"-# {number}: {_region(one)}" for number, one in enumerate(regions[:MOST_REGIONS], 1)]
     if len(regions) > MOST_REGIONS:
-        lines.append(f"-# and {len(regions) - MOST_REGIONS} more; **Details** has them all")
+        lines.append(
+            _("-# and {regions} more; **Details** has them all", regions=len(regions) - MOST_REGIONS)
+        )
     return lines
 
 
@@ -292,7 +341,12 @@ def _region(one: Mapping[str, Any]) -> str:
     where = "middle" if across == down == "middle" else f"{down} {across}".replace("middle ", "")
     if one.get("label"):
         return f"{quote(str(one['label']), 60)} {one['score']:.0%}, {where}"
-    return f"{where}, {one['ratio']:.1f} × the limit, {max(0.001, one['area']):.1%} of the picture"
+    return _(
+        "{where}, {ratio:.1f} × the limit, {max:.1%} of the picture",
+        where=where,
+        ratio=one["ratio"],
+        max=max(0.001, one["area"]),
+    )
 
 
 def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
@@ -300,13 +354,13 @@ def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
     order = list(enumerate(said, 1))
     if project.task == DETECT:
         objects = sum(len(one.get("regions", ())) for one in said)
-        lines = [f"**{counted(objects, 'object')} in {len(said)} pictures**"]
+        lines = [_("**{objects} in {said} pictures**", objects=counted(objects, "object"), said=len(said))]
     else:
         strange = sum(bool(one["strange"]) for one in said)
-        what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
-        lines = [f"**{strange} of {len(said)} pictures {what}**"]
+        what = _("not like the good ones") if project.task == ANOMALY else _("like none of the labels")
+        lines = [_("**{strange} of {said} pictures {what}**", strange=strange, said=len(said), what=what)]
         order.sort(key=lambda pair: not pair[1]["strange"])
     lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
     if len(said) > MOST_LINES:
-        lines.append(f"-# and {len(said) - MOST_LINES} more; **Details** has them all")
+        lines.append(_("-# and {said} more; **Details** has them all", said=len(said) - MOST_LINES))
     return lines

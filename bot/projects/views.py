@@ -16,6 +16,7 @@ import discord
 from bot.ui.buttons import MOST_OPTIONS, ButtonStyle, KeptItem, chosen_in, options_of
 from bot.ui.messages import cut_text, fit_message, quote
 from bot.ui.modals import Submission, Window
+from core.language import N_, _
 from core.limits import MAX_LABEL
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from core.results import TEST
@@ -26,25 +27,29 @@ from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Ca
 from studio.projects.trainings import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
 
-TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
+TASKS = {ANOMALY: "inspection", CLASSIFY: N_("own labels"), DETECT: "boxes", STYLE: "style"}
 ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
 RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
-NONE = (
+NONE = N_(
     "There is no project here yet. Make one: `/inspect new` (defects, labels or objects) or `/style new` (a"
     " drawing style)."
 )
-DRAW = (
+DRAW = N_(
     "they are drawn on the project's page on the web, or come from a file by `/inspect import`: COCO, YOLO or"
     " CSV."
 )
-STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it learned from were deleted"}
+STATES = {
+    ACTIVE: N_("in use"),
+    RETIRED: N_("used before"),
+    TAINTED: N_("gone: pictures it learned from were deleted"),
+}
 RIGHTS = {
-    "use": "ask its model",
-    "add": "add pictures",
+    "use": N_("ask its model"),
+    "add": N_("add pictures"),
     "label": "label",
     "train": "train",
-    "export": "export labels and models",
+    "export": N_("export labels and models"),
 }
 
 
@@ -56,38 +61,53 @@ def name(project: Project) -> str:
 def projects(found: Sequence[Project]) -> str:
     """Return which projects there are."""
     if not found:
-        return NONE
-    lines = [f"{name(one)} · {TASKS[one.task]} · {_whose(one)}" for one in found[:LISTED]]
+        return _(NONE)
+    lines = [f"{name(one)} · {_(TASKS[one.task])} · {_whose(one)}" for one in found[:LISTED]]
     more = len(found) - LISTED
-    return fit_message("\n".join([*lines, *([f"-# and {more} more"] if more > 0 else [])]))
+    return fit_message("\n".join([*lines, *([_("-# and {more} more", more=more)] if more > 0 else [])]))
 
 
 def card(found: Card) -> str:
     """Return a project as it is now, with the next thing to do."""
     project = found.project
-    lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
+    lines = [f"{name(project)} · {_(TASKS[project.task])} · {_whose(project)}", _pictures(found)]
     if project.voices > 1:
-        lines.append(f"A label counts when {project.voices} people have given it.")
+        lines.append(_("A label counts when {voices} people have given it.", voices=project.voices))
     if found.version is not None:
-        lines.append(f"Version {found.version.number} is in use.")
+        lines.append(_("Version {number} is in use.", number=found.version.number))
     tally = found.tally
     if tally.verdicts:
-        strange = f", {tally.strange} not like the good ones" if project.task == ANOMALY else ""
-        wrong = f", {tally.wrong} rated wrong" if tally.wrong else ""
-        lines.append(f"-# {counted(tally.verdicts, 'verdict')} of this version{strange}{wrong}")
+        strange = (
+            _(", {strange} not like the good ones", strange=tally.strange) if project.task == ANOMALY else ""
+        )
+        wrong = _(", {wrong} rated wrong", wrong=tally.wrong) if tally.wrong else ""
+        lines.append(
+            _(
+                "-# {verdicts} of this version{strange}{wrong}",
+                verdicts=counted(tally.verdicts, "verdict"),
+                strange=strange,
+                wrong=wrong,
+            )
+        )
     return fit_message("\n".join([*lines, f"➡️ {next_step(found)}"]))
 
 
 def _whose(project: Project) -> str:
-    return "private to you" if project.guild_id is None else "this server's"
+    return _("private to you") if project.guild_id is None else _("this server's")
 
 
 def _pictures(found: Card) -> str:
-    counts, states = found.counts, {NEW: "without a label", DISPUTED: "disputed", LEFT_OUT: "excluded"}
-    voted = f" ({counts.voiced} wait for more votes)" if counts.voiced else ""
+    counts, states = found.counts, {NEW: _("without a label"), DISPUTED: "disputed", LEFT_OUT: "excluded"}
+    voted = _(" ({voiced} wait for more votes)", voiced=counts.voiced) if counts.voiced else ""
     if found.project.task == DETECT:
         boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
-        parts = [f"{counts.states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
+        parts = [
+            _(
+                "{labelled} with boxes{word}",
+                labelled=counts.states.get(LABELLED, 0),
+                word=f" ({boxes})" if boxes else "",
+            )
+        ]
         states, voted = {NEW: "without", LEFT_OUT: "excluded"}, ""
     else:
         order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
@@ -146,34 +166,49 @@ def next_step(found: Card) -> str:
     if found.project.due:
         return found.advice
     if found.training:
-        return "A version is being trained. Its message says when it is done."
+        return _("A version is being trained. Its message says when it is done.")
     if _wanted(found) and not wanted:
-        return f"{found.advice} You don't have permission for the next step.".strip()
+        return _("{advice} You don't have permission for the next step.", advice=found.advice).strip()
     if wanted == "add" and project.task == ANOMALY:
-        return (
-            f"Press **Add pictures** and choose good parts, up to 10 at a time. {advice} Parts with a defect"
-            " aren't needed."
+        return _(
+            "Press **Add pictures** and choose good parts, up to 10 at a time. "
+            "{advice} Parts with a defect aren't needed.",
+            advice=advice,
         )
     if wanted == "add" and project.task == CLASSIFY:
-        return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
+        return _("Press **Add pictures**, up to 10 of one label at a time. {advice}", advice=advice)
     if wanted == "add" and project.task == DETECT:
-        return f"Press **Add pictures** and choose some that show the objects, up to 10 at a time. {advice}"
+        return _(
+            "Press **Add pictures** and choose some that show the objects, up to 10 at a time. {advice}",
+            advice=advice,
+        )
     if wanted == "add":
-        return f"Press **Add pictures**. {advice}"
+        return _("Press **Add pictures**. {advice}", advice=advice)
     if wanted == "label" and project.task == DETECT:
-        return f"{counted(unlabelled(found), 'picture')} without boxes: {DRAW} {advice}".strip()
+        return _(
+            "{pictures} without boxes: {draw} {advice}",
+            pictures=counted(unlabelled(found), "picture"),
+            draw=_(DRAW),
+            advice=advice,
+        ).strip()
     if wanted == "label":
         count = counted(unlabelled(found), "picture")
-        return f"Press **Label**: {count} without one. {'' if found.version else advice}".strip()
+        return _(
+            "Press **Label**: {count} without one. {word}", count=count, word="" if found.version else advice
+        ).strip()
     if wanted == "train" and found.version is None:
         good = found.counts.labels.get(GOOD, 0)
-        more = f" ({good} good ones are enough to begin; 20 are better)" if good and good < 20 else ""
-        return f"Press **Train**{more if project.task == ANOMALY else ''}."
+        more = (
+            _(" ({good} good ones are enough to begin; 20 are better)", good=good)
+            if good and good < 20
+            else ""
+        )
+        return _("Press **Train**{word}.", word=more if project.task == ANOMALY else "")
     if wanted == "train":
-        return f"Press **Train**: {found.since}."
+        return _("Press **Train**: {since}.", since=found.since)
     if project.task == STYLE:
-        return f"Write it into a prompt: `/imagine prompt:a boat --lora {project.name}`"
-    return f"Press **Try** and give it a picture. {advice}".strip()
+        return _("Write it into a prompt: `/imagine prompt:a boat --lora {name}`", name=project.name)
+    return _("Press **Try** and give it a picture. {advice}", advice=advice).strip()
 
 
 def label_list(found: Card) -> str:
@@ -184,17 +219,24 @@ def label_list(found: Card) -> str:
         f"{f': {quote(one.meaning, 300)}' if one.meaning else ''}"
         for one in found.book
     ]
-    how = "-# `add` adds one or changes what it means; `drop` removes one."
-    return fit_message("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
+    how = _("-# `add` adds one or changes what it means; `drop` removes one.")
+    return fit_message(
+        "\n".join([_("Labels of {project}", project=name(found.project)), *(lines or [_("None yet.")]), how])
+    )
 
 
 def report(project: Project, found: Report) -> str:
     """Return what is known of a version."""
     version = found.version
-    head = f"{name(project)} · version {version.number} · {_state(version)}"
+    head = _(
+        "{project} · version {number} · {version}",
+        project=name(project),
+        number=version.number,
+        version=_state(version),
+    )
     parts = [
-        f"-# {'tested on' if part == TEST else 'learned from'} "
-        + ", ".join(f"{count} {quote(label, 40) or 'without a label'}" for label, count in labels.items())
+        f"-# {(_('tested on') if part == TEST else _('learned from'))} "
+        + ", ".join(f"{count} {quote(label, 40) or _('without a label')}" for label, count in labels.items())
         for part, labels in sorted(found.parts.items(), reverse=True)
         if labels
     ]
@@ -203,59 +245,63 @@ def report(project: Project, found: Report) -> str:
 
 
 def _state(version: Version) -> str:
-    return STATES.get(version.state, "not used yet")
+    return _(STATES.get(version.state, "not used yet"))
 
 
 def versions(project: Project, found: Sequence[Version]) -> str:
     """Return a project's versions, the newest first."""
     if not found:
         group = "style" if project.task == STYLE else "inspect"
-        return f"{name(project)} has no version yet. Press **Train** under `/{group} show`."
+        return _(
+            "{project} has no version yet. Press **Train** under `/{group} show`.",
+            project=name(project),
+            group=group,
+        )
     lines = [
         f"**{one.number}** {_state(one)} · {one.at:%Y-%m-%d} ·"
         f" {quote(str(one.metrics.get('sentence', '')), 200)}".rstrip(" ·")
         for one in found[:LISTED]
     ]
-    return fit_message("\n".join([f"Versions of {name(project)}", *lines]))
+    return fit_message("\n".join([_("Versions of {project}", project=name(project)), *lines]))
 
 
 def shared(project: Project) -> str:
     """Return who may do what with a server's project, beside its owner and the server's managers."""
     by_role: dict[int, list[str]] = {}
     for role, right in sorted(project.granted):
-        by_role.setdefault(role, []).append(RIGHTS[right])
+        by_role.setdefault(role, []).append(_(RIGHTS[right]))
     lines = [
-        f"{'Every member' if role == EVERYBODY else f'<@&{role}>'}: {', '.join(rights)}"
+        f"{(_('Every member') if role == EVERYBODY else f'<@&{role}>')}: {', '.join(rights)}"
         for role, rights in by_role.items()
     ]
-    head = f"{name(project)}: its owner and anyone with Manage Server can do everything."
-    return fit_message("\n".join([head, *(lines or ["Nobody else can do anything with it."])]))
+    head = _("{project}: its owner and anyone with Manage Server can do everything.", project=name(project))
+    return fit_message("\n".join([head, *(lines or [_("Nobody else can do anything with it.")])]))
 
 
 Style = discord.ButtonStyle
 LOOKS: dict[str, ButtonStyle] = {
-    "show": ButtonStyle("Project", "🗂️"),
-    "add": ButtonStyle("Add pictures", "➕"),
-    "label": ButtonStyle("Label", "🏷️"),
-    "train": ButtonStyle("Train", "🎓"),
-    "try": ButtonStyle("Try", "🔍"),
-    "report": ButtonStyle("Report", "📊"),
-    "use": ButtonStyle("Use it", "✅"),
-    "stricter": ButtonStyle("Stricter"),
-    "looser": ButtonStyle("Looser"),
-    "usual": ButtonStyle("Usual"),
-    "fewest": ButtonStyle("Fewest errors"),
+    "show": ButtonStyle(N_("Project"), "🗂️"),
+    "add": ButtonStyle(N_("Add pictures"), "➕"),
+    "label": ButtonStyle(N_("Label"), "🏷️"),
+    "train": ButtonStyle(N_("Train"), "🎓"),
+    "try": ButtonStyle(N_("Try"), "🔍"),
+    "report": ButtonStyle(N_("Report"), "📊"),
+    "use": ButtonStyle(N_("Use it"), "✅"),
+    "stricter": ButtonStyle(N_("Stricter")),
+    "looser": ButtonStyle(N_("Looser")),
+    "usual": ButtonStyle(N_("Usual")),
+    "fewest": ButtonStyle(N_("Fewest errors")),
     **{f"keep{move}": ButtonStyle("Keep this limit", None, Style.success) for move in MOVES},
-    "bundle": ButtonStyle("Bundle", "📦"),
-    "chart": ButtonStyle("Chart"),
-    "compare": ButtonStyle("Compare"),
-    "forget": ButtonStyle("Delete it for good", "🗑️", Style.danger),
-    "skip": ButtonStyle("Skip", "⏭️"),
-    "back": ButtonStyle("Back", "⏮️"),
-    "leave": ButtonStyle("Exclude", "🚫"),
-    "newlabel": ButtonStyle("New label", "✏️"),
-    "done": ButtonStyle("Done", "🏁"),
-    "look": ButtonStyle("Scan with the model first", "🤖"),
+    "bundle": ButtonStyle(N_("Bundle"), "📦"),
+    "chart": ButtonStyle(N_("Chart")),
+    "compare": ButtonStyle(N_("Compare")),
+    "forget": ButtonStyle(N_("Delete it for good"), "🗑️", Style.danger),
+    "skip": ButtonStyle(N_("Skip"), "⏭️"),
+    "back": ButtonStyle(N_("Back"), "⏮️"),
+    "leave": ButtonStyle(N_("Exclude"), "🚫"),
+    "newlabel": ButtonStyle(N_("New label"), "✏️"),
+    "done": ButtonStyle(N_("Done"), "🏁"),
+    "look": ButtonStyle(N_("Scan with the model first"), "🤖"),
 }
 MARK = "mark"  # of a label, by its hash: its place in the list may be another's by the time it is pressed
 
@@ -277,7 +323,7 @@ class ProjectButton(
     ) -> None:
         look = LOOKS.get(action, ButtonStyle(action))
         button: discord.ui.Button[Any] = discord.ui.Button(
-            label=cut_text(label or look.label or "", 80),
+            label=cut_text(label or _(look.label or ""), 80),
             emoji=look.emoji,
             style=Style.success if next_step else look.style,
             custom_id=f"pj:{project}:{action}:{more}",
@@ -337,43 +383,52 @@ UNLABELLED = "none"  # the option that is no label
 def add_window(found: Card) -> Window:
     """Return the window that brings pictures into a project."""
     project = found.project
-    window = Window(f"Add pictures to {project.name}", ADD, project.id, 0)
-    inside = "with a file of boxes in it if there is one"
-    inside = inside if project.task == DETECT else "whose folders are labels"
-    many = f"Up to {MOST_FILES} at once, or a ZIP file of up to {MAX_FILES}, {inside}"
-    window.add_upload("Pictures", "pictures", many, most=MOST_FILES)
+    window = Window(_("Add pictures to {name}", name=project.name), ADD, project.id, 0)
+    inside = _("with a file of boxes in it if there is one")
+    inside = inside if project.task == DETECT else _("whose folders are labels")
+    many = _(
+        "Up to {most_files} at once, or a ZIP file of up to {max_files}, {inside}",
+        most_files=MOST_FILES,
+        max_files=MAX_FILES,
+        inside=inside,
+    )
+    window.add_upload(_("Pictures"), "pictures", many, most=MOST_FILES)
     if project.task == STYLE:
         return window
     if project.task == DETECT:
         return window.add_tick(
-            "Pictures of the same object", "together", "Kept together in training or testing"
+            _("Pictures of the same object"), "together", _("Kept together in training or testing")
         )
     labels = [one.name for one in found.book]
     chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
-    options = _options(labels, "Label them later, one by one")
-    window.add_choice("They show", "label", options, chosen=chosen if chosen in options else UNLABELLED)
-    window.add_text("Or a new label", "new", required=False, hint=_hint(project), most=MAX_LABEL)
-    return window.add_tick("Pictures of the same object", "together", "Kept together in training or testing")
+    options = _options(labels, _("Label them later, one by one"))
+    window.add_choice(_("They show"), "label", options, chosen=chosen if chosen in options else UNLABELLED)
+    window.add_text(_("Or a new label"), "new", required=False, hint=_hint(project), most=MAX_LABEL)
+    return window.add_tick(
+        _("Pictures of the same object"), "together", _("Kept together in training or testing")
+    )
 
 
 def try_window(found: Card, number: int | None) -> Window:
     """Return the window that brings pictures to a model. number: of the version, None = the one in use."""
-    title = f"Try {found.project.name}"
+    title = _("Try {name}", name=found.project.name)
     window = Window(title, TRY, found.project.id, 0, str(number or ""))
-    return window.add_upload("Pictures", "pictures", f"Up to {MOST_FILES} at once", most=MOST_FILES)
+    return window.add_upload(
+        _("Pictures"), "pictures", _("Up to {most_files} at once", most_files=MOST_FILES), most=MOST_FILES
+    )
 
 
 def name_window(project: str, sha256: str) -> Window:
     """Return the window that names a label of a picture that the label list doesn't have."""
-    return Window("New label", NAME, project, 0, sha256).add_text("Label", "label", most=MAX_LABEL)
+    return Window(_("New label"), NAME, project, 0, sha256).add_text(_("Label"), "label", most=MAX_LABEL)
 
 
 def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Window:
     """Return the window for what a verdict should have been. count: of the job's pictures. strange: the only
     verdict was that it isn't like the good ones."""
-    window = Window("What is it really?", WRONG, job_id, 0)
+    window = Window(_("What is it really?"), WRONG, job_id, 0)
     if count > 1:
-        window.add_text("Number of the picture", "number", hint=f"1 to {count}", most=3)
+        window.add_text(_("Number of the picture"), "number", hint=_("1 to {count}", count=count), most=3)
     if found.project.task == DETECT:
         return window
     labels = [one.name for one in found.book]
@@ -383,19 +438,21 @@ def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Wind
     first = (
         GOOD if strange and is_inspection else next((label for label in labels if label != GOOD), UNLABELLED)
     )
-    options = _options(labels, "None of these")
+    options = _options(labels, _("None of these"))
     chosen = _value(first) if _value(first) in options else UNLABELLED
-    window.add_choice("It is", "label", options, chosen=chosen)
-    return window.add_text("Or a new label", "new", required=False, hint=_hint(found.project), most=MAX_LABEL)
+    window.add_choice(_("It is"), "label", options, chosen=chosen)
+    return window.add_text(
+        _("Or a new label"), "new", required=False, hint=_hint(found.project), most=MAX_LABEL
+    )
 
 
 def menu_window(what: str, draft_id: str, projects: Sequence[Project]) -> Window:
     """Return the window that says to which project a message's pictures go. what: ADD or TRY of a menu."""
-    title = "Add to project" if what == MENU_ADD else "Inspect"
+    title = _("Add to project") if what == MENU_ADD else _("Inspect")
     window = Window(title, what, draft_id, 0)
-    window.add_choice("Project", "project", {one.id: one.name for one in projects[:MOST_OPTIONS]})
+    window.add_choice(_("Project"), "project", {one.id: one.name for one in projects[:MOST_OPTIONS]})
     if what == MENU_ADD:
-        window.add_text("Label", "label", required=False, hint="good (empty: later)", most=MAX_LABEL)
+        window.add_text(_("Label"), "label", required=False, hint=_("good (empty: later)"), most=MAX_LABEL)
     return window
 
 

@@ -19,6 +19,7 @@ import discord
 from bot.discord_api.interactions import press_key
 from bot.ui.messages import cut_text
 from core.job import Job
+from core.language import N_, _
 from core.requests.custom_models import ProjectRequest
 from storage.job_queries import StoredPicture
 from studio.new_job import GRID
@@ -45,63 +46,63 @@ BUTTONS: dict[str, ButtonStyle] = {
     "upscale": ButtonStyle("U{n}"),
     "vary": ButtonStyle("V{n}"),
     "again": ButtonStyle(None, "🔄"),
-    "three": ButtonStyle("Three more", "➕"),
-    "subtle": ButtonStyle("Vary (Subtle)", "🪄", short="Subtle"),
-    "strong": ButtonStyle("Vary (Strong)", "🪄", short="Strong"),
-    "region": ButtonStyle("Vary (Region)", "🖌️", short="Region"),
-    "remix": ButtonStyle("Remix", "✏️"),
-    "edit": ButtonStyle("Edit by words", "✍️", short="Words"),
-    "up2s": ButtonStyle("Upscale 2x (Subtle)", "⏫", short="2x"),
-    "up2c": ButtonStyle("Upscale 2x (Creative)", "⏫", short="2x creative"),
-    "up4s": ButtonStyle("Upscale 4x (Subtle)", "⏫"),
-    "up4c": ButtonStyle("Upscale 4x (Creative)", "⏫"),
-    "hd": ButtonStyle("Run as HD"),
-    "zoom20": ButtonStyle("Zoom Out 2x", "🔍"),
-    "zoom15": ButtonStyle("Zoom Out 1.5x", "🔍"),
-    "zoom": ButtonStyle("Custom Zoom", "🔍"),
-    "square": ButtonStyle("Make Square", "↔️"),
+    "three": ButtonStyle(N_("Three more"), "➕"),
+    "subtle": ButtonStyle(N_("Vary (Subtle)"), "🪄", short=N_("Subtle")),
+    "strong": ButtonStyle(N_("Vary (Strong)"), "🪄", short=N_("Strong")),
+    "region": ButtonStyle(N_("Vary (Region)"), "🖌️", short=N_("Region")),
+    "remix": ButtonStyle(N_("Remix"), "✏️"),
+    "edit": ButtonStyle(N_("Edit by words"), "✍️", short=N_("Words")),
+    "up2s": ButtonStyle(N_("Upscale 2x (Subtle)"), "⏫", short=N_("2x")),
+    "up2c": ButtonStyle(N_("Upscale 2x (Creative)"), "⏫", short=N_("2x creative")),
+    "up4s": ButtonStyle(N_("Upscale 4x (Subtle)"), "⏫"),
+    "up4c": ButtonStyle(N_("Upscale 4x (Creative)"), "⏫"),
+    "hd": ButtonStyle(N_("Run as HD")),
+    "zoom20": ButtonStyle(N_("Zoom Out 2x"), "🔍"),
+    "zoom15": ButtonStyle(N_("Zoom Out 1.5x"), "🔍"),
+    "zoom": ButtonStyle(N_("Custom Zoom"), "🔍"),
+    "square": ButtonStyle(N_("Make Square"), "↔️"),
     "left": ButtonStyle(None, "⬅️"),
     "right": ButtonStyle(None, "➡️"),
     "up": ButtonStyle(None, "⬆️"),
     "down": ButtonStyle(None, "⬇️"),
     "favourite": ButtonStyle(None, "❤️"),
-    "cutout": ButtonStyle("Cut out", "✂️"),
-    "describe": ButtonStyle("Describe", "💬"),
-    "ask": ButtonStyle("Ask", "❓"),
-    "classify": ButtonStyle("Classify", "🏷️"),
-    "read": ButtonStyle("Read text", "🔤"),
-    "why": ButtonStyle("Why?", "🔎"),
-    "anihigh": ButtonStyle("Animate (High)", "🎞️", short="Animate"),
-    "anilow": ButtonStyle("Animate (Low)", "🎞️"),
-    "exthigh": ButtonStyle("Extend (High)", "⏩"),
-    "extlow": ButtonStyle("Extend (Low)", "⏩"),
-    "extback": ButtonStyle("Extend back", "⏪"),
-    "loop": ButtonStyle("Loop", "🔁"),
-    "vremix": ButtonStyle("Remix", "✏️"),
-    "vblend": ButtonStyle("Blend…", "🔀"),
-    "cut": ButtonStyle("Cut", "✂️"),
-    "lastframe": ButtonStyle("Last frame", "🖼️"),
-    "gif": ButtonStyle("GIF", "📽️"),
-    "details": ButtonStyle("Details", "📋"),
-    "dm": ButtonStyle("DM me", "✉️"),
-    "delete": ButtonStyle("Delete", "🗑️"),
+    "cutout": ButtonStyle(N_("Cut out"), "✂️"),
+    "describe": ButtonStyle(N_("Describe"), "💬"),
+    "ask": ButtonStyle(N_("Ask"), "❓"),
+    "classify": ButtonStyle(N_("Classify"), "🏷️"),
+    "read": ButtonStyle(N_("Read text"), "🔤"),
+    "why": ButtonStyle(N_("Why?"), "🔎"),
+    "anihigh": ButtonStyle(N_("Animate (High)"), "🎞️", short=N_("Animate")),
+    "anilow": ButtonStyle(N_("Animate (Low)"), "🎞️"),
+    "exthigh": ButtonStyle(N_("Extend (High)"), "⏩"),
+    "extlow": ButtonStyle(N_("Extend (Low)"), "⏩"),
+    "extback": ButtonStyle(N_("Extend back"), "⏪"),
+    "loop": ButtonStyle(N_("Loop"), "🔁"),
+    "vremix": ButtonStyle(N_("Remix"), "✏️"),
+    "vblend": ButtonStyle(N_("Blend…"), "🔀"),
+    "cut": ButtonStyle(N_("Cut"), "✂️"),
+    "lastframe": ButtonStyle(N_("Last frame"), "🖼️"),
+    "gif": ButtonStyle(N_("GIF"), "📽️"),
+    "details": ButtonStyle(N_("Details"), "📋"),
+    "dm": ButtonStyle(N_("DM me"), "✉️"),
+    "delete": ButtonStyle(N_("Delete"), "🗑️"),
     "caption": ButtonStyle("{n}"),
-    "all": ButtonStyle("Imagine all", "🎉"),
+    "all": ButtonStyle(N_("Imagine all"), "🎉"),
     "short": ButtonStyle("{n}"),
-    "weights": ButtonStyle("Show details"),
-    "cancel": ButtonStyle("Cancel", None, Danger),
-    "stop": ButtonStyle("Stop", "⏹️", Danger),
-    "question": ButtonStyle("Ask", "❓"),
-    "more": ButtonStyle("Ask more", "💬", Success),
-    "draw": ButtonStyle("Imagine this", "🎨"),
-    "thread": ButtonStyle("Thread", "🧵"),
-    "teach": ButtonStyle("Teach", "🎓"),
-    "isright": ButtonStyle("Right", "✅"),
-    "iswrong": ButtonStyle("Wrong?", "❌"),
-    "verdict": ButtonStyle("Details", "📋"),
-    "project": ButtonStyle("Project", "🗂️"),
-    "variation": ButtonStyle("Vary", "🪄"),
-    "outpaint": ButtonStyle("Outpaint", "🔍"),
+    "weights": ButtonStyle(N_("Show details")),
+    "cancel": ButtonStyle(N_("Cancel"), None, Danger),
+    "stop": ButtonStyle(N_("Stop"), "⏹️", Danger),
+    "question": ButtonStyle(N_("Ask"), "❓"),
+    "more": ButtonStyle(N_("Ask more"), "💬", Success),
+    "draw": ButtonStyle(N_("Imagine this"), "🎨"),
+    "thread": ButtonStyle(N_("Thread"), "🧵"),
+    "teach": ButtonStyle(N_("Teach"), "🎓"),
+    "isright": ButtonStyle(N_("Right"), "✅"),
+    "iswrong": ButtonStyle(N_("Wrong?"), "❌"),
+    "verdict": ButtonStyle(N_("Details"), "📋"),
+    "project": ButtonStyle(N_("Project"), "🗂️"),
+    "variation": ButtonStyle(N_("Vary"), "🪄"),
+    "outpaint": ButtonStyle(N_("Outpaint"), "🔍"),
 }
 
 
@@ -109,13 +110,17 @@ def _button(
     custom_id: str, action: str, index: int, row: int | None = None, *, short: bool = False
 ) -> discord.ui.Button[Any]:
     look = BUTTONS.get(action, ButtonStyle(action))
-    label = look.label.format(n=index + 1) if look.label else None
-    label = look.short or label if short else label
+    words = look.short or look.label if short else look.label
+    label = _(words, n=index + 1) if words else None
     return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
 
 
-MENUS = {"enlarge": "⏫ Enlarge …", "frame": "🔍 Zoom and pan …", "more": "More …"}  # group → what it says
-PANS = {"left": "Pan left", "right": "Pan right", "up": "Pan up", "down": "Pan down"}
+MENUS = {
+    "enlarge": N_("⏫ Enlarge …"),
+    "frame": N_("🔍 Zoom and pan …"),
+    "more": N_("More …"),
+}  # group → what it says
+PANS = {"left": N_("Pan left"), "right": N_("Pan right"), "up": N_("Pan up"), "down": N_("Pan down")}
 NUMBERS = ("index", "offset", "page", "user_id")  # groups of templates that are numbers
 
 
@@ -138,6 +143,7 @@ class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do what the press asks for; what goes wrong is said to the one who pressed."""
         client = interaction.client
+        await client.speak(interaction)
         await client.answers.guarded(interaction, self._press(client, interaction))
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
@@ -172,13 +178,13 @@ class JobMenu(KeptItem, template=r"mn:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]):
     def __init__(self, job_id: str, index: int, group: str, offered: Sequence[str] = ()) -> None:
         looks = {action: BUTTONS.get(action, ButtonStyle(action)) for action in offered}
         options = [
-            discord.SelectOption(label=look.label or PANS.get(action, action), value=action, emoji=look.emoji)
+            discord.SelectOption(label=_(look.label or PANS.get(action, action)), value=action, emoji=look.emoji)
             for action, look in looks.items()
         ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"mn:{job_id}:{index}:{group}",
             options=options or [discord.SelectOption(label="-")],
-            placeholder=MENUS.get(group, MENUS["more"]),
+            placeholder=_(MENUS.get(group, MENUS["more"])),
         )
         super().__init__(menu)
         self.job_id, self.index = job_id, index
@@ -209,7 +215,11 @@ class DraftButton(KeptItem, template=r"dr:(?P<draft_id>[a-z2-9]{12}):(?P<answer>
     def __init__(self, draft_id: str, answer: str, label: str | None = None) -> None:
         style = Success if answer == "yes" else Secondary
         super().__init__(
-            discord.ui.Button(label=label or answer.title(), style=style, custom_id=f"dr:{draft_id}:{answer}")
+            discord.ui.Button(
+                label=label or (_("Yes") if answer == "yes" else _("No")),
+                style=style,
+                custom_id=f"dr:{draft_id}:{answer}",
+            )
         )
         self.draft_id, self.answer = draft_id, answer
 
@@ -225,7 +235,9 @@ class SettingButton(KeptItem, template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0
     ) -> None:
         style = Success if on else Secondary
         super().__init__(
-            discord.ui.Button(label=label or value, style=style, custom_id=f"st:{setting}:{value}", row=row)
+            discord.ui.Button(
+                label=_(label or value), style=style, custom_id=f"st:{setting}:{value}", row=row
+            )
         )
         self.setting, self.value = setting, value
 
@@ -252,13 +264,15 @@ class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9
     """Chooses among the numbered fields of a picture, several at once."""
 
     def __init__(self, job_id: str, index: int) -> None:
-        options = [discord.SelectOption(label=f"Field {n}", value=str(n)) for n in range(1, GRID * GRID + 1)]
+        options = [
+            discord.SelectOption(label=_("Field {n}", n=n), value=str(n)) for n in range(1, GRID * GRID + 1)
+        ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"rg:{job_id}:{index}",
             options=options,
             min_values=1,
             max_values=len(options),
-            placeholder="Fields to redraw",
+            placeholder=_("Fields to redraw"),
             row=0,
         )
         super().__init__(menu)
@@ -273,7 +287,7 @@ class RegionButton(KeptItem, template=r"rw:(?P<job_id>[a-z2-9]{12}):(?P<index>[0
     """Opens the other two ways to choose a part: by words, or by a mask."""
 
     def __init__(self, job_id: str, index: int) -> None:
-        label, custom_id = "By words or with a mask", f"rw:{job_id}:{index}"
+        label, custom_id = _("By words or with a mask"), f"rw:{job_id}:{index}"
         super().__init__(discord.ui.Button(label=label, emoji="🖌️", custom_id=custom_id, row=1))
         self.job_id, self.index = job_id, index
 
@@ -324,7 +338,7 @@ def options_of(labels: Mapping[str, str], chosen: str | None = None) -> list[dis
     """Return the first entries of a menu, value → label, with the ``chosen`` one preselected."""
     shown = list(labels.items())[:MOST_OPTIONS]
     return [
-        discord.SelectOption(label=cut_text(label, 100), value=value, default=value == chosen)
+        discord.SelectOption(label=cut_text(_(label), 100), value=value, default=value == chosen)
         for value, label in shown
     ]
 
@@ -398,7 +412,7 @@ def for_grid(
 ) -> Rows:
     """Return U and V for each of ``count`` pictures (``videos``: U alone), and re-roll. web: the address of
     the studio on the web, which then is a link away. gone: numbers (from 0) of what isn't shown there."""
-    links = [link_button("Web", f"{web}/pictures/{job.id}/1")] if web else []
+    links = [link_button(_("Web"), f"{web}/pictures/{job.id}/1")] if web else []
     upscales = (JobButton(job.id, "upscale", i, disabled=i in gone) for i in range(count))
     varies = [JobButton(job.id, "vary", i, disabled=i in gone) for i in range(count) if not videos]
     second = ((*varies, *links),) if varies or links else ()
@@ -439,7 +453,7 @@ def for_single(
     offered = [action for group in actions.for_picture(job, picture) for action in group]
     offered += [*(actions.ANIMATES if videos else ()), *(actions.EDITS if edits else ())]
     offered += ["question"] if asks else []
-    links = (("Edit", "edit"), ("Web", "pictures")) if web else ()
+    links = ((_("Edit"), "edit"), (_("Web"), "pictures")) if web else ()
     addresses = [link_button(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
     return _arranged(job, index, offered, PICTURE_ROWS, PICTURE_MENUS, addresses)
 
@@ -447,7 +461,7 @@ def for_single(
 def for_video(job: Job, index: int, web: str = "") -> Rows:
     """Return what can be done with video ``index`` (from 0). web: as for ``for_grid``."""
     offered = [action for group in actions.for_video(job) for action in group]
-    links = [link_button("Web", f"{web}/pictures/{job.id}/{index + 1}")] if web else []
+    links = [link_button(_("Web"), f"{web}/pictures/{job.id}/{index + 1}")] if web else []
     return _arranged(job, index, offered, VIDEO_ROWS, {}, links)
 
 
@@ -478,10 +492,14 @@ def link_button(label: str, address: str) -> discord.ui.Item[Any]:
     """Return a button that leads to a page of the studio on the web, inside Discord where that is on."""
     if address.startswith(INSIDE):
         return PageButton(urlsplit(address.removeprefix(INSIDE)).path.strip("/"), label)
-    return discord.ui.Button(label=label, url=address)
+    return discord.ui.Button(label=_(label), url=address)
 
 
-ASKED = ("Why {}?", "Why not {}?", "Why not {}?")  # of the best label, and of those that come next
+ASKED = (
+    N_("Why {}?"),
+    N_("Why not {}?"),
+    N_("Why not {}?"),
+)  # of the best label, and of those that come next
 MAX_LABEL = 60  # characters on a button, which takes 80
 
 
@@ -490,6 +508,6 @@ def for_labels(job: Job, labels: Sequence[str]) -> Rows:
     asked = []
     for place, (label, words) in enumerate(zip(labels, ASKED, strict=False)):
         button = JobButton(job.id, "why", place)
-        button.item.label = words.format(cut_text(plain(label), MAX_LABEL) or "…")
+        button.item.label = _(words).format(cut_text(plain(label), MAX_LABEL) or "…")
         asked.append(button)
     return rows_of(*asked)

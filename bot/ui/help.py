@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.convert import MAX_OPTIONS
+from core.language import N_, _
 from core.prompt.parser import FLAGS, MAX_JOBS
 from core.prompt.values import hint
 
-OVERVIEW = """**Atelier**
+OVERVIEW = N_("""**Atelier**
 Just say what you want, in a DM, by a mention or with `/talk`: *a red house*, then *make it blue*, \
 *go back*, *make it move* (`/help topic:talk`).
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
@@ -30,12 +31,12 @@ Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ sa
 removes it); under an answer ✅ and ❌ say whether it is right. A message's menu (Apps) has Describe, Ask, \
 Add to project, Inspect, Vary and more.
 Send me a picture alone in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut \
-out. `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
+out. `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag.""")
 
-WELCOME = """**Welcome to Atelier.** This page is a small Discord on your own machine, with the real bot.
+WELCOME = N_("""**Welcome to Atelier.** This page is a small Discord on your own machine, with the real bot.
 Type `/imagine`, press Enter, write what you want to see, and press Enter again. {examples}
 
-`/help` shows everything else. At the top you can look at the channel as a guest, too."""
+`/help` shows everything else. At the top you can look at the channel as a guest, too.""")
 
 GRAMMAR = f"""**How to write a prompt:** words first, flags last: `a red house in the snow --ar 3:2 --seed 5`
 **Weights** `field::2 river:: sky::-0.5` counts the field twice and leaves out the sky; the weights must add \
@@ -251,13 +252,16 @@ EXAMPLES: dict[str, Example] = {  # topic → its button; those about a picture 
 def welcome(examples: Sequence[str], jobs: int) -> str:
     """Return the first message on the page. ``jobs``: of earlier starts; their messages are gone."""
     lines = "\n".join(f"> {example}" for example in examples)
-    text = WELCOME.format(examples=f"Try one of these:\n{lines}" if examples else "")
+    text = _(WELCOME).format(examples=_("Try one of these:\n{lines}", lines=lines) if examples else "")
     if not jobs:
         return text
-    safe = "1 job is" if jobs == 1 else f"{jobs:,} jobs are"
-    return (
-        f"{text}\n**Your {safe} safe.** This page only forgets its messages at a restart: `/show` lists your"
-        " jobs and brings one back with its buttons, `/favourites` shows the pictures you saved."
+    safe = _("1 job is") if jobs == 1 else _("{jobs:,} jobs are", jobs=jobs)
+    return _(
+        "{text}\n**Your {safe} safe.** This page only forgets its messages at a "
+        "restart: `/show` lists your jobs and brings one back with its buttons, "
+        "`/favourites` shows the pictures you saved.",
+        text=text,
+        safe=safe,
     )
 
 
@@ -270,23 +274,29 @@ def lines(topic: str | None) -> Sequence[str]:
     """Return the text of a topic, which may be broken between its lines; of an unknown one, a hint."""
     name = (topic or "").strip().lower().lstrip("/-")
     if not name:
-        return [OVERVIEW]
+        return [_(OVERVIEW)]
     if name == "prompt":
         return [GRAMMAR]
     if name == "flags":
         return [
-            "**Flags** go at the end of a prompt; `<1>` is the first picture you attached",
+            _("**Flags** go at the end of a prompt; `<1>` is the first picture you attached"),
             *(_flag_line(flag) for flag in FLAGS),
         ]
     if name in COMMANDS or name in IN_THE_BROWSER:
-        return [(COMMANDS | IN_THE_BROWSER)[name]]
+        return [_((COMMANDS | IN_THE_BROWSER)[name])]
     flag = next((flag for flag in FLAGS if name in (flag.name, *flag.aliases)), None)
     if flag is not None:
         return [_flag_line(flag)]
-    return [f"There is no topic with that name.{hint(name, topics())} Topics: {', '.join(topics())}."]
+    return [
+        _(
+            "There is no topic with that name.{name} Topics: {topics}.",
+            name=hint(name, topics()),
+            topics=", ".join(topics()),
+        )
+    ]
 
 
 def _flag_line(flag) -> str:
     names = ", ".join(f"`--{name}`" for name in (flag.name, *flag.aliases))
     told = f" ({flag.unsupported})" if flag.unsupported else ""
-    return f"{names} {flag.help}{told}: `{flag.example}`"
+    return f"{names} {_(flag.help)}{told}: `{flag.example}`"

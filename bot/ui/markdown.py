@@ -12,6 +12,7 @@ from bot.ui.layout import MOST_CHARACTERS
 from bot.ui.messages import MAX_CONTENT, fit_message, length, quote
 from core.events import ChatAnswer
 from core.job import Job
+from core.language import N_, _
 from core.requests import AskRequest
 from storage.conversations import ExampleSet, Feedback
 from studio.example_sets import PAGE, Contents
@@ -21,8 +22,8 @@ MAX_ANSWER = 3900  # characters of an answer in its message; the whole is in a f
 MAX_GROWING = 1900  # characters of one that is still written: its newest part
 FILE = "answer.md"
 ACTIONS = ("more", "again", "draw", "teach", "thread", "details", "delete")
-LENGTH_LIMIT = "The answer reached the length limit. Press **Ask more** and write “continue”."
-MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
+LENGTH_LIMIT = N_("The answer reached the length limit. Press **Ask more** and write “continue”.")
+MAY_BE_WRONG = N_("A model wrote this and may be wrong; check what matters.")
 _FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
 _ADDRESS = re.compile(
@@ -121,7 +122,7 @@ def title(job: Job, state: str = "") -> str:
 
 def answering(job: Job, text: str, formed: Mapping[str, Callable[[str], str]]) -> str:
     """Return the message while an answer grows. formed: how that of a form is shown."""
-    head = title(job, "Answering" if text.strip() else "Thinking")
+    head = title(job, _("Answering") if text.strip() else _("Thinking"))
     if isinstance(job.request, AskRequest) and job.request.form in formed and text.strip():
         return fit_message(f"{head}\n{formed[job.request.form](text)}")
     room = min(MAX_GROWING, MAX_CONTENT - length(head) - 5)
@@ -133,22 +134,24 @@ def answered(
 ) -> tuple[str, bool]:
     """Return the message with an answer, and whether that holds all of it. body: what is shown in place of
     its words."""
-    head = title(job, "Stopped" if answer.ended == "stopped" else "")
+    head = title(job, _("Stopped") if answer.ended == "stopped" else "")
     notes = list(parameters.get("notes", ()))
     if answer.ended == "length":
-        notes.insert(0, LENGTH_LIMIT)
+        notes.insert(0, _(LENGTH_LIMIT))
     if answer.turns_dropped:
-        notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
+        notes.append(
+            _("The model had no room for {turns}.", turns=counted(answer.turns_dropped, "earlier turn"))
+        )
     if isinstance(job.request, AskRequest) and answer.tokens_out:  # what was measured says so itself
         if not job.request.follows or job.request.form in ("table", "boxes", "text"):  # these look exact
-            notes.append(MAY_BE_WRONG)
+            notes.append(_(MAY_BE_WRONG))
     foot = "\n".join(f"-# {quote(note, 300)}" for note in notes[:4])
     foot = f"{foot}\n-# job {job.id}" if foot else f"-# job {job.id}"
     room = min(MAX_ANSWER, MOST_CHARACTERS - length(head) - length(foot) - 80)
     shown, whole = beginning(answer.text, room) if body is None else (body, True)
     if not shown.strip():
-        shown = "*The model gave an empty answer.*"
-    more = "" if whole else f"\n-# The whole answer is in {FILE}"
+        shown = _("*The model gave an empty answer.*")
+    more = "" if whole else _("\n-# The whole answer is in {file}", file=FILE)
     return fit_message(f"{head}\n{shown}{more}\n{foot}", MOST_CHARACTERS), whole
 
 
@@ -167,19 +170,33 @@ def details(answer: ChatAnswer, feedback: Feedback) -> list[str]:
     """Return what the model saw, how much it was, and what people found of it, a line each."""
     seen = ", ".join(f"{width}×{height}" for width, height in answer.pictures)
     dropped = f" · {counted(answer.turns_dropped, 'turn')} dropped" if answer.turns_dropped else ""
-    ended = {"end": "by itself", "length": "at the limit", "stopped": "when it was stopped"}[answer.ended]
-    found = f"**Rated** right by {feedback.right}, wrong by {feedback.wrong}"
+    ended = {"end": _("by itself"), "length": _("at the limit"), "stopped": _("when it was stopped")}[
+        answer.ended
+    ]
+    found = _("**Rated** right by {right}, wrong by {wrong}", right=feedback.right, wrong=feedback.wrong)
     return [
-        f"**Pictures** {counted(len(answer.pictures), 'picture')} of this conversation"
-        f"{f', as the model saw them: {seen} px' if seen else ''}",
-        f"**Tokens** {answer.tokens_in:,} in, {answer.tokens_cached:,} of them known from before ·"
-        f" {answer.tokens_out:,} out · it ended {ended}{dropped}",
+        _(
+            "**Pictures** {pictures} of this conversation{word}",
+            pictures=counted(len(answer.pictures), "picture"),
+            word=_(", as the model saw them: {seen} px", seen=seen) if seen else "",
+        ),
+        _(
+            "**Tokens** {tokens_in:,} in, {tokens_cached:,} of them known from before "
+            "· {tokens_out:,} out · it ended {ended}{dropped}",
+            tokens_in=answer.tokens_in,
+            tokens_cached=answer.tokens_cached,
+            tokens_out=answer.tokens_out,
+            ended=ended,
+            dropped=dropped,
+        ),
         *([found] if any(feedback) else []),
     ]
 
 
 LISTED = 20  # labels, or questions, of a message
-NONE = "You have no sets yet. `/examples new` makes one; then `/examples add` puts labelled pictures into it."
+NONE = N_(
+    "You have no sets yet. `/examples new` makes one; then `/examples add` puts labelled pictures into it."
+)
 ROUNDED = 0.01  # of an example, by which a share that was counted may be off
 FEW = 4  # pictures of a label, under which more would help most
 
@@ -187,15 +204,15 @@ FEW = 4  # pictures of a label, under which more would help most
 def sets_text(found: Sequence[ExampleSet], user_id: int) -> str:
     """Return the names of somebody's sets, and of those that others share with them."""
     if not found:
-        return NONE
+        return _(NONE)
     lines = [f"**{quote(one.name, 80)}** {_whose(one, user_id)}" for one in found]
     return fit_message("\n".join(lines))
 
 
 def _whose(found: ExampleSet, user_id: int) -> str:
     if found.user_id != user_id:
-        return f"by <@{found.user_id}>, shared here"
-    return "shared with a server" if found.guild_id is not None else "private"
+        return _("by <@{user_id}>, shared here", user_id=found.user_id)
+    return _("shared with a server") if found.guild_id is not None else "private"
 
 
 def contents_text(found: Contents, user_id: int, page: int) -> str:
@@ -203,16 +220,20 @@ def contents_text(found: Contents, user_id: int, page: int) -> str:
     count = counted(len(found.examples), "example")
     head = f"**{quote(found.set.name, 80)}** · {count} · {_whose(found.set, user_id)}"
     if not found.examples:
-        return fit_message(f"{head}\nIt is empty. `/examples add` puts pictures into it.")
+        return fit_message(_("{head}\nIt is empty. `/examples add` puts pictures into it.", head=head))
     if found.answers:
         asked = enumerate(found.examples[:LISTED], 1)
         lines = [f"{n}. {quote(one.question, 60)} → {quote(one.label, 60)}" for n, one in asked]
         more = len(found.examples) - LISTED
-        lines += [f"-# and {more} more"] if more > 0 else []
+        lines += [_("-# and {more} more", more=more)] if more > 0 else []
     else:
         lines = [*_labels(found), _numbers(found, page)]
     last = -(-len(found.examples) // PAGE)
-    pages = f"\n-# Page {page + 1} of {last}: `/examples show` with `page`" if last > 1 else ""
+    pages = (
+        _("\n-# Page {page} of {last}: `/examples show` with `page`", page=page + 1, last=last)
+        if last > 1
+        else ""
+    )
     return fit_message("\n".join([head, *lines]) + pages)
 
 
@@ -220,9 +241,11 @@ def _labels(found: Contents) -> list[str]:
     lines = [f"{quote(label, 80)}: {count}" for label, count in found.labels.items()]
     few = [quote(label, 40) for label, count in found.labels.items() if count < FEW]
     if len(found.labels) < 2:
-        lines.append("-# A set needs at least two labels.")
+        lines.append(_("-# A set needs at least two labels."))
     elif few:
-        lines.append(f"-# Add at least {FEW} pictures per label; {', '.join(few[:5])} has fewer.")
+        lines.append(
+            _("-# Add at least {few} pictures per label; {few2} has fewer.", few=FEW, few2=", ".join(few[:5]))
+        )
     return lines
 
 
@@ -231,8 +254,12 @@ def _numbers(found: Contents, page: int) -> str:
     first, parts = page * PAGE, list[str]()
     shown = found.examples[first : first + PAGE]
     for label, some in itertools.groupby(enumerate(shown, first + 1), lambda pair: pair[1].label):
-        numbers = [number for number, _ in some]
-        range_ = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+        numbers = [number for number, _unused in some]
+        range_ = (
+            _("{numbers} to {numbers2}", numbers=numbers[0], numbers2=numbers[-1])
+            if len(numbers) > 1
+            else f"{numbers[0]}"
+        )
         parts.append(f"{range_}: {quote(label, 40)}")
     return f"-# {' · '.join(parts)}"
 
@@ -251,10 +278,15 @@ def _way(way: Mapping[str, Any], place: int) -> str:
     name = quote(str(way["name"]), 60)
     said = f"{name} answered"
     if place > 0:
-        said = f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
+        said = _(
+            "{name} says {label} ({chance:.0%})",
+            name=name,
+            label=quote(str(way["label"]), 60),
+            chance=way["chance"],
+        )
     if way["accuracy"] is None:
-        return f"{said}; not tested: that needs two examples per label"
-    counts = f"{way['right']} of {way['tested']} test examples right"
+        return _("{said}; not tested: that needs two examples per label", said=said)
+    counts = _("{right} of {tested} test examples right", right=way["right"], tested=way["tested"])
     estimated = abs(way["accuracy"] * way["tested"] - way["right"]) > ROUNDED
-    about = f", about {way['accuracy']:.0%} of new pictures" if estimated else ""
+    about = _(", about {accuracy:.0%} of new pictures", accuracy=way["accuracy"]) if estimated else ""
     return f"{said}: {counts}{about}"

@@ -20,14 +20,15 @@ import discord
 from bot.discord_api import private_api
 from bot.ui.buttons import options_of
 from bot.ui.messages import cut_text
+from core.language import N_, _
 from core.limits import MAX_PROMPT, MAX_QUESTION
 
 FORMS = {
-    "free": "In words",
-    "short": "In a few words",
-    "table": "As a table, of a chart or table",
-    "boxes": "As boxes around objects",
-    "text": "The text in the picture",
+    "free": N_("In words"),
+    "short": N_("In a few words"),
+    "table": N_("As a table, of a chart or table"),
+    "boxes": N_("As boxes around objects"),
+    "text": N_("The text in the picture"),
 }
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
@@ -41,7 +42,7 @@ class Window(discord.ui.Modal):
 
     def __init__(self, title: str, what: str, job_id: str, index: int, more: str = "") -> None:
         super().__init__(
-            title=cut_text(title, 45), custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE
+            title=cut_text(_(title), 45), custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE
         )
 
     def add_text(
@@ -63,7 +64,7 @@ class Window(discord.ui.Modal):
             default=cut_text(value, most) or None,
             required=required,
             max_length=most,
-            placeholder=cut_text(hint, 100) or None,
+            placeholder=cut_text(_(hint), 100) or None,
         )
         return self._add(label, box)
 
@@ -89,15 +90,15 @@ class Window(discord.ui.Modal):
         return self._add(label, box, description)
 
     def _add(self, label: str, component: discord.ui.Item[Window], description: str = "") -> Window:
-        about = cut_text(description, 100) or None
-        self.add_item(discord.ui.Label(text=cut_text(label, 45), description=about, component=component))
+        about = cut_text(_(description), 100) or None
+        self.add_item(discord.ui.Label(text=cut_text(_(label), 45), description=about, component=component))
         return self
 
 
 def caption_window(job_id: str, index: int, text: str, what: str = "caption") -> Window:
     """Return the window with a caption to edit and imagine."""
-    return Window(f"Imagine prompt {index + 1}", what, job_id, index).add_text(
-        "Prompt", "prompt", text, long=True
+    return Window(_("Imagine prompt {index}", index=index + 1), what, job_id, index).add_text(
+        _("Prompt"), "prompt", text, long=True
     )
 
 
@@ -106,9 +107,9 @@ def question_window(
 ) -> Window:
     """Return the window for a question. upload: the label of a field for one more picture, empty = none."""
     window = Window(title, what, job_id, index)
-    window.add_text("Question", "question", long=True, hint=hint, most=MAX_QUESTION)
-    window.add_choice("Answer", "answer", FORMS)
-    return window.add_upload(upload, "image", "It comes with the question") if upload else window
+    window.add_text(_("Question"), "question", long=True, hint=hint, most=MAX_QUESTION)
+    window.add_choice(_("Answer"), "answer", FORMS)
+    return window.add_upload(upload, "image", _("It comes with the question")) if upload else window
 
 
 def cell_bits(cells: Sequence[int]) -> int:

@@ -25,30 +25,31 @@ from bot.ui.messages import MAX_CONTENT, cut_text, fit_message, length, pages
 from bot.ui.modals import Submission
 from core.errors import NotAllowedError, UserError
 from core.job import Job
+from core.language import N_, _, retold
 from studio.texts import job_name, plain, visible
 
 log = logging.getLogger(__name__)
 _TYPED = ("prompt", "question")  # fields with words that would have to be typed again
 SILENT = discord.AllowedMentions.none()
-UNEXPECTED = "Something went wrong; the log has the details. Nothing was queued. Try again in a moment."
-UNEXPECTED_BESIDE = "Something went wrong; the log has the details. What you asked for continues."
+UNEXPECTED = N_("Something went wrong; the log has the details. Nothing was queued. Try again in a moment.")
+UNEXPECTED_BESIDE = N_("Something went wrong; the log has the details. What you asked for continues.")
 MOST_PARTS = 20  # files of an answer
 # Messages beside an answer where the bot isn't a member; Discord refuses more (40094)
 FOLLOW_UPS = 5
-_JOB, _BESIDE = "belongs to a job", "messages beside its answer"  # in an interaction's extras
+_JOB, _BESIDE = N_("belongs to a job"), N_("messages beside its answer")  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 async def whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away, but for
     a job's message, beside which it is said. Never raises for Discord."""
-    text = fit_message(visible(text))
+    text = fit_message(visible(retold(text)))
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
             return
         deferred = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
-        pending = deferred and not interaction.extras.get(_JOB)
+        pending = deferred and not interaction.extras.get(_(_JOB))
         if pending:  # the first follow-up after a bare defer would become that public answer itself
             await interaction.edit_original_response(content="…", allowed_mentions=SILENT)
         await follow_up(interaction, text, ephemeral=True)
@@ -80,7 +81,7 @@ async def follow_up(
 
 async def tell_unexpected(interaction: discord.Interaction) -> None:
     """Say that something went wrong, and whether anything was queued. Never raises for Discord."""
-    await whisper(interaction, UNEXPECTED_BESIDE if interaction.extras.get(_JOB) else UNEXPECTED)
+    await whisper(interaction, _(UNEXPECTED_BESIDE) if interaction.extras.get(_(_JOB)) else _(UNEXPECTED))
 
 
 async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.Message | None:
@@ -102,9 +103,9 @@ async def refuse(interaction: discord.Interaction, error: UserError) -> None:
     sent = Submission.of(interaction)
     given = [sent.text(name) if sent else getattr(interaction.namespace, name, None) for name in _TYPED]
     typed = "" if isinstance(error, NotAllowedError) else str(next(filter(None, given), ""))
-    typed = typed.replace("```", "'''")
-    text = f"{error}\n```\n{typed}\n```"
-    await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
+    typed, why = typed.replace("```", "'''"), retold(str(error))
+    text = f"{why}\n```\n{typed}\n```"
+    await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else why)
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
@@ -124,8 +125,8 @@ async def add_whispers(interaction: discord.Interaction, texts: Sequence[str]) -
         await add_whisper(interaction, text)
     if len(whole) < len(texts):
         rest = "\n".join(texts[len(whole) :]).encode()
-        file = Picture(rest, "more.txt", "The rest of the answer")
-        await Post("The rest is in this file.", files=(file,)).send_beside(interaction)
+        file = Picture(rest, "more.txt", _("The rest of the answer"))
+        await Post(_("The rest is in this file."), files=(file,)).send_beside(interaction)
 
 
 async def whisper_all(interaction: discord.Interaction, lines: Sequence[str], between: str = "\n") -> None:
@@ -144,7 +145,7 @@ async def answer_with_files(
     async for part in parts:
         count += 1
         if count > most:
-            await add_whisper(interaction, f"There are more than {most} files{rest}")
+            await add_whisper(interaction, _("There are more than {most} files{rest}", most=most, rest=rest))
             return
         file = discord.File(io.BytesIO(part), f"{stem}-{count}.zip")
         if count == 1:
@@ -188,7 +189,7 @@ def takes_images(count: int, *said: str, first: str = "image1") -> Callable[[C],
             else:
                 offered.append(one)
         gathered.__signature__ = plain.replace(parameters=offered)  # type: ignore[attr-defined]
-        texts = [*said, *["Another picture"] * (count - len(said))]
+        texts = [*said, *[_("Another picture")] * (count - len(said))]
         return app_commands.describe(**dict(zip(names, texts, strict=True)))(gathered)  # type: ignore[return-value]
 
     return decorate
@@ -284,7 +285,11 @@ class Post:
         """Return the words that announce this post of ``job`` where nobody waits for it: a phone shows them
         at once, but no words of a message that is laid out."""
         words = cut_text(parts_of(self.text)[0], 1500)
-        return f"{words}\n-# `/show job:{job.id}` brings it here, if it doesn't come by itself"
+        return _(
+            "{words}\n-# `/show job:{id}` brings it here, if it doesn't come by itself",
+            words=words,
+            id=job.id,
+        )
 
 
 async def send_fitting(

@@ -26,6 +26,7 @@ from bot.ui.buttons import (
 from bot.ui.layout import MOST_CHARACTERS
 from bot.ui.messages import cut_text, fit_message, quote
 from core.job import Job
+from core.language import N_, _, retold
 from core.requests.base import Answer
 from studio.talk.changes import Change
 from studio.talk.history import Turn
@@ -34,26 +35,26 @@ from studio.texts import plain
 KEY = "turn:"  # beginning of a job's request key
 NEWEST_CHANGES = 4  # that a message shows
 MEANT: dict[str, str] = {  # kind → what it is called where somebody says what they meant
-    "draw": "A new picture",
-    "change": "Change the picture",
-    "video": "Make it a video",
-    "upscale": "Upscale it",
-    "cutout": "Cut it out",
-    "extend": "Extend it",
-    "ask": "Answer a question",
-    "find": "Search my pictures",
+    "draw": N_("A new picture"),
+    "change": N_("Change the picture"),
+    "video": N_("Make it a video"),
+    "upscale": N_("Upscale it"),
+    "cutout": N_("Cut it out"),
+    "extend": N_("Extend it"),
+    "ask": N_("Answer a question"),
+    "find": N_("Search my pictures"),
 }
 OTHER = "other"  # in that menu: the same, with another picture
 SAYS = {"again": "try again", "video": "make it move", "upscale": "upscale it", "cutout": "cut it out"}
 LOOKS: dict[str, tuple[str | None, str | None]] = {  # action → label, emoji
-    "undo": ("Undo", "↩️"),
-    "redo": ("Redo", "↪️"),
+    "undo": (N_("Undo"), "↩️"),
+    "redo": (N_("Redo"), "↪️"),
     "again": (None, "🔄"),
-    "video": ("Animate", "🎞️"),
-    "upscale": ("Upscale", "⏫"),
-    "cutout": ("Cut out", "✂️"),
-    "changes": ("Changes", "📝"),
-    "find": ("Show them", "🔍"),
+    "video": (N_("Animate"), "🎞️"),
+    "upscale": (N_("Upscale"), "⏫"),
+    "cutout": (N_("Cut out"), "✂️"),
+    "changes": (N_("Changes"), "📝"),
+    "find": (N_("Show them"), "🔍"),
 }
 
 
@@ -67,7 +68,9 @@ class TurnButton(KeptItem, template=r"tn:(?P<turn_id>[a-z2-9]{12}):(?P<action>[a
         style = Success if action == "offer" else Secondary
         custom_id = f"tn:{turn_id}:{action}:{index}"
         super().__init__(
-            discord.ui.Button(label=said, emoji=emoji, style=style, custom_id=custom_id, row=row)
+            discord.ui.Button(
+                label=_(said or "") or None, emoji=emoji, style=style, custom_id=custom_id, row=row
+            )
         )
         self.turn_id, self.action, self.index = turn_id, action, index
 
@@ -82,8 +85,8 @@ class MeantMenu(KeptItem, template=r"tm:(?P<turn_id>[a-z2-9]{12})"):
         named = {value: label for value, label in MEANT.items() if value != kind}
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"tm:{turn_id}",
-            options=options_of({**named, OTHER: "Another picture …"}),
-            placeholder="No, I meant …",
+            options=options_of({**named, OTHER: _("Another picture …")}),
+            placeholder=_("No, I meant …"),
         )
         super().__init__(menu)
         self.turn_id = turn_id
@@ -102,7 +105,7 @@ class OtherMenu(KeptItem, template=r"to:(?P<turn_id>[a-z2-9]{12})"):
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"to:{turn_id}",
             options=options_of(labels) or [discord.SelectOption(label="-")],
-            placeholder="Which picture?",
+            placeholder=_("Which picture?"),
         )
         super().__init__(menu)
         self.turn_id = turn_id
@@ -127,7 +130,7 @@ class TakeOutMenu(KeptItem, template=r"tc:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"tc:{job_id}:{index}",
             options=options[-MOST_OPTIONS:] or [discord.SelectOption(label="-")],
-            placeholder="Take one out and make the rest again",
+            placeholder=_("Take one out and make the rest again"),
         )
         super().__init__(menu)
         self.job_id, self.index = job_id, index
@@ -148,20 +151,20 @@ DYNAMIC_ITEMS = (TurnButton, MeantMenu, OtherMenu, TakeOutMenu)
 
 def understood_text(understood: str) -> str:
     """Return the line that says what a sentence was taken for, "" where there is nothing to say."""
-    return f"-# Understood: {quote(understood, 300)}" if understood else ""
+    return _("-# Understood: {understood}", understood=quote(understood, 300)) if understood else ""
 
 
 def waiting_text(turn: Turn) -> str:
     """Return the message of a turn before it has a job."""
     said = f"**{quote(turn.said, 250)}** - " if turn.said else ""
-    waits = " (Waiting for the picture before)" if turn.waits_for is not None else ""
+    waits = _(" (Waiting for the picture before)") if turn.waits_for is not None else ""
     lines = (f"{said}<@{turn.user_id}>{waits}", understood_text(turn.understood))
     return fit_message("\n".join(line for line in lines if line))
 
 
 def reply_text(turn: Turn) -> str:
     """Return the message of a turn that no job answers."""
-    return fit_message("\n".join([waiting_text(turn), turn.reply]).rstrip())
+    return fit_message("\n".join([waiting_text(turn), retold(turn.reply)]).rstrip())
 
 
 def shown_text(turn: Turn, job: Job, index: int | None, changes: Sequence[Change]) -> str:
@@ -179,7 +182,7 @@ def changes_line(changes: Sequence[Change]) -> str:
 def changes_text(changes: Sequence[Change]) -> str:
     """Return the whole list of changes behind a picture."""
     lines = [f"{one.number}. {quote(one.words, 300) or '…'}" for one in changes]
-    return fit_message("\n".join(["**Changes** behind this picture", *lines]))
+    return fit_message("\n".join([_("**Changes** behind this picture"), *lines]))
 
 
 def with_turn(text: str, *lines: str) -> str:
@@ -209,7 +212,7 @@ def rows_of_pictures(
     threads = ["thread"] if job.origin.guild_id is not None and not job.origin.private else []
     redo = [TurnButton(turn.id, "redo")] if turn.can_redo else []
     last = [JobButton(job.id, action, index or 0) for action in (*threads, "favourite", "details")]
-    links = [link_button("Web", f"{web}/talk/{turn.id}")] if web else []
+    links = [link_button(_("Web"), f"{web}/talk/{turn.id}")] if web else []
     menu = (MeantMenu(turn.id, turn.kind),)
     return tuple(row for row in (first, second, menu, (*redo, *last, *links)) if row)
 

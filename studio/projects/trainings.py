@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, StorageError, UserError
 from core.job import NOBODY, Lane, Origin, Status, Surface
+from core.language import _
 from core.profiles import NO_TRAINING
 from core.requests import from_json
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
@@ -75,17 +76,27 @@ class Moved:
         """What changes, for people."""
         if self.told:
             return self.told
-        (was_stopped, _), (was_found, _) = self.before
-        parts = ["It gives no guarantee about good parts."]
+        (was_stopped, _unused), (was_found, _unused) = self.before
+        parts = [_("It gives no guarantee about good parts.")]
         if self.promise:
             parts = [limits.promise_sentence(self.promise)]
         if self.stopped[1]:
             parts.append(
-                f"{self.stopped[0]} of {self.stopped[1]} good test pictures are stopped ({was_stopped} now)."
+                _(
+                    "{stopped} of {stopped2} good test pictures are stopped ({was_stopped} now).",
+                    stopped=self.stopped[0],
+                    stopped2=self.stopped[1],
+                    was_stopped=was_stopped,
+                )
             )
         if self.found[1]:
             parts.append(
-                f"{self.found[0]} of {self.found[1]} defects among them are found ({was_found} now)."
+                _(
+                    "{found} of {found2} defects among them are found ({was_found} now).",
+                    found=self.found[0],
+                    found2=self.found[1],
+                    was_found=was_found,
+                )
             )
         return " ".join(parts)
 
@@ -102,7 +113,7 @@ class Training:
         """Return the job that trains a project's next version. Raises UserError, in one sentence, where there
         are too few pictures, NotAllowedError unless the actor may; how many trainings may wait is asked when
         it is queued."""
-        found, _ = await self._access.find(actor, name, Action.TRAIN)
+        found, _unused = await self._access.find(actor, name, Action.TRAIN)
         if not self._limits.trains and found.task != STYLE:
             raise UserError(NO_TRAINING)
         counts = await self._database.read(partial(dataset.count_items, project_id=found.id))
@@ -122,7 +133,7 @@ class Training:
 
     async def versions(self, actor: Actor, name: str) -> list[Version]:
         """Return a project's versions, the newest first. Raises UserError or NotAllowedError."""
-        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        found, _unused = await self._access.find(actor, name, Action.SEE_PROJECT)
         return await self._database.read(partial(versions.list_versions, project_id=found.id))
 
     async def trained(self, actor: Actor, job_id: str) -> Version | None:
@@ -138,7 +149,7 @@ class Training:
     async def report(self, actor: Actor, name: str, number: int | None = None) -> Report:
         """Return what is known of a version, None = the one that is used. Raises UserError where there is
         none such, NotAllowedError unless the actor may look at the project."""
-        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        found, _unused = await self._access.find(actor, name, Action.SEE_PROJECT)
         version = await version_of(self._database, found, number)
         number = version.number
         work = partial(versions.learned_from, project_id=found.id, number=number)
@@ -154,7 +165,7 @@ class Training:
         counted = {part: dict(sorted(labels.items())) for part, labels in sorted(parts.items())}
         good = len(set(version.metrics.get("good_groups", ()))) or len(version.metrics.get("good_scores", ()))
         exact = limits.exact_promise(version.promise, good) if version.promise and good else ""
-        return Report(version, counted, tuple(chart for chart, _, _ in charts), told, exact)
+        return Report(version, counted, tuple(chart for chart, _unused, _unused in charts), told, exact)
 
     async def chart(self, actor: Actor, name: str, number: int, chart: str) -> tuple[bytes, str]:
         """Return a picture of a version's report and its media type. Raises ImageError where there is none
@@ -171,7 +182,7 @@ class Training:
     async def use(self, actor: Actor, name: str, number: int) -> Version:
         """Let a version be the one that is used, also an earlier one. Raises UserError where it is gone,
         NotAllowedError unless the actor is the project's owner, manages its server, or may train."""
-        found, _ = await self._access.find(actor, name, Action.TRAIN)
+        found, _unused = await self._access.find(actor, name, Action.TRAIN)
         if not await self._database.write(partial(versions.use_version, project_id=found.id, number=number)):
             raise UserError(f"{found.name} has no version {number} that can be used any more.")
         return await version_of(self._database, found, number)
@@ -183,7 +194,7 @@ class Training:
         one with the fewest errors ("fewest"); keep: let the version judge by it from now on. Raises UserError
         for another move, or a model that has no threshold, NotAllowedError unless the actor is the project's
         owner or manages its server."""
-        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        found, _unused = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         version = await version_of(self._database, found, number)
         if move not in MOVES:
             raise UserError(f"`move` is {move[:40]!r}; it takes {', '.join(MOVES)}.")
@@ -214,7 +225,7 @@ class Training:
     async def compare(self, actor: Actor, name: str, first: int, second: int) -> str:
         """Say whether the second version is better than the first on the pictures that both were tested on.
         Raises UserError where one is gone or there are no such pictures, NotAllowedError."""
-        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        found, _unused = await self._access.find(actor, name, Action.SEE_PROJECT)
         two, right = list[Version](), list[dict[str, Any]]()
         for number in (first, second):
             version = await version_of(self._database, found, number)
@@ -234,7 +245,7 @@ class Training:
             found_by, wrong = limits.found_by(right[0], right[1], limits_)
             if not found_by[0]:
                 raise UserError("These versions have no test picture whose marks are unchanged.")
-            told = verdict(*found_by, first, second, "marked objects")
+            told = verdict(*found_by, first, second, _("marked objects"))
             return f"{told} {limits.drawn_wrongly(wrong, first, second)}"
         old, new = ([one[sha256] for sha256 in common] for one in right)
         return verdict(old, new, first, second)
@@ -267,7 +278,12 @@ def check_enough(found: Project, counts: Counts) -> None:
     if found.task == CLASSIFY:
         taught = [name for name, count in counts.labels.items() if count >= LEAST_LABELLED]
         if len(taught) < 2:
-            have = ", ".join(f"{count} of {name}" for name, count in counts.labels.items()) or "none"
+            have = (
+                ", ".join(
+                    _("{count} of {name}", count=count, name=name) for name, count in counts.labels.items()
+                )
+                or "none"
+            )
             raise UserError(
                 f"A classifier needs at least 2 labels with {LEAST_LABELLED} pictures each; there are {have}."
             )
@@ -286,14 +302,27 @@ def verdict(old: list[bool], new: list[bool], first: int, second: int, what: str
     either = won + lost
     tail = sum(math.comb(either, k) for k in range(min(won, lost) + 1)) / 2**either
     if min(1.0, 2 * tail) >= SURE or won == lost:
-        return (
-            f"{len(old)} {what} show no clear difference between versions {first} and {second}. Version"
-            f" {second} is right on {won} that {first} is wrong on, and wrong on {lost} that it is right on."
+        return _(
+            "{old} {what} show no clear difference between versions {first} and "
+            "{second}. Version {second} is right on {won} that {first} is wrong on, "
+            "and wrong on {lost} that it is right on.",
+            old=len(old),
+            what=what,
+            first=first,
+            second=second,
+            won=won,
+            lost=lost,
         )
     better, worse, more, fewer = (second, first, won, lost) if won > lost else (first, second, lost, won)
-    return (
-        f"Version {better} is better than version {worse}: of {len(old)} {what} it is right on {more} more,"
-        f" and wrong on {fewer} that the other is right on."
+    return _(
+        "Version {better} is better than version {worse}: of {old} {what} it is "
+        "right on {more} more, and wrong on {fewer} that the other is right on.",
+        better=better,
+        worse=worse,
+        old=len(old),
+        what=what,
+        more=more,
+        fewer=fewer,
     )
 
 
@@ -346,9 +375,11 @@ def drift(tally: Tally, promise: float | None) -> str:
     few = math.fsum(map(math.exp, chances))
     if 1 - few >= UNLIKELY:
         return ""
-    return (
-        f"{tally.strange} of {tally.verdicts} pictures were unusual, far more than good parts would be: there"
-        " are many defects, or the camera or the light has changed."
+    return _(
+        "{strange} of {verdicts} pictures were unusual, far more than good parts "
+        "would be: there are many defects, or the camera or the light has changed.",
+        strange=tally.strange,
+        verdicts=tally.verdicts,
     )
 
 
@@ -367,11 +398,11 @@ def _told(version: Version) -> list[str]:
     """Return what else there is to say of a version."""
     found = []
     if version.metrics.get("weak"):
-        found.append("It is weak on these pictures: check what it lets through before you rely on it.")
+        found.append(_("It is weak on these pictures: check what it lets through before you rely on it."))
     if version.threshold is not None and version.settings.get("task") == DETECT:
         found.append(limits.threshold_effect(version.threshold, version.metrics.get("test", ())))
     if unsure := version.metrics.get("unsure"):
-        found.append(f"It mostly misses {', '.join(map(str, unsure))} of the drawn defects.")
+        found.append(_("It mostly misses {str} of the drawn defects.", str=", ".join(map(str, unsure))))
     return found
 
 

@@ -10,13 +10,14 @@ from typing import Any
 from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
+from core.language import LANGUAGES, N_, _
 from web import schemas
 from web.auth import DiscordPage, SignInFailed, Visitors, browser_label
 from web.call import DONE, Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
 from web.schemas import page_of, read_body
 
-OFF = "Signing in through Discord isn't set up here. Type `/web` in Discord."
-SPENT = "This link has been used or has expired. Type `/web` in Discord for a new one."
+OFF = N_("Signing in through Discord isn't set up here. Type `/web` in Discord.")
+SPENT = N_("This link has been used or has expired. Type `/web` in Discord for a new one.")
 
 
 class Account:
@@ -185,24 +186,34 @@ class Field:
 
 def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
     """Return every setting. models: names that the host has given to image models."""
-    speed = "Relax waits for everybody else; turbo goes first where it is free."
-    speeds = _choices("The studio's default", {lane.value: lane.value.title() for lane in Lane})
-    strength = "How freely the model interprets your words."
-    strengths = _choices("The model's default", {str(one): name.title() for name, one in STYLIZE.items()})
-    named = _choices("The studio's default", {name: name for name in models})
-    adult = "I am an adult: Explore also shows pictures from age-restricted channels that I can read."
+    speed = _("Relax waits for everybody else; turbo goes first where it is free.")
+    speeds = _choices(_("The studio's default"), {lane.value: lane.value.title() for lane in Lane})
+    strength = _("How freely the model interprets your words.")
+    strengths = _choices(_("The model's default"), {str(one): name.title() for name, one in STYLIZE.items()})
+    named = _choices(_("The studio's default"), {name: name for name in models})
+    languages = _choices(_("As the browser says"), LANGUAGES)
+    adult = _("I am an adult: Explore also shows pictures from age-restricted channels that I can read.")
     return (
-        Field("lane", "Speed", speed, "choice", speeds),
-        Field("stylize", "Stylize", strength, "choice", strengths),
-        Field("model", "Model", "The model for your prompts, unless they name another.", "choice", named),
-        Field("raw", "Raw", "Draw what the words say, with less of the model's own taste."),
-        Field("remix", "Remix", "Ask for new words before each variation."),
-        Field("strong", "Strong variations", "Vary changes a lot; off, it changes little."),
-        Field("private", "Private", "Nobody else sees what you ask for from now on."),
-        Field("sticky", "Sticky style", "Use the codes of your last --sref again."),
-        Field("auto_dm", "Send results to me", "Discord sends your results to your direct messages."),
-        Field("adult", "Age-restricted channels", adult),
-        Field("suffix", "Suffix", "Flags that are added to each prompt, such as --ar 3:2.", "text"),
+        Field(
+            "language",
+            _("Language"),
+            _("Of these pages, and of what the bot answers you."),
+            "choice",
+            languages,
+        ),
+        Field("lane", _("Speed"), speed, "choice", speeds),
+        Field("stylize", _("Stylize"), strength, "choice", strengths),
+        Field(
+            "model", _("Model"), _("The model for your prompts, unless they name another."), "choice", named
+        ),
+        Field("raw", _("Raw"), _("Draw what the words say, with less of the model's own taste.")),
+        Field("remix", _("Remix"), _("Ask for new words before each variation.")),
+        Field("strong", _("Strong variations"), _("Vary changes a lot; off, it changes little.")),
+        Field("private", _("Private"), _("Nobody else sees what you ask for from now on.")),
+        Field("sticky", _("Sticky style"), _("Use the codes of your last --sref again.")),
+        Field("auto_dm", _("Send results to me"), _("Discord sends your results to your direct messages.")),
+        Field("adult", _("Age-restricted channels"), adult),
+        Field("suffix", _("Suffix"), _("Flags that are added to each prompt, such as --ar 3:2."), "text"),
     )
 
 

@@ -7,6 +7,7 @@ https://docs.discord.com/developers/activities/overview
 from collections.abc import MutableMapping
 from http import HTTPStatus
 
+from core.language import _
 from web import schemas
 from web.auth import DiscordPage, SignInFailed, browser_label
 from web.call import DONE, Answer, Bucket, Call, Html, Json, Refused, SignedIn
@@ -46,7 +47,11 @@ class Activity:
 
     async def signed_out(self, call: Call) -> Answer:
         """Where a page leads whose session has ended; the page around it offers to sign in again."""
-        outside = {"title": "You are signed out", "detail": "Open the studio in Discord again.", "next": None}
+        outside = {
+            "title": _("You are signed out"),
+            "detail": _("Open the studio in Discord again."),
+            "next": None,
+        }
         return Html("problem", outside, HTTPStatus.UNAUTHORIZED)
 
     async def begin(self, call: Call) -> Answer:
@@ -69,7 +74,7 @@ class Activity:
             return Json({"link": await own.web_link(who, page, members_only=self._members_only)})
         if call.person is not None and call.person.user_id == who.user_id:
             return Json({"page": page})
-        label = f"{browser_label(call.headers.get('User-Agent', ''))} in Discord"
+        label = _("{get} in Discord", get=browser_label(call.headers.get("User-Agent", "")))
         token = await own.web_session(who, label, members_only=self._members_only)
         another = await self._account.replaces(call, who.user_id)
         return SignedIn(token, another=another, data={"page": page})

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import ImageError, UserError
 from core.job import Job, Status
+from core.language import retold
 from core.requests import AskRequest
 from core.requests.chat import cited_frames, frame_labels, pieces_by_frame
 from core.results import Table
@@ -160,7 +161,7 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
         "ended": answer.ended if answer else None,
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,
-        "error": job.error,
+        "error": job.error and retold(job.error),
         "position": view.position if view else None,
         "mine": job.origin.user_id == reader,
         "private": job.origin.private,

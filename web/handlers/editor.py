@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, UserError
+from core.language import N_, _
 from core.limits import MAX_LABEL
 from storage.documents import Kept
 from studio.editor.document import read_document, read_source
@@ -44,13 +45,13 @@ async def edit_picture_page(call: Call) -> Answer:
     if picture is None or picture["visibility"] == Visibility.BLOCK.value:
         raise Gone()
     edited = {"job": job.id, "n": index + 1, "width": picture["width"], "height": picture["height"]}
-    return _editor(call, edited, remix_text(job) or "a picture", picture["href"])
+    return _editor(call, edited, remix_text(job) or _("a picture"), picture["href"])
 
 
 async def edit_document_page(call: Call) -> Answer:
     """The editor with a document that was kept."""
     kept = there(await call.studio.editor.documents.one(call.actor, call.path["document"]))
-    return _editor(call, {"id": kept.id}, kept.name or "a document", "/documents", kept.name)
+    return _editor(call, {"id": kept.id}, kept.name or _("a document"), "/documents", kept.name)
 
 
 def _editor(call: Call, edited: dict[str, Any], title: str, back: str, name: str = "") -> Answer:
@@ -128,8 +129,9 @@ async def send_mask(call: Call) -> Answer:
 
 
 _VERSION = re.compile(r'"(\d{1,9})"')
-UNSAID = (
-    'Say which version you have changed, in a header `If-Match`: the `ETag` of the last answer, such as "3".'
+UNSAID = N_(
+    "Say which version you have changed, in a header `If-Match`: the `ETag` of "
+    '\'the last answer, such as "3".'
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.language import N_
 from core.requests import PICTURE_NAMES
 from storage.gallery import MOST, Cursor
 from studio import search
@@ -231,7 +232,7 @@ LIMIT = 2**31  # bytes of an original; a browser takes any
 GIF_LIMIT = 25 * 2**20  # bytes
 EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
 STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif"}
-BLOCKED = "This picture isn't allowed here."
+BLOCKED = N_("This picture isn't allowed here.")
 
 
 async def send_original(call: Call) -> Answer:

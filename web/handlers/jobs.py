@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import NOBODY, Job
+from core.language import _
 from core.requests import REQUESTS
 from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
@@ -41,7 +42,7 @@ async def ask_jobs(call: Call) -> Answer:
     new = await typed.job_or_question({f"<{number}>": name for number, name in enumerate(named, 1)})
     if isinstance(new, NewJob):
         return await _queued(call, new)
-    detail = f"This prompt makes {typed.count} jobs."
+    detail = _("This prompt makes {count} jobs.", count=typed.count)
     return Json({"draft": new.draft_id, "count": typed.count, "detail": detail}, HTTPStatus.CONFLICT)
 
 
@@ -71,7 +72,7 @@ async def queue_all(call: Call, new: Sequence[NewJob], once: str | None) -> Json
         except UserError as error:
             if not jobs:
                 raise
-            detail = f"{len(jobs)} of {len(new)} are queued. {error}"
+            detail = _("{jobs} of {new} are queued. {error}", jobs=len(jobs), new=len(new), error=error)
             return Json({"jobs": await describe_queued(call, jobs), "detail": detail}, HTTPStatus.ACCEPTED)
         jobs.append(submitted.job)
     return Json({"jobs": await describe_queued(call, jobs)}, HTTPStatus.ACCEPTED)
@@ -101,7 +102,7 @@ async def press_button(call: Call) -> Answer:
 
 async def cancel_job(call: Call) -> Answer:
     """Stop a job that waits or runs."""
-    _, stopped = await call.studio.cancel(call.actor, call.path["job"])
+    _unused, stopped = await call.studio.cancel(call.actor, call.path["job"])
     return Json({"stopped": stopped})
 
 
@@ -271,7 +272,7 @@ async def describe_queues(call: Call) -> list[dict[str, Any]]:
 def _queue(queue: ServerQueue) -> dict[str, Any]:
     snapshot = queue.snapshot
     return {
-        "name": queue.server or "The whole studio",
+        "name": queue.server or _("The whole studio"),
         "paused": snapshot.paused,
         "draining": snapshot.draining,
         "running": len(snapshot.running),
@@ -294,7 +295,9 @@ def _row(view: JobView, names: Mapping[int, str]) -> dict[str, Any]:
         "name": job_name(job.request),
         "prompt": "" if job.origin.private else remix_text(job),
         "private": job.origin.private,
-        "who": "The studio itself" if user_id == NOBODY else names.get(user_id, f"Member {user_id}"),
+        "who": _("The studio itself")
+        if user_id == NOBODY
+        else names.get(user_id, _("Member {user_id}", user_id=user_id)),
         "since": view.since.isoformat(),
         "position": view.position,
         "eta": view.eta,

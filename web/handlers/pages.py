@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job
+from core.language import N_, _
 from core.requests.base import Answer as Kind
 from jobs.executors.base import is_processor
 from jobs.queue import Result
@@ -24,37 +25,37 @@ from web.schemas import number_of, way_in
 
 EXAMPLES = 6
 SCENES = (  # prompts for models of which nothing else is known
-    "a lighthouse on a cliff at dawn, oil painting",
-    "a fox asleep in fresh snow, soft light",
-    "a small library in a hollow tree, storybook illustration",
-    "a bowl of lemons on a blue table, still life",
-    "a night market in the rain, neon reflections",
-    "a hot-air balloon over green hills, watercolor",
+    N_("a lighthouse on a cliff at dawn, oil painting"),
+    N_("a fox asleep in fresh snow, soft light"),
+    N_("a small library in a hollow tree, storybook illustration"),
+    N_("a bowl of lemons on a blue table, still life"),
+    N_("a night market in the rain, neon reflections"),
+    N_("a hot-air balloon over green hills, watercolor"),
 )
 CHANNELS = "https://discord.com/channels"
 FACTS = {  # of a result's parameters that neither its prompt nor its picture tells
-    "num_inference_steps": "Steps",
-    "guidance_scale": "Guidance",
-    "variety": "Variety",
-    "strength": "Strength",
-    "sampler": "Sampler",
+    "num_inference_steps": N_("Steps"),
+    "guidance_scale": N_("Guidance"),
+    "variety": N_("Variety"),
+    "strength": N_("Strength"),
+    "sampler": N_("Sampler"),
 }
 
 TABS = {  # pages that every page leads to, the first five beside it, the others under More
-    "/": "Create",
-    "/pictures": "Pictures",
-    "/explore": "Explore",
-    "/ask": "Ask",
-    "/projects": "Custom models",
-    "/folders": "Folders",
-    "/documents": "Documents",
-    "/examples": "Examples",
-    "/queue": "Queue",
-    "/trash": "Trash",
-    "/shares": "Shares",
-    "/settings": "Settings",
-    "/sessions": "Sessions",
-    "/keys": "Shortcuts",
+    "/": N_("Create"),
+    "/pictures": N_("Pictures"),
+    "/explore": N_("Explore"),
+    "/ask": N_("Ask"),
+    "/projects": N_("Custom models"),
+    "/folders": N_("Folders"),
+    "/documents": N_("Documents"),
+    "/examples": N_("Examples"),
+    "/queue": N_("Queue"),
+    "/trash": N_("Trash"),
+    "/shares": N_("Shares"),
+    "/settings": N_("Settings"),
+    "/sessions": N_("Sessions"),
+    "/keys": N_("Shortcuts"),
 }
 
 
@@ -85,7 +86,7 @@ class Frame:
                 "guest": person.name == "guest" and bool(others),
             },
             "nav": [
-                {"href": href, "label": label, "current": href == here}
+                {"href": href, "label": _(label), "current": href == here}
                 for href, label in TABS.items()
                 if asks or href != "/ask"
             ],
@@ -103,10 +104,10 @@ async def create_page(call: Call) -> Answer:
     if call.person is None:
         return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
     seconds = call.studio.own.picture_seconds
-    promise = "The first four take longer while the model loads."
+    promise = _("The first four take longer while the model loads.")
     if seconds is not None:
         takes = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
-        promise = f"Four pictures take about {takes} here."
+        promise = _("Four pictures take about {takes} here.", takes=takes)
     stream = await jobs.list_stream(call)
     values = {
         **stream,
@@ -116,7 +117,7 @@ async def create_page(call: Call) -> Answer:
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
         **_examples(call),
         "chip": await talk.chip_of(call),
-        "promise": f"Write what you want to see and press Enter. {promise}",
+        "promise": _("Write what you want to see and press Enter. {promise}", promise=promise),
     }
     return Html("create", values, tab="/")
 
@@ -157,7 +158,7 @@ async def picture_page(call: Call) -> Answer:
     shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
     lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
     asker = None if shape["mine"] else await studio.explore.asker(call.actor, seen.job)
-    asked = [{"name": "Author", "value": asker}] if asker else []
+    asked = [{"name": _("Author"), "value": asker}] if asker else []
     message = await studio.explore.message(call.actor, seen.job)  # on Discord, if it shows the job
     values = {
         "job": shape,
@@ -226,19 +227,44 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
     job, used, asked = result.job, result.parameters, result.job.created_at.astimezone(zone)
     clip = next((video for video in result.videos if video.index == stored.index), None)
     took = (job.rendered_at - job.started_at).total_seconds() if job.rendered_at and job.started_at else None
-    size = f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB"
-    device = "a processor" if is_processor(job.device or "") else job.device
+    size = _(
+        "{width} × {height} px, {size:.0f} kB",
+        width=stored.width,
+        height=stored.height,
+        size=stored.size / 1024,
+    )
+    device = _("a processor") if is_processor(job.device or "") else job.device
     facts = {
         "Made by": job_name(job.request),
         "Model": used.get("model"),
         "Seed": stored.seed,
-        "Size": size if clip is None else f"{stored.width} × {stored.height} px, {clip.size / 2**20:.1f} MB",
-        "Length": clip and f"{clip.seconds:.2f} s, {clip.frames} frames at {clip.fps:g} a second",
+        "Size": size
+        if clip is None
+        else _(
+            "{width} × {height} px, {size:.1f} MB",
+            width=stored.width,
+            height=stored.height,
+            size=clip.size / 2**20,
+        ),
+        "Length": clip
+        and _(
+            "{seconds:.2f} s, {frames} frames at {fps:g} a second",
+            seconds=clip.seconds,
+            frames=clip.frames,
+            fps=clip.fps,
+        ),
         "Sound": "yes" if clip and clip.sound else None,
-        **{name: used.get(key) for key, name in FACTS.items()},
+        **{_(name): used.get(key) for key, name in FACTS.items()},
         "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
         "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
-        "Cost": None if job.run_seconds is None else f"{job.run_seconds:.3g} s of {device}, {job.lane}",
+        "Cost": None
+        if job.run_seconds is None
+        else _(
+            "{run_seconds:.3g} s of {device}, {lane}",
+            run_seconds=job.run_seconds,
+            device=device,
+            lane=job.lane,
+        ),
         "Note": " ".join(views.notes_of(used)).replace("`", ""),
         "Made with": used.get("versions"),
         "Job": f"{job.id} {stored.index + 1}",

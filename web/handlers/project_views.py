@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from core.language import N_, _
 from core.prompt.values import lora_name
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
@@ -13,8 +14,8 @@ from storage.projects.versions import Judged, Version
 from studio.projects.projects import GOOD, Card
 from studio.projects.trainings import Report
 
-KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
-STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "excluded"}
+KINDS = {ANOMALY: N_("Inspection"), CLASSIFY: N_("Classifier"), DETECT: N_("Boxes"), STYLE: N_("Style")}
+STATES = {NEW: N_("no label yet"), LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "excluded"}
 
 
 def describe_project(found: Project) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def describe_project(found: Project) -> dict[str, Any]:
         "id": found.id,
         "name": found.name,
         "task": found.task,
-        "kind": KINDS[found.task],
+        "kind": _(KINDS[found.task]),
         "shared": found.guild_id is not None,
         "href": f"/projects/{found.id}",
     }
@@ -67,11 +68,11 @@ def describe_card(found: Card) -> dict[str, Any]:
 
 def describe_rights(found: Project, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """Return what each role was given, every member's first. names: of the server's roles, by id."""
-    roles = sorted({EVERYBODY, *(role for role, _ in found.granted)})
+    roles = sorted({EVERYBODY, *(role for role, _unused in found.granted)})
     return [
         {
             "role": str(role),
-            "name": names.get(role, f"Role {role}") if role else "Every member",
+            "name": names.get(role, _("Role {role}", role=role)) if role else _("Every member"),
             "rights": [right for right in RIGHTS if (role, right) in found.granted],
         }
         for role in roles
@@ -85,7 +86,7 @@ def describe_item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
         "id": found.sha256,
         "label": found.label,
         "state": found.state,
-        "said": "boxes drawn" if found.label == MARKED else found.label or STATES[found.state],
+        "said": _("boxes drawn") if found.label == MARKED else found.label or _(STATES[found.state]),
         "mine": found.user_id == reader,
         "small": f"{files}.webp",
         "whole": f"{files}.png",
@@ -147,7 +148,7 @@ def interval(hits: int, n: int) -> tuple[float, float]:
 
     def share_at(hits: int, chance: float) -> float:
         low, high = 0.0, 1.0
-        for _ in range(STEPS):
+        for _unused in range(STEPS):
             share = (low + high) / 2
             low, high = (share, high) if _chance(hits, n, share) < chance else (low, share)
         return (low + high) / 2
@@ -165,18 +166,18 @@ def _chance(hits: int, n: int, share: float) -> float:
 
 
 CHARTS = {
-    "confusion": "Predicted labels against true labels",
-    "scores": "How unusual the pictures are, and the threshold",
-    "roc": "Recall against false alarms, at every threshold",
-    "pr": "Precision at every threshold",
-    "curves": "Precision against recall",
-    "boxes": "What it learned from",
-    "mistakes": "The worst mistakes",
-    "samples": "The same words without the style, and after more and more steps",
-    "report": "The report as one picture",
+    "confusion": N_("Predicted labels against true labels"),
+    "scores": N_("How unusual the pictures are, and the threshold"),
+    "roc": N_("Recall against false alarms, at every threshold"),
+    "pr": N_("Precision at every threshold"),
+    "curves": N_("Precision against recall"),
+    "boxes": N_("What it learned from"),
+    "mistakes": N_("The worst mistakes"),
+    "samples": N_("The same words without the style, and after more and more steps"),
+    "report": N_("The report as one picture"),
 }
-SHARES = (("found", "Marked objects found"), ("right", "Boxes that are right"))  # of a detector
-PARTS = {"train": "Learned from", "test": "Kept for testing"}
+SHARES = (("found", N_("Marked objects found")), ("right", N_("Boxes that are right")))  # of a detector
+PARTS = {"train": N_("Learned from"), "test": N_("Kept for testing")}
 
 
 def describe_report(card: Card, report: Report) -> dict[str, Any]:
@@ -191,25 +192,25 @@ def describe_report(card: Card, report: Report) -> dict[str, Any]:
         "charts": [
             {
                 "name": name,
-                "title": CHARTS.get(name, name.replace("-", " ").capitalize()),
+                "title": _(CHARTS.get(name, name.replace("-", " ").capitalize())),
                 "src": f"{files}/{name}",
             }
             for name in charts
         ],
         "parts": [
-            {"name": PARTS.get(part, part), "labels": list(labels.items()), "total": sum(labels.values())}
+            {"name": _(PARTS.get(part, part)), "labels": list(labels.items()), "total": sum(labels.values())}
             for part, labels in sorted(report.parts.items(), reverse=True)
         ],
         "shares": [
-            _share(name, metrics[key])
-            for key, name in (("accuracy", "Right"), *(SHARES if card.project.task == DETECT else ()))
+            _share(_(name), metrics[key])
+            for key, name in (("accuracy", _("Right")), *(SHARES if card.project.task == DETECT else ()))
             if metrics.get(key)
         ],
         "labels": [
             {
                 "name": name,
-                "precision": _share("Precision", told.get("precision", (0, 0))),
-                "recall": _share("Recall", told.get("recall", (0, 0))),
+                "precision": _share(_("Precision"), told.get("precision", (0, 0))),
+                "recall": _share(_("Recall"), told.get("recall", (0, 0))),
                 "f1": told.get("f1"),
                 "ap50": told.get("ap50"),
                 "ap": told.get("ap"),
@@ -219,11 +220,11 @@ def describe_report(card: Card, report: Report) -> dict[str, Any]:
         "figures": [
             {"name": name, "value": f"{float(metrics[key]):.3f}"}
             for key, name in (
-                ("roc", "Area under the ROC curve"),
-                ("pr", "Area under the PR curve"),
-                ("ece", "Calibration error"),
-                ("ap50", "AP50, mean over labels"),
-                ("ap", "AP50-95, mean over labels"),
+                ("roc", _("Area under the ROC curve")),
+                ("pr", _("Area under the PR curve")),
+                ("ece", _("Calibration error")),
+                ("ap50", _("AP50, mean over labels")),
+                ("ap", _("AP50-95, mean over labels")),
             )
             if isinstance(metrics.get(key), int | float)
         ],

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from core.errors import ImageError, UserError
 from core.job import Job
+from core.language import N_, _, retold
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE
 from jobs.queue import Result
 from storage.projects.dataset import Box, Item
@@ -29,7 +30,13 @@ COVERS = 4  # pictures that stand for a project
 PAGE = 60  # pictures
 _ZIP = b"PK\x03\x04"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-TABS = {"": "Pictures", "/label": "Label", "/report": "Report", "/try": "Try", "/settings": "Settings"}
+TABS = {
+    "": N_("Pictures"),
+    "/label": N_("Label"),
+    "/report": N_("Report"),
+    "/try": N_("Try"),
+    "/settings": N_("Settings"),
+}
 
 
 async def find_card(call: Call) -> Card:
@@ -161,7 +168,12 @@ async def _bundle(call: Call, job_id: str) -> dict[str, Any] | None:
         return None
     if job.request.kind != "bundle":
         return None
-    return {"job": job.id, "over": job.status.over, "error": job.error, "href": f"/files/bundles/{job.id}"}
+    return {
+        "job": job.id,
+        "over": job.status.over,
+        "error": job.error and retold(job.error),
+        "href": f"/files/bundles/{job.id}",
+    }
 
 
 async def try_page(call: Call) -> Answer:
@@ -196,7 +208,7 @@ def _page(call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
     shape = project_views.describe_card(card)
     own = "" if name == "project" else f"/{name}"
     tabs = [
-        {"href": shape["href"] + end, "label": label, "current": end == own}
+        {"href": shape["href"] + end, "label": _(label), "current": end == own}
         for end, label in TABS.items()
         if not (end == "/label" and (card.project.task == STYLE or "label" not in card.may))
     ]
@@ -295,7 +307,12 @@ async def import_labels(call: Call) -> Answer:
     if len(call.files) != 1:
         raise UserError("Choose one file of labels: CSV, COCO's JSON, or a ZIP file.")
     done = await call.studio.labelling.import_(call.actor, card.project.id, call.files[0])
-    said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
+    said = _(
+        "{labelled} labelled, {boxes} boxes; {unknown} aren't in this project.",
+        labelled=done.labelled,
+        boxes=done.boxes,
+        unknown=done.unknown,
+    )
     return Json({"sentence": said})
 
 

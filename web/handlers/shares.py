@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
+from core.language import _
 from core.requests.base import Answer as Kind
 from storage.collections import Share, Shared
 from storage.job_queries import StoredPicture
@@ -120,10 +121,10 @@ def _page(seen: Looked, token: str, origin: str) -> dict[str, Any]:
     share = seen.share
     shown = [_picture(job, stored, token) for job, stored in seen.pictures]
     for number, one in enumerate(shown, 1):
-        one["alt"] = one["alt"] or (share.title or "A picture") + (f", {number}" if len(shown) > 1 else "")
+        one["alt"] = one["alt"] or (share.title or _("A picture")) + (f", {number}" if len(shown) > 1 else "")
     several = share.what.folder_id is not None or len(shown) > 1
     return {
-        "title": share.title or ("Pictures" if several else "A picture"),
+        "title": share.title or (_("Pictures") if several else _("A picture")),
         "pictures": shown,
         "origin": origin,
         "address": f"{origin}/s/{token}",

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.language import N_, _
 from core.talk import MAKES, Decision, Kind
 from storage.turns import Sent
 from studio.new_job import picture_of
@@ -22,29 +23,29 @@ from web.schemas import chosen_of, key_of, number_of, read_body
 MOST_SHOWN = 30  # turns of a way that the page shows, the last ones
 LONGEST_SAID = 200  # characters of a turn in the tree
 LONGEST_NAME = 40  # characters of a picture's name on the chip
-FIRST_ONLY = "Of this folder the first {} are taken, the newest before others. "
+FIRST_ONLY = N_("Of this folder the first {} are taken, the newest before others. ")
 OF_FRAMES: tuple[Kind, ...] = ("change", "upscale", "cutout")  # are done to the first frame of a video
 OF_VIDEOS: tuple[Kind, ...] = ("video", "extend", "again")
-SWITCHED_OFF = "Conversations are turned off in this studio."
-ON_CREATE = "Create's bar extends, loops and changes a video: add it there. Here it is asked about."
+SWITCHED_OFF = N_("Conversations are turned off in this studio.")
+ON_CREATE = N_("Create's bar extends, loops and changes a video: add it there. Here it is asked about.")
 ON_PAGES = {  # commands that a sentence asked for, and what does the same on these pages
-    "/privacy delete": "Open Settings, then Your data: there you can delete everything.",
-    "/privacy": "A picture's page moves it to the trash. To delete all, open Settings, then Your data.",
-    "/stealth": "Open Settings and turn on Stealth.",
-    "/settings": "Open Settings.",
-    "/queue": "Press Cancel under the job.",
-    "/help": "Say what to draw, or what to change: such as “make it blue”, “add a boat” or “go back”.",
+    "/privacy delete": N_("Open Settings, then Your data: there you can delete everything."),
+    "/privacy": N_("A picture's page moves it to the trash. To delete all, open Settings, then Your data."),
+    "/stealth": N_("Open Settings and turn on Stealth."),
+    "/settings": N_("Open Settings."),
+    "/queue": N_("Press Cancel under the job."),
+    "/help": N_("Say what to draw, or what to change: such as “make it blue”, “add a boat” or “go back”."),
 }
 MEANT = {  # kinds of turns that somebody may have meant instead, as a page calls them
-    "draw": "A new picture",
-    "change": "A change",
-    "again": "The same again",
-    "video": "A video",
-    "upscale": "A larger picture",
-    "cutout": "A cut-out",
-    "extend": "More around it",
-    "ask": "A question",
-    "find": "A search",
+    "draw": N_("A new picture"),
+    "change": N_("A change"),
+    "again": N_("The same again"),
+    "video": N_("A video"),
+    "upscale": N_("A larger picture"),
+    "cutout": N_("A cut-out"),
+    "extend": N_("More around it"),
+    "ask": N_("A question"),
+    "find": N_("A search"),
 }
 
 
@@ -71,8 +72,16 @@ async def conversation_page(call: Call) -> Answer:
     told = await _dialogue(call, turn)
     shown = told["shown"] or {"number": None, "picture": None}
     number = str(shown["number"] or "")
-    named = (number, f"picture {number}") if number else ("this conversation", "this conversation")
-    values = {**told, "meant": list(MEANT.items()), "chip": _chip(*named, shown["picture"])}
+    named = (
+        (number, _("picture {number}", number=number))
+        if number
+        else (_("this conversation"), _("this conversation"))
+    )
+    values = {
+        **told,
+        "meant": [(kind, _(said)) for kind, said in MEANT.items()],
+        "chip": _chip(*named, shown["picture"]),
+    }
     return Html("dialogue", values, tab="/")
 
 
@@ -189,7 +198,7 @@ async def replay(call: Call) -> Answer:
     new = await replayed(others, most=MOST_OF_FOLDER)
     if given.confirmed:
         return await jobs.queue_all(call, new, key_of(call))
-    more = FIRST_ONLY.format(MOST_OF_FOLDER) if page.older else ""
+    more = _(FIRST_ONLY).format(MOST_OF_FOLDER) if page.older else ""
     return Json({"jobs": [], "asks": f"{more}{call.studio.dialogues.cost(new)}"})
 
 
@@ -248,7 +257,7 @@ async def _dialogue(call: Call, turn: Turn, *, new: bool = False) -> dict[str, A
     begun = changes[0]["words"] if changes else way[0].said
     return {
         "turn": here.id,
-        "title": ": ".join(dict.fromkeys(filter(None, (begun[:LONGEST_NAME], here.said)))) or "Talk",
+        "title": ": ".join(dict.fromkeys(filter(None, (begun[:LONGEST_NAME], here.said)))) or _("Talk"),
         "href": f"/talk/{here.id}",
         "tree": [_branch(one, level) for one, level in ordered(tree, {one.id for one in way})],
         "path": path,
@@ -360,7 +369,7 @@ def _upload(number: int, thumb: str | None) -> dict[str, Any] | None:
         return None
     shape = {"n": 1, "width": None, "height": None, "seed": None, "favourite": False, "visibility": "show"}
     whole = {name: thumb.removesuffix(".webp") for name in ("href", "original", "thumb")}
-    return shape | whole | {"small": thumb, "alt": f"Picture {number}", "video": None}
+    return shape | whole | {"small": thumb, "alt": _("Picture {number}", number=number), "video": None}
 
 
 def _chip(label: str, name: str, picture: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -374,7 +383,7 @@ def _reply(decision: Decision, reply: str) -> str:
     way = ON_PAGES.get(decision.command)
     if not way:
         return reply
-    return way if decision.command == "/help" else f"That can't be done by talking. {way}"
+    return way if decision.command == "/help" else _("That can't be done by talking. {way}", way=way)
 
 
 async def chip_of(call: Call) -> dict[str, Any] | None:
@@ -390,6 +399,6 @@ async def chip_of(call: Call) -> dict[str, Any] | None:
     if picture is None or (picture["video"] and not job["parent"]):
         return None
     if not n and len(job["pictures"]) > 1 and not picture["video"]:
-        name = f"one of {len(job['pictures'])} pictures"
-        return {**_chip("these pictures", name, picture), "picture": job["id"]}
-    return {**_chip("this picture", picture["alt"], picture), "picture": f"{job['id']} {picture['n']}"}
+        name = _("one of {pictures} pictures", pictures=len(job["pictures"]))
+        return {**_chip(_("these pictures"), name, picture), "picture": job["id"]}
+    return {**_chip(_("this picture"), picture["alt"], picture), "picture": f"{job['id']} {picture['n']}"}

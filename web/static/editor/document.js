@@ -1,4 +1,5 @@
 // A document: what is in it, its history, what its layers are cut by, and where it is kept.
+import { t } from "../js/core/language.js";
 import { beforeSignOut, copyKey, fetchJson, keepHere, keptHere, Problem, sendJson, withCopies } from "../js/core/api.js";
 import { applyStroke, boxAroundLine, brushStrokes, decodePng, encodePng, Mask, pointsBetween, snapshotTiles, Tiles, touchedBox } from "./mask.js";
 
@@ -105,7 +106,7 @@ export const side = (px) => Math.min(MOST_SIDE, Math.max(LEAST_SIDE, Math.round(
 /** As the server takes it. Throws while a mask isn't there yet, unless `instead` stands for its name. @param {State} state @param {string | null} [instead] */
 export function writeDocument({ mask, layers, ...rest }, instead) {
   const name = (/** @type {Base | null} */ base) => {
-    if (base && !base.sha256 && instead === undefined) throw new Error("The mask isn't sent yet.");
+    if (base && !base.sha256 && instead === undefined) throw new Error(t("The mask isn't sent yet."));
     return base && (base.sha256 ?? instead ?? null);
   };
   return { v: 1, ...rest, layers: layers.map((one) => ({ ...one, clip: name(one.clip) })), mask: { base: name(mask.base), strokes: mask.strokes } };
@@ -463,13 +464,13 @@ export function withCutOut(state, mask, from, size, id, isHole) {
 
 // What a step of the history did, in a few words, told by what differs between the document before and after it. Pure.
 
-const STROKES = { brush: ["Erase", "Brush"], lasso: ["Lasso, subtracted", "Lasso"], rect: ["Rectangle, subtracted", "Rectangle"] };
-const OTHERS = { invert: "Invert", grow: "Grow", shrink: "Shrink" };
+const STROKES = { brush: [t("Erase"), t("Brush")], lasso: [t("Lasso, subtracted"), t("Lasso")], rect: [t("Rectangle, subtracted"), t("Rectangle")] };
+const OTHERS = { invert: t("Invert"), grow: t("Grow"), shrink: t("Shrink") };
 /** @type {Record<Exclude<keyof State, "width" | "height" | "layers" | "mask">, string>} */
-const SETTINGS = { words: "Words", references: "References", amount: "Change", seed: "Seed", images: "How many pictures", keep_seam: "Keep every pixel outside", keep_structure: "Keep shapes" };
+const SETTINGS = { words: t("Words"), references: t("References"), amount: t("Change"), seed: t("Seed"), images: t("How many pictures"), keep_seam: t("Keep every pixel outside"), keep_structure: t("Keep shapes") };
 
 /** @type {[keyof Layer, string][]} the first that fits names the step */
-const OF_LAYER = [["clip", "Restore"], ["visible", "Show or hide"], ["opacity", "Opacity"], ["scale", "Scale"], ["x", "Move"], ["y", "Move"]];
+const OF_LAYER = [["clip", t("Restore")], ["visible", t("Show or hide")], ["opacity", t("Opacity")], ["scale", t("Scale")], ["x", t("Move")], ["y", t("Move")]];
 
 /** @param {State} before @param {State} after */
 export function stepName(before, after) {
@@ -478,21 +479,21 @@ export function stepName(before, after) {
   if (layers) return layers;
   if (before.mask !== after.mask) return ofMask(after);
   const changed = /** @type {(keyof typeof SETTINGS)[]} */ (Object.keys(SETTINGS)).find((key) => before[key] !== after[key]);
-  return changed ? SETTINGS[changed] : "Change";
+  return changed ? SETTINGS[changed] : t("Change");
 }
 
 /** @param {readonly Layer[]} before @param {readonly Layer[]} after */
 function ofLayers(before, after) {
   const named = (/** @type {string} */ what, /** @type {Layer} */ { name }) => (name ? `${what}: ${name}` : what);
   const added = after.find(({ id }) => before.every((one) => one.id !== id));
-  if (added) return added.clip ? "Cut-out" : named("Layer added", added);
+  if (added) return added.clip ? "Cut-out" : named(t("Layer added"), added);
   const removed = before.find(({ id }) => after.every((one) => one.id !== id));
-  if (removed) return named("Layer removed", removed);
-  if (after.some(({ id }, at) => before[at]?.id !== id)) return "Order of layers";
+  if (removed) return named(t("Layer removed"), removed);
+  if (after.some(({ id }, at) => before[at]?.id !== id)) return t("Order of layers");
   for (const [at, one] of after.entries()) {
     const old = before[at];
     if (!old || old === one) continue;
-    if (JSON.stringify(old.source) !== JSON.stringify(one.source)) return "Another picture";
+    if (JSON.stringify(old.source) !== JSON.stringify(one.source)) return t("Another picture");
     const change = OF_LAYER.find(([key]) => old[key] !== one[key]);
     if (change) return named(change[1], one);
   }
@@ -502,9 +503,9 @@ function ofLayers(before, after) {
 /** @param {State} after */
 function ofMask({ mask: { base, strokes } }) {
   const last = strokes.at(-1);
-  if (!last) return base ? "Mask" : "Clear";
+  if (!last) return base ? t("Mask") : t("Clear");
   if (!("value" in last)) return OTHERS[last.tool];
-  return STROKES[last.tool][last.value] ?? "Mask";
+  return STROKES[last.tool][last.value] ?? t("Mask");
 }
 
 /** Every step that is known, the oldest first, with how many steps away it is: 0 = the last that was done. @param {History} history @returns {{name: string, away: number}[]} */
@@ -621,7 +622,7 @@ export class Saving {
     this.soon ??= setTimeout(() => this.#keep(), SOON);
     clearTimeout(this.quiet);
     this.quiet = setTimeout(() => this.save(), this.id === null ? SOON : QUIET); // what has no address yet can't be sent when the page is left
-    this.tell("Not saved yet", false);
+    this.tell(t("Not saved yet"), false);
   }
 
   /** What this browser has kept, if it is newer than what the server has. @returns {Promise<Kept & {state: State} | null>} */
@@ -706,8 +707,8 @@ export class Saving {
 
   async #save() {
     const state = this.now();
-    if (state === this.sent) return this.tell("Saved", false);
-    this.tell("Saving", false);
+    if (state === this.sent) return this.tell(t("Saved"), false);
+    this.tell(t("Saving"), false);
     await sendFiles(state);
     const { tried } = this; // before
     try {
@@ -719,13 +720,13 @@ export class Saving {
       const theirs = await readDocument(/** @type {string} */ (this.id));
       const isOwn = tried.includes(documentText(theirs.state)); // sent when the page before was left, or the answer was lost
       const { askConfirmed } = await import("../js/core/dialog.js");
-      if (!isOwn && !(await askConfirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" }))) return this.#take();
+      if (!isOwn && !(await askConfirmed(t("Edited elsewhere"), t("This document was changed in another tab or on another device. Keep what you have here, or take theirs?"), t("Keep mine"), { no: t("Take theirs") }))) return this.#take();
       this.version = isOwn ? theirs.version : Number(error.body.version);
       await this.#send(state);
     }
     this.sent = state;
     await this.#keep();
-    if (this.now() === state) this.tell("Saved", false);
+    if (this.now() === state) this.tell(t("Saved"), false);
   }
 
   /** The document is gone: it was deleted elsewhere. What is here becomes one of its own. @param {State} state */
@@ -733,7 +734,7 @@ export class Saving {
     [this.id, this.version] = [null, 0];
     await this.#send(state);
     this.sent = state;
-    this.tell("The document was deleted elsewhere; this is saved as a new one", false);
+    this.tell(t("The document was deleted elsewhere; this is saved as a new one"), false);
   }
 
   /** Remember what is sent until there is an answer. @param {string} text */
@@ -761,7 +762,7 @@ export class Saving {
     this.onTheirs(theirs.state);
     this.sent = this.now();
     await this.#keep();
-    this.tell("Saved; Undo brings yours back", false);
+    this.tell(t("Saved; Undo brings yours back"), false);
   }
 
   /** The page may be gone in a moment. */

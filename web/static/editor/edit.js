@@ -1,5 +1,6 @@
 // The editor's page: what the server gave, the panels around the stage, the keys, pictures that come in, and the document's name.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 import { fetchJson, sendJson, upload } from "../js/core/api.js";
 import { elementOf, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage, takeChosen } from "../js/core/page.js";
 import { announce, countOf, plainText, showError, showToast } from "../js/core/text.js";
@@ -19,7 +20,7 @@ import { bandOf } from "./screen.js";
 const SHAPES = /** @type {[number, number][]} */ ([[1, 1], [4, 5], [2, 3], [9, 16], [5, 4], [3, 2], [16, 9]]);
 const FIELDS_OF = Array.from({ length: FIELDS * FIELDS }, (_, at) => at + 1);
 const LARGEST = 9; // doublings of the brush from 1 px
-const ROLES = { style: "Style", character: "Character", thing: "Object" };
+const ROLES = { style: t("Style"), character: t("Character"), thing: "Object" };
 
 /** @param {Event} event */
 const typed = (event) => /** @type {HTMLInputElement} */ (event.target).value;
@@ -69,20 +70,20 @@ function stepAmongTools(event) {
 }
 
 /** @param {Editor} editor */
-const headPanel = (editor) => html`${toolButton("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${toolButton("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
-  <span class="zooms">${toolButton("Zoom out", "minus", () => editor.zoom(0.8), false, "-")}<output>${Math.round((editor.view.scale / editor.view.density) * 100)} %</output>${toolButton("Zoom in", "plus", () => editor.zoom(1.25), false, "+")}</span>
-  ${toolButton("Show the whole canvas", "fit", () => editor.fit(), false, "F")}`;
+const headPanel = (editor) => html`${toolButton(t("Undo"), "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${toolButton(t("Redo"), "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
+  <span class="zooms">${toolButton(t("Zoom out"), "minus", () => editor.zoom(0.8), false, "-")}<output>${Math.round((editor.view.scale / editor.view.density) * 100)} %</output>${toolButton(t("Zoom in"), "plus", () => editor.zoom(1.25), false, "+")}</span>
+  ${toolButton(t("Show the whole canvas"), "fit", () => editor.fit(), false, "F")}`;
 
 /** The settings of the tool in hand. @param {Editor} editor @returns {TemplateResult} */
 function optionsPanel(editor) {
   const { tool: id } = editor;
   if (id === "pick") return pickingOptions(editor);
   const { help } = TOOLS.find((one) => one.id === id) ?? { help: "" };
-  const value = html`<span class="segments" role="group" aria-label="What it does">${smallButton(id === "restore" ? "Restore" : "Paint", () => editor.set({ value: 1 }), editor.value === 1)}${smallButton(id === "restore" ? "Erase" : "Subtract", () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
-  const size = rangeField("Size", `${Math.round(editor.size)} px`, Math.log2(editor.size), LARGEST + 3, (exponent) => editor.set({ size: Math.round(2 ** exponent) }), 0.1);
-  const tolerance = rangeField("Tolerance", String(editor.tolerance), editor.tolerance, 128, (found) => editor.set({ tolerance: found }));
+  const value = html`<span class="segments" role="group" aria-label="What it does">${smallButton(id === "restore" ? t("Restore") : t("Paint"), () => editor.set({ value: 1 }), editor.value === 1)}${smallButton(id === "restore" ? t("Erase") : t("Subtract"), () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
+  const size = rangeField(t("Size"), `${Math.round(editor.size)} px`, Math.log2(editor.size), LARGEST + 3, (exponent) => editor.set({ size: Math.round(2 ** exponent) }), 0.1);
+  const tolerance = rangeField(t("Tolerance"), String(editor.tolerance), editor.tolerance, 128, (found) => editor.set({ tolerance: found }));
   return html`${PAINTS.includes(id) ? size : nothing}${id === "wand" ? tolerance : nothing}${MARKS.includes(id) ? value : nothing}
-    ${editor.shape ? html`<span class="segments">${smallButton("Done", () => editor.finish())}${smallButton("Discard", () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
+    ${editor.shape ? html`<span class="segments">${smallButton(t("Done"), () => editor.finish())}${smallButton(t("Discard"), () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
 }
 
 /** @param {Editor} editor */
@@ -102,8 +103,8 @@ function pickingOptions({ picking }) {
 /** What lies over the stage: that something is looked for, or why it wasn't found. @param {Editor} editor */
 function noticePanel({ tool: id, picking }) {
   if (id !== "pick") return nothing;
-  if (picking.now) return html`<progress aria-label="Looking"></progress><span class="sr">${picking.can ? "Looking" : "Getting ready"}</span>`;
-  return picking.trouble ? html`<p>${picking.trouble}</p>${picking.can ? nothing : smallButton("Try again", () => picking.ready())}` : nothing;
+  if (picking.now) return html`<progress aria-label="Looking"></progress><span class="sr">${picking.can ? t("Looking") : t("Getting ready")}</span>`;
+  return picking.trouble ? html`<p>${picking.trouble}</p>${picking.can ? nothing : smallButton(t("Try again"), () => picking.ready())}` : nothing;
 }
 
 // What a control changes is the document as it is then: several changes may come before the panels are drawn again.
@@ -115,8 +116,8 @@ function wordsPanel({ editor, said, wrong, isSending, send, intake }) {
   return html`<form class="words-form" @submit=${(/** @type {Event} */ event) => (event.preventDefault(), send())}>
     <label class="stacked"><span>Words</span><textarea class="field" id="words" rows="3" maxlength="4000" placeholder="What should be there? Empty: the picture's own words" .value=${state.words} @input=${(/** @type {Event} */ event) => change({ words: typed(event) }, "words")} @change=${() => editor.settle()} @keydown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !event.isComposing && editor.parts.stage.focus()}></textarea></label>
     ${referenceList(state, change)}
-    ${smallButton("Add a reference picture", () => intake.choose("reference"))}
-    <div class="send-row"><button class="button" ?disabled=${isSending} title="Ctrl+Enter">${isSending ? "Sending" : "Draw"}</button>
+    ${smallButton(t("Add a reference picture"), () => intake.choose("reference"))}
+    <div class="send-row"><button class="button" ?disabled=${isSending} title="Ctrl+Enter">${isSending ? t("Sending") : t("Draw")}</button>
       <span class="segments" role="group" aria-label="How many pictures">${[1, 2, 3, 4].map((images) => smallButton(String(images), () => change({ images }), state.images === images))}</span></div>
     <p class="small ${wrong ? "wrong" : "muted"}" role="status">${wrong || said}</p>
   </form>`;
@@ -133,11 +134,11 @@ function settingsPanel({ editor }) {
   const { state } = editor;
   const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...editor.state, ...part }, kind);
   return html`<section aria-label="How it is drawn"><h2>How it is drawn</h2>
-    ${rangeField("Change", state.amount === null ? "as the model likes" : `${Math.round(state.amount * 100)} %`, Math.round((state.amount ?? 0.75) * 100), 100, (amount) => change({ amount: amount / 100 }, "amount"))}
-    ${state.amount === null ? nothing : smallButton("As the model likes", () => change({ amount: null }))}
+    ${rangeField(t("Change"), state.amount === null ? t("as the model likes") : `${Math.round(state.amount * 100)} %`, Math.round((state.amount ?? 0.75) * 100), 100, (amount) => change({ amount: amount / 100 }, "amount"))}
+    ${state.amount === null ? nothing : smallButton(t("As the model likes"), () => change({ amount: null }))}
     <label class="number"><span>Seed</span><input type="number" min="0" max="4294967295" placeholder="random" .value=${state.seed === null ? "" : String(state.seed)} @change=${(/** @type {Event} */ event) => change({ seed: typed(event) === "" ? null : Math.min(4294967295, Math.max(0, Math.floor(Number(typed(event))))) })}></label>
-    ${switchField("Keep every pixel outside", state.keep_seam, (keep_seam) => change({ keep_seam }))}
-    ${switchField("Keep shapes, change the look", state.keep_structure, (keep_structure) => change({ keep_structure }))}
+    ${switchField(t("Keep every pixel outside"), state.keep_seam, (keep_seam) => change({ keep_seam }))}
+    ${switchField(t("Keep shapes, change the look"), state.keep_structure, (keep_structure) => change({ keep_structure }))}
   </section>`;
 }
 
@@ -145,8 +146,8 @@ function settingsPanel({ editor }) {
 function maskPanel({ editor, covered }) {
   const px = Math.min(128, Math.max(1, Math.round(Math.max(editor.state.width, editor.state.height) / 128)));
   return html`<section aria-label="Mask"><h2>Mask <span class="muted" role="status">covers ${covered === 0 || covered >= 1 ? Math.round(covered) : covered.toFixed(1)} %</span></h2>
-    <div class="job-actions">${smallButton("Invert", () => editor.paint({ tool: "invert" }))}${smallButton("Grow", () => editor.paint({ tool: "grow", px }))}${smallButton("Shrink", () => editor.paint({ tool: "shrink", px }))}${smallButton("All", () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${smallButton("Clear", () => editor.clear())}</div>
-    <div class="job-actions" role="group" aria-label="To a layer of its own">${smallButton("Copy to a layer", () => editor.cutOut(false))}${smallButton("Cut out and fill the hole", () => editor.cutOut(true))}</div>
+    <div class="job-actions">${smallButton(t("Invert"), () => editor.paint({ tool: "invert" }))}${smallButton(t("Grow"), () => editor.paint({ tool: "grow", px }))}${smallButton(t("Shrink"), () => editor.paint({ tool: "shrink", px }))}${smallButton(t("All"), () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${smallButton(t("Clear"), () => editor.clear())}</div>
+    <div class="job-actions" role="group" aria-label="To a layer of its own">${smallButton(t("Copy to a layer"), () => editor.cutOut(false))}${smallButton(t("Cut out and fill the hole"), () => editor.cutOut(true))}</div>
     <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or clear it">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
   </section>`;
 }
@@ -163,8 +164,8 @@ function canvasPanel({ editor }) {
   const side = Math.round(Math.min(width, height) / 4);
   const room = (/** @type {string} */ label, /** @type {[number, number, number, number]} */ [l, t, w, h]) => smallButton(label, () => editor.setCanvas(l, t, width + w, height + h));
   return html`<section aria-label="Canvas"><h2>Canvas</h2>
-    <div class="numbers">${numberField("Width", width, (w) => to(w, editor.state.height), { min: 64, max: MOST_SIDE })}${numberField("Height", height, (h) => to(editor.state.width, h), { min: 64, max: MOST_SIDE })}</div>
-    <div class="job-actions" role="group" aria-label="Extend">${room("← Left", [side, 0, side, 0])}${room("Right →", [0, 0, side, 0])}${room("↑ Up", [0, side, 0, side])}${room("Down ↓", [0, 0, 0, side])}${smallButton("Zoom out 1.5×", () => to(Math.min(MOST_SIDE, width * 1.5), Math.min(MOST_SIDE, height * 1.5)))}${smallButton("Zoom out 2×", () => to(Math.min(MOST_SIDE, width * 2), Math.min(MOST_SIDE, height * 2)))}</div>
+    <div class="numbers">${numberField(t("Width"), width, (w) => to(w, editor.state.height), { min: 64, max: MOST_SIDE })}${numberField(t("Height"), height, (h) => to(editor.state.width, h), { min: 64, max: MOST_SIDE })}</div>
+    <div class="job-actions" role="group" aria-label="Extend">${room("← Left", [side, 0, side, 0])}${room("Right →", [0, 0, side, 0])}${room("↑ Up", [0, side, 0, side])}${room("Down ↓", [0, 0, 0, side])}${smallButton(t("Zoom out 1.5×"), () => to(Math.min(MOST_SIDE, width * 1.5), Math.min(MOST_SIDE, height * 1.5)))}${smallButton(t("Zoom out 2×"), () => to(Math.min(MOST_SIDE, width * 2), Math.min(MOST_SIDE, height * 2)))}</div>
     <div class="job-actions" role="group" aria-label="Shape">${SHAPES.map(([a, b]) => smallButton(`${a}:${b}`, () => shape(a, b), Math.abs(width / height - a / b) < 0.01))}</div>
   </section>`;
 }
@@ -181,13 +182,13 @@ function layerRows(editor) {
   const list = Object.assign(document.createElement("ul"), { className: "layers" });
   return new Rows(list, ({ id }) => id, (one) => {
     const { layers } = editor.state;
-    const name = one.name || (one.id === "base" ? "Picture" : "Layer");
+    const name = one.name || (one.id === "base" ? t("Picture") : t("Layer"));
     return html`<li class="layer" aria-current=${one.id === editor.selected}>
       <button class="layer-name" type="button" aria-pressed=${one.id === editor.selected} @click=${() => editor.select(one.id)}><img src=${editor.thumbs.of(one)} alt="" width="36" height="36"><span>${name}</span></button>
-      ${toolButton(one.visible ? `Hide ${name}` : `Show ${name}`, one.visible ? "eye" : "hidden", () => changeLayer(editor, one, { visible: !one.visible }))}
-      ${toolButton(`Raise ${name}`, "up", () => editor.change(withRaised(editor.state, one.id, 1)), one === layers.at(-1))}
-      ${toolButton(`Lower ${name}`, "down", () => editor.change(withRaised(editor.state, one.id, -1)), one === layers[0])}
-      ${toolButton(`Remove ${name}`, "close", () => remove(one), layers.length === 1)}
+      ${toolButton(one.visible ? t("Hide {0}", name) : t("Show {0}", name), one.visible ? "eye" : "hidden", () => changeLayer(editor, one, { visible: !one.visible }))}
+      ${toolButton(t("Raise {0}", name), "up", () => editor.change(withRaised(editor.state, one.id, 1)), one === layers.at(-1))}
+      ${toolButton(t("Lower {0}", name), "down", () => editor.change(withRaised(editor.state, one.id, -1)), one === layers[0])}
+      ${toolButton(t("Remove {0}", name), "close", () => remove(one), layers.length === 1)}
     </li>`;
   });
 }
@@ -200,8 +201,8 @@ function layersPanel({ editor, intake, rows }) {
   return html`<section aria-label="Layers"><h2>Layers</h2>
     ${rows.place}
     ${chosen ? html`<div class="numbers">${numberField("X", chosen.x, (x) => set({ x }))}${numberField("Y", chosen.y, (y) => set({ y }))}${numberField("Scale, %", Number((chosen.scale * 100).toFixed(2)), (scale) => set({ scale: scale / 100 }), { min: 1, max: 6400, step: 0.01 })}</div>
-      ${rangeField("Opacity", `${Math.round(chosen.opacity * 100)} %`, Math.round(chosen.opacity * 100), 100, (opacity) => set({ opacity: opacity / 100 }, "opacity"))}` : nothing}
-    ${smallButton("Add a picture", () => intake.choose("layer"))}
+      ${rangeField(t("Opacity"), `${Math.round(chosen.opacity * 100)} %`, Math.round(chosen.opacity * 100), 100, (opacity) => set({ opacity: opacity / 100 }, "opacity"))}` : nothing}
+    ${smallButton(t("Add a picture"), () => intake.choose("layer"))}
   </section>`;
 }
 
@@ -329,7 +330,7 @@ class Cursor {
     this.down = this.editor.gesture(false);
     this.editor.cursor = point;
     this.down?.down(point, event);
-    if (this.down) announce("Down");
+    if (this.down) announce(t("Down"));
   }
 
   #lift() {
@@ -342,7 +343,7 @@ class Cursor {
 
 // The document's name, beside the tools: kept on the server, and no part of the document, so undo leaves it alone.
 
-const UNSAVED = "The document couldn't be saved, so it has no name yet. Press Enter to try again.";
+const UNSAVED = t("The document couldn't be saved, so it has no name yet. Press Enter to try again.");
 
 class Naming {
   /**
@@ -392,8 +393,8 @@ class Naming {
       const headers = { "Content-Type": "application/json" };
       await fetchJson(`/api/documents/${this.saving.id}/name`, { method: "PUT", body: JSON.stringify({ name }), headers, keepalive: true }); // also when the page is gone
       this.name = name;
-      announce(name ? `The document is called ${name}` : "The document has no name");
-      document.title = `Edit ${name || "a document"} · Atelier`;
+      announce(name ? t("The document is called {0}", name) : t("The document has no name"));
+      document.title = t("Edit {0} · Atelier", name || t("a document"));
     }
     if (this.field.value.replace(/\s+/g, " ").trim() === name) this.#reset(); // nothing was typed meanwhile
   }
@@ -453,7 +454,7 @@ class Intake {
       isOver(false);
       const at = as === "layer" ? this.editor.pointers.at(event) : undefined;
       const [, job, n] = OWN.exec(event.dataTransfer?.getData("text/uri-list") ?? "") ?? [];
-      if (job && n) this.#take({ job, n: Number(n) }, `Picture ${n}`, as, at).catch(showError);
+      if (job && n) this.#take({ job, n: Number(n) }, t("Picture {0}", n), as, at).catch(showError);
       else this.files(event.dataTransfer?.files ?? [], as, at);
     });
   }
@@ -462,10 +463,10 @@ class Intake {
   files(files, as, at) {
     for (const file of files) {
       if (!file.type.startsWith("image/")) {
-        showError(`${file.name} isn't a picture.`);
+        showError(t("{0} isn't a picture.", file.name));
         continue;
       }
-      announce(`Sending ${file.name}`);
+      announce(t("Sending {0}", file.name));
       this.before = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => this.#take({ upload: sha256 }, file.name, as, at)).catch(showError);
     }
   }
@@ -475,9 +476,9 @@ class Intake {
     const { editor } = this;
     const { references } = editor.state;
     if (as === "layer") await editor.add(source, name, at);
-    else if (references.length >= MOST_REFERENCES) throw new Error(`There are ${MOST_REFERENCES} references already. Remove one first.`);
+    else if (references.length >= MOST_REFERENCES) throw new Error(t("There are {0} references already. Remove one first.", MOST_REFERENCES));
     else editor.change({ ...editor.state, references: [...references, { source, as: "style" }] });
-    announce(as === "layer" ? `${name} is a layer` : `${name} is a reference`);
+    announce(as === "layer" ? t("{0} is a layer", name) : t("{0} is a reference", name));
   }
 }
 
@@ -485,7 +486,7 @@ class Intake {
 
 const SOON = 150; // ms until the mask's pixels are counted
 const LOOK_QUIET = 700; // ms without a change until the server is asked what would be drawn
-const NOTHING = "Paint what to redraw, make the canvas larger, or say what to change.";
+const NOTHING = t("Paint what to redraw, make the canvas larger, or say what to change.");
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
 const data = /** @type ({job: string, n: number, width: number, height: number} | {id: string}) & {asks: boolean}} */ (pageData());
@@ -523,7 +524,7 @@ async function found(saving) {
   if (theirs === kept.text && stored) return { state: stored.state };
   saving.tried = kept.tried;
   if (theirs && !saving.tried.includes(theirs)) saving.version = kept.version; // somebody else's, then
-  if (!stored) showToast("Your last changes are back", { press: { label: "Start again", work: () => own && editor.open(own) } });
+  if (!stored) showToast(t("Your last changes are back"), { press: { label: t("Start again"), work: () => own && editor.open(own) } });
   return { state: kept.state, isBack: true };
 }
 

@@ -1,6 +1,7 @@
 // The editor: its tools and pointers, what lies above the mask, each way in which a person changes the document, and what is drawn
 // when. It is one module, as all of it works on one state; and a page asks for twelve files at most.
 import { nothing, render, svg } from "../vendor/lit-html/lit-html.js";
+import { t } from "../js/core/language.js";
 import { sendJson } from "../js/core/api.js";
 import { oncePerFrame } from "../js/core/page.js";
 import { announce, countOf, plainText, showError } from "../js/core/text.js";
@@ -18,16 +19,16 @@ import { edgePixel, fieldOf, outlinedPixel, Overlay, Pictures, Thumbs, View } fr
 
 /** @type {{id: Tool, key: string, label: string, icon: string, help: string}[]} */
 export const TOOLS = [
-  { id: "brush", key: "b", label: "Brush", icon: "brush", help: "Paint over what to redraw" },
-  { id: "erase", key: "e", label: "Eraser", icon: "eraser", help: "Erase paint" },
-  { id: "rect", key: "r", label: "Rectangle", icon: "rect", help: "Drag, or press two corners" },
-  { id: "lasso", key: "l", label: "Lasso", icon: "lasso", help: "Draw around it, or press corners and Enter" },
-  { id: "wand", key: "w", label: "Wand", icon: "wand", help: "Press a colour to paint all of it that hangs together" },
-  { id: "pick", key: "s", label: "Pick", icon: "point", help: "Press an object, or drag a box around it, to paint it" },
-  { id: "restore", key: "o", label: "Restore", icon: "restore-part", help: "Restore a layer's own picture, or erase it" },
-  { id: "move", key: "v", label: "Move", icon: "move", help: "Drag a layer, or its corners to scale it" },
-  { id: "canvas", key: "c", label: "Canvas", icon: "crop", help: "Drag the edges to extend, or a frame to crop" },
-  { id: "hand", key: "h", label: "Hand", icon: "hand", help: "Drag to move the view" },
+  { id: "brush", key: "b", label: t("Brush"), icon: "brush", help: t("Paint over what to redraw") },
+  { id: "erase", key: "e", label: t("Eraser"), icon: "eraser", help: t("Erase paint") },
+  { id: "rect", key: "r", label: t("Rectangle"), icon: "rect", help: t("Drag, or press two corners") },
+  { id: "lasso", key: "l", label: t("Lasso"), icon: "lasso", help: t("Draw around it, or press corners and Enter") },
+  { id: "wand", key: "w", label: t("Wand"), icon: "wand", help: t("Press a colour to paint all of it that hangs together") },
+  { id: "pick", key: "s", label: t("Pick"), icon: "point", help: t("Press an object, or drag a box around it, to paint it") },
+  { id: "restore", key: "o", label: t("Restore"), icon: "restore-part", help: t("Restore a layer's own picture, or erase it") },
+  { id: "move", key: "v", label: t("Move"), icon: "move", help: t("Drag a layer, or its corners to scale it") },
+  { id: "canvas", key: "c", label: t("Canvas"), icon: "crop", help: t("Drag the edges to extend, or a frame to crop") },
+  { id: "hand", key: "h", label: t("Hand"), icon: "hand", help: t("Drag to move the view") },
 ];
 export const PAINTS = /** @type {readonly Tool[]} */ (["brush", "erase", "restore"]);
 export const MARKS = /** @type {readonly Tool[]} */ (["rect", "lasso", "wand", "restore"]);
@@ -500,12 +501,12 @@ function brushMark(editor) {
 /** @typedef {keyof typeof HOW} How */
 /** @typedef {"new" | "also" | "not"} Way */
 
-export const HOW = { add: "Add", take: "Subtract", replace: "Replace", overlap: "Intersect" };
-export const WAYS = { new: "New object", also: "Also this", not: "Not this" };
+export const HOW = { add: t("Add"), take: t("Subtract"), replace: t("Replace"), overlap: t("Intersect") };
+export const WAYS = { new: t("New object"), also: t("Also this"), not: t("Not this") };
 const MOST_POINTS = 20;
-const NO_POINTS = "This studio can't tell what you point at. Name the object instead, or use the wand.";
-const NO_BOTH = "This studio has no model that finds objects. The wand finds what has one colour.";
-const NO_LAYER = "There is no layer there that can be seen.";
+const NO_POINTS = t("This studio can't tell what you point at. Name the object instead, or use the wand.");
+const NO_BOTH = t("This studio has no model that finds objects. The wand finds what has one colour.");
+const NO_LAYER = t("There is no layer there that can be seen.");
 
 /** @type {Record<How, (old: number, found: number) => number>} */
 const JOINS = { add: (old, found) => old | found, take: (old, found) => old & (found ? 0 : 1), replace: (_, found) => found, overlap: (old, found) => old & found };
@@ -537,8 +538,8 @@ class Picking {
   get said() {
     const { can } = this;
     if (!can) return "";
-    if (!can.points) return can.words ? "Name an object to paint it" : NO_BOTH;
-    return this.isOpen ? "Shift: also this. Alt: not this" : `Press an object, or drag a box around it${can.words ? ", or name it" : ""}`;
+    if (!can.points) return can.words ? t("Name an object to paint it") : NO_BOTH;
+    return this.isOpen ? t("Shift: also this. Alt: not this") : t("Press an object, or drag a box around it{0}", can.words ? t(", or name it") : "");
   }
 
   /** Let a worker look at the selected layer's picture ahead, and tell what can be asked. */
@@ -621,7 +622,7 @@ class Picking {
     this.can = { points: found.points, words: found.words };
     this.seen = addressOf(layer.source);
     if (found.mask) await this.#put(found.mask, wish);
-    else if (points.length || box || words) this.#tell("Nothing was found there.");
+    else if (points.length || box || words) this.#tell(t("Nothing was found there."));
   }
 
   /** @param {string} mask  a PNG of the picture's size, base64 @param {Wish} wish */
@@ -639,12 +640,12 @@ class Picking {
     editor.found(marked.bits);
     this.last = { wish, state: editor.state };
     this.way = "new";
-    announce(`Found. The mask has ${editor.mask.count.toLocaleString("en")} pixels`);
+    announce(t("Found. The mask has {0} pixels", editor.mask.count.toLocaleString("en")));
   }
 }
 
 export const FIELDS = 4; // a side, as under Vary (Region) on Discord
-const FULL = `There are ${MOST_LAYERS} layers already. Remove one first.`;
+const FULL = t("There are {0} layers already. Remove one first.", MOST_LAYERS);
 
 const SETTLED = 120; // ms without a move until the view stands still
 
@@ -808,11 +809,11 @@ export class Editor {
   }
 
   undo() {
-    this.#went(this.history.undo(), "Undone");
+    this.#went(this.history.undo(), t("Undone"));
   }
 
   redo() {
-    this.#went(this.history.redo(), "Redone");
+    this.#went(this.history.redo(), t("Redone"));
   }
 
   /** Undo or redo so many steps at once. @param {number} away  less than 0: back */
@@ -832,7 +833,7 @@ export class Editor {
     const box = /** @type {Box} */ ([edge(column, width), edge(row, height), edge(column + 1, width), edge(row + 1, height)]);
     const value = this.mask.isFull(box) ? 0 : 1;
     this.paint({ tool: "rect", value, box });
-    announce(`Field ${n} ${value ? "painted" : "cleared"}`);
+    announce(t("Field {0} {1}", n, value ? "painted" : "cleared"));
   }
 
   /** @param {Box | null} box @param {string} said */
@@ -882,17 +883,17 @@ export class Editor {
   /** Put what the mask marks of the selected layer on a layer of its own, over it. @param {boolean} isHole  it isn't there below any more, so that the hole is drawn */
   cutOut(isHole) {
     const from = this.layer;
-    if (!from || !this.mask.bounds) return showError("Paint or pick what is to be cut out first.");
+    if (!from || !this.mask.bounds) return showError(t("Paint or pick what is to be cut out first."));
     if (this.state.layers.length >= MOST_LAYERS) return showError(FULL);
     const id = freeId(this.state);
     const state = withCutOut(this.state, this.mask, from, this.sizeOf(from), id, isHole);
-    if (!state) return showError("The painted part doesn't overlap the selected layer.");
+    if (!state) return showError(t("The painted part doesn't overlap the selected layer."));
     this.found(new Uint8Array(this.mask.bits.length), state);
     this.take("move");
     this.select(id);
     const [left, top, right, bottom] = this.boxOf(/** @type {Layer} */ (this.layer));
     if (this.cursor) this.cursor = { x: Math.floor((left + right) / 2) + 0.5, y: Math.floor((top + bottom) / 2) + 0.5, pressure: 1 };
-    announce(isHole ? "Cut out. Move it, and what it leaves will be drawn" : "Copied to a layer of its own");
+    announce(isHole ? t("Cut out. Move it, and what it leaves will be drawn") : t("Copied to a layer of its own"));
   }
 
   // Shapes that are pressed point for point

@@ -1,4 +1,5 @@
 // What is painted, as pixels: the mask, its tiles, the strokes that change it, the wand, and masks as PNG files.
+import { t } from "../js/core/language.js";
 
 // The mask as bytes, and the one way in which strokes become pixels: tests/studio/editor/reference.py defines it to the bit. Pure.
 
@@ -492,7 +493,7 @@ export async function encodePng(bits, width, height) {
 export async function decodePng(file) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
-  if (SIGNATURE.some((byte, at) => file[at] !== byte) || view.getUint32(24) !== 0x01000000 || file[28] !== 0) throw new Error("This isn't a mask.");
+  if (SIGNATURE.some((byte, at) => file[at] !== byte) || view.getUint32(24) !== 0x01000000 || file[28] !== 0) throw new Error(t("This isn't a mask."));
   const parts = [];
   for (let at = 8; at < file.length; at += 12 + view.getUint32(at)) {
     if (view.getUint32(at + 4) === 0x49444154) parts.push(file.subarray(at + 8, at + 8 + view.getUint32(at)));

@@ -1,5 +1,6 @@
 // What comes back from the studio: pictures of a document that was sent, to compare and keep, and answers to questions about it.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 import { cancelJob, fetchJson, Problem, readJob, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, stopJob, waitingOf } from "../js/core/jobs.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
@@ -145,7 +146,7 @@ export class Results {
     if (!this.isDifference) return;
     await editor.pictures.load(candidate).catch(showError);
     const { mask, changed, outside } = differenceOf(editor, run.state, state, run.seam);
-    this.said = `${countOf(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
+    this.said = `${countOf(changed, "pixel")} changed${run.seam === null ? "" : t(", {0} outside of what was painted or uncovered", outside ? outside.toLocaleString("en") : "none")}`;
     if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });
     this.draw();
   }
@@ -157,12 +158,12 @@ export class Results {
     this.blink(false);
     [this.shown, this.isBeside] = [null, true];
     const all = job.pictures.slice(0, 4).map(({ n }) => ({ name: String(n), state: newDocument({ job: run.id, n }, run.state.width, run.state.height) }));
-    const beside = all.length > 1 ? all : [{ name: "Before", state: run.state }, ...all];
+    const beside = all.length > 1 ? all : [{ name: t("Before"), state: run.state }, ...all];
     this.looked ??= editor.isFitted ? "all" : editor.view.middle;
     editor.show({ state: run.state, mask: null, split: 100, beside });
     editor.fit();
     this.draw();
-    announce("All pictures side by side");
+    announce(t("All pictures side by side"));
   }
 
   #apart() {
@@ -201,7 +202,7 @@ export class Results {
     const { editor } = this;
     if (!source) return;
     const { state } = editor;
-    const name = `Picture ${this.shown}`;
+    const name = t("Picture {0}", this.shown);
     const base = { ...newLayer(isLayer ? freeId(state) : "base", source), name };
     editor.replace({ ...state, layers: isLayer ? [...state.layers, base] : [base] }, !isLayer);
     editor.select(base.id);
@@ -238,9 +239,9 @@ export class Results {
     const pick = (/** @type {number | null} */ n, /** @type {unknown} */ inside, /** @type {string} */ label) => button(this.shown === n && !this.isBeside, inside, label, () => this.show(n));
     return html`<div class="strip">
       <div class="candidates" role="group" aria-label="Results">
-        ${pick(null, html`<span>Before</span>`, "Before")}
-        ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, `Picture ${n}`))}
-        ${button(this.isBeside, html`<span>All</span>`, "All side by side", () => this.beside())}
+        ${pick(null, html`<span>Before</span>`, t("Before"))}
+        ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, t("Picture {0}", n)))}
+        ${button(this.isBeside, html`<span>All</span>`, t("All side by side"), () => this.beside())}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
       ${close}
@@ -250,7 +251,7 @@ export class Results {
 
   /** @param {LiveJob | undefined} job */
   #running(job) {
-    const [words, share] = job && job.status !== "queued" ? stepOf(job) : [job?.why ? waitingOf(job) : job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
+    const [words, share] = job && job.status !== "queued" ? stepOf(job) : [job?.why ? waitingOf(job) : job?.position ? t("Place {0} in the queue", job.position) : t("Waiting"), null];
     return html`<div class="strip running">
       ${job?.shown ? html`<img class="sheet-preview" src=${job.shown} alt="">` : nothing}
       <div class="status"><p>${words}</p><progress aria-label="Progress" max="1" value=${Number.isFinite(share) ? share : nothing}></progress><p class="muted small">${this.said}</p></div>
@@ -397,7 +398,7 @@ export class Asking {
     }
     const { turns } = this;
     const last = turns.at(-1);
-    if (last?.over && !wasOver) announce(last.error ? plainText(last.error) : `Answered: ${last.answer}`);
+    if (last?.over && !wasOver) announce(last.error ? plainText(last.error) : t("Answered: {0}", last.answer));
   }
 
   /** @param {SubmitEvent} event */
@@ -439,12 +440,12 @@ export class Asking {
   #section() {
     const { isMore, isSending, turns } = this;
     const last = turns.at(-1);
-    const about = this.sight.isPart ? "what is painted" : this.editor.instead ? "what is shown" : "all of it";
-    return html`<section aria-label="Questions"><h2>Ask <span class="muted" role="status">${isMore ? "continues" : `about ${about}`}</span></h2>
+    const about = this.sight.isPart ? t("what is painted") : this.editor.instead ? t("what is shown") : t("all of it");
+    return html`<section aria-label="Questions"><h2>Ask <span class="muted" role="status">${isMore ? "continues" : t("about {0}", about)}</span></h2>
       ${isMore ? turns.map(turn) : nothing}
       <form class="asking" @submit=${(/** @type {SubmitEvent} */ event) => this.#send(event)}>
-        <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? "Ask more" : "What is this?"} @keydown=${(/** @type {KeyboardEvent} */ event) => this.#key(event)}></textarea>
-        <button class="button quiet small" ?disabled=${this.isBusy}>${isSending ? "Sending" : "Ask"}</button></form>
+        <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? t("Ask more") : t("What is this?")} @keydown=${(/** @type {KeyboardEvent} */ event) => this.#key(event)}></textarea>
+        <button class="button quiet small" ?disabled=${this.isBusy}>${isSending ? t("Sending") : t("Ask")}</button></form>
       ${last && isMore ? html`<p class="job-actions">${last.over ? nothing : html`<button class="button quiet small" type="button" @click=${() => cancelJob(last.id).catch(showError)}>Stop</button>`}<a class="button quiet small" href="/talk/${last.id}" target="_blank">Open the conversation</a></p>` : nothing}
     </section>`;
   }
@@ -453,7 +454,7 @@ export class Asking {
 /** @param {Turn} turn */
 const turn = ({ question, answer, error, over, cancelled, position, notes }) => html`<div class="turn">
   <p class="question">${question}</p>
-  ${error ? html`<p class="wrong">${plainText(error)}</p>` : cancelled ? html`<p class="muted">Stopped before the first word.</p>` : answer ? html`<p class="said" aria-busy=${!over}>${answer}</p>` : html`<p class="muted">${position ? `Place ${position} in the queue` : "Looking"} …</p>`}
+  ${error ? html`<p class="wrong">${plainText(error)}</p>` : cancelled ? html`<p class="muted">Stopped before the first word.</p>` : answer ? html`<p class="said" aria-busy=${!over}>${answer}</p>` : html`<p class="muted">${position ? t("Place {0} in the queue", position) : t("Looking")} …</p>`}
   ${notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
 </div>`;
 

@@ -1,4 +1,5 @@
 // A document as it is looked at: the view, its pictures, the mask over them, small copies, and what differs.
+import { t } from "../js/core/language.js";
 import { addressOf, replayedMask, smallOf } from "./document.js";
 import { Mask } from "./mask.js";
 
@@ -395,7 +396,7 @@ export class Pictures {
   pixels(state) {
     const canvas = new OffscreenCanvas(state.width, state.height);
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    if (!context) throw new Error("This browser has no memory left for the picture's pixels.");
+    if (!context) throw new Error(t("This browser has no memory left for the picture's pixels."));
     for (const layer of state.layers) {
       const picture = layer.visible ? this.loaded.get(addressOf(layer.source)) : undefined;
       const [full] = picture?.levels ?? [];
@@ -424,7 +425,7 @@ function cut(picture, { bits, width, height }) {
 /** @param {string} address @param {(size: {width: number, height: number}) => Promise<void>} onLarge  a large one is on its way @returns {Promise<Loaded>} with its full size alone */
 async function read(address, onLarge) {
   const answer = await fetch(address, { credentials: "same-origin" });
-  if (!answer.ok) throw new Error("A picture of this document is gone, or you don't have access to it.");
+  if (!answer.ok) throw new Error(t("A picture of this document is gone, or you don't have access to it."));
   const parts = [];
   const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (answer.body).getReader();
   for (let { done, value } = await reader.read(); !done && value; { done, value } = await reader.read()) {

@@ -1,5 +1,6 @@
 // The page that Discord opens: signs somebody in by Discord, and holds the studio's pages in a frame. They come and
 // go there, while the connection to Discord, which would end with its page, stays here.
+import { t } from "./core/language.js";
 import { sendJson } from "./core/api.js";
 import { DiscordClient } from "./core/discord.js";
 
@@ -27,7 +28,7 @@ function say(words, label, work) {
 const openOutside = (url) => discord.ask("OPEN_EXTERNAL_LINK", { url }).catch(() => window.open(url));
 
 async function signIn() {
-  say("Signing you in …");
+  say(t("Signing you in …"));
   try {
     discord ??= new DiscordClient(id, clients.split(" "));
     const [begun] = await Promise.all([sendJson("POST", "/api/activity/begin", {}), discord.ready]);
@@ -35,18 +36,18 @@ async function signIn() {
     const { code } = /** @type {{code: string}} */ (await discord.ask("AUTHORIZE", asked));
     const { state } = /** @type {{state: string}} */ (begun);
     const { page, link } = /** @type {{page?: string, link?: string}} */ (await sendJson("POST", "/api/activity/sign-in", { code, state, instance: discord.instance }));
-    if (link) say("Discord's app doesn't keep you signed in here. Open the studio in your browser instead.", "Open in the browser", () => openOutside(link));
+    if (link) say(t("Discord's app doesn't keep you signed in here. Open the studio in your browser instead."), t("Open in the browser"), () => openOutside(link));
     else show(page ?? "/");
   } catch (error) {
-    say(`You aren't signed in: ${error instanceof Error ? error.message : String(error)}.`.replace(/\.\.$/, "."), "Try again", signIn);
+    say(t("You aren't signed in: {0}.", error instanceof Error ? error.message : String(error)).replace(/\.\.$/, "."), t("Try again"), signIn);
   }
 }
 
 /** @param {string} page */
 function show(page) {
-  const frame = Object.assign(document.createElement("iframe"), { src: page, title: "Atelier" });
+  const frame = Object.assign(document.createElement("iframe"), { src: page, title: t("Atelier") });
   frame.addEventListener("load", () => {
-    if (frame.contentWindow?.location.pathname === "/in") say("You are signed out.", "Sign in", signIn);
+    if (frame.contentWindow?.location.pathname === "/in") say(t("You are signed out."), t("Sign in"), signIn);
     else frame.focus();
   });
   place.replaceChildren(frame);

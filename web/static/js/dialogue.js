@@ -1,5 +1,6 @@
 // A conversation: its turns, their tree, the picture that words change with the changes behind it. Words go on from what is shown.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "./core/language.js";
 import { fetchJson, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { copyText, followNews, Jobs, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, icon, oncePerFrame, pageData, Rows, SAVE, startPage, unhide } from "./core/page.js";
@@ -71,8 +72,8 @@ class Page {
   /** Let words follow on from where the page stands. @param {boolean} [focus] */
   #follow(focus = false) {
     const { shown, turn } = this.told;
-    const label = shown?.number ? String(shown.number) : shown ? "this picture" : "this conversation";
-    const name = shown?.number ? `picture ${shown.number}` : label;
+    const label = shown?.number ? String(shown.number) : shown ? t("this picture") : t("this conversation");
+    const name = shown?.number ? t("picture {0}", shown.number) : label;
     const thumb = shown?.picture && shown.picture.visibility === "show" ? shown.picture.small : null;
     this.about.show({ label, name, thumb, turn });
     if (focus) this.bar.field.focus();
@@ -147,7 +148,7 @@ class Page {
     const last = turn.id === this.told.turn;
     return html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.said || turn.understood} aria-busy=${!isOver({ ...turn, job })}>
       <div class="asked">
-        ${turn.sent.length ? html`<p class="asked-pictures">${turn.sent.map(({ number, thumbs }) => html`<span class="sent">${thumbs.map((thumb, n) => html`<img src=${thumb} alt="Picture ${number}${thumbs.length > 1 ? `, ${n + 1} of ${thumbs.length}` : ""}" width="96" height="96">`)}${thumbs.length ? nothing : html`<span class="no-thumb">${icon("image")}</span>`}<span aria-hidden="true">${number}</span></span>`)}</p>` : nothing}
+        ${turn.sent.length ? html`<p class="asked-pictures">${turn.sent.map(({ number, thumbs }) => html`<span class="sent">${thumbs.map((thumb, n) => html`<img src=${thumb} alt="Picture ${number}${thumbs.length > 1 ? t(", {0} of {1}", n + 1, thumbs.length) : ""}" width="96" height="96">`)}${thumbs.length ? nothing : html`<span class="no-thumb">${icon("image")}</span>`}<span aria-hidden="true">${number}</span></span>`)}</p>` : nothing}
         ${turn.said ? html`<p class="question">${turn.said}</p>` : nothing}
       </div>
       <div class="answer">
@@ -209,7 +210,7 @@ class Page {
     const next = this.told.path[at + 1]?.id;
     const others = this.told.tree.filter(({ before, id }) => before === turn.id && id !== next);
     if (!others.length) return nothing;
-    const label = next ? "Also said here" : "What followed";
+    const label = next ? t("Also said here") : t("What followed");
     return html`<nav class="branches" aria-label=${label}><h2 class="muted small">${label}</h2><ul>${others.map(({ id, said }) => html`<li><a href="/talk/${id}" @click=${(/** @type {Event} */ event) => this.#open(event, id)}>${cut(said, 100)}</a></li>`)}</ul></nav>`;
   }
 
@@ -255,9 +256,9 @@ class Page {
     if (!shown) return html`<p class="muted">The first picture appears here.</p>`;
     const step = (/** @type {number} */ steps, /** @type {string} */ label, /** @type {boolean} */ can) =>
       html`<button class="button quiet small" type="button" ?disabled=${!can} @click=${() => this.act("step", { steps })}>${icon(steps < 0 ? "undo" : "redo")}${label}</button>`;
-    return html`<h2>${shown.number ? `Picture ${shown.number}` : "The picture"}</h2>
+    return html`<h2>${shown.number ? t("Picture {0}", shown.number) : t("The picture")}</h2>
       ${pictureOf(shown, changes.map(({ words }) => words).join("; "))}
-      <div class="job-actions">${step(-1, "Undo", undo)}${step(1, "Redo", redo)}</div>
+      <div class="job-actions">${step(-1, t("Undo"), undo)}${step(1, t("Redo"), redo)}</div>
       ${shown.job ? changesList({ job: shown.job, n: shown.n }, changes, (told) => this.go(told)) : nothing}`;
   }
 
@@ -266,14 +267,14 @@ class Page {
     const button = /** @type {HTMLElement} */ (event.currentTarget);
     const { openMenu } = await import("./parts/menu.js");
     const what = picture.video ? "video" : "picture";
-    openMenu(button, `Actions for ${what} ${picture.n}`, [
+    openMenu(button, t("Actions for {0} {1}", what, picture.n), [
       {
-        name: "Picture",
+        name: t("Picture"),
         items: [
-          { label: "Continue with it", icon: "words", work: () => this.act("show", { job: job.id, n: picture.n }) },
-          { label: "Open", icon: "expand", href: picture.href },
+          { label: t("Continue with it"), icon: "words", work: () => this.act("show", { job: job.id, n: picture.n }) },
+          { label: t("Open"), icon: "expand", href: picture.href },
           { label: SAVE, icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
-          ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
+          ...(picture.seed === null ? [] : [{ label: t("Copy seed"), icon: "seed", work: () => copyText(String(picture.seed), t("Seed")) }]),
         ],
       },
     ]);
@@ -292,7 +293,7 @@ function sentence({ said, understood, reply }, job) {
 
 /** @param {Shown} shown @param {string} alt */
 function pictureOf({ picture, comes }, alt) {
-  if (!picture) return html`<p class="muted">${comes ? "It is being made." : "The picture was deleted."}</p>`;
+  if (!picture) return html`<p class="muted">${comes ? t("It is being made.") : t("The picture was deleted.")}</p>`;
   if (picture.visibility === "block") return html`<p class="muted">Hidden by a rule of this studio.</p>`;
   return html`<a class="shown ${picture.visibility === "spoiler" ? "veiled" : ""}" href=${picture.href}><img src=${picture.thumb} width=${picture.width ?? nothing} height=${picture.height ?? nothing} alt=${alt || picture.alt}></a>`;
 }

@@ -1,4 +1,5 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
+import { t } from "./core/language.js";
 import { readJob, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
 import { askBefore, elementOf, goTo, pageData, startPage, takeChosen } from "./core/page.js";
@@ -69,7 +70,7 @@ class Taking {
   async #submit() {
     const attached = /** @type {Attachments} */ (this.attached);
     if (this.form.ariaBusy === "true") return;
-    if (!attached.all.length) return showToast("Choose a picture first: from a file, or one of yours.");
+    if (!attached.all.length) return showToast(t("Choose a picture first: from a file, or one of yours."));
     this.form.ariaBusy = "true";
     try {
       await this.send(new FormData(this.form), await attached.ids());
@@ -107,7 +108,7 @@ async function tellFound() {
   const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
   if (!jobs.some(({ over }) => over)) return;
   const busy = [...document.querySelectorAll(".attached, dialog[open]")].length > 0;
-  if (busy) showToast("A picture that you tried is done.", { press: { label: "Show", work: () => location.reload() } });
+  if (busy) showToast(t("A picture that you tried is done."), { press: { label: t("Show"), work: () => location.reload() } });
   else location.reload();
 }
 
@@ -119,7 +120,7 @@ function take(news) {
 new Taking("try", true, tryOn);
 new Taking("add", false, add);
 for (const time of document.querySelectorAll("time")) time.textContent = timeAgo(time.dateTime);
-askBefore(elementOf("delete", HTMLFormElement), `Delete ${set.name}?`, "The set and its examples are deleted. Your pictures are kept.", "Delete");
+askBefore(elementOf("delete", HTMLFormElement), t("Delete {0}?", set.name), t("The set and its examples are deleted. Your pictures are kept."), "Delete");
 followNews(take);
 startPage();
 if (open.length) tellFound().catch(showError);

@@ -1,5 +1,6 @@
 // Pages of forms, and the little that scripts add to some of them.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "./core/language.js";
 import { copyKey, endSession, makeFolder, Problem, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
 import { currentTheme, elementOf, icon, lettersOn, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
 import { capitalized, plainText, showError, showToast, timeAgo } from "./core/text.js";
@@ -20,7 +21,7 @@ async function saveSetting({ target }) {
   if (!(target instanceof HTMLInputElement || target instanceof HTMLSelectElement) || !target.reportValidity()) return;
   try {
     await saveSettings({ [target.name]: valueOf(target) });
-    showToast("Saved");
+    showToast(t("Saved"));
   } catch (error) {
     showError(error);
   }
@@ -77,7 +78,7 @@ function startSessions() {
     try {
       await endSession(form.dataset.session ?? "");
       row?.remove();
-      showToast("Session ended");
+      showToast(t("Session ended"));
     } catch (error) {
       showError(error);
     }
@@ -89,7 +90,7 @@ function startShares() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!(button instanceof HTMLElement)) continue;
     button.hidden = false;
-    button.addEventListener("click", () => import("./core/jobs.js").then(({ copyText }) => copyText(button.dataset.copy ?? "", "Link"), showError));
+    button.addEventListener("click", () => import("./core/jobs.js").then(({ copyText }) => copyText(button.dataset.copy ?? "", t("Link")), showError));
   }
   for (const time of document.querySelectorAll("#shares time")) {
     if (!(time instanceof HTMLTimeElement)) continue;
@@ -114,13 +115,13 @@ function startProjects() {
   button.hidden = false;
   button.addEventListener("click", async () => {
     button.disabled = true;
-    button.textContent = "Drawing them; stay on this page";
+    button.textContent = t("Drawing them; stay on this page");
     try {
       const { makeWashers } = await import("../projects/washers.js");
       location.assign(await makeWashers());
     } catch (error) {
       button.disabled = false;
-      button.textContent = "Start with washers";
+      button.textContent = t("Start with washers");
       showError(error);
     }
   });
@@ -133,7 +134,7 @@ function startDocuments() {
     if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
     event.preventDefault();
     const { askConfirmed } = await import("./core/dialog.js");
-    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document is deleted; pictures made from it are kept.", "Delete", { bad: true })) {
+    if (await askConfirmed(t("Delete {0}?", form.dataset.name), t("The document is deleted; pictures made from it are kept."), "Delete", { bad: true })) {
       const [, id = ""] = /\/documents\/(\w+)$/.exec(form.dataset.send ?? "") ?? [];
       await withCopies("readwrite", (all) => all.delete(copyKey(id))).catch(() => {});
       sendForm(form);
@@ -192,7 +193,7 @@ function offerSignIn(name, token) {
 /** @param {unknown} error @param {string} token  which is as good as before where the studio couldn't look at it */
 function refuseSignIn(error, token) {
   const isRefused = error instanceof Problem && error.status >= 400 && error.status < 500;
-  showPanel(html`<h1>${isRefused ? "This link doesn't work" : "You can't sign in right now"}</h1>
+  showPanel(html`<h1>${isRefused ? t("This link doesn't work") : t("You can't sign in right now")}</h1>
     <div class="trouble">${icon("alert")}<p>${plainText(error instanceof Error ? error.message : String(error))}</p></div>
     ${isRefused ? nothing : html`<button class="button" type="button" @click=${() => spendLink(token)}>Try again</button>`}
     <p ?hidden=${!isRefused}>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);

@@ -1,5 +1,6 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "./core/language.js";
 import { leaveNote, readPictures, takeNote } from "./core/api.js";
 import { postPicture } from "./core/dialog.js";
 import { copyText, deleteJobForGood, followNews, offerShare, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
@@ -147,11 +148,11 @@ class Player {
     const press = (/** @type {string} */ label, /** @type {string} */ name, /** @type {() => unknown} */ work) =>
       html`<button class="icon-button" type="button" aria-label=${label} title=${label} @click=${work}>${icon(name)}</button>`;
     render(
-      html`${press(paused ? "Play" : "Pause", paused ? "play" : "pause", () => this.toggle())}
+      html`${press(paused ? t("Play") : t("Pause"), paused ? "play" : "pause", () => this.toggle())}
         <input type="range" min="0" max=${this.length} step="0.01" aria-label="Time" @input=${(/** @type {Event} */ event) => { this.video.currentTime = Number(/** @type {HTMLInputElement} */ (event.target).value); }}>
         <output></output>
-        ${this.hasSound ? press(muted ? "Sound on" : "Sound off", muted ? "muted" : "sound", sound) : nothing}
-        ${press(whole ? "Leave the full screen" : "Full screen", "fit", screen)}`,
+        ${this.hasSound ? press(muted ? t("Sound on") : t("Sound off"), muted ? "muted" : "sound", sound) : nothing}
+        ${press(whole ? t("Leave the full screen") : t("Full screen"), "fit", screen)}`,
       this.place,
     );
     this.place.classList.toggle("paused", paused);
@@ -218,7 +219,7 @@ function edges() {
   const place = document.createElement("div");
   place.className = "edges";
   stage.append(place);
-  render(html`${edge(before, "before", "left", "Previous picture")}${edge(after, "after", "right", "Next picture")}`, place);
+  render(html`${edge(before, "before", "left", t("Previous picture"))}${edge(after, "after", "right", t("Next picture"))}`, place);
   for (const href of [after, before]) if (href) new Image().src = bytesOf(href);
 }
 
@@ -233,8 +234,8 @@ function hearts() {
 }
 
 function comparing() {
-  const others = job.pictures.filter(({ n, visibility }) => n !== picture.n && visibility === "show").map(({ n, original }) => ({ src: original, label: `Picture ${n}` }));
-  if (parent) others.unshift({ src: bytesOf(parent.href), label: "Made from" });
+  const others = job.pictures.filter(({ n, visibility }) => n !== picture.n && visibility === "show").map(({ n, original }) => ({ src: original, label: t("Picture {0}", n) }));
+  if (parent) others.unshift({ src: bytesOf(parent.href), label: t("Made from") });
   if (!others.length || picture.visibility === "block" || picture.video) return null;
   const place = elementOf("tools", HTMLElement);
   const draw = (/** @type {boolean} */ on) =>
@@ -246,14 +247,14 @@ function comparing() {
 
 function copies() {
   const all = [
-    { label: "Prompt", text: job.prompt },
-    { label: "Seed", text: picture.seed === null ? "" : String(picture.seed) },
-    { label: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
-    { label: "Job id", text: job.id },
+    { label: t("Prompt"), text: job.prompt },
+    { label: t("Seed"), text: picture.seed === null ? "" : String(picture.seed) },
+    { label: t("Command"), text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
+    { label: t("Job id"), text: job.id },
   ].filter(({ text }) => text);
   const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
   const whole = job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : job.prompt;
-  if (whole) render(html`<button class="text-button" type="button" @click=${() => copyText(whole, "Prompt")}>Copy as prompt</button>`, elementOf("as-prompt", HTMLElement));
+  if (whole) render(html`<button class="text-button" type="button" @click=${() => copyText(whole, t("Prompt"))}>Copy as prompt</button>`, elementOf("as-prompt", HTMLElement));
   const place = document.createElement("span");
   elementOf("copies", HTMLElement).append(place);
   const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);
@@ -454,7 +455,7 @@ addShortcuts({
   l: like,
   c: () => compare?.toggle(),
   d: () => download(),
-  p: () => copyText(job.prompt, "Prompt"),
+  p: () => copyText(job.prompt, t("Prompt")),
   k: () => player?.toggle(),
   Delete: trash,
   Escape: () => (compare?.on ? compare.toggle() : goBack()),

@@ -1,5 +1,5 @@
 // The pages of pictures in one long grid: one's own, a folder, the trash, and what channels that the reader can read have made.
-import { html } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "./core/language.js";
 import { deletePictures, emptyTrash, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
 import { Announcer, offerShare, tellAway } from "./core/jobs.js";
 import { addShortcuts, askBefore, elementOf, emptyState, pageData, startPage } from "./core/page.js";
@@ -24,8 +24,8 @@ const liked = (tiles) => tiles.every(({ favourite }) => favourite);
 
 /** @param {Gallery} gallery @returns {Tool[]} */
 const lookTools = (gallery) => [
-  { icon: "heart", label: (tiles) => (liked(tiles) ? "Remove from favourites" : "Favourite"), look: (tiles) => (liked(tiles) ? "liked" : ""), work: async (tiles) => (await chosen()).likeTiles(tiles, !liked(tiles), gallery) },
-  { icon: "similar", fits: ({ length }) => length === 1, label: () => "More like this", work: ([tile]) => tile && location.assign(`/pictures?q=like:${pictureName(tile)}`) },
+  { icon: "heart", label: (tiles) => (liked(tiles) ? t("Remove from favourites") : t("Favourite")), look: (tiles) => (liked(tiles) ? "liked" : ""), work: async (tiles) => (await chosen()).likeTiles(tiles, !liked(tiles), gallery) },
+  { icon: "similar", fits: ({ length }) => length === 1, label: () => t("More like this"), work: ([tile]) => tile && location.assign(`/pictures?q=like:${pictureName(tile)}`) },
 ];
 
 /**
@@ -35,9 +35,9 @@ const lookTools = (gallery) => [
  */
 const pictureTools = (gallery) => [
   ...lookTools(gallery),
-  { icon: "folder-add", label: () => "Add to a folder", work: async (tiles) => (await chosen()).chooseFolder(tiles) },
-  { icon: "download", label: () => "Download", work: async (tiles) => (await chosen()).downloadTiles(tiles) },
-  { icon: "trash", label: () => "Move to the trash", work: async (tiles) => (await chosen()).trashTiles(tiles, gallery) },
+  { icon: "folder-add", label: () => t("Add to a folder"), work: async (tiles) => (await chosen()).chooseFolder(tiles) },
+  { icon: "download", label: () => t("Download"), work: async (tiles) => (await chosen()).downloadTiles(tiles) },
+  { icon: "trash", label: () => t("Move to the trash"), work: async (tiles) => (await chosen()).trashTiles(tiles, gallery) },
 ];
 
 /**
@@ -98,8 +98,8 @@ function startPictures() {
   const data = /** @type {Data} */ (pageData());
   const empty = (/** @type {Filters} */ { q, kind, favourite, month }) =>
     q || kind || favourite || month
-      ? emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/pictures">Show all pictures</a>`)
-      : emptyState("pictures", "No pictures yet", "What you make here and in Discord is kept here.", html`<a class="button" href="/">Make the first one</a>`);
+      ? emptyState("search", t("No picture fits"), t("Try fewer words or another filter."), html`<a class="button quiet" href="/pictures">Show all pictures</a>`)
+      : emptyState("pictures", t("No pictures yet"), t("What you make here and in Discord is kept here."), html`<a class="button" href="/">Make the first one</a>`);
   const announcer = new Announcer();
   announcingBar(announcer);
   data.filters.q = joinSearchFields();
@@ -117,7 +117,7 @@ function startExplore() {
   const nothing = document.querySelector("#gallery .empty");
   const empty = (/** @type {Filters} */ { q, kind, server }) =>
     q || kind || server
-      ? emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/explore">Show all</a>`)
+      ? emptyState("search", t("No picture fits"), t("Try fewer words or another filter."), html`<a class="button quiet" href="/explore">Show all</a>`)
       : html`${nothing}`;
   const gallery = new Gallery({ ...data, days: null }, announcer, { fixed: {}, read: readShown, tools: lookTools, empty });
   listenForLooks(gallery);
@@ -132,9 +132,9 @@ function startFolder() {
   const { folder } = data;
   const empty = (/** @type {Filters} */ { q, kind, favourite }) => {
     const all = html`<a class="button quiet" href=${folder.href}>Show all pictures</a>`;
-    if (folder.query === null && (q || kind || favourite)) return emptyState("search", "No picture fits", "Try fewer words or another filter.", all);
-    if (folder.query !== null) return emptyState("folder", "Nothing fits yet", "New pictures that match appear here automatically.");
-    return emptyState("folder", "This folder is empty", "Select pictures and choose “Add to a folder”.", html`<a class="button" href="/pictures">Pictures</a>`);
+    if (folder.query === null && (q || kind || favourite)) return emptyState("search", t("No picture fits"), t("Try fewer words or another filter."), all);
+    if (folder.query !== null) return emptyState("folder", t("Nothing fits yet"), t("New pictures that match appear here automatically."));
+    return emptyState("folder", t("This folder is empty"), t("Select pictures and choose “Add to a folder”."), html`<a class="button" href="/pictures">Pictures</a>`);
   };
   const takeOut = async (/** @type {Tile[]} */ tiles) => {
     const names = tiles.map(pictureName);
@@ -142,7 +142,7 @@ function startFolder() {
     try {
       await takeOutOfFolder(folder.id, names);
       gallery.forget(tiles);
-      showToast(`${countOf(tiles.length, "picture")} removed from ${folder.name}`, { press: { label: "Undo", work: back } });
+      showToast(t("{0} removed from {1}", countOf(tiles.length, "picture"), folder.name), { press: { label: t("Undo"), work: back } });
     } catch (error) {
       showError(error);
     }
@@ -154,9 +154,9 @@ function startFolder() {
   const gallery = new Gallery(data, new Announcer(), {
     fixed: { folder: folder.id },
     empty,
-    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Remove from this folder", work: takeOut }] : [])],
+    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => t("Remove from this folder"), work: takeOut }] : [])],
   });
-  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder is deleted; its pictures are kept.", "Delete");
+  askBefore(elementOf("delete", HTMLFormElement), t("Delete {0}?", folder.name), t("The folder is deleted; its pictures are kept."), "Delete");
   listenForPictures(gallery);
   offerShare();
   tellAway(() => gallery.renew());
@@ -177,7 +177,7 @@ function startTrash() {
   const destroy = async (/** @type {Tile[]} */ tiles) => {
     const what = countOf(tiles.length, "picture");
     const { askConfirmed } = await questions();
-    if (!(await askConfirmed(`Delete ${what} for good?`, "This can't be undone.", "Delete", { bad: true }))) return;
+    if (!(await askConfirmed(t("Delete {0} for good?", what), t("This can't be undone."), "Delete", { bad: true }))) return;
     try {
       await deletePictures(tiles.map(pictureName));
       gallery.forget(tiles);
@@ -188,21 +188,21 @@ function startTrash() {
   };
   const empty = () => {
     clear.hidden = true;
-    const text = `What you move here is hidden everywhere on these pages, and deleted for good after ${countOf(kept, "day")}.`;
-    return emptyState("trash", "The trash is empty", text, html`<a class="button quiet" href="/pictures">Pictures</a>`);
+    const text = t("What you move here is hidden everywhere on these pages, and deleted for good after {0}.", countOf(kept, "day"));
+    return emptyState("trash", t("The trash is empty"), text, html`<a class="button quiet" href="/pictures">Pictures</a>`);
   };
   const gallery = new Gallery({ ...data, filters: {} }, new Announcer(), {
     fixed: { trash: true },
     empty,
     tools: () => [
-      { icon: "restore", label: () => "Restore", work: restore },
-      { icon: "trash", label: () => "Delete for good", look: () => "bad", work: destroy },
+      { icon: "restore", label: () => t("Restore"), work: restore },
+      { icon: "trash", label: () => t("Delete for good"), look: () => "bad", work: destroy },
     ],
   });
   clear.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { askConfirmed } = await questions();
-    if (!(await askConfirmed("Empty the trash?", "All pictures in it are deleted for good. This can't be undone.", "Empty it", { bad: true }))) return;
+    if (!(await askConfirmed(t("Empty the trash?"), t("All pictures in it are deleted for good. This can't be undone."), t("Empty it"), { bad: true }))) return;
     try {
       showToast(`${countOf(await emptyTrash(), "picture")} deleted`);
       await gallery.renew();

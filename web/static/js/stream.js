@@ -1,5 +1,6 @@
 // The pages of jobs: Create, on which pictures are asked for and appear, and the queue of what waits or is being drawn.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "./core/language.js";
 import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
 import { copyText, foldedRows, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, SAVE, startPage, unhide } from "./core/page.js";
@@ -27,7 +28,7 @@ function tellDone(jobs) {
 
 /** @param {Job} job */
 function outcome({ status, error, pictures }) {
-  if (status === "failed") return error ?? "it failed";
+  if (status === "failed") return error ?? t("it failed");
   if (status === "cancelled") return "stopped";
   if (!pictures.length) return "done";
   return `${countOf(pictures.length, pictures.some(({ video }) => video) ? "video" : "picture")} ready`;
@@ -195,7 +196,7 @@ class Stream {
   added(jobs) {
     this.jobs.add(jobs);
     const top = scrollY < 200;
-    if (!top) showToast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { press: { label: "Show", work: () => scrollTo({ top: 0 }) } });
+    if (!top) showToast(jobs.length > 1 ? t("{0} jobs queued", jobs.length) : t("Queued"), { press: { label: t("Show"), work: () => scrollTo({ top: 0 }) } });
   }
 
   /** @param {string} id */
@@ -218,14 +219,14 @@ class Stream {
       items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => pressAction(job, picture.n, action, this))),
     }));
     const own = [
-      { label: "Open", icon: "expand", href: picture.href },
+      { label: t("Open"), icon: "expand", href: picture.href },
       { label: SAVE, icon: "download", href: `${picture.video?.src ?? picture.original}?download=1`, download: true },
-      ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
-      ...(this.tools.talk && job.mine && !picture.video ? [{ label: "Talk about it", icon: "words", work: () => this.tools.talk?.(job, picture) }] : []),
-      { label: picture.video ? "Use video" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
+      ...(picture.seed === null ? [] : [{ label: t("Copy seed"), icon: "seed", work: () => copyText(String(picture.seed), t("Seed")) }]),
+      ...(this.tools.talk && job.mine && !picture.video ? [{ label: t("Talk about it"), icon: "words", work: () => this.tools.talk?.(job, picture) }] : []),
+      { label: picture.video ? t("Use video") : t("Use picture"), icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
     const what = picture.video ? "video" : "picture";
-    openMenu(button, `Actions for ${what} ${picture.n}`, [...groups, { name: picture.video ? "Video" : "Picture", items: own }]);
+    openMenu(button, t("Actions for {0} {1}", what, picture.n), [...groups, { name: picture.video ? t("Video") : t("Picture"), items: own }]);
   }
 }
 
@@ -265,7 +266,7 @@ class Managed {
 
   /** @param {Queue} queue */
   #queue(queue) {
-    const state = queue.paused ? ", paused" : queue.draining ? ", taking no new jobs" : "";
+    const state = queue.paused ? ", paused" : queue.draining ? t(", taking no new jobs") : "";
     const rows = this.rows.get(queue.name) ?? new Rows(Object.assign(document.createElement("ul"), { className: "rows" }), ({ id }) => id, (/** @type {QueuedJob} */ job) => this.#row(job));
     this.rows.set(queue.name, rows);
     rows.draw(queue.jobs);
@@ -295,17 +296,17 @@ class Managed {
 
 /** @param {QueuedJob} job */
 function aboutJob({ who, name, position, percent, eta, device }) {
-  const state = position ? `place ${position}` : percent === null ? "starting" : `${percent} %`;
-  return [who, name, state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
+  const state = position ? t("place {0}", position) : percent === null ? "starting" : `${percent} %`;
+  return [who, name, state, eta ? t("about {0}", durationOf(eta)) : "", device ?? ""].filter(Boolean).join(" · ");
 }
 
 /** @param {Job} job @param {Picture} picture @param {boolean} whole  all of the job's are meant @returns {Chip} */
 const chipOf = (job, picture, whole) => {
   const words = `“${splitPrompt(job.prompt).words.slice(0, 40)}”`;
   const thumb = picture.visibility === "show" ? picture.small : null;
-  if (job.pictures.length < 2) return { label: "this picture", name: words, thumb, picture: `${job.id} ${picture.n}` };
-  if (whole && !picture.video) return { label: "these pictures", name: `one of ${countOf(job.pictures.length, "picture")}, ${words}`, thumb, picture: job.id };
-  return { label: "this picture", name: `picture ${picture.n} of ${words}`, thumb, picture: `${job.id} ${picture.n}` };
+  if (job.pictures.length < 2) return { label: t("this picture"), name: words, thumb, picture: `${job.id} ${picture.n}` };
+  if (whole && !picture.video) return { label: t("these pictures"), name: t("one of {0}, {1}", countOf(job.pictures.length, "picture"), words), thumb, picture: job.id };
+  return { label: t("this picture"), name: t("picture {0} of {1}", picture.n, words), thumb, picture: `${job.id} ${picture.n}` };
 };
 
 function startCreate() {
@@ -338,11 +339,11 @@ function startCreate() {
       const newest = stream.jobs.all.find(({ mine, pictures }) => mine && pictures[0]?.video === null);
       if (toggle.ariaPressed === "true") follow(null);
       else if (newest) talk(newest);
-      else showToast("Draw a picture first. Then you can say what is to change.");
+      else showToast(t("Draw a picture first. Then you can say what is to change."));
     });
   }
   if (chip) follow(chip);
-  const empty = () => show ? emptyState("search", "Nothing of this kind yet", "What you ask for appears here.", html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
+  const empty = () => show ? emptyState("search", t("Nothing of this kind yet"), t("What you ask for appears here."), html`<a class="button quiet" href="/">Show everything</a>`) : html`<div class="empty"><h2>Describe a picture</h2><p class="muted">${promise}</p>
     ${drawn ? html`<p class="muted small">Drawn by the model in use here. Press one to draw it again.</p>` : nothing}
     <div class="hints ${drawn ? "drawn" : ""}">${hints.map((hint, n) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => draw(event, hint)}>${drawn ? html`<img src="${DRAWN}/${n + 1}.webp" width="320" height="320" alt="">` : nothing}${hint}</a>`)}</div></div>`;
   const stream = new Stream(jobs, bar, empty, (job) => !show || job.group === show, toggle ? talk : undefined);
@@ -368,7 +369,7 @@ function startQueue() {
 
   const bar = new Bar(null, (sent) => stream.added(sent));
   const empty = () =>
-    emptyState("check", "Nothing of yours is waiting", "What you ask for, here or in Discord, shows up here until it is done.", html`<a class="button" href="/">Create</a>`);
+    emptyState("check", t("Nothing of yours is waiting"), t("What you ask for, here or in Discord, shows up here until it is done."), html`<a class="button" href="/">Create</a>`);
   const stream = new Stream(jobs, bar, empty, (job) => !job.over);
   new Managed(queues);
 }

@@ -1,5 +1,6 @@
 // Conversations about pictures: the page on which one begins, and the page of one, whose last answer grows and goes on.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "./core/language.js";
 import { cancelJob, fetchJson, keepField, keepHere, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
 import { droppedPicture, elementOf, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
@@ -57,7 +58,7 @@ class QuestionBar {
     const question = this.field.value.trim();
     if (!question || this.form.ariaBusy === "true") return;
     if (this.first && !this.attached.all.length) {
-      showToast("Add the picture that you ask about: drop it, paste it, or press the picture beside the field.");
+      showToast(t("Add the picture that you ask about: drop it, paste it, or press the picture beside the field."));
       return;
     }
     this.form.ariaBusy = "true";
@@ -74,7 +75,7 @@ class QuestionBar {
   }
 }
 
-const END = { stopped: "Stopped here.", length: "The answer reached the length limit; ask it to continue.", end: "" };
+const END = { stopped: t("Stopped here."), length: t("The answer reached the length limit; ask it to continue."), end: "" };
 
 /**
  * @param {string | null} thumb
@@ -87,9 +88,9 @@ const picture = (thumb, n) =>
 
 /** What is drawn of an answer, by its form. @type {Record<string, string>} */
 const DRAWN = {
-  table: "The picture beside a chart drawn again from its numbers",
-  boxes: "The picture with a box around each object",
-  text: "The picture with a box around each line",
+  table: t("The picture beside a chart drawn again from its numbers"),
+  boxes: t("The picture with a box around each object"),
+  text: t("The picture with a box around each line"),
 };
 
 /** @param {Turn} turn */
@@ -97,13 +98,13 @@ function said(turn) {
   if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
   if (turn.table) return table(turn, turn.table);
-  if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || "an object"}</li>`)}</ol>`;
+  if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || t("an object")}</li>`)}</ol>`;
   if (turn.said.some(({ href }) => href)) {
     return html`<p class="said">${turn.said.map(({ text, href }) => (href ? html`<a href=${href}>${text}</a>` : text))}</p>`;
   }
   if (turn.answer && ["table", "text"].includes(turn.form)) return html`<pre class="said block ${turn.over ? "" : "growing"}" tabindex="0" aria-label="Answer" aria-busy=${!turn.over}>${turn.answer}</pre>`;
   if (turn.answer) return html`<div class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${drawMarkdown(turn.answer)}</div>`;
-  return html`<p class="muted" role="status">${turn.position ? `Place ${turn.position} in the queue` : "Looking"} …</p>`;
+  return html`<p class="muted" role="status">${turn.position ? t("Place {0} in the queue", turn.position) : t("Looking")} …</p>`;
 }
 
 /**
@@ -112,7 +113,7 @@ function said(turn) {
  */
 function table(turn, { title, columns, rows, numbers }) {
   const kind = (/** @type {number} */ n) => (numbers[n] ? "number" : "");
-  return html`<div class="table" tabindex="0" role="region" aria-label=${title || "Table"}><table>
+  return html`<div class="table" tabindex="0" role="region" aria-label=${title || t("Table")}><table>
       ${title ? html`<caption>${title}</caption>` : nothing}
       <thead><tr>${columns.map((name, n) => html`<th scope="col" class=${kind(n)}>${name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr>${row.map((cell, n) => (n ? html`<td class=${kind(n)}>${cell}</td>` : html`<th scope="row">${cell}</th>`))}</tr>`)}</tbody>
@@ -124,7 +125,7 @@ function table(turn, { title, columns, rows, numbers }) {
 function drawing({ form, drawing: drawn }) {
   if (!drawn) return nothing;
   const shown = drawn.visibility === "show" ? drawn.original : drawn.thumb;
-  return html`<a class="drawing" href=${drawn.original}><img src=${shown} width=${drawn.width} height=${drawn.height} alt=${DRAWN[form] ?? "The picture"} loading="lazy"></a>`;
+  return html`<a class="drawing" href=${drawn.original}><img src=${shown} width=${drawn.width} height=${drawn.height} alt=${DRAWN[form] ?? t("The picture")} loading="lazy"></a>`;
 }
 
 /** @param {Turn} turn @param {string} here  the question that the page is about */
@@ -141,7 +142,7 @@ function actions(turn, here) {
 function saw(turn) {
   const [tokens, cached, out] = turn.tokens;
   if (tokens === undefined) return nothing;
-  const sizes = turn.seen.length ? `${turn.seen.join(", ")} px` : "No picture";
+  const sizes = turn.seen.length ? `${turn.seen.join(", ")} px` : t("No picture");
   return html`<details class="saw"><summary class="muted small">What the model saw</summary>
     <p class="muted small">${sizes} · ${tokens} tokens in, ${cached} of them known from before, ${out} out</p></details>`;
 }
@@ -161,7 +162,7 @@ function strip({ id, frames }) {
 /** @param {Turn} turn @param {string} here */
 function branches(turn, here) {
   if (!turn.branches.length) return nothing;
-  const label = turn.id === here ? "What followed" : "Also asked here";
+  const label = turn.id === here ? t("What followed") : t("Also asked here");
   const links = turn.branches.map(({ href, question }) => html`<li><a href=${href}>${cut(question)}</a></li>`);
   return html`<nav class="branches" aria-label=${label}><h2 class="muted small">${label}</h2><ul>${links}</ul></nav>`;
 }

@@ -1,5 +1,6 @@
 // Boxes on a picture that is labelled: dragged around what is meant, or placed by keys.
-import { html, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
+import { nothing, render, svg } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 
 /** @import {Box} from "../js/types.js" */
 /** @typedef {[number, number, number, number]} Sides  left, top, right, bottom in 0 to 1 */
@@ -126,7 +127,7 @@ export class Boxes {
   panel() {
     const placing = html`<p class="small">Arrows move the box, with Shift they change its size. Enter keeps it, Esc discards it.</p>`;
     const count = this.all.length;
-    return html`<p class="muted small">${count ? `${count} ${count === 1 ? "box" : "boxes"} for the label that you give.` : "Drag a box around what you mean, if it is only a part of the picture."}</p>
+    return html`<p class="muted small">${count ? t("{0} {1} for the label that you give.", count, count === 1 ? "box" : "boxes") : t("Drag a box around what you mean, if it is only a part of the picture.")}</p>
       ${this.current ? placing : nothing}
       <div class="job-actions"><button class="button quiet small" type="button" @click=${() => this.begin()}>Box by keys <kbd>b</kbd></button>
       ${count ? html`<button class="button quiet small" type="button" @click=${() => { this.set([]); this.onChange(); }}>Discard the boxes</button>` : nothing}</div>`;

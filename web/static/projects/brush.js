@@ -1,5 +1,6 @@
 // A brush on a picture that is labelled: what is painted goes with the label, in the picture's own pixels.
-import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { nothing } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 import { icon } from "../js/core/page.js";
 import { announce } from "../js/core/text.js";
 import { encodePng, Mask } from "../editor/mask.js";
@@ -116,14 +117,14 @@ export class Brush {
   /** Paint or erase, or drag boxes again. @param {Tool} tool */
   choose(tool) {
     this.tool = this.tool === tool ? "box" : tool;
-    announce({ box: "Boxes", paint: "Brush", erase: "Eraser" }[this.tool]);
+    announce({ box: t("Boxes"), paint: t("Brush"), erase: t("Eraser") }[this.tool]);
     this.onChange();
   }
 
   /** @param {1 | -1} by */
   resize(by) {
     this.size = Math.min(SIZES.length - 1, Math.max(0, this.size + by));
-    announce(`Size ${this.size + 1} of ${SIZES.length}`);
+    announce(t("Size {0} of {1}", this.size + 1, SIZES.length));
     this.onChange();
   }
 
@@ -131,7 +132,7 @@ export class Brush {
     if (!this.strokes.length) return;
     this.strokes = this.strokes.slice(0, -1);
     this.#replay();
-    announce("Stroke undone");
+    announce(t("Stroke undone"));
     this.onChange();
   }
 
@@ -223,7 +224,7 @@ export class Brush {
   panel(boxes) {
     const button = (/** @type {Tool} */ tool, /** @type {string} */ name, /** @type {string} */ symbol, /** @type {string} */ key) => html`<button class="button quiet small" type="button" aria-pressed=${this.tool === tool} @click=${() => this.choose(tool)}>${icon(symbol)}${name} <kbd>${key}</kbd></button>`;
     if (!this.mask) return nothing;
-    return html`<div class="job-actions" role="group" aria-label="Brush">${button("paint", "Brush", "brush", "p")}${button("erase", "Eraser", "eraser", "e")}</div>
+    return html`<div class="job-actions" role="group" aria-label="Brush">${button("paint", t("Brush"), "brush", "p")}${button("erase", t("Eraser"), "eraser", "e")}</div>
       ${this.tool === "box" ? nothing : html`<div class="job-actions"><button class="button quiet small" type="button" ?disabled=${!this.size} @click=${() => this.resize(-1)}>Smaller <kbd>,</kbd></button><button class="button quiet small" type="button" ?disabled=${this.size === SIZES.length - 1} @click=${() => this.resize(1)}>Larger <kbd>.</kbd></button></div>`}
       <div class="job-actions">${boxes.length ? html`<button class="button quiet small" type="button" @click=${() => this.fill(boxes)}>Fill the boxes <kbd>f</kbd></button>` : nothing}
       ${this.strokes.length ? html`<button class="button quiet small" type="button" @click=${() => this.undo()}>Undo stroke <kbd>u</kbd></button>` : nothing}

@@ -1,4 +1,5 @@
 // Pictures that come into a project: files, folders whose names are labels, ZIP files, pictures of the studio's.
+import { t } from "../js/core/language.js";
 import { fetchJson, leaveNote, newKey, Problem } from "../js/core/api.js";
 import { elementOf, goTo, takeChosen, takeDrops } from "../js/core/page.js";
 import { countOf, showError, showToast } from "../js/core/text.js";
@@ -117,9 +118,9 @@ export class Intake {
   /** @param {Labelled[]} files */
   async #take(files) {
     const fit = files.filter(({ file }) => isPicture(file) || (this.how.zips && isZip(file)));
-    if (!fit.length) return showToast(this.how.zips ? "There is no picture and no ZIP file among these." : "There is no picture among these.", { bad: true });
-    if (this.how.sends === "all" && fit.length > MOST) return showToast(`A try takes up to ${MOST} pictures; these are ${fit.length}.`, { bad: true });
-    if (this.form.ariaBusy === "true") return showToast("Wait until the pictures before these are there.");
+    if (!fit.length) return showToast(this.how.zips ? t("There is no picture and no ZIP file among these.") : t("There is no picture among these."), { bad: true });
+    if (this.how.sends === "all" && fit.length > MOST) return showToast(t("A try takes up to {0} pictures; these are {1}.", MOST, fit.length), { bad: true });
+    if (this.form.ariaBusy === "true") return showToast(t("Wait until the pictures before these are there."));
     await this.#send(this.how.sends === "all" ? [fit] : this.#calls(fit), "");
   }
 
@@ -155,7 +156,7 @@ export class Intake {
     let done = 0;
     try {
       for (const files of calls) {
-        this.#show(total ? `Sending ${done} of ${countOf(total, "picture")}` : "Adding", total ? done / total : null);
+        this.#show(total ? t("Sending {0} of {1}", done, countOf(total, "picture")) : t("Adding"), total ? done / total : null);
         told.push(await this.#call(files, own));
         done += files.length;
       }
@@ -212,7 +213,7 @@ export class Intake {
   #show(text, share) {
     const words = Object.assign(document.createElement("p"), { textContent: text });
     const bar = document.createElement("progress");
-    bar.setAttribute("aria-label", "Sending");
+    bar.setAttribute("aria-label", t("Sending"));
     if (share !== null) bar.value = share;
     this.state.replaceChildren(...(text ? [words, bar] : []));
   }

@@ -1,5 +1,6 @@
 // The desk where one picture after the other is labelled, or boxes are drawn on it, by keys or by pressing.
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 import { keepHere, keptHere, outbox, sendJson, untilAnswered } from "../js/core/api.js";
 import { addShortcuts, elementOf, emptyState, icon, pageData, startPage } from "../js/core/page.js";
 import { announce, countOf, showError, showToast } from "../js/core/text.js";
@@ -83,7 +84,7 @@ class Desk {
   skip() {
     if (!this.now) return;
     this.#go("skip", []);
-    announce("Skipped");
+    announce(t("Skipped"));
   }
 
   leaveOut() {
@@ -91,7 +92,7 @@ class Desk {
     const item = this.now;
     this.#go("out", []);
     this.#leaveOut(item, true);
-    announce("Excluded");
+    announce(t("Excluded"));
   }
 
   undo() {
@@ -102,7 +103,7 @@ class Desk {
     if (did === "label") this.#mark(item, before(item));
     if (did === "out") this.#leaveOut(item, false);
     this.#again(last);
-    announce("Undone");
+    announce(t("Undone"));
   }
 
   /** Show a picture again, with what was drawn on it. @param {Done} done */
@@ -149,7 +150,7 @@ class Desk {
   #said() {
     const { length } = this.unsent;
     this.place.ariaBusy = String(length > 0);
-    this.status.textContent = length && this.outbox.isStuck ? `${countOf(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent automatically.` : "";
+    this.status.textContent = length && this.outbox.isStuck ? t("{0} not sent yet: the studio doesn’t answer. They are kept, and sent automatically.", countOf(length, "picture")) : "";
   }
 
   /** The server takes it back: the picture comes again. @param {Letter} letter @param {unknown} error */
@@ -225,7 +226,7 @@ class Desk {
     const again = html`<div class="job-actions">${skipped ? html`<a class="button" href="${this.project.href}/label">Show the skipped ones</a>` : nothing}
       ${this.done.length ? html`<button class="button quiet" type="button" @click=${() => this.undo()}>${icon("undo")}Undo</button>` : nothing}
       <a class="button quiet" href=${this.project.href}>Pictures</a></div>`;
-    return emptyState("check", skipped ? "The rest was skipped" : "Every picture has its label", "", again);
+    return emptyState("check", skipped ? t("The rest was skipped") : t("Every picture has its label"), "", again);
   }
 
   /** @param {Item} item */
@@ -365,16 +366,16 @@ class ObjectDesk {
 
   done() {
     const boxes = this.objects.told();
-    this.#go(boxes.length ? `${boxes.length} marked` : "Nothing there", (item) =>
+    this.#go(boxes.length ? `${boxes.length} marked` : t("Nothing there"), (item) =>
       sendJson("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: MARKED, boxes }));
   }
 
   skip() {
-    this.#go("Skipped", null);
+    this.#go(t("Skipped"), null);
   }
 
   leaveOut() {
-    this.#go("Excluded", (item) => sendJson("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
+    this.#go(t("Excluded"), (item) => sendJson("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
   }
 
   /**
@@ -406,7 +407,7 @@ class ObjectDesk {
 
   /** Whether the next box would have a label. */
   #named() {
-    if (!this.objects.label) showToast("Choose a label before you draw a box.", { bad: true });
+    if (!this.objects.label) showToast(t("Choose a label before you draw a box."), { bad: true });
     return Boolean(this.objects.label);
   }
 
@@ -428,7 +429,7 @@ class ObjectDesk {
   #nothing() {
     const more = html`<div class="job-actions"><a class="button" href=${this.project.href}>Pictures</a>
       <a class="button quiet" href="${this.project.href}/label">Show the skipped ones</a></div>`;
-    return emptyState("check", "That was the last one", "Train the next version, or go through what was skipped.", more);
+    return emptyState("check", t("That was the last one"), t("Train the next version, or go through what was skipped."), more);
   }
 
   /** @param {SubmitEvent} event */
@@ -447,7 +448,7 @@ class ObjectDesk {
   /** @param {Item} item */
   #shown(item) {
     const { all, known, label: chosen, current } = this.objects;
-    const what = all.length ? `Done, ${all.length} ${all.length === 1 ? "object" : "objects"}` : "Nothing is there";
+    const what = all.length ? t("Done, {0} {1}", all.length, all.length === 1 ? "object" : "objects") : t("Nothing is there");
     return html`<div class="desk objects">
       <div class="desk-picture"><div class="desk-frame"><img src=${item.whole} alt="The picture to draw boxes on" draggable="false"></div></div>
       <div class="desk-side">

@@ -1,5 +1,6 @@
 // The pages of a project: its pictures, its reports, its model asked about others, its settings.
-import { html, render } from "../vendor/lit-html/lit-html.js";
+import { render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 import { sendJson } from "../js/core/api.js";
 import { askBefore, elementOf, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
 import { announce, showError, showToast } from "../js/core/text.js";
@@ -70,7 +71,7 @@ async function mark(project, boxes, label) {
     box.ariaLabel = `${box.ariaLabel?.split(",")[0]}, ${item.said}`;
     box.checked = false;
   }
-  if (boxes.length) announce(boxes.length === 1 ? label : `${boxes.length} labelled ${label}`);
+  if (boxes.length) announce(boxes.length === 1 ? label : t("{0} labelled {1}", boxes.length, label));
 }
 
 /** What is done with pictures that are ticked. @type {Record<string, [string, Record<string, boolean>]>} */
@@ -84,7 +85,7 @@ const CHANGES = { out: ["leave-out", { out: true }], in: ["leave-out", { out: fa
  * @param {string} does  "label", or one of CHANGES
  */
 async function change(project, form, boxes, does) {
-  if (!boxes.length) return showToast("Choose one or more pictures first.", { bad: true });
+  if (!boxes.length) return showToast(t("Choose one or more pictures first."), { bad: true });
   if (form.ariaBusy === "true") return;
   form.ariaBusy = "true";
   try {
@@ -136,7 +137,7 @@ function startTry() {
 }
 
 function startSettings() {
-  if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), `Delete ${project.name}?`, "Its pictures, labels and versions are permanently deleted.", "Delete the project");
+  if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), t("Delete {0}?", project.name), t("Its pictures, labels and versions are permanently deleted."), t("Delete the project"));
 }
 
 startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings });

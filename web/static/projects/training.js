@@ -1,5 +1,6 @@
 // How far a project's training is, what was said before a page was left, and jobs that a page waits for.
-import { html, render } from "../vendor/lit-html/lit-html.js";
+import { render } from "../vendor/lit-html/lit-html.js";
+import { html, t } from "../js/core/language.js";
 import { cancelJob, fetchJson, leaveNote, readJob, sendJson, sendOnce, untilAnswered } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, waitingOf } from "../js/core/jobs.js";
 import { elementOf } from "../js/core/page.js";
@@ -75,12 +76,12 @@ function state(job) {
  * @param {Job} job
  */
 async function finish(project, job) {
-  if (job.error) return showToast(job.error, { bad: true, press: { label: "Show the page again", work: () => location.reload() } });
+  if (job.error) return showToast(job.error, { bad: true, press: { label: t("Show the page again"), work: () => location.reload() } });
   if (job.status === "cancelled") {
-    leaveNote("said", "The training was stopped before it was done.");
+    leaveNote("said", t("The training was stopped before it was done."));
     return location.reload();
   }
-  leaveNote("said", "The new version is ready.");
+  leaveNote("said", t("The new version is ready."));
   const { versions } = /** @type {{versions: {number: number}[]}} */ (await fetchJson(`/api/projects/${project.id}/versions`, {}));
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
 }
@@ -93,7 +94,7 @@ export function startOpen() {
     const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
     if (!jobs.some(({ over }) => over)) return;
     const busy = document.querySelector("[aria-busy=true], dialog[open], .sheet:popover-open");
-    if (busy) showToast("It is done.", { press: { label: "Show", work: () => location.reload() } });
+    if (busy) showToast(t("It is done."), { press: { label: t("Show"), work: () => location.reload() } });
     else location.reload();
   };
   const again = () => void look().catch(showError);

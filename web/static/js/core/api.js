@@ -1,4 +1,5 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
+import { t } from "./language.js";
 import { showError } from "./text.js";
 
 /** @import {Day, ImageModel, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
@@ -141,7 +142,7 @@ export async function forgetKept() {
 
 // Every failure to get an answer becomes a Problem, whose text can be shown as it is.
 
-const AWAY = "The studio doesn't answer. Check that it runs, then try again.";
+const AWAY = t("The studio doesn't answer. Check that it runs, then try again.");
 const PATIENCE = { read: 20_000, change: 60_000 }; // ms for a whole answer; a file may take as long as it takes
 const [FIRST, LONGEST] = [500, 15_000]; // ms until the first new try, and between later ones
 const PASSES = [0, 429, 502, 503, 504]; // what is wrong is neither with the one who asks nor with the question
@@ -235,7 +236,7 @@ async function fetchAt(path, options) {
   if (response.ok) return { body, at: Number(response.headers.get("X-Point")) };
   const known = /** @type {Record<string, unknown>} */ (body ?? {});
   if (response.status === 401) toSignIn();
-  const detail = known.detail ?? known.title ?? `The studio answered ${response.status}. Try again.`;
+  const detail = known.detail ?? known.title ?? t("The studio answered {0}. Try again.", response.status);
   throw new Problem(response.status, String(detail), known);
 }
 

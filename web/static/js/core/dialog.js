@@ -1,5 +1,6 @@
 // Questions in a <dialog>, loaded when they are asked: the browser keeps the focus inside, closes it on Escape and gives the focus back.
-import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "./language.js";
 import { fetchJson, makeShare, readPictures, sendJson } from "./api.js";
 import { plainText, showError, showToast } from "./text.js";
 
@@ -23,7 +24,7 @@ export function askForm(title, content, yes) {
       <h2 id="question">${title}</h2>
       ${content}
       <div class="dialog-foot">
-        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>${yes.no ?? "Cancel"}</button>
+        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>${yes.no ?? t("Cancel")}</button>
         <button class="button ${yes.bad ? "bad" : ""}" value="yes" ?autofocus=${!yes.bad}>${yes.label}</button>
       </div>
     </form>`,
@@ -60,7 +61,7 @@ export async function askWords(title, words) {
   const answer = askForm(
     title,
     html`<label><span class="sr">Prompt</span><textarea name="words" required .value=${words} @keydown=${sendOnEnter}></textarea></label>`,
-    { label: "Send" },
+    { label: t("Send") },
   );
   const area = document.querySelector("dialog textarea");
   if (area instanceof HTMLTextAreaElement) area.select();
@@ -81,13 +82,13 @@ function sendOnEnter(event) {
 export async function postPicture(job, n) {
   try {
     const { servers } = /** @type {{servers: Server[]}} */ (await fetchJson("/api/channels", {}));
-    if (!servers.length) return showToast("There is no channel on Discord where both you and the bot can write.");
+    if (!servers.length) return showToast(t("There is no channel on Discord where both you and the bot can write."));
     const group = (/** @type {Server} */ { id, name, channels }) => html`<optgroup label=${name}>${channels.map((one) => html`<option value="${id}/${one.id}">#${one.name}</option>`)}</optgroup>`;
-    const answer = await askForm("Post to a channel", html`<label class="stacked"><span>Everyone in the channel sees the picture, its prompt and your name</span><select name="place" aria-label="Channel">${servers.map(group)}</select></label>`, { label: "Post" });
+    const answer = await askForm(t("Post to a channel"), html`<label class="stacked"><span>Everyone in the channel sees the picture, its prompt and your name</span><select name="place" aria-label="Channel">${servers.map(group)}</select></label>`, { label: t("Post") });
     if (!answer) return;
     const [server, channel] = String(answer.get("place")).split("/");
     await sendJson("POST", "/api/posts", { job, n, server, channel });
-    showToast("Posted");
+    showToast(t("Posted"));
   } catch (error) {
     showError(error);
   }
@@ -103,8 +104,8 @@ const SHOWN = "60";
 export async function pickPictures(one) {
   const { pictures } = await readPictures(new URLSearchParams({ limit: SHOWN }));
   const shown = pictures.filter(({ visibility }) => visibility === "show");
-  const title = one ? "Choose a picture" : "Choose pictures";
-  const answer = await askForm(title, shown.length ? pictureChoices(shown, one) : html`<p class="muted">You have no pictures here yet.</p>`, { label: "Choose" });
+  const title = one ? t("Choose a picture") : t("Choose pictures");
+  const answer = await askForm(title, shown.length ? pictureChoices(shown, one) : html`<p class="muted">You have no pictures here yet.</p>`, { label: t("Choose") });
   const names = answer ? answer.getAll("picture").map(String) : [];
   return names.map((name) => ({ job: name.split("/")[0] ?? "", n: Number(name.split("/")[1]) }));
 }
@@ -129,11 +130,11 @@ export async function makeLink(form) {
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     const local = new URL(link).hostname === "127.0.0.1";
     const until = new Date(expires).toLocaleDateString("en-GB", { day: "numeric", month: "long" });
-    const who = local ? "Only this machine can open it: the studio has no address that others know." : `Anyone with it can see ${data.has("folder") ? "the folder" : "what you shared"} until ${until}, ${data.has("words") ? "with" : "without"} the prompt. No sign-in needed.`;
+    const who = local ? t("Only this machine can open it: the studio has no address that others know.") : t("Anyone with it can see {0} until {1}, {2} the prompt. No sign-in needed.", data.has("folder") ? t("the folder") : t("what you shared"), until, data.has("words") ? "with" : "without");
     const note = html`${who} Copy or revoke it under <a href="/shares">Shares</a>.`;
     const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
       <p class="muted">${note}</p>`;
-    return (await askForm("Your link", field, { label: "Copy", no: "Done" })) && link;
+    return (await askForm(t("Your link"), field, { label: t("Copy"), no: t("Done") })) && link;
   } catch (error) {
     showError(error);
     return null;

@@ -1,5 +1,6 @@
 // Speaks to the Discord client around this page: protocol version 1 of @discord/embedded-app-sdk 2.5 (MIT),
 // [opcode, data] by postMessage. https://github.com/discord/embedded-app-sdk
+import { t } from "./language.js";
 
 /** @typedef {{resolve: (data: unknown) => void, reject: (error: Error) => void}} Waiting */
 /** @typedef {{cmd?: string, evt?: string | null, nonce?: string | null, message?: string, data?: {message?: string}}} Message */
@@ -24,11 +25,11 @@ export class DiscordClient {
    */
   constructor(id, origins) {
     const given = new URLSearchParams(location.search);
-    if (GIVEN.some((name) => !given.get(name)) || window.parent === window) throw new Error("This page is opened in Discord, by an app's Activity");
+    if (GIVEN.some((name) => !given.get(name)) || window.parent === window) throw new Error(t("This page is opened in Discord, by an app's Activity"));
     this.instance = given.get("instance_id") ?? "";
     this.#origins = origins;
     this.ready = this.#answerTo("READY");
-    setTimeout(() => this.#settle("READY", new Error("Discord doesn't answer")), PATIENCE);
+    setTimeout(() => this.#settle("READY", new Error(t("Discord doesn't answer"))), PATIENCE);
     addEventListener("message", (event) => this.#take(event));
     this.#send(HANDSHAKE, { v: 1, encoding: "json", client_id: id, frame_id: given.get("frame_id"), sdk_version: "2.5.0" });
   }
@@ -60,7 +61,7 @@ export class DiscordClient {
   #take({ source, origin, data }) {
     if (source !== this.#client || !this.#origins.includes(origin) || !Array.isArray(data)) return;
     const [opcode, told] = /** @type {[number, Message]} */ (data);
-    const error = new Error(told.data?.message ?? told.message ?? "Discord has closed this page");
+    const error = new Error(told.data?.message ?? told.message ?? t("Discord has closed this page"));
     if (opcode === CLOSE) for (const key of this.#waiting.keys()) this.#settle(key, error);
     if (opcode === FRAME) this.#settle(String(told.cmd === "DISPATCH" ? told.evt : told.nonce), told.evt === "ERROR" ? error : told.data);
   }

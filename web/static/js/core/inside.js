@@ -1,4 +1,5 @@
 // What is done otherwise where a page stands in Discord's frame, which saves no files and opens no windows.
+import { t } from "./language.js";
 import { linkOutside, sendToMe } from "./api.js";
 import { showError, showToast } from "./text.js";
 
@@ -10,7 +11,7 @@ function onClick(event) {
   if (!(link instanceof HTMLAnchorElement)) return;
   const [, job, n] = link.hasAttribute("download") ? (PICTURE.exec(link.pathname) ?? []) : [];
   if (link.origin !== location.origin) openOutside(link.href);
-  else if (job && n) sendToMe(job, n).then(() => showToast("Sent to your direct messages"), showError);
+  else if (job && n) sendToMe(job, n).then(() => showToast(t("Sent to your direct messages")), showError);
   else if (/^\/(api|files)\//.test(link.pathname)) openPageOutside();
   else return link.removeAttribute("target"); // it opens here
   event.preventDefault();
@@ -29,7 +30,7 @@ const openOutside = (url) => window.parent.dispatchEvent(new CustomEvent("outsid
 
 /** Files are saved by a browser, from the same page. */
 function openPageOutside() {
-  linkOutside(location.pathname + location.search).then(openOutside).then(() => showToast("Download it from this page in your browser"), showError);
+  linkOutside(location.pathname + location.search).then(openOutside).then(() => showToast(t("Download it from this page in your browser")), showError);
 }
 
 document.addEventListener("click", onClick, true);

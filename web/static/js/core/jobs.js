@@ -1,4 +1,5 @@
 // The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
+import { t } from "./language.js";
 import { cancelJob, confirmDraft, deleteJob, fetchJson, leaveNote, moveToTrash, outbox, pauseBefore, personId, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, sendOnce, takeNote, toSignIn, untilAnswered } from "./api.js";
 import { countOf, durationOf, showError, showToast } from "./text.js";
 
@@ -17,10 +18,10 @@ const KEPT = 6; // connections that a browser keeps to one address
 const GIVEN = 1500; // ms for them to answer
 const SMALL = new URL("../../favicon.svg", import.meta.url).pathname;
 const SIGNED_OUT = 4401;
-const AWAY = "The studio doesn't answer. Your jobs continue; this page reconnects automatically.";
+const AWAY = t("The studio doesn't answer. Your jobs continue; this page reconnects automatically.");
 const WHY = /** @type {Record<number, string>} by code of closing */ ({
-  4429: "Too many tabs are open for this one to stay live. Close some; it reconnects automatically.",
-  1013: "Many people are here, so this page doesn't show what is new. It reconnects automatically.",
+  4429: t("Too many tabs are open for this one to stay live. Close some; it reconnects automatically."),
+  1013: t("Many people are here, so this page doesn't show what is new. It reconnects automatically."),
 });
 
 /**
@@ -143,7 +144,7 @@ export function withState(job, state) {
     preview: state.preview ?? job.preview,
     answer: state.text ?? job.answer,
     box: state.box ?? job.box ?? null,
-    loading: state.state === "loading" ? (state.model ?? "a model") : null,
+    loading: state.state === "loading" ? (state.model ?? t("a model")) : null,
     fraction: state.state === "loading" ? state.fraction : null,
     fetching: state.fetching ?? false,
     left: state.left ?? null,
@@ -293,12 +294,12 @@ export function foldedRows(jobs, unfolded) {
 
 /** Where a job waits, in words. @param {LiveJob} job */
 export function waitingOf(job) {
-  if (job.paused) return "The studio restarts; this continues automatically";
-  if (job.held) return "On hold: the queue is paused";
-  if (job.why) return `${job.why} It is tried again${job.eta ? ` in ${durationOf(job.eta)}` : ""}; the job keeps its place.`;
-  if (job.starting) return `The studio is getting ready; ${(job.position ?? 1) > 1 ? `place ${job.position}` : "this is next"}`;
-  const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
-  return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
+  if (job.paused) return t("The studio restarts; this continues automatically");
+  if (job.held) return t("On hold: the queue is paused");
+  if (job.why) return t("{0} It is tried again{1}; the job keeps its place.", job.why, job.eta ? t(" in {0}", durationOf(job.eta)) : "");
+  if (job.starting) return t("The studio is getting ready; {0}", (job.position ?? 1) > 1 ? t("place {0}", job.position) : t("this is next"));
+  const eta = job.eta ? t(", about {0}", durationOf(job.eta)) : "";
+  return job.position ? t("Place {0} in the queue{1}", job.position, eta) : `Waiting${eta}`;
 }
 
 /**
@@ -307,17 +308,17 @@ export function waitingOf(job) {
  * @returns {[string, number | null]} what to say, and the share that is done
  */
 export function stepOf(job) {
-  if (job.status === "rendered") return ["Almost there", 1];
+  if (job.status === "rendered") return [t("Almost there"), 1];
   if (job.loading) {
     const share = job.fraction ?? null;
     if (job.fetching) {
       const come = share === null ? "" : `, ${Math.floor(share * 100)} %`;
-      return [`The model ${job.loading} is being downloaded${come}${job.left ? `, about ${durationOf(job.left)}` : ""}`, share];
+      return [t("The model {0} is being downloaded{1}{2}", job.loading, come, job.left ? t(", about {0}", durationOf(job.left)) : ""), share];
     }
-    return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
+    return [t("Loading {0}{1}", job.loading, share === null ? "" : `, ${Math.round(share * 100)} %`), share];
   }
-  if (!job.total) return ["Starting", null];
-  if (job.talk) return [job.doing === "thinking" ? "Thinking" : "Answering", null]; // nobody knows how long it will be
+  if (!job.total) return [t("Starting"), null];
+  if (job.talk) return [job.doing === "thinking" ? t("Thinking") : t("Answering"), null]; // nobody knows how long it will be
   const share = (job.step ?? 0) / job.total;
   const doing = job.doing ? `, ${job.doing}` : "";
   return [`${Math.round(share * 100)} %${doing}${job.eta ? `, ${durationOf(job.eta)} left` : ""}`, share];
@@ -353,7 +354,7 @@ export async function pressAction(job, n, action, sink, filled) {
 export async function stopJob(job) {
   try {
     const { stopped } = /** @type {{stopped: boolean}} */ (await cancelJob(job.id));
-    showToast(stopped ? "Stopped" : "It was done already");
+    showToast(stopped ? t("Stopped") : t("It was done already"));
   } catch (error) {
     showError(error);
   }
@@ -375,13 +376,13 @@ export async function removeJob(job, page) {
  * @param {Pick<Sink, "gone">} sink
  */
 export async function deleteJobForGood(job, sink) {
-  const what = job.pictures.length ? `This deletes the job and its ${countOf(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
+  const what = job.pictures.length ? t("This deletes the job and its {0} for good.", countOf(job.pictures.length, "picture")) : t("This deletes the job for good.");
   const { askConfirmed } = await questions();
-  if (!(await askConfirmed("Delete it?", what, "Delete", { bad: true }))) return;
+  if (!(await askConfirmed(t("Delete it?"), what, "Delete", { bad: true }))) return;
   try {
     await deleteJob(job.id);
     sink.gone(job.id);
-    showToast("Deleted");
+    showToast(t("Deleted"));
   } catch (error) {
     showError(error);
   }
@@ -402,7 +403,7 @@ export async function sendPrompt(prompt, pictures, to = "") {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);
     const { askConfirmed } = await questions();
-    if (!(await askConfirmed(`Start ${countOf(count, "job")}?`, error.message, `Start ${count}`))) return null;
+    if (!(await askConfirmed(t("Start {0}?", countOf(count, "job")), error.message, t("Start {0}", count)))) return null;
     const { jobs, detail } = await confirmDraft(String(error.body.draft));
     if (detail) showToast(detail, { bad: true });
     return jobs;
@@ -439,7 +440,7 @@ export async function copyText(text, what) {
     await navigator.clipboard.writeText(text);
     showToast(`${what} copied`);
   } catch {
-    await (await questions()).askWords("Copy this", text);
+    await (await questions()).askWords(t("Copy this"), text);
   }
 }
 
@@ -450,7 +451,7 @@ export function offerShare() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const link = await (await questions()).makeLink(form);
-    if (link) await copyText(link, "Link");
+    if (link) await copyText(link, t("Link"));
   });
 }
 
@@ -464,7 +465,7 @@ export class Announcer {
   /** @param {Job[]} jobs */
   added(jobs) {
     for (const { id } of jobs) this.waiting.add(id);
-    showToast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { link: { href: "/", label: "Watch" } });
+    showToast(jobs.length > 1 ? t("{0} jobs queued", jobs.length) : t("Queued"), { link: { href: "/", label: t("Watch") } });
   }
 
   /** @param {News} news */
@@ -473,8 +474,8 @@ export class Announcer {
     for (const id of [...this.waiting].filter((one) => !news.complete || changed.has(one))) {
       const job = await untilAnswered(() => readJob(id));
       if (!job.over || !this.waiting.delete(id)) continue;
-      if (job.error) showToast(job.error, { bad: true, link: { href: "/", label: "Show" } });
-      else showToast(`${job.name} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
+      if (job.error) showToast(job.error, { bad: true, link: { href: "/", label: t("Show") } });
+      else showToast(`${job.name} done`, { link: { href: job.pictures[0]?.href ?? "/", label: t("Show") } });
     }
   }
 }
@@ -508,7 +509,7 @@ function tellTrashed(names, back) {
       showError(error);
     }
   };
-  showToast(`${countOf(names.length, "picture")} moved to the trash`, { press: { label: "Undo", work: undo } });
+  showToast(t("{0} moved to the trash", countOf(names.length, "picture")), { press: { label: t("Undo"), work: undo } });
 }
 
 /**

@@ -1,5 +1,6 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "./language.js";
 import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
 import { rememberPresses, showError, showToast } from "./text.js";
 
@@ -8,7 +9,7 @@ import { rememberPresses, showError, showToast } from "./text.js";
 const ICONS = new URL("../../icons.svg", import.meta.url).pathname;
 
 /** What saves a picture is called; Discord's frame saves no files. */
-export const SAVE = "inside" in document.body.dataset ? "Send to me" : "Download";
+export const SAVE = "inside" in document.body.dataset ? t("Send to me") : t("Download");
 
 /** @param {string} name  of a symbol in icons.svg */
 export const icon = (name) => html`<svg class="icon" aria-hidden="true"><use href="${ICONS}#${name}"></use></svg>`;
@@ -36,7 +37,7 @@ export function pageData() {
  */
 export function elementOf(id, type) {
   const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`#${id} is missing`);
+  if (!(found instanceof type)) throw new Error(t("#{0} is missing", id));
   return found;
 }
 
@@ -193,7 +194,7 @@ function themeButton() {
   const show = () => {
     const use = button.querySelector("use");
     use?.setAttribute("href", `${use.getAttribute("href")?.split("#")[0]}#${THEME_ICONS[currentTheme()]}`);
-    button.setAttribute("aria-label", `Theme: ${currentTheme()}. Change it`);
+    button.setAttribute("aria-label", t("Theme: {0}. Change it", currentTheme()));
   };
   button.hidden = false;
   button.addEventListener("click", () => {

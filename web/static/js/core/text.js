@@ -1,4 +1,5 @@
 // What a page says: how prompts, times and numbers are written, and the short messages at its foot.
+import { t } from "./language.js";
 
 /** @import {Job} from "../types.js" */
 
@@ -64,7 +65,7 @@ export function durationOf(seconds) {
   if (whole < 90) return `${whole} s`;
   const minutes = Math.round(whole / 60);
   if (minutes < 60) return `${minutes} min`;
-  return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
+  return minutes % 60 ? t("{0} h {1} min", Math.floor(minutes / 60), minutes % 60) : `${minutes / 60} h`;
 }
 
 const STEPS = /** @type {[number, Intl.RelativeTimeFormatUnit][]} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
@@ -188,7 +189,7 @@ export function showToast(text, { bad = false, link, press } = {}) {
   if (link) box.append(Object.assign(document.createElement("a"), { href: link.href, textContent: link.label }));
   if (press) box.append(button(press.label, () => { box.remove(); press.work(); }));
   const close = button("×", () => box.remove());
-  close.setAttribute("aria-label", "Close");
+  close.setAttribute("aria-label", t("Close"));
   box.append(close);
   place.querySelector(".toast")?.remove();
   place.append(box);
@@ -242,6 +243,6 @@ export function showError(error) {
  * @param {number | null} seed
  */
 export function commandOf({ prompt }, seed) {
-  const own = /(?:--|—)(?:same)?seed\b/i.test(prompt) || seed === null ? "" : ` --seed ${seed}`;
+  const own = /(?:--|—)(?:same)?seed\b/i.test(prompt) || seed === null ? "" : t(" --seed {0}", seed);
   return `/imagine prompt:${prompt}${own}`;
 }

@@ -1,5 +1,6 @@
 // Ties a gallery's parts together: what is looked for, where the reader is, what is chosen, what is new.
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { keepForGood, keepTrail, keptForGood, readDays, readPictures, untilAnswered, upload, Problem } from "../core/api.js";
 import { followNews } from "../core/jobs.js";
 import { addShortcuts, elementOf, icon } from "../core/page.js";
@@ -102,7 +103,7 @@ export class Scale {
     this.drawn = "";
     this.place = document.createElement("nav");
     this.place.className = "scale";
-    this.place.setAttribute("aria-label", "Dates");
+    this.place.setAttribute("aria-label", t("Dates"));
     document.querySelector("main")?.append(this.place);
     this.place.addEventListener("pointerdown", (event) => this.#drag(event));
     this.place.addEventListener("pointermove", ({ clientY }) => this.#point(clientY));
@@ -381,8 +382,8 @@ export class Gallery {
 
   /** Three sizes: by a slider, Ctrl and the wheel, a pinch, + and -. */
   #sizes() {
-    const slider = Object.assign(document.createElement("input"), { type: "range", id: "sizes", min: "0", max: String(SIZES.length - 1), value: String(this.grid.size), title: "Size of the pictures" });
-    slider.setAttribute("aria-label", "Size of the pictures");
+    const slider = Object.assign(document.createElement("input"), { type: "range", id: "sizes", min: "0", max: String(SIZES.length - 1), value: String(this.grid.size), title: t("Size of the pictures") });
+    slider.setAttribute("aria-label", t("Size of the pictures"));
     const set = (/** @type {number} */ size, /** @type {{x: number, y: number} | undefined} */ point = undefined) => {
       if (size < 0 || size >= SIZES.length || size === this.grid.size) return;
       keepForGood("size", String(size));

@@ -1,5 +1,6 @@
 // Draws the pictures that are seen, whatever their number, in rows of one height that fill the width, and moves the focus among them by keys.
-import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { nothing } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { videoLength, icon, oncePerFrame, Rows } from "../core/page.js";
 import { timeLeft } from "../core/text.js";
 import { groupAt } from "./source.js";
@@ -151,8 +152,8 @@ const DATE_OF_YEAR = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "
  */
 export function dayName(day, now = new Date()) {
   const local = (/** @type {Date} */ date) => new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
-  if (day === local(now)) return "Today";
-  if (day === local(new Date(now.getTime() - 86_400_000))) return "Yesterday";
+  if (day === local(now)) return t("Today");
+  if (day === local(new Date(now.getTime() - 86_400_000))) return t("Yesterday");
   return (day.slice(0, 4) === local(now).slice(0, 4) ? DATE : DATE_OF_YEAR).format(new Date(day));
 }
 
@@ -167,7 +168,7 @@ function tileCell(tile, index, { place, large, chosen, current, total }, tools) 
   if (!tile) return html`<li class="tile" .style=${place} data-index=${index} aria-posinset=${index + 1} aria-setsize=${total ?? -1}></li>`;
   const look = `tile ${chosen ? "chosen" : ""} ${tile.visibility === "spoiler" ? "veiled" : ""} ${tile.visibility === "block" ? "blocked" : ""}`;
   return html`<li class=${look} .style=${place} data-index=${index} aria-posinset=${index + 1} aria-setsize=${total ?? -1}>
-    <a href=${tile.href} tabindex=${stop} aria-label=${tile.visibility === "block" ? "Hidden by a rule of this studio" : nothing}
+    <a href=${tile.href} tabindex=${stop} aria-label=${tile.visibility === "block" ? t("Hidden by a rule of this studio") : nothing}
       @click=${(/** @type {MouseEvent} */ event) => tools.press(event, index)}>${inside(tile, large)}</a>
     ${tile.visibility === "spoiler" ? html`<label class="veil"><input type="checkbox" tabindex=${stop} aria-label="Show this picture, which may be sensitive">${icon("hidden")}Show it</label>` : nothing}
     <button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark(event, index)}>${icon("check")}</button>
@@ -219,7 +220,7 @@ export class Grid {
     this.track = document.createElement("div");
     this.window = document.createElement("ul");
     this.window.className = "window";
-    this.window.setAttribute("aria-label", "Pictures");
+    this.window.setAttribute("aria-label", t("Pictures"));
     /** @type {Rows<number>} pictures by their place, days by -1 less their number */
     this.cells = new Rows(this.window, (key) => key, (key) => this.#drawn(key));
     place.replaceChildren(this.track);

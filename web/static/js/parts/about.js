@@ -1,5 +1,6 @@
 // What the words of the bar are about: a chip that names the picture they change, and what the studio will understand by them.
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { fetchJson, sendJson, sendOnce } from "../core/api.js";
 import { elementOf, icon } from "../core/page.js";
 import { plainText } from "../core/text.js";
@@ -44,7 +45,7 @@ export class About {
     const on = chip !== null || this.always;
     this.bar.tell(on ? this : null);
     this.heard.hidden = !on;
-    this.bar.field.placeholder = chip ? "Change it, or ask" : "What do you want to see?";
+    this.bar.field.placeholder = chip ? t("Change it, or ask") : t("What do you want to see?");
     render(chip ? drawChip(chip, () => this.leave()) : nothing, this.place);
     document.getElementById("bar-talk")?.setAttribute("aria-pressed", String(chip !== null));
     if (before?.turn !== chip?.turn || before?.picture !== chip?.picture) this.typed();

@@ -1,4 +1,5 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
+import { t } from "../core/language.js";
 import { Problem, keepField, keepHere, keptHere, readJobs } from "../core/api.js";
 import { sendPrompt } from "../core/jobs.js";
 import { droppedPicture, elementOf, takeChosen, takeDrops, unhide } from "../core/page.js";
@@ -223,7 +224,7 @@ export class Bar {
       const jobs = told ? [] : await sendPrompt(typed.trim(), names, hasVideo ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
-      const press = { label: "Bring it back", work: () => this.put(typed) };
+      const press = { label: t("Bring it back"), work: () => this.put(typed) };
       if (this.field.value === typed && error instanceof Problem && error.status >= 400 && error.status < 500 && this.completion) this.completion.marks.refuse(error.message);
       else if (this.field.value === typed) showError(error);
       else showToast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now

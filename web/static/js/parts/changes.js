@@ -1,5 +1,6 @@
 // The list of changes behind a picture: one is taken out or worded anew, and the rest is made again; the list is made on other pictures.
-import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { nothing } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { readFolders, sendJson, sendOnce } from "../core/api.js";
 import { askConfirmed, askForm, askWords, pickPictures } from "../core/dialog.js";
 import { icon } from "../core/page.js";
@@ -25,10 +26,10 @@ export function changesList(picture, changes, onTold) {
     }
   };
   const takeOut = async (/** @type {Change} */ change) => {
-    if (await askConfirmed("Take it out?", `Without “${change.words}”: ${change.again}.`, "Take it out")) await without(change);
+    if (await askConfirmed(t("Take it out?"), t("Without “{0}”: {1}.", change.words, change.again), t("Take it out"))) await without(change);
   };
   const reword = async (/** @type {Change} */ change) => {
-    const words = (await askWords("Other words for this change", change.words))?.trim();
+    const words = (await askWords(t("Other words for this change"), change.words))?.trim();
     if (words && words !== change.words) await without(change, words);
   };
   const one = (/** @type {Change} */ change) => html`<li><span>${change.words}</span>
@@ -44,7 +45,7 @@ async function replay({ job, n }) {
   try {
     const others = await pickPictures(false);
     if (!others.length) return;
-    if (others.length > MOST) return showToast(`Choose up to ${MOST} pictures.`, { bad: true });
+    if (others.length > MOST) return showToast(t("Choose up to {0} pictures.", MOST), { bad: true });
     const body = { picture: `${job}/${n}`, pictures: others.map((one) => `${one.job}/${one.n}`) };
     tellQueued(await sendReplay(body));
   } catch (error) {
@@ -56,13 +57,13 @@ async function replay({ job, n }) {
 async function replayOnFolder({ job, n }) {
   try {
     const folders = await readFolders();
-    if (!folders.length) return showToast("You have no folder yet. Make one under Organise.", { link: { href: "/folders", label: "Open" } });
+    if (!folders.length) return showToast(t("You have no folder yet. Make one under Organise."), { link: { href: "/folders", label: t("Open") } });
     const choices = html`<label class="stacked"><span>Folder</span><select name="folder" aria-label="Folder">${folders.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}</select></label>`;
-    const folder = (await askForm("Replay on a folder", choices, { label: "Choose" }))?.get("folder");
+    const folder = (await askForm(t("Replay on a folder"), choices, { label: t("Choose") }))?.get("folder");
     if (!folder) return;
     const body = { picture: `${job}/${n}`, folder: String(folder) };
     const { asks } = await sendReplay(body);
-    if (asks && (await askConfirmed("Replay on a folder", asks, "Queue them"))) tellQueued(await sendReplay({ ...body, confirmed: true }));
+    if (asks && (await askConfirmed(t("Replay on a folder"), asks, t("Queue them")))) tellQueued(await sendReplay({ ...body, confirmed: true }));
   } catch (error) {
     showError(error);
   }
@@ -75,5 +76,5 @@ const sendReplay = (body) => sendOnce(["replay", body], async (key) => /** @type
 
 /** @param {Replayed} told */
 function tellQueued({ jobs, detail }) {
-  showToast(plainText(detail ?? `${countOf(jobs.length, "job")} queued`), { bad: Boolean(detail), link: { href: "/", label: "Show" } });
+  showToast(plainText(detail ?? `${countOf(jobs.length, "job")} queued`), { bad: Boolean(detail), link: { href: "/", label: t("Show") } });
 }

@@ -1,5 +1,5 @@
 // What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
-import { html } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { makeFolder, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
 import { askForm } from "../core/dialog.js";
 import { trashPictures } from "../core/jobs.js";
@@ -42,7 +42,7 @@ export async function likeTiles(all, on, gallery) {
 export function downloadTiles(tiles) {
   const [first] = tiles;
   if (!first) return;
-  if (tiles.length > MOST_IN_ZIP) return showToast(`A ZIP file holds up to ${countOf(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
+  if (tiles.length > MOST_IN_ZIP) return showToast(t("A ZIP file holds up to {0}; {1} are selected.", countOf(MOST_IN_ZIP, "picture"), tiles.length.toLocaleString("en")), { bad: true });
   const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
   if (tiles.length === 1) {
     const link = Object.assign(document.createElement("a"), { href: bytes, download: "", hidden: true });
@@ -55,7 +55,7 @@ export function downloadTiles(tiles) {
   document.body.append(form);
   form.requestSubmit();
   form.remove();
-  if (!("inside" in document.body.dataset)) showToast(`${countOf(tiles.length, "picture")} as a ZIP file`);
+  if (!("inside" in document.body.dataset)) showToast(t("{0} as a ZIP file", countOf(tiles.length, "picture")));
 }
 
 /**
@@ -88,8 +88,8 @@ export async function chooseFolder(pictures) {
     const folder = await askFolder((await readFolders()).filter(({ query }) => query === null));
     if (!folder) return;
     const count = await putInFolder(folder.id, pictures.map(pictureName));
-    const known = count < pictures.length ? `, ${countOf(pictures.length - count, "picture")} already there` : "";
-    showToast(`${countOf(count, "picture")} added to ${folder.name}${known}`, { link: { href: folder.href, label: "Open" } });
+    const known = count < pictures.length ? t(", {0} already there", countOf(pictures.length - count, "picture")) : "";
+    showToast(t("{0} added to {1}{2}", countOf(count, "picture"), folder.name, known), { link: { href: folder.href, label: t("Open") } });
   } catch (error) {
     showError(error);
   }
@@ -100,7 +100,7 @@ export async function chooseFolder(pictures) {
  * @returns {Promise<Folder | undefined>}
  */
 async function askFolder(folders) {
-  const answer = await askForm("Add to a folder", folderChoices(folders), { label: "Add" });
+  const answer = await askForm(t("Add to a folder"), folderChoices(folders), { label: t("Add") });
   const name = String(answer?.get("name") ?? "").trim();
   const id = String(answer?.get("folder") ?? "");
   if (!answer) return undefined;
@@ -112,10 +112,10 @@ async function askFolder(folders) {
 const folderChoices = (folders) => html`
   ${folders.length
     ? html`<fieldset class="choices"><legend class="sr">Folder</legend>
-        ${folders.map(({ id, name, pictures, links }, index) => html`<label class="choice"><input type="radio" name="folder" value=${id} ?checked=${index === 0}><span>${name}</span><span class="muted small">${pictures ?? ""}${links ? " · shared by link" : ""}</span></label>`)}
+        ${folders.map(({ id, name, pictures, links }, index) => html`<label class="choice"><input type="radio" name="folder" value=${id} ?checked=${index === 0}><span>${name}</span><span class="muted small">${pictures ?? ""}${links ? t(" · shared by link") : ""}</span></label>`)}
       </fieldset>`
     : ""}
-  <label class="stacked"><span>${folders.length ? "Or a new folder" : "New folder"}</span><input type="text" name="name" maxlength="80" ?required=${!folders.length} placeholder="Its name"></label>`;
+  <label class="stacked"><span>${folders.length ? t("Or a new folder") : t("New folder")}</span><input type="text" name="name" maxlength="80" ?required=${!folders.length} placeholder="Its name"></label>`;
 
 /**
  * Keep what a gallery looks for.
@@ -124,8 +124,8 @@ const folderChoices = (folders) => html`
 export async function saveSearch(query) {
   const what = html`<p class="muted">It shows what you look for now, and whatever fits later.</p>
     <label class="stacked"><span>Name</span><input type="text" name="name" maxlength="80" required></label>`;
-  const answer = await askForm("Save as a smart folder", what, { label: "Save" });
+  const answer = await askForm(t("Save as a smart folder"), what, { label: t("Save") });
   if (!answer) return;
   const folder = await makeFolder(String(answer.get("name")), query);
-  showToast(`${folder.name} saved`, { link: { href: folder.href, label: "Open" } });
+  showToast(`${folder.name} saved`, { link: { href: folder.href, label: t("Open") } });
 }

@@ -1,5 +1,6 @@
 // A job as an article: its pictures, its prompt, how far it is, what can be done with it.
-import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { nothing } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
 import { videoLength, icon } from "../core/page.js";
 import { plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
@@ -101,12 +102,12 @@ export function reading(job, tools) {
   if (!job.captions.length && !job.scores.length && !job.text) return nothing;
   return html`<div class="reading">
     ${job.captions.length
-      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>${tools.useWord ?? "Use it"}</button></li>`)}</ol>`
+      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>${tools.useWord ?? t("Use it")}</button></li>`)}</ol>`
       : nothing}
     ${job.scores.length
       ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
       : nothing}
-    ${job.kind === "why" ? laidOver(job, "The picture, bright where it speaks for the label") : nothing}
+    ${job.kind === "why" ? laidOver(job, t("The picture, bright where it speaks for the label")) : nothing}
     ${job.text ? textRead(job) : nothing}
   </div>`;
 }
@@ -116,9 +117,9 @@ const laidOver = ({ grid }, alt) =>
   grid && grid.visibility !== "block" ? html`<a class="read-picture" href=${grid.original}><img src=${grid.thumb} width=${grid.width} height=${grid.height} alt=${alt} loading="lazy"></a>` : nothing;
 
 /** @param {LiveJob} job */
-const textRead = (job) => html`${laidOver(job, "The picture with a box around each line")}
+const textRead = (job) => html`${laidOver(job, t("The picture with a box around each line"))}
     <pre class="read-text" tabindex="0" aria-label="Text">${job.text}</pre>
-    <div><button class="button quiet small" type="button" @click=${() => copyText(job.text, "Text")}>${icon("copy")}Copy the text</button></div>`;
+    <div><button class="button quiet small" type="button" @click=${() => copyText(job.text, t("Text"))}>${icon("copy")}Copy the text</button></div>`;
 
 const OWN = ["cancel", "delete"]; // shown in places of their own
 
@@ -159,7 +160,7 @@ function restOfSet(job, tools) {
   if (!rest.length || job.talk) return nothing;
   const one = (/** @type {LiveJob} */ other) => html`<span class="set-one" title=${other.prompt}>${other.pictures[0] && other.pictures[0].visibility === "show" ? html`<img src=${other.pictures[0].small} alt="">` : other.shown ? html`<img class="previews of-4" src=${other.shown} alt="">` : nothing}</span>`;
   const left = rest.filter(({ over }) => !over).length;
-  return html`<button class="set" type="button" @click=${() => tools.unfold(job)}>${rest.slice(0, MOST_OF_SET).map(one)}<span>${rest.length} more of this prompt${left ? `, ${left} to come` : ""}</span></button>`;
+  return html`<button class="set" type="button" @click=${() => tools.unfold(job)}>${rest.slice(0, MOST_OF_SET).map(one)}<span>${rest.length} more of this prompt${left ? t(", {0} to come", left) : ""}</span></button>`;
 }
 
 /** The questions before this one, when they are unfolded. @param {LiveJob} job @param {CardTools} tools */
@@ -213,7 +214,7 @@ function meta(job, tools) {
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
     ${job.parent && job.count ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
-    <button class="icon-button" type="button" title=${job.pictures.length ? "Move to the trash" : "Delete"} aria-label=${job.pictures.length ? "Move to the trash" : "Delete"} @click=${() => tools.remove(job)}>${icon("trash")}</button>
+    <button class="icon-button" type="button" title=${job.pictures.length ? t("Move to the trash") : "Delete"} aria-label=${job.pictures.length ? t("Move to the trash") : "Delete"} @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
 }
 
@@ -223,14 +224,14 @@ function meta(job, tools) {
  */
 function actions(job, tools) {
   const [at, label] = job.talk ? [job.talk, "conversation"] : [job.project, "project"];
-  const earlier = job.follows || (job.talk && tools.rest(job).length) ? button(tools.earlier(job) ? "Fold" : "Earlier questions", () => tools.unfold(job)) : nothing;
+  const earlier = job.follows || (job.talk && tools.rest(job).length) ? button(tools.earlier(job) ? t("Fold") : t("Earlier questions"), () => tools.unfold(job)) : nothing;
   const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>${earlier}` : nothing;
-  if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
+  if (!job.over) return html`<div class="job-actions">${talk} ${button(t("Cancel"), () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
     ${talk}
     ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
-    ${job.mine && job.pictures[0] && (job.pictures[0].video === null || job.parent) && tools.talk ? button("Talk", () => tools.talk?.(job)) : nothing}
-    ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
+    ${job.mine && job.pictures[0] && (job.pictures[0].video === null || job.parent) && tools.talk ? button(t("Talk"), () => tools.talk?.(job)) : nothing}
+    ${job.prompt ? button(job.error ? t("Change the prompt") : t("Use prompt"), () => tools.use(job.prompt)) : nothing}
   </div>`;
 }
 

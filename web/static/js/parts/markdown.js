@@ -1,6 +1,7 @@
 // What a model writes, as blocks and pieces (bold, lists, code, tables) and drawn as nodes, never HTML. Links and pictures
 // stay the text that they are: nobody presses what a model made up.
-import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { nothing } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 
 /** @typedef {{text: string, marks: string[]}} Piece  marks: "bold", "italic", "struck", "code" */
 /** @typedef {{pieces: Piece[], inner: List[]}} Item */
@@ -261,7 +262,7 @@ function drawBlock(one) {
     case "quote":
       return html`<blockquote>${drawPieces(one.pieces)}</blockquote>`;
     case "code":
-      return html`<pre tabindex="0" role="region" aria-label=${one.language ? `Code, ${one.language}` : "Code"}><code>${one.text}</code></pre>`;
+      return html`<pre tabindex="0" role="region" aria-label=${one.language ? t("Code, {0}", one.language) : t("Code")}><code>${one.text}</code></pre>`;
     case "rule":
       return html`<hr>`;
     case "list":

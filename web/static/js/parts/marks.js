@@ -1,6 +1,7 @@
 // What a prompt can't do, told while it is typed: words that its model has never learned are underlined, flags without effect struck
 // through, and what would be refused is said under the field.
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { plainText } from "../core/text.js";
 
 /** @import {Mark} from "../types.js" */
@@ -82,9 +83,9 @@ export class Marks {
     const [first] = names;
     if (!first) return nothing;
     const press = (/** @type {Mark} */ mark, /** @type {string} */ word, /** @type {unknown} */ label) => html`<button type="button"
-      title=${`Write “${word}” for “${mark.text}”`} @click=${() => this.onTake(replaced(text, mark, word))}>${label}</button>`;
+      title=${t("Write “{0}” for “{1}”", word, mark.text)} @click=${() => this.onTake(replaced(text, mark, word))}>${label}</button>`;
     const named = names.slice(0, MOST).map((mark, index) => html`${index ? ", " : ""}<b>${mark.text}</b>${mark.instead.map((word) => html` ${press(mark, word, `${word}?`)}`)}`);
-    return html`<p>This model has never learned ${named}${names.length > MOST ? ` and ${names.length - MOST} more` : ""}.</p>
+    return html`<p>This model has never learned ${named}${names.length > MOST ? t(" and {0} more", names.length - MOST) : ""}.</p>
       ${draws.length ? html`<p>It draws ${draws.map((word) => html`${press(first, word, word)} `)}</p>` : nothing}`;
   }
 }

@@ -1,5 +1,6 @@
 // What opens beside a button: one menu for the whole page, and the parameters that are set most.
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { readSuggestions } from "../core/api.js";
 import { icon } from "../core/page.js";
 import { durationOf, flagValue, withFlag } from "../core/text.js";
@@ -108,22 +109,22 @@ function move(event) {
 
 const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9"];
 const RANGES = /** @type {const} */ ([
-  { label: "Stylize", names: ["stylize", "s"], most: 1000, usual: 100 },
-  { label: "Chaos", names: ["chaos", "c"], most: 100, usual: 0 },
-  { label: "Weird", names: ["weird", "w"], most: 3000, usual: 0 },
+  { label: t("Stylize"), names: ["stylize", "s"], most: 1000, usual: 100 },
+  { label: t("Chaos"), names: ["chaos", "c"], most: 100, usual: 0 },
+  { label: t("Weird"), names: ["weird", "w"], most: 3000, usual: 0 },
 ]);
 const SWITCHES = /** @type {const} */ ([
-  { label: "Raw", names: ["raw"] },
+  { label: t("Raw"), names: ["raw"] },
   { label: "HD", names: ["hd"] },
-  { label: "Draft", names: ["draft"] },
-  { label: "Think", names: ["think"] },
-  { label: "Tile", names: ["tile"] },
-  { label: "Stealth", names: ["stealth"] },
+  { label: t("Draft"), names: ["draft"] },
+  { label: t("Think"), names: ["think"] },
+  { label: t("Tile"), names: ["tile"] },
+  { label: t("Stealth"), names: ["stealth"] },
 ]);
 const OF_VIDEOS = /** @type {const} */ ([
-  { label: "Video", names: ["video"] },
-  { label: "High motion", names: ["motion"], value: "high" },
-  { label: "Loop", names: ["loop"] },
+  { label: t("Video"), names: ["video"] },
+  { label: t("High motion"), names: ["motion"], value: "high" },
+  { label: t("Loop"), names: ["loop"] },
 ]);
 
 const OF_MODELS = ["model", "v", "version", "niji"]; // each names what draws
@@ -166,7 +167,7 @@ function panelFor(button) {
   box.className = "flag-panel menu";
   box.popover = "auto";
   box.role = "dialog";
-  box.setAttribute("aria-label", "Parameters");
+  box.setAttribute("aria-label", t("Parameters"));
   box.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(box.matches(":popover-open"))));
   button.addEventListener("pointerdown", () => button.toggleAttribute("data-closes", box.matches(":popover-open")));
   document.body.append(box);

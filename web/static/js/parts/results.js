@@ -1,5 +1,6 @@
 // What comes of a picture on its own page: pictures and videos in a strip beside it, answers in the panel, each from the press on.
-import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { nothing } from "../../vendor/lit-html/lit-html.js";
+import { html, t } from "../core/language.js";
 import { cancelJob, deleteJob, keepHere, keptHere, keepTrail, pressJob, Problem, readJob, sendJob, sendJson, sendOnce } from "../core/api.js";
 import { Jobs, stepOf, waitingOf } from "../core/jobs.js";
 import { icon, oncePerFrame, Rows } from "../core/page.js";
@@ -153,7 +154,7 @@ export class Results {
     try {
       const { askConfirmed } = await import("../core/dialog.js");
       const isAnswer = one.over && !one.error && one.status !== "cancelled";
-      if (isAnswer && !(await askConfirmed("Delete this answer?", "It is deleted for good, here and on Create.", "Delete", { bad: true }))) return;
+      if (isAnswer && !(await askConfirmed(t("Delete this answer?"), t("It is deleted for good, here and on Create."), "Delete", { bad: true }))) return;
       await deleteJob(one.id);
       this.jobs.drop(one.id);
     } catch (error) {
@@ -163,7 +164,7 @@ export class Results {
 
   /** @param {LiveJob | Wish} item */
   #tile(item) {
-    if (!("status" in item)) return tile(item.name, item.name, problemOr(item.error, "Asking"), wishTools(item, () => this.#forget(item.id)), !item.error);
+    if (!("status" in item)) return tile(item.name, item.name, problemOr(item.error, t("Asking")), wishTools(item, () => this.#forget(item.id)), !item.error);
     const { name } = item;
     const words = splitPrompt(item.prompt).words;
     const own = words === splitPrompt(this.job.prompt).words ? "" : words; // what was typed says more than how it is called
@@ -173,7 +174,7 @@ export class Results {
   /** @param {LiveJob} one */
   #state(one) {
     if (!one.mine) return html`<span class="muted">${timeAgo(one.created)}</span>`;
-    if (!one.over) return html`<span class="muted">${one.status === "queued" ? "Waiting" : stepOf(one)[0]}</span><button class="text-button" type="button" aria-label="Stop: ${one.name}" @click=${() => this.#stop(one)}>Stop</button>`;
+    if (!one.over) return html`<span class="muted">${one.status === "queued" ? t("Waiting") : stepOf(one)[0]}</span><button class="text-button" type="button" aria-label="Stop: ${one.name}" @click=${() => this.#stop(one)}>Stop</button>`;
     if (one.pictures.length) return html`<span class="muted">${timeAgo(one.created)}</span>`;
     const again = one.actions.find(({ action }) => action === "again");
     return html`${again ? html`<button class="text-button" type="button" @click=${() => this.press(one, 1, again, {})}>Try again</button>` : nothing}<button class="text-button" type="button" @click=${() => this.#remove(one)}>Remove</button>`;
@@ -181,7 +182,7 @@ export class Results {
 
   /** @param {LiveJob | Wish} item */
   #answer(item) {
-    if (!("status" in item)) return answer(item, item.name, wishTools(item, () => this.#forget(item.id)), item.error ? trouble(item.error) : awaited(item.kind, "Asking"), !item.error);
+    if (!("status" in item)) return answer(item, item.name, wishTools(item, () => this.#forget(item.id)), item.error ? trouble(item.error) : awaited(item.kind, t("Asking")), !item.error);
     const why = item.over ? item.actions.find(({ action }) => action === "why") : undefined;
     const tools = !item.mine
       ? nothing
@@ -191,7 +192,7 @@ export class Results {
     const drawing = item.talk && item.grid && item.grid.visibility !== "block" ? html`<a class="read-picture" href=${item.talk}><img src=${item.grid.thumb} width=${item.grid.width} height=${item.grid.height} alt="What the answer shows on the picture"></a>` : nothing;
     const body = html`
       ${item.answer ? html`<p class="answer-text">${item.answer}</p>` : nothing}${drawing}
-      ${reading(item, { use: (caption) => this.#drawn(caption), useWord: "Draw it" })}
+      ${reading(item, { use: (caption) => this.#drawn(caption), useWord: t("Draw it") })}
       ${item.error ? trouble(item.error) : nothing}
       ${item.status === "cancelled" && !item.answer ? html`<p class="muted small">Stopped before it was done.</p>` : nothing}
       ${item.over || item.answer ? nothing : awaited(item.kind, item.status === "queued" ? waitingOf(item) : stepOf(item)[0])}

@@ -1,0 +1,60 @@
+"""Whose language holds: people's own choices, servers' choices, and what an app or a browser asks for."""
+
+import asyncio
+import logging
+
+from cachetools import LRUCache, TTLCache
+
+from core.errors import StorageError
+from core.language import SOURCE, known_language, speak
+from jobs.queue import Queue
+from storage.members import Members
+
+MOST, LIVES = 10_000, 60.0  # people and servers that are remembered, and for how many seconds
+PATIENCE = 0.5  # seconds for a row: the first answer to an interaction is due within 3 s
+log = logging.getLogger(__name__)
+
+
+class Languages:
+    """Reads choices of languages, which every door asks for before it answers; it remembers them for a
+    minute, because other programs of the studio may change them."""
+
+    def __init__(self, members: Members, queue: Queue) -> None:
+        self._members, self._queue = members, queue
+        self._people: TTLCache[int, str] = TTLCache(MOST, LIVES)
+        self._servers: TTLCache[int, str] = TTLCache(MOST, LIVES)
+        self._apps: LRUCache[int, str] = LRUCache(MOST)  # whose app says what; a message doesn't
+
+    async def speak(
+        self, user_id: int | None, guild_id: int | None, asked: str, asked_there: str = ""
+    ) -> None:
+        """Let the languages of a person and a server hold in this task. asked: what the person's app or
+        browser says; asked_there: what Discord says of the server. Both may be "" or unknown here, and count
+        alone where rows can't be read in time."""
+        own = there = ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                own = await self._of_person(user_id) if user_id else ""
+                there = await self._of_server(guild_id) if guild_id else ""
+        except (TimeoutError, StorageError):
+            log.warning("the choice of a language came too late")
+        if user_id and known_language(asked):
+            self._apps[user_id] = asked
+        asked = asked or self._apps.get(user_id or 0, "")
+        own = own or known_language(asked) or SOURCE
+        speak(own, (there or known_language(asked_there) or SOURCE) if guild_id else own)
+
+    async def _of_person(self, user_id: int) -> str:
+        if user_id not in self._people:
+            self._people[user_id] = (await self._members.preferences(user_id)).language
+        return self._people[user_id]
+
+    async def _of_server(self, guild_id: int) -> str:
+        if guild_id not in self._servers:
+            self._servers[guild_id] = await self._queue.admin.language(guild_id)
+        return self._servers[guild_id]
+
+    def forget(self, id_: int) -> None:
+        """Read the choice of a person or server again, which has changed."""
+        self._people.pop(id_, None)
+        self._servers.pop(id_, None)

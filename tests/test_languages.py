@@ -1,0 +1,99 @@
+"""The catalogues are those that the code makes, their translations keep what a text holds, and Discord takes
+them."""
+
+import re
+
+import pytest
+
+from bot.cogs import EXTENSIONS
+from core.language import LANGUAGES, SOURCE
+from tools import languages
+from tools.languages import Marked, read_catalogue
+
+OTHERS = [code for code in LANGUAGES if code != SOURCE]
+COMPLETE = ("de",)  # languages in which every text is there
+LIMITS = ((r"bot/cogs/", 100), (r"bot/ui/buttons\.py|bot/projects/views\.py", 80))
+VALUES = re.compile(r"\{[^{}]*\}|%\(\w+\)s|%%|</?\w+[^>]*>")
+
+
+@pytest.fixture(scope="module")
+def marked() -> list[Marked]:
+    return languages.marked_texts()
+
+
+def test_the_files_are_those_that_the_texts_make(marked: list[Marked]) -> None:
+    old = [
+        str(path.relative_to(languages.ROOT))
+        for path, data in languages.files_of(marked)
+        if not path.exists() or path.read_bytes() != data
+    ]
+    assert old == [], "run `make languages`"
+
+
+def test_everything_is_found(marked: list[Marked]) -> None:
+    texts = {one.text: one for one in marked}
+    assert texts["Enlarge a picture 2x or 4x"].where == ("bot/cogs/upscale.py",)  # of a command
+    assert "bot/ui/buttons.py" in texts["Vary (Subtle)"].where
+    assert texts["{n} job"].plural == "{n} jobs"
+    assert "web/templates/queue.html" in texts["Nothing of yours is waiting"].where
+    assert any(where.endswith(".js") for where in texts["Close"].where)
+    assert "rows" in texts["The bot's owner can't be banned."].where
+    assert len(texts) > 1500
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_translation_keeps_values_and_tags(code: str) -> None:
+    wrong = []
+    for message in read_catalogue(code):
+        source = message.id if isinstance(message.id, tuple) else (message.id,)
+        strings = message.string if isinstance(message.string, tuple | list) else (message.string,)
+        for string in filter(None, strings if message.id else ()):
+            if sorted(set(VALUES.findall(source[-1]))) != sorted(set(VALUES.findall(string))):
+                wrong.append((source[-1], string))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_translation_fits_where_its_text_stands(code: str, marked: list[Marked]) -> None:
+    catalogue = read_catalogue(code)
+    long = []
+    for one in marked:
+        known = catalogue.get(one.text)
+        most = next(
+            (most for path, most in LIMITS if any(re.match(path, where) for where in one.where)), None
+        )
+        if (
+            most
+            and len(one.text) <= most
+            and known
+            and isinstance(known.string, str)
+            and len(known.string) > most
+        ):
+            long.append((len(known.string), known.string))
+    assert long == []
+
+
+@pytest.mark.parametrize("code", COMPLETE)
+def test_a_complete_language_has_every_text(code: str, marked: list[Marked]) -> None:
+    assert [one.text for one in languages.missing(code, marked)] == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_command_is_described_in_every_language(code: str) -> None:
+    files = {name.replace(".", "/") + ".py" for name in EXTENSIONS}
+    texts = [Marked(text, plural, (where,)) for text, plural, where in languages.command_texts()]
+    assert {one.where[0] for one in texts} <= files and len(texts) > 300
+    assert [one.text for one in languages.missing(code, texts) if re.search("[A-Za-z]", one.text)] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "texts"),
+    [
+        (["<p>Ask <b>", "</b></p>"], ["Ask"]),
+        (['<p title="Show ', '">', " pictures of ", "</p>"], ["Show {0}", "{0} pictures of {1}"]),
+        (["<a>", 'Sign out</a><i class="not shown">×</i>'], ["Sign out"]),
+        (["<b>A text\n   of two lines</b>"], ["A text of two lines"]),
+    ],
+)
+def test_texts_are_read_out_of_a_scripts_template(page: list[str], texts: list[str]) -> None:
+    assert list(languages.template_texts(page)) == texts
