@@ -178,8 +178,8 @@ class JobMenu(KeptItem, template=r"mn:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]):
     def __init__(self, job_id: str, index: int, group: str, offered: Sequence[str] = ()) -> None:
         looks = {action: BUTTONS.get(action, ButtonStyle(action)) for action in offered}
         options = [
-            discord.SelectOption(label=_(look.label or PANS.get(action, action)), value=action, emoji=look.emoji)
-            for action, look in looks.items()
+            discord.SelectOption(label=_(look.label or PANS.get(one, one)), value=one, emoji=look.emoji)
+            for one, look in looks.items()
         ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"mn:{job_id}:{index}:{group}",
