@@ -21,8 +21,8 @@ from studio.authority import Actor
 log = logging.getLogger(__name__)
 HELLO = N_(
     "Hello, I am Atelier: I draw, change and read pictures on this host's own machine. Try `/imagine a red "
-    "house in the snow`; `/help` shows the rest.\n**Who manages this server:** `/studio setup`, or the button, "
-    "says where, who and what. What I keep of you: `/privacy show`."
+    "house in the snow`; `/help` shows the rest.\n**Who manages this server:** `/studio setup`, or the "
+    "button, says where, who and what. What I keep of you: `/privacy show`."
 )
 TRIAL = "a red house in the snow"
 MOST = 25  # values of a menu
