@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -32,11 +32,13 @@ WEAK = frozenset(
 
 
 class Word(NamedTuple):
-    """A word as it was read: its mended spelling, and its class, "" for none."""
+    """A word as it was read: its mended spelling, its class, "" for none, the form of a motion that it can
+    be, and whether it is a word that many use."""
 
     text: str
     kind: str
     moves: str = ""
+    known: bool = True
 
 
 class _Vocabulary(NamedTuple):
@@ -88,6 +90,10 @@ def kind_of(word: str) -> str:
     return ""
 
 
+def _is_known(word: str) -> bool:
+    return not word[0].isalpha() or word in WEAK or word in _vocabulary().kinds
+
+
 ENDINGS = (("ing", ""), ("ing", "e"), ("es", ""), ("s", ""), ("ies", "y"))
 
 
@@ -96,6 +102,8 @@ def form_of_moving(word: str) -> str:
     moves = _vocabulary().moves
     if word in moves:
         return "base"
+    if word[-1] not in "gs":
+        return ""
     for ending, instead in ENDINGS:
         if word.endswith(ending):
             stem = word[: -len(ending)] + instead
@@ -104,6 +112,7 @@ def form_of_moving(word: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=512)
 def plain(said: str) -> str:
     """Return what was said in small letters, with plain quotes, single spaces and the usual words for what is
     spoken or typed in haste; of a long text its beginning and its end."""
@@ -123,14 +132,15 @@ def is_english(said: str) -> bool:
     return 3 * len(known) > len(words) or (len(words) == 1 and words[0].isascii())
 
 
-def read_words(text: str) -> list[Word]:
+@lru_cache(maxsize=512)  # a sentence is read several times, and each of its words
+def read_words(text: str) -> tuple[Word, ...]:
     """Return the words and marks of a ``plain`` text, mended."""
     known = _vocabulary()
-    return [
-        Word(word, kind_of(word), form_of_moving(word))
+    return tuple(
+        Word(word, kind := kind_of(word), form_of_moving(word), bool(kind) or _is_known(word))
         for found in TOKEN.findall(text)
         for word in (_mended(found, known) if found[0].isalpha() else found,)
-    ]
+    )
 
 
 def things_in(text: str) -> frozenset[str]:
