@@ -30,6 +30,7 @@ SEEN, LEAK = 2, 0.03  # of 255; the share of what nobody has named that may diff
 SPECK = 0.0004  # of the picture: smaller pieces are none
 ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
 PART = 0.8  # of an object's longer side, that is drawn around it
+LINES = 170  # of a picture's shorter side: what is thinner than two of them is a line
 RIM = 0.03  # of an object's longer side: its outline is no sharper
 NUMBERS = {"two": 2, "three": 3, "four": 4, "some": 4}
 SAME = 0.4  # of a box, from where on an object is the one that was there
@@ -141,11 +142,12 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
 
 
 def _outlined(image: Image.Image, seen: Image.Image, ground: Flags) -> Image.Image:
-    """Return the outline ("L") of what stands out at about ``seen``, without the horizons and stripes that
-    stand out beside it: what has colours of the ``ground`` and isn't seen as the object."""
+    """Return the outline ("L") of what stands out at about ``seen``, without what stands out beside it and is
+    a line, as a horizon is, or has colours of the ``ground``."""
     left, top, right, bottom = seen.getbbox() or (0, 0, 0, 0)
     near = ops.dilated(np.asarray(seen) > 127, max(2, round(RIM * max(right - left, bottom - top))))
-    found = (np.asarray(outlined(image, seen)) > 127) & (near | ~ground)
+    found, edge = np.asarray(outlined(image, seen)) > 127, max(1, min(image.size) // LINES)
+    found &= near | ops.dilated(ops.eroded(found & ~ground, edge), edge)
     found = ops.connected(found & near, found)
     return Image.fromarray(found.astype(np.uint8) * 255) if found.any() else seen
 

@@ -34,6 +34,12 @@ def test_an_instruction_is_read(words: str, kind: str, named: str, new: str) -> 
     assert (asked.kind, asked.named, asked.new) == (kind, named, new)
 
 
+def test_a_change_of_colour_tells_the_colour() -> None:
+    assert read_instruction("make the cat crimson").colour == (220, 20, 60)
+    assert read_instruction("make the cat snow white").colour == (255, 255, 255)
+    assert read_instruction("remove the red cat").colour == ()
+
+
 @pytest.mark.parametrize(
     ("words", "count", "wanted"),
     (

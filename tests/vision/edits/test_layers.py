@@ -14,6 +14,7 @@ from vision.edits.layers import (
     pasted,
     pasted_apart,
     recoloured,
+    tinted,
     without,
 )
 from vision.edits.several import laid_beside, laid_instead, side_with_room
@@ -94,6 +95,38 @@ def test_an_object_that_would_touch_another_is_laid_apart_from_it() -> None:
     assert moved[1].min() > BOX[2] + 2 and apart(made, old)[:, : BOX[2]].max() == 0
     far = pasted_apart(old, drawing("blue", (190, 100, 250, 160)), disc((190, 100, 250, 160)), [disc()])
     assert np.nonzero(apart(far, old) > 24)[1].min() in range(187, 194), "it stays where it has room"
+
+
+def test_where_nothing_has_room_an_object_covers_little_of_the_others() -> None:
+    old, new, large = drawing("red", (20, 20, 254, 254)), drawing("blue"), disc((20, 20, 254, 254))
+    made = np.nonzero(apart(pasted_apart(old, new, disc(), [large]), old) > 24)
+    assert max(made[0].min(), made[1].min()) < 40 or min(made[0].max(), made[1].max()) > 216, "in a corner"
+    beside = np.nonzero(apart(pasted_apart(old, new, disc(), [disc((60, 60, 120, 250))], 250), old) > 24)
+    assert beside[1].min() > 120 or beside[1].max() < 60
+    assert abs(int(beside[0].max()) - 250) < 6, "it stands where the other one does"
+
+
+def test_a_photographed_object_takes_a_colour_with_its_own_light_and_what_is_grey_stays() -> None:
+    old = drawing("red")
+    draw = ImageDraw.Draw(old)
+    draw.rectangle((112, 106, 128, 116), fill=(120, 0, 0))
+    draw.rectangle((112, 122, 128, 138), fill=(128, 128, 128))
+    made = tinted(old, disc(), (30, 90, 210))
+    assert apart(made, old)[outside(6)].max() == 0
+    paint, shadow, grey = (np.asarray(made)[y, 120].astype(int) for y in (150, 111, 130))
+    assert paint.argmax() == 2 and paint[2] > paint[0] + 60
+    assert shadow.argmax() == 2 and shadow.sum() < paint.sum(), "a shadow stays darker"
+    assert np.abs(grey - 128).max() <= 2
+    white = np.asarray(tinted(old, disc(), (255, 255, 255)))[150, 120]
+    assert white.min() > 180
+
+
+def test_what_comes_is_drawn_on_a_plain_ground_and_without_it_the_picture_stays() -> None:
+    old, reader = drawing("red"), Reader(Segments(), None)  # type: ignore[arg-type]
+    objects = Objects(old, read_instruction("add a blue ball"), reader, (disc(),), (), None)
+    [(count, _)] = objects.start.getcolors() or []
+    assert objects.start.size == old.size and count == SIDE * SIDE
+    assert objects.lay(drawing("blue"), alone=True) is None, "nothing was found in what was drawn"
 
 
 def test_what_the_model_has_painted_over_keeps_its_own_colour() -> None:
