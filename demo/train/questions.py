@@ -80,7 +80,11 @@ def asks() -> dict[str, Any]:
         for word in OBJECT_WORDS[thing]:
             things |= {word: thing, plural(word): thing}
     colours = {word: colour for colour in COLOURS for word in COLOUR_WORDS[colour]}
-    words = {phrase.split()[-1]: place for place in PLACES for phrase in PLACE_WORDS[place]}
+    words = {
+        "snowy" if "snowy" in phrase else phrase.split()[-1]: place  # a field alone is of grass
+        for place in PLACES
+        for phrase in PLACE_WORDS[place]
+    }
     places = {word: place for word, place in words.items() if word not in things} | {p: p for p in PLACES}
     shapes = {"a": A, "here": HERE, "see": SEE}
     answers = {

@@ -56,6 +56,7 @@ VARIETY = {
         "{} on the right",
         "small {} near the bottom",
     ],
+    "bolder": ["{} near the top", "{} on the left"],
     "objects": " ".join(
         sorted(
             {word for words in OBJECT_WORDS.values() for phrase in words for word in phrase.split()} - FRONT

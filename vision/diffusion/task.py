@@ -107,7 +107,7 @@ def prepare(
     # and weights are about the words as they are
     plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts
     is_varied = plain and weights and not (request.raw or request.tile or text.spec.wanted)
-    varied = parameters.varied(text.prompt, card.variety) if is_varied else ()
+    varied = parameters.varied(text.prompt, card.variety.at(request.chaos)) if is_varied else ()
     if any(model.prompt_limit(words) is not None for words in varied):
         varied = ()  # a picture must not depend on how long the words of its neighbours are
     generation = Generation(
@@ -211,7 +211,8 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     asked = {name: getattr(request, name) for name in known}
     asked = {name: value for name, value in asked.items() if value != getattr(type(request), name)}
     if generation.text_spec.varied:
-        ways = [" ".join(way.replace("{}", " ").split()).strip(" ,") for way in model.card.variety.ways]
+        added = (way.replace("{}", " ").split() for way in card.variety.at(request.chaos).ways)
+        ways = [" ".join(words).strip(" ,") for words in added]
         each = enumerate((ways[seed % len(ways)] for seed in generation.seeds), 1)
         asked["variety"] = ", ".join(f"{number} {way or 'as asked'}" for number, way in each)
     reported = {

@@ -25,6 +25,12 @@ _SPELLED = (
     (r"\b(what|where|there|it|that|who|how|whereabout)s?'s\b", r"\1 is"),
     (r"\bwhats\b", "what is"),
     (r"\bwheres\b", "where is"),
+    (r"\btheres\b", "there is"),
+    (r"\bu\b", "you"),
+    (r"\bwat\b", "what"),
+    (r"\bdis\b", "this"),
+    (r"\bem\b", "them"),
+    (r"^(there is\b(?!.*\b(?:the|upper|lower|or) right).*) right\W*$", r"\1 right so"),
     (r"[,.;] (?:right|correct|yes|no|or not|isn't it|isn't there|ok)\W*$", " right so"),
     (r"\bcan't\b", "can not"),
     (r"\bwon't\b", "will not"),
@@ -80,14 +86,14 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
         r"|travel\w*|fly|flying|flies|drift\w*|(?:which|what) way)\b"
         r"|\bwhere\b(?!.*\b(?:drawn|put|placed|painted)\b).* to$",
     ),
-    ("count", r"\bhow (?:many|much)\b|\bcount\b|\bnumber\b|\bamount\b"),
+    ("count", r"\bhow (?:many|much)\b|\bcount\b|\bnumber\b|\bamount\b|\bmore than one\b"),
     (
         "ground",
         r"\bbackground\b|\bbackdrop\b|\bbehind\b|\bsurround\w*\b|\baround\b|\bin front of (?:what|which)\b",
     ),
     (
         "ground",
-        r"\bscenery\b|\blandscape\b|\bground\b"
+        r"\bscenery\b|\blandscape\b|\bground\b|\bsetting\b|\benvironment\b"
         r"|\b(?:kind|sort|type) of place\b|\bwhat place is (?:this|it|that)\b",
     ),
     (
@@ -100,7 +106,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
     (
         "where",
         r"\b(?:which|what) (?:\w+ (?:or )?)?"
-        r"(?:part|side|corner|area|half|third|quarter|edge|end|region|spot|place)\b",
+        r"(?:part|bit|side|corner|area|half|third|quarter|edge|end|region|spot|place)\b",
     ),
 )
 _ASKS = re.compile(
@@ -128,39 +134,45 @@ _OF_PICTURES = frozenset(  # that have what words before them say, and no object
 )
 _WHOSE = frozenset("my your his her our their this that".split())
 _SPEAKER = frozenset("you i we please to they".split())  # words that a verb follows
+_DRAWS = frozenset(
+    "draw draws drew paint make see sees".split()
+)  # what follows a person who isn't asked about
 _ABOUT = re.compile(r"^(?:and|or|what about|how about|then|but|also|now)\b")
 _KNOWN = frozenset(  # words that change nothing, or whose meaning is in the patterns
     """
-    a about above across actually after again all along alongside also altogether am among amount an and
-    animation any anybody anyone anything anywhere apart appear appears approximately are area aren around
-    art artwork as ask at attached attachment back backdrop background be because been begin beginning
-    behind being believe below beneath beside besides big bigger biggest bit both bottom briefly but by
-    call called calls can cannot canvas cartoon center centre certain certainly check choose chose chosen
-    clear clearly clip clue colour coloured colours come comes contain contained contains content contents
-    corner correct could count create created curious currently depict depicted depicts describe describes
-    description did different direction do does doesn doing doodle down draw drawing drawings drawn drew
-    drift drifting drifts each edge else end entire ever every everybody everything everywhere exactly
-    exist exists explain eyes feature features figure file find finds flies floating fly flying for found
-    frame frames from front gave get gets gif give given go goes going got ground guess had half hand
-    happen happening happens has have having head headed heading heads hello help here hey hi hidden hide
-    hm hmm hold holds how hue huge i idea identify if illustrated illustration image images in include
-    included includes including inside intend intended into is isn it its just keep kind know known knows
-    large larger left let lie lies like likely list little locate located location look looking looks
-    lower lying made make many maybe me mean means meant mention middle might mine motif motion move moved
-    movement moves moving much my name named near nearby need no not notice now number object objects
-    obviously of off oh ok okay on one ones only opinion or other our out over page paint painted painting
-    paper part per photo pic pick picked picture pictured pictures piece place placed please plus point
-    portray portrayed position positioned possibly post posted present probably provide put quarter
-    quickly quite rather read really recognise recognised recognize region represent represented
-    represents resting right roughly same say scene scenery screen see seen select send sent several shade
-    share sheet shortly should show showing shown shows side sideways simply sits sitting size sketch
-    sketched small smaller so some somebody someone something somewhere sort spot spotted stand standing
-    stands start subject supposed supposedly sure surround surrounded surrounding surroundings surrounds
-    take tell thank thanks that the their them theme then there these they thing things think third this
-    those tiny to today together top topic total toward towards travel traveling travelling travels tried
-    true try trying turn turned type under underneath understand up upload uploaded upper us use used very
-    via video view visible want was way ways we well went were what where whereabouts whether which while
-    whole will with without wonder wondering work would wrong yeah yes you your
+    a about above across actually after again all along alongside also altogether am among amount an
+    and animation any anybody anyone anything anywhere apart appear appears approximately are area
+    aren around art artwork as ask at attached attachment back backdrop background be because been
+    begin beginning behind being believe below beneath beside besides big bigger biggest bit both
+    bottom briefly but by call called calls can cannot canvas cartoon center centre certain
+    certainly chance check choose chose chosen clear clearly clip clue colour coloured colours come
+    comes contain contained contains content contents corner correct could count create created
+    curious currently depict depicted depicts describe describes description did different direction
+    do does doesn doing doodle down draw drawing drawings drawn drew drift drifting drifts each edge
+    else end entire environment ever every everybody everything everywhere exactly exist exists
+    explain eyes feature features figure file find finds flies floating fly flying for found frame
+    frames from front gave get gets gif give given go goes going got ground guess had half hand
+    happen happening happens has have having head headed heading heads hello help here hey hi hidden
+    hide hm hmm hold holds how hue huge i idea identify if illustrated illustration image images in
+    include included includes including inside intend intended into is isn it its just keep kind
+    know known knows landscape large larger left let lie lies like likely list little locate located
+    location look looking looks lower lying made make many maybe me mean means meant mention middle
+    might mine more motif motion move moved movement moves moving much my name named near nearby
+    need no not notice now number object objects obviously of off oh ok okay on one ones only
+    opinion or other our out over page paint painted painting paper part per photo pic pick picked
+    picture pictured pictures piece place placed please plus point portray portrayed position
+    positioned possibly post posted present probably provide put quarter quickly quite rather read
+    really recognise recognised recognize region represent represented represents resting right
+    roughly same say scene scenery screen see seen select send sent setting several shade share
+    sheet shortly should show showing shown shows side sideways simply sits sitting size sketch
+    sketched small smaller so some somebody someone something somewhere sort spot spotted stand
+    standing stands start state stuff subject supposed supposedly sure surround surrounded
+    surrounding surroundings surrounds take tell than thank thanks that the their them theme then
+    there these they thing things think third this those tiny to today together top topic total
+    toward towards travel traveling travelling travels tried true try trying turn turned type under
+    underneath understand up upload uploaded upper us use used very via video view visible want was
+    way ways we well went were what where whereabouts whether which while whole will with without
+    wonder wondering work would wrong yeah yes you your
     """.split()
 ) | set(NUMBERS)
 
@@ -254,7 +266,7 @@ class Measurer:
             kind == "where"
             and found.side
             and found.things
-            and not re.search(r"\bwhere|\bposition|\blocat", asked)
+            and not re.search(r"\bwhere|\bposition|\blocat(?:e|ion)\b", asked)
         ):
             kind = ""
         if not kind and (found.side or found.part) and (found.things or found.part or found.its):
@@ -331,6 +343,8 @@ class Measurer:
             if at + 1 < len(words):
                 _, sort, what = self._phrase(words, at + 1)
                 after = what if sort == "word" else sort
+            if after in _DRAWS:
+                continue
             verb = before in _SPEAKER or (not at and len(words) > 2 and not word.endswith("s"))
             noun = before in (_HEADED - _WHOSE if found.things else _HEADED) and after not in (
                 "thing",
@@ -338,7 +352,7 @@ class Measurer:
             )
             bare = kind in ("", "size", "sure") or (kind == "there" and not verb)
             noun = noun or (kind == "what" and before in _ITS)
-            if noun or bare or not named:
+            if noun or bare or not (named or verb):
                 kept.append(word)
         return tuple(kept)
 

@@ -18,7 +18,6 @@ GROUNDS = {colour: f"on a {colour} background" for colour in COLOURS}
 COUNTS = {word: number for number, word in enumerate(NUMBERS) if number > 1} | {"pair": 2}
 DIGITS = frozenset("23456789")
 BACKDROPS = frozenset("background backdrop wall paper page".split())
-VAGUE = frozenset("field landscape".split())  # of snow, grass or sand: no place by themselves
 BETWEEN = frozenset("a an the one in on at and with near to by beside against".split())
 LATER = frozenset("in is are coloured colored painted".split())  # what a colour follows that is an object's
 WITHOUT = frozenset("no not without".split())
@@ -47,8 +46,7 @@ class Lexicon:
         """Return the words of a pack, as the card of its chat model tells them; else those of the objects'
         ``names`` and of ten colours."""
         if (measurer := Measurer.of(card)) is not None and set(measurer.things.values()) <= set(names):
-            places = {word: place for word, place in measurer.places.items() if word not in VAGUE}
-            return cls(measurer.things, measurer.colours, places, measurer.vocabulary)
+            return cls(measurer.things, measurer.colours, measurer.places, measurer.vocabulary)
         words = {form: name for name in names for form in (name, f"{name}s", f"{name}es")}
         colours = {colour: colour for colour in COLOURS}
         return cls(words, colours, {}, Vocabulary(tuple(names), COLOURS, GROUNDS))

@@ -6,9 +6,9 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from core.errors import ModelError
 from vision.families import EDITORS, FAMILIES
@@ -86,17 +86,32 @@ class VarietyCard:
     the object and the words before it, back to its article; empty = its seeds differ by themselves. objects:
     names of one object each, with spaces between them; words with none or with several of them are drawn as
     they are; empty = "{}" is the whole prompt. unless: words that tell a place, a size or a number; with one
-    of them, too, the words are drawn as they are.
+    of them, too, the words are drawn as they are. bolder: ways that take the place of "{}", one after the
+    other, as `--chaos` grows.
     """
 
     ways: tuple[str, ...] = ()
     objects: str = field(default="", repr=False)
     unless: str = field(default="", repr=False)
+    bolder: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.ways, list | tuple) or any("{}" not in str(way) for way in self.ways):
-            raise ModelError(f'{FILE}: ways of variety are texts with {{}} in them, such as "small {{}}".')
-        object.__setattr__(self, "ways", tuple(self.ways))
+        for name in ("ways", "bolder"):
+            ways = getattr(self, name)
+            if not isinstance(ways, list | tuple) or any("{}" not in str(way) for way in ways):
+                raise ModelError(
+                    f'{FILE}: ways of variety are texts with {{}} in them, such as "small {{}}".'
+                )
+            object.__setattr__(self, name, tuple(ways))
+
+    def at(self, chaos: int | None) -> Self:
+        """Return the variety of a request. chaos: its `--chaos`; 0 leaves no variety, None is as the card has
+        it, and 100 takes every way of ``bolder`` that there is room for."""
+        if not chaos:
+            return self if chaos is None else replace(self, ways=())
+        plain = [n for n, way in enumerate(self.ways) if way == "{}"]
+        bold = dict(zip(plain[: len(plain) * chaos // 100], self.bolder, strict=False))
+        return replace(self, ways=tuple(bold.get(n, way) for n, way in enumerate(self.ways)))
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ def test_a_way_without_room_for_the_words_is_refused() -> None:
     for ways in (["small"], "small {}", 5):
         with pytest.raises(ModelError, match="ways of variety"):
             VarietyCard(ways)  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match="ways of variety"):
+            VarietyCard(bolder=ways)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", ["stable-diffusion", "qwen-image"])
@@ -101,10 +103,39 @@ def test_only_plain_first_pictures_are_varied(models_of: Callable[..., Models], 
     assert not has_variety(VariationRequest(prompt=REQUEST.prompt, image=SHA), Mode.IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("chaos", "told"),
+    [
+        (None, "1 as asked, 2 small on the left, 3 near the bottom, 4 as asked"),
+        (30, "1 as asked, 2 small on the left, 3 near the bottom, 4 as asked"),
+        (50, "1 near the top, 2 small on the left, 3 near the bottom, 4 as asked"),
+        (100, "1 near the top, 2 small on the left, 3 near the bottom, 4 large"),
+    ],
+)
+def test_more_chaos_leaves_fewer_pictures_as_asked(chaos, told: str, models_of, monkeypatch) -> None:
+    model = models_of(image="stable-diffusion").get("image")
+    card = VarietyCard((*WAYS, "{}"), "house", bolder=("{} near the top", "large {}"))
+    monkeypatch.setattr(model, "card", replace(model.card, variety=card))
+    made = task.prepare(replace(REQUEST, seed=40, chaos=chaos), model, Mode.TEXT, (64, 64))
+    assert made.parameters["variety"] == told
+    words = [made.generation.text_spec.prompt_of(REQUEST.prompt, seed) for seed in made.generation.seeds]
+    assert words[1] == "a small red house on the left at night"
+    assert words[0] == ("a red house at night" if told[2] == "a" else "a red house near the top at night")
+
+
+def test_no_chaos_asks_for_no_variety(models_of, monkeypatch) -> None:
+    model = models_of(image="stable-diffusion").get("image")
+    monkeypatch.setattr(model, "card", replace(model.card, variety=CARD))
+    made = task.prepare(replace(REQUEST, chaos=0), model, Mode.TEXT, (64, 64))
+    assert "variety" not in made.parameters and not made.generation.text_spec.varied
+
+
 def test_the_demo_gives_four_neighbours_four_ways() -> None:
     _, card = family_and_card(DEMO)
     for seed in range(20):
         places = [card.variety.ways[(seed + i) % len(card.variety.ways)] for i in range(4)]
         assert len(set(places)) == 4 and "{}" in places
-    said = " ".join((*card.variety.ways, card.variety.objects)).replace("{}", "")
+        bold = card.variety.at(100).ways
+        assert len({bold[(seed + i) % len(bold)] for i in range(4)}) == 4 and "{}" not in bold
+    said = " ".join((*card.variety.ways, *card.variety.bolder, card.variety.objects)).replace("{}", "")
     assert set(said.split()) <= set(card.vocabulary.split())

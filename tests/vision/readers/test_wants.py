@@ -59,7 +59,8 @@ def test_plain_names_are_read(text: str, wants: str) -> None:
         ("a toadstool left of a pine tree", "a mushroom; a tree; a mushroom to the left of a tree"),
         ("a ship at the bottom of the sea", "a boat; at sea"),
         ("8 bit pixel art of a boat on red", "a boat; on a red background"),
-        ("a flower in a field", "a flower"),
+        ("a flower in a field", "a flower; on the grass"),
+        ("a flower in a snowy landscape", "a flower; in the snow"),
         ("the snow quality white balloon at sunset", "a white ball"),
     ],
 )
