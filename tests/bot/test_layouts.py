@@ -23,7 +23,7 @@ from core.requests.video import VideoRequest
 from jobs.queue import JobView, Snapshot
 from storage.job_queries import StoredPicture
 from studio.requests import actions
-from tests.support.messages import actions_of, names_of, rows_of, text_of
+from tests.support.messages import actions_of, items_of, names_of, rows_of, text_of
 
 NOW = datetime.now(UTC)
 ORIGIN = Origin(10**18, 10**18, 10**18)
