@@ -132,7 +132,7 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     one = discord.press(made.message, f"at:{job_id}:upscale:1", ALICE)
     await discord.until(lambda: one.message and one.message.components)
     # Not square, so that Make Square is there
-    wide = discord.press(one.message, f"at:{job_id}:left:1", ALICE)
+    wide = discord.choose(one.message, f"mn:{job_id}:1:frame", ALICE, "left")
     star = discord.press(one.message, f"at:{job_id}:favourite:1", ALICE)
     region = discord.press(one.message, f"at:{job_id}:region:1", ALICE)
     others = [
