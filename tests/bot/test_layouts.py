@@ -15,7 +15,7 @@ from bot.posts import without_result
 from bot.ui import buttons, markdown, messages, turns
 from bot.ui.layout import MOST_CHARACTERS, MOST_COMPONENTS, Picture, layout, parts_of
 from bot.ui.messages import length
-from bot.ui.replies import Post
+from bot.ui.replies import INVALID_FORM, Post
 from core.events import Cancelled, ChatAnswer, Failed, Paused, Queued
 from core.job import Job, Lane, Origin, Status
 from core.requests import AskRequest, ImagineRequest
@@ -23,7 +23,7 @@ from core.requests.video import VideoRequest
 from jobs.queue import JobView, Snapshot
 from storage.job_queries import StoredPicture
 from studio.requests import actions
-from tests.support.messages import actions_of, names_of, rows_of, text_of
+from tests.support.messages import actions_of, items_of, names_of, rows_of, text_of
 
 NOW = datetime.now(UTC)
 ORIGIN = Origin(10**18, 10**18, 10**18)
@@ -170,6 +170,35 @@ def test_a_picture_held_back_leaves_its_buttons_in_place_but_dead() -> None:
 
 def test_a_file_is_named_as_discord_leaves_it() -> None:
     assert Picture(b"", "my café (1).png", "").file_name == "my_caf_1_.png"
+
+
+def refusal(code: int) -> discord.HTTPException:
+    response: Any = SimpleNamespace(status=400, reason="Bad Request")
+    return discord.HTTPException(response, {"code": code, "message": "components[0].components[2]: no"})
+
+
+async def test_a_refused_layout_is_sent_once_more_without_its_buttons(caplog) -> None:
+    sent = []
+
+    async def send(view: discord.ui.LayoutView, files: list[discord.File]) -> str:
+        sent.append((items_of(Shown(view)), [file.filename for file in files]))
+        if len(sent) == 1:
+            raise refusal(INVALID_FORM)
+        return text_of(Shown(view))
+
+    post = Post("a\n-# job 1", (FILE,), buttons.for_grid(DRAWN, 4), accent=1)
+    assert await post.deliver(send) == "a\n-# job 1"
+    assert len(sent[0][0]) == 9 and sent[1] == ([], sent[0][1]) and sent[0][1] == ["a_file.png"]
+    assert "components[0].components[2]" in caplog.text
+
+
+@pytest.mark.parametrize("code", [INVALID_FORM, 50013])
+async def test_what_is_refused_for_good_is_told(code: int) -> None:
+    async def send(view: discord.ui.LayoutView, files: list[discord.File]) -> None:
+        raise refusal(code)
+
+    with pytest.raises(discord.HTTPException):
+        await Post("a", rows=buttons.for_grid(DRAWN, 4)).deliver(send)
 
 
 def test_the_menu_of_a_turn_stands_below_its_buttons() -> None:

@@ -382,8 +382,8 @@ async def test_a_card_fits_below_however_much_was_refused(studio: Studio) -> Non
     await said(studio, "new", name="trees", finds="sort by label")
     shown: list[str] = []
 
-    async def edit_original_response(*, content: str, **_: object) -> None:
-        shown.append(content)
+    async def edit_original_response(*, view: discord.ui.LayoutView, **_: object) -> None:
+        shown.append(text_of(SimpleNamespace(content="", components=view.to_components())))
 
     interaction = SimpleNamespace(
         user=SimpleNamespace(id=studio.alice.id, name="alice", roles=[]),

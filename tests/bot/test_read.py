@@ -68,7 +68,7 @@ async def test_long_text_is_cut_at_a_line_and_whole_in_its_file(studio: Studio) 
     [file] = attached(sign((1, 2, 5)))
     await studio.alice.slash(studio.channel, "read", image=file)
     message = studio.last()
-    assert len(text_of(message)) <= 2000 and f"of a long page\n{posts.MORE}\n```" in text_of(message)
+    assert 2000 < len(text_of(message)) <= 4000 and f"of a long page\n{posts.MORE}\n```" in text_of(message)
     assert (await files_of(message))["txt"].decode() == SIGNS[1, 2, 5] + "\n"
 
 

@@ -6,12 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from bot.cogs.messages import CROSSES, ENVELOPES, RIGHT, STARS
+from bot.cogs.search import FoundMenu
 from bot.ui import buttons
-from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
+from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, JobMenu, RegionButton, RegionMenu, view_of
 from core.job import Status
 from storage import schema
 from studio.authority import TABLE
-from studio.requests.actions import RIGHTS
+from studio.requests.actions import NEWER, RIGHTS
 from tests.bot.conftest import Studio, png
 from tests.bot.test_asking import said
 from tests.bot.test_presses import press, single
@@ -20,7 +21,7 @@ from tests.support.messages import text_of
 REASONS = {row.reason for row in TABLE.values()}
 WINDOWS = ("caption", "short", "zoom", "region", *(f"remix:{action}" for action in RIGHTS))
 # The others hold nobody's job: see test_the_other_buttons_are_their_pressers_own
-ABOUT_A_JOB = {JobButton, RegionMenu, RegionButton}
+ABOUT_A_JOB = {JobMenu, JobButton, RegionMenu, RegionButton}
 
 
 BY_THEMSELVES = {"users", "audit", "guilds", "picture_places", "picture_vectors"}  # tables that change
@@ -73,6 +74,27 @@ async def test_a_strangers_press_on_a_private_job_does_nothing(studio: Studio) -
                 studio, await studio.bob.click(message, custom_id=f"at:{job.id}:{action}:1"), before, message
             )
         await message.delete()
+
+
+async def test_the_menus_of_a_private_job_are_not_for_strangers(studio: Studio) -> None:
+    job = await private_job(studio)
+    before, names = await state(studio), list(RIGHTS)
+    for some in (names[at : at + 25] for at in range(0, len(names), 25)):
+        message = await posted(studio, JobMenu(job.id, 1, "more", some))
+        for action in some:
+            result = await studio.bob.select(message, [action], custom_id=f"mn:{job.id}:1:more")
+            await refused(studio, result, before, message)
+        await message.delete()
+    message = await posted(studio, FoundMenu(job.id, {f"{job.id} 1": "a boat"}))
+    await refused(studio, await studio.bob.select(message, [f"{job.id} 1"]), before, message)
+
+
+async def test_an_entry_that_this_version_doesnt_know_says_so(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    job = (await studio.members.recent(studio.alice.id))[0]
+    message = await posted(studio, JobMenu(job.id, 1, "more", ["sing"]))
+    result = await studio.alice.select(message, ["sing"], custom_id=f"mn:{job.id}:1:more")
+    assert NEWER in text_of(said(result))
 
 
 async def test_the_fields_of_a_private_picture_are_not_for_strangers(studio: Studio) -> None:

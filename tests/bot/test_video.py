@@ -11,7 +11,7 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from studio.requests.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
-from tests.support.messages import actions_of, names_of, rows_of, text_of
+from tests.support.messages import act, actions_of, names_of, rows_of, text_of
 from tests.support.videos import moving, video
 from vision.video.reader import VideoReader
 
@@ -203,8 +203,8 @@ async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
     await studio.alice.click(studio.last(), label="U2")
     single = studio.last()
     assert {"anihigh", "anilow"} <= set(actions_of(single))
-    for label, motion in (("Animate (High)", "high"), ("Animate (Low)", "low")):
-        await studio.bob.click(single, label=label)
+    for action, motion in (("anihigh", "high"), ("anilow", "low")):
+        await act(studio.bob, single, action)
         job = await newest(studio)
         assert (job.request.motion, job.request.prompt, job.parent_index) == (motion, "a red boat", 1)
         assert " - Video by " in text_of(studio.last())

@@ -1,8 +1,10 @@
 """Every button and menu of messages that a killed bot left behind, pressed with a new process on the same
 data folder."""
 
+import dataclasses
 import io
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +25,10 @@ MODAL, UPDATES = (
     (6, 7),
 )  # kinds of answers, https://discord.com/developers/docs/interactions/receiving-and-responding
 BUTTON, MENU = 2, 3  # kinds of components
-ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"read"}
+ONLY_WHILE_RUNNING = {"cancel", "stop"}
 # What only videos have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings
-# have in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its
-# place under pictures to Animate.
-ELSEWHERE = {*OF_VIDEOS, "gif", "three", "classify", "describe", "isright", "iswrong", "verdict", "project"}
+# have in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py.
+ELSEWHERE = {*OF_VIDEOS, "gif", "three", "isright", "iswrong", "verdict", "project"}
 
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on
@@ -85,11 +86,26 @@ class Part:
 
 
 def parts(message: Message) -> Iterator[Part]:
-    """The live components of a message."""
+    """The live components of a message; of a menu each entry, or where several may be chosen two of them."""
     for item in items_of(message):
-        if item.custom_id and not item.disabled:
-            kind = MENU if item.is_menu else BUTTON
-            yield Part(message, item.custom_id, kind, item.values[: min(2, item.most)])
+        if item.custom_id and not item.disabled and item.is_menu:
+            chosen = [item.values[:2]] if item.most > 1 else [(value,) for value in item.values]
+            yield from (Part(message, item.custom_id, MENU, values) for values in chosen)
+        elif item.custom_id and not item.disabled:
+            yield Part(message, item.custom_id, BUTTON)
+
+
+def act(discord: Screen, part: Part, user_id: int = ALICE) -> Interaction:
+    """Somebody presses a button, or chooses in a menu."""
+    if part.kind == MENU:
+        return discord.choose(part.message, part.custom_id, user_id, *part.values)
+    return discord.press(part.message, part.custom_id, user_id)
+
+
+def action_of(part: Part) -> str:
+    """What a button of a job, or an entry of its menu, does; "" for others."""
+    kind, *rest = part.custom_id.split(":")
+    return {"at": rest[1] if len(rest) > 1 else "", "mn": "".join(part.values)}.get(kind, "")
 
 
 def said(discord: Screen, made: Interaction) -> str:
@@ -116,7 +132,7 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     one = discord.press(made.message, f"at:{job_id}:upscale:1", ALICE)
     await discord.until(lambda: one.message and one.message.components)
     # Not square, so that Make Square is there
-    wide = discord.press(one.message, f"at:{job_id}:left:1", ALICE)
+    wide = discord.choose(one.message, f"mn:{job_id}:1:frame", ALICE, "left")
     star = discord.press(one.message, f"at:{job_id}:favourite:1", ALICE)
     region = discord.press(one.message, f"at:{job_id}:region:1", ALICE)
     others = [
@@ -134,7 +150,9 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     await discord.until(lambda: kept.message and kept.message.components)
     shown = [m for m in discord.messages.values() if m.components and not m.deleted]
     found = [part for message in shown for part in parts(message)]
-    return sorted(found, key=lambda part: [name in part.custom_id for name in LAST[::-1]])
+    return sorted(
+        found, key=lambda part: [name in (action_of(part) or part.custom_id) for name in LAST[::-1]]
+    )
 
 
 @pytest.mark.slow
@@ -142,28 +160,24 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
     settings = {"USER_RUNNING": "50", "ASK_MODEL": "pretended/model"}
     async with Screen() as discord, ForkedBot(discord, tmp_path, **settings) as bot:
         old = await left_behind(discord, bot)
-        actions = {part.custom_id.split(":")[2] for part in old if part.custom_id.startswith("at:")}
-        assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING - ONLY_ON_THE_WEB - ELSEWHERE
-        assert {part.custom_id[:2] for part in old} == {"at", "dr", "st", "sm", "rg", "rw", "fv"}
+        assert {action_of(part) for part in old} - {""} == set(RIGHTS) - ONLY_WHILE_RUNNING - ELSEWHERE
+        assert {part.custom_id[:2] for part in old} == {"at", "mn", "dr", "st", "sm", "rg", "rw", "fv"}
         await bot.kill()
         await bot.start()
         windows, pressed = [], set()
         for part in old:
             if part not in parts(part.message):  # the question is answered, the settings are others by now
                 continue
-            if part.kind == MENU:
-                made = discord.choose(part.message, part.custom_id, ALICE, *part.values)
-            else:
-                made = discord.press(part.message, part.custom_id, ALICE)
+            made = act(discord, part)
             await discord.until(lambda made=made: said(discord, made), 20)
             text = said(discord, made)
             wrong = (UNEXPECTED, UNEXPECTED_BESIDE, "❌", "newer version")
             assert not any(sign in text for sign in wrong), (part.custom_id, text)
-            pressed.add(part.custom_id)
+            pressed.add((part.custom_id, part.values))
             if made.id in discord.windows:
                 windows.append(discord.windows[made.id])
-        left = {part.custom_id for part in old} - pressed
-        assert all(custom_id.startswith("dr:") for custom_id in left) and len(left) == 1  # No, after Yes
+        left = {(part.custom_id, part.values) for part in old} - pressed
+        assert [custom_id[:3] for custom_id, _ in left] == ["dr:"], left  # No, after Yes
         assert {window["custom_id"].split(":")[1] for window in windows} == {
             "caption",
             "short",
@@ -205,7 +219,7 @@ async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_
         await bot.kill()
         await bot.start()
         for part in list(parts(made.message)):
-            refused = discord.press(made.message, part.custom_id, ALICE + 1)
+            refused = act(discord, part, ALICE + 1)
             await discord.until(lambda refused=refused: said(discord, refused))
             assert ("is private and belongs to somebody else") in said(discord, refused) and len(
                 bot.rows()
@@ -213,3 +227,60 @@ async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_
         own = discord.press(made.message, next(parts(made.message)).custom_id, ALICE)
         await discord.until(lambda: own.message and own.message.files)
         assert Image.open(io.BytesIO(own.message.files[0][1])).size == (64, 64)
+
+
+# The rows that a single picture had before messages were made of components, and those of its grid
+PLAIN_PICTURE = (
+    ("up2s", "up2c", "up4s", "up4c", "hd"),
+    ("subtle", "strong", "region", "remix", "again"),
+    ("zoom20", "zoom15", "zoom", "cutout"),
+    ("left", "right", "up", "down", "favourite"),
+    ("describe", "classify", "details", "dm", "delete"),
+)
+PLAIN_GRID = (("upscale", "again"), ("vary",))
+
+
+def plain(discord: Discord, job_id: str, rows: tuple[tuple[str, ...], ...]) -> Message:
+    """A message as an earlier version left it behind: words and rows of buttons."""
+    message = discord.post(CHANNEL, f"**a red house** - <@{ALICE}> (fast)\n-# seed 5 · job {job_id}")
+    for row in rows:
+        named = [(action, f"at:{job_id}:{action}:1") for action in row]
+        made = [{"type": BUTTON, "style": 2, "label": name, "custom_id": own} for name, own in named]
+        message.components.append({"type": 1, "components": made})
+    return message
+
+
+async def pressed_on_old_messages(folder: Path, count: int) -> list[float]:
+    """Seconds until each press was answered: on so many plain messages of an earlier version, and as many
+    made of components, that a killed bot left behind."""
+    settings = {"USER_RUNNING": "50", "USER_WAITING": "5000", "GUILD_WAITING": "5000"}
+    async with Screen() as discord, ForkedBot(discord, folder, **settings) as bot:
+        made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --seed 5")
+        await discord.until(lambda: made.message and "job " in text_of(made.message))
+        job_id = bot.rows()[made.id][0]
+        one = discord.press(made.message, f"at:{job_id}:upscale:1", ALICE)
+        await discord.until(lambda: one.message and one.message.components)
+        kinds = [[*parts(plain(discord, job_id, rows))] for rows in (PLAIN_PICTURE, PLAIN_GRID)]
+        kinds += [[*parts(message)] for message in (made.message, one.message)]
+        await bot.kill()
+        await bot.start()
+        seconds = []
+        for number in range(count):
+            inside = kinds[number % len(kinds)]
+            part = inside[number // len(kinds) % len(inside)]
+            old = dataclasses.replace(part.message, id=discord.new_id(), versions=[])
+            discord.messages[old.id] = old
+            began = time.monotonic()
+            answer = act(discord, dataclasses.replace(part, message=old))
+            await discord.until(lambda answer=answer, old=old: answer.acknowledged or old.deleted, 20)
+            seconds.append(time.monotonic() - began)
+            await discord.until(lambda answer=answer: said(discord, answer), 60)
+            wrong = (UNEXPECTED, UNEXPECTED_BESIDE, "newer version", "❌")
+            assert not any(sign in said(discord, answer) for sign in wrong), (part, said(discord, answer))
+        return seconds
+
+
+@pytest.mark.slow
+async def test_old_messages_of_both_kinds_are_answered_after_a_kill(tmp_path: Path) -> None:
+    seconds = await pressed_on_old_messages(tmp_path, 100)
+    assert len(seconds) == 100 and max(seconds) <= 3

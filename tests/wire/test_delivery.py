@@ -4,6 +4,7 @@ wire."""
 import asyncio
 import io
 import random
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,8 @@ from bot.delivery import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
 from proofs.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
-from tests.support.messages import text_of, veils_of
-from tests.wire.discord import FAULTS, Call
+from tests.support.messages import COMPONENTS, text_of, veils_of
+from tests.wire.discord import COMMITTED, FAULTS, Call
 
 
 @pytest.fixture
@@ -314,6 +315,53 @@ async def test_a_failure_is_told_once_although_the_answer_is_lost(bench: Bench) 
     await _end(bench, job)
     (final,) = bench.discord.finals(job.id)
     assert "The model can't draw that." in text_of(final)
+
+
+async def test_an_end_whose_answers_are_lost_stands_once(bench: Bench) -> None:
+    """Both requests of each are done, but the bot doesn't hear of it."""
+    jobs = [bench.queue.add(bench.origin("channel", number)) for number in range(50)]
+    hits = {(job.id, method): COMMITTED[n % 5] for n, job in enumerate(jobs) for method in ("POST", "PATCH")}
+
+    def hit(call: Call) -> str | None:
+        found = re.search("job[ :]([a-z2-9]{12})", call.text)
+        return hits.pop((found[1], call.method), None) if found else None
+
+    bench.discord.fault = hit
+    for job in jobs:
+        bench.delivery.follow(job)
+    await asyncio.gather(*(_end(bench, job) for job in jobs))
+    assert not hits and [len(bench.discord.finals(job.id)) for job in jobs] == [1] * 50
+    assert all(message.files for job in jobs for message in bench.discord.finals(job.id))
+    assert not [text for text in _texts(bench) if "/show" in text or "Waiting" in text]
+
+
+async def test_plain_words_come_before_the_layout_where_nobody_pressed(bench: Bench) -> None:
+    job = bench.queue.add(bench.origin("channel", 1))
+    bench.delivery.follow(job)
+    await _end(bench, job)
+    (final,) = bench.discord.finals(job.id)
+    first, last = [text for _, text in final.versions]
+    assert first.startswith("**a red house** - <@10001> (fast)\n") and f"/show job:{job.id}" in first
+    assert last == text_of(final) and final.flags & COMPONENTS and final.files
+
+
+async def test_plain_words_that_a_crash_left_alone_are_completed(bench: Bench) -> None:
+    job = bench.queue.add(bench.origin("channel", 1), finished_at=datetime.now(UTC))
+    post = await bench.posts.result(await bench.queue.result(job.id), 2**20)
+    alone = bench.discord.post(job.origin.channel_id, post.notice(job))
+    bench.discord.forgets_nonces = True
+    bench.delivery.follow(job, resumed=True)
+    await _end(bench, job)
+    assert bench.discord.finals(job.id) == [alone] and alone.files and "/show" not in text_of(alone)
+
+
+async def test_a_message_of_an_earlier_version_becomes_one_of_components(bench: Bench) -> None:
+    job, script = await _waiting(bench, "own message")
+    (own,) = bench.discord.messages.values()
+    own.content, own.flags, own.components = "**a red house** (Waiting to start)", 0, []
+    script.tell(Rendered())
+    await _end(bench, job)
+    assert own.flags & COMPONENTS and not own.content and own.files and f"job {job.id}" in text_of(own)
 
 
 # Where a nonce does not reach
