@@ -199,8 +199,11 @@ class Presence(AtelierCog):
         self._told = ""
         self._task: asyncio.Task[None] | None = None
 
-    async def cog_load(self) -> None:
-        self._task = asyncio.create_task(self._tell(), name="tell what the bot does")
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Begin, once: "ready" comes again after lost sessions."""
+        if self._task is None and self.bot.settings.presence:
+            self._task = asyncio.create_task(self._tell(), name="tell what the bot does")
 
     async def cog_unload(self) -> None:
         if self._task is not None:
@@ -212,7 +215,6 @@ class Presence(AtelierCog):
         self._told = ""
 
     async def _tell(self) -> None:
-        await self.bot.wait_until_ready()
         while True:
             await self.tell_once()
             await self.bot.outside(asyncio.sleep(TOLD_EVERY))
@@ -238,5 +240,4 @@ class Presence(AtelierCog):
 
 async def setup(bot: Atelier) -> None:
     await bot.add_cog(QueueCog(bot))
-    if bot.settings.presence:
-        await bot.add_cog(Presence(bot))
+    await bot.add_cog(Presence(bot))
