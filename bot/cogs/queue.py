@@ -222,20 +222,16 @@ class Presence(AtelierCog):
     async def tell_once(self) -> None:
         """Tell what the bot does, unless that is what it told last."""
         try:
-            text = status_text(await self.bot.studio.server.overview(), self._model)
+            settings = self.bot.settings
+            usual = settings.models.get("image", "")
+            named = (name for name, spec in settings.image_models.items() if spec == usual)
+            model = next(named, usual.rstrip("/").rpartition("/")[2])  # as members know it
+            text = status_text(await self.bot.overview(), model)
             if text != self._told:
                 await self.bot.change_presence(activity=discord.CustomActivity(text))
                 self._told = text
         except (AtelierError, ConnectionClosed, *FAILURES) as error:
             log.info("the status isn't told (%s)", type(error).__name__)
-
-    @property
-    def _model(self) -> str:
-        """The name of the studio's usual model, as members know it."""
-        settings = self.bot.settings
-        usual = settings.models.get("image", "")
-        named = (name for name, spec in settings.image_models.items() if spec == usual)
-        return next(named, usual.rstrip("/").rpartition("/")[2])
 
 
 async def setup(bot: Atelier) -> None:
