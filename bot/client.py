@@ -37,7 +37,7 @@ from core.errors import UserError
 from core.job import Job
 from core.language import _
 from jobs.feed import Wait
-from jobs.queue import People, Result
+from jobs.queue import People, Result, Snapshot
 from storage.members import Members
 from studio.library.clips import Strips
 from studio.services import Services
@@ -293,6 +293,10 @@ class Atelier(commands.AutoShardedBot):
     def outside(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
         """Return what to await for something that isn't Discord's, as ``wait`` has it."""
         return awaitable if self._wait is None else self._wait(awaitable)
+
+    async def overview(self) -> Snapshot:
+        """Return what runs, and how much waits, of everybody: for what the bot says of itself."""
+        return await self._services.queue.snapshot(limit=0)
 
     @property
     def people(self) -> People:

@@ -67,10 +67,6 @@ class Server:
         await self._rights.check(actor, Action.QUEUE)
         return await self._queue.snapshot(guild_id=self._rights.authority.scope(actor))
 
-    async def overview(self) -> Snapshot:
-        """Return what runs, and how much waits, of everybody: for what the studio says of itself."""
-        return await self._queue.snapshot(limit=0)
-
     async def queues(self, actor: Actor) -> list[ServerQueue]:
         """Return what runs and waits in each server that somebody manages who came by none; for the host
         everywhere at once, under no server's name."""

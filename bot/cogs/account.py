@@ -14,7 +14,6 @@ from bot.discord_api.interactions import acknowledge, actor_of, file_limit, plac
 from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
-from bot.ui.messages import cut_text
 from bot.ui.modals import Submission, Window
 from bot.ui.replies import (
     SILENT,
@@ -94,12 +93,6 @@ def example_of(topic: str, index: int) -> guide.Example:
     return guide.EXAMPLES[topic]
 
 
-def _label(example: guide.Example) -> str:
-    others = [f"{name}:{value}" for name, value in example.others.items()]
-    typed = [f"{example.option}:{example.text}"] if example.text else []
-    return cut_text(f"/{' '.join([example.command, *typed, *others])}", 80)
-
-
 class TryButton(KeptItem, template=r"hx:(?P<topic>[a-z]*):(?P<index>[0-9])"):
     """Tries an example of a help page."""
 
@@ -131,7 +124,7 @@ class Help(AtelierCog):
             offered = [TryButton("", n, one.text) for n, one, _unused in self._drawn]
         else:
             files, found = [], guide.EXAMPLES.get(name)
-            offered = [] if found is None else [TryButton(name, 0, _label(found))]
+            offered = [] if found is None else [TryButton(name, 0, found.label)]
         await interaction.response.send_message(
             first, files=files, view=buttons.view_of(*offered), ephemeral=True, allowed_mentions=SILENT
         )

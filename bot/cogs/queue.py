@@ -288,8 +288,11 @@ class Presence(AtelierCog):
         self._told = ""
         self._task: asyncio.Task[None] | None = None
 
-    async def cog_load(self) -> None:
-        self._task = asyncio.create_task(self._tell(), name="tell what the bot does")
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Begin, once: "ready" comes again after lost sessions."""
+        if self._task is None and self.bot.settings.presence:
+            self._task = asyncio.create_task(self._tell(), name="tell what the bot does")
 
     async def cog_unload(self) -> None:
         if self._task is not None:
@@ -301,7 +304,6 @@ class Presence(AtelierCog):
         self._told = ""
 
     async def _tell(self) -> None:
-        await self.bot.wait_until_ready()
         while True:
             await self.tell_once()
             await self.bot.outside(asyncio.sleep(TOLD_EVERY))
@@ -309,24 +311,19 @@ class Presence(AtelierCog):
     async def tell_once(self) -> None:
         """Tell what the bot does, unless that is what it told last."""
         try:
-            text = status_text(await self.bot.studio.server.overview(), self._model)
+            settings = self.bot.settings
+            usual = settings.models.get("image", "")
+            named = (name for name, spec in settings.image_models.items() if spec == usual)
+            model = next(named, usual.rstrip("/").rpartition("/")[2])  # as members know it
+            text = status_text(await self.bot.overview(), model)
             if text != self._told:
                 await self.bot.change_presence(activity=discord.CustomActivity(text))
                 self._told = text
         except (AtelierError, ConnectionClosed, *FAILURES) as error:
             log.info("the status isn't told (%s)", type(error).__name__)
 
-    @property
-    def _model(self) -> str:
-        """The name of the studio's usual model, as members know it."""
-        settings = self.bot.settings
-        usual = settings.models.get("image", "")
-        named = (name for name, spec in settings.image_models.items() if spec == usual)
-        return next(named, usual.rstrip("/").rpartition("/")[2])
-
 
 async def setup(bot: Atelier) -> None:
     bot.add_dynamic_items(QueuePageButton)
     await bot.add_cog(QueueCog(bot))
-    if bot.settings.presence:
-        await bot.add_cog(Presence(bot))
+    await bot.add_cog(Presence(bot))

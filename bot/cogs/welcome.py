@@ -16,7 +16,6 @@ from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import KeptItem, Secondary, Success, chosen_in, view_of
 from bot.ui.replies import SILENT, answers_privately
 from core.language import N_, _
-from studio.authority import Actor
 
 log = logging.getLogger(__name__)
 HELLO = N_(
@@ -96,7 +95,8 @@ class Welcome(AtelierCog):
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Say once in a server what the bot is, where it may write. Nobody is written to unasked."""
         channels = [guild.system_channel, *guild.text_channels]
-        channel = next((one for one in channels if one is not None and _may_write(one)), None)
+        here = [(one, one.permissions_for(guild.me)) for one in channels if one is not None]
+        channel = next((one for one, may in here if may.view_channel and may.send_messages), None)
         if channel is None or not await self.bot.people.greet(guild.id, guild.name):
             return
         try:
@@ -163,14 +163,22 @@ class Welcome(AtelierCog):
         actor, server = actor_of(interaction), self.bot.studio.server
         channels, roles = await server.allowed(actor)
         level = await server.own_level(actor) or "default"
+        talks, guild = await server.talks(actor), interaction.guild
+        style = Success if talks else Secondary
+        mentions = SetupButton("talk", _("Mentions: {word}", word=_("on") if talks else _("off")), style)
+        may_talk = [mentions] if self.bot.settings.talk != "off" else []
+        done = SetupButton("done", _("Done"), discord.ButtonStyle.primary)
         parts: list[tuple[str, Sequence[discord.ui.Item[Any]]]] = [
-            (_("**Where** may Atelier be used?"), [self._menu(interaction, "channel", channels)]),
-            (_("**Who** may use it?"), [self._menu(interaction, "role", roles)]),
+            (
+                _("**Where** may Atelier be used?"),
+                [ListMenu("channel", self._offered(guild, "channel", channels))],
+            ),
+            (_("**Who** may use it?"), [ListMenu("role", self._offered(guild, "role", roles))]),
             (
                 _("**What** may be made? Sexual content with minors is blocked at every level."),
                 [LevelMenu(level)],
             ),
-            ("", await self._buttons(actor)),
+            ("", [done, SetupButton("try", _("Try it")), *may_talk]),
         ]
         panel: discord.ui.Container[Any] = discord.ui.Container()
         panel.add_item(discord.ui.TextDisplay(_("## Set up Atelier\nEach choice holds at once.")))
@@ -181,31 +189,12 @@ class Welcome(AtelierCog):
         view = discord.ui.LayoutView(timeout=None)
         return view.add_item(panel)
 
-    def _menu(self, interaction: discord.Interaction, kind: str, ids: Collection[int]) -> ListMenu:
-        return ListMenu(kind, self._offered(interaction.guild, kind, ids))
-
     def _offered(self, guild: discord.Guild | None, kind: str, ids: Collection[int]) -> list[int]:
         """Return those of the listed channels or roles that are there still, as many as a menu takes."""
         if guild is None:
             return []
         find = guild.get_channel_or_thread if kind == "channel" else guild.get_role
         return [one for one in sorted(ids) if find(one) is not None][:MOST]
-
-    async def _buttons(self, actor: Actor) -> list[SetupButton]:
-        talks = await self.bot.studio.server.talks(actor)
-        mentions = SetupButton(
-            "talk",
-            _("Mentions: {word}", word=_("on") if talks else _("off")),
-            Success if talks else Secondary,
-        )
-        may_talk = [mentions] if self.bot.settings.talk != "off" else []
-        done = SetupButton("done", _("Done"), discord.ButtonStyle.primary)
-        return [done, SetupButton("try", _("Try it")), *may_talk]
-
-
-def _may_write(channel: discord.TextChannel) -> bool:
-    allowed = channel.permissions_for(channel.guild.me)
-    return allowed.view_channel and allowed.send_messages
 
 
 async def setup(bot: Atelier) -> None:

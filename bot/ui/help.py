@@ -4,6 +4,7 @@ grammar with an example of every flag."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bot.ui.messages import cut_text
 from core.convert import MAX_OPTIONS
 from core.language import N_, _
 from core.prompt.parser import FLAGS, MAX_JOBS
@@ -209,6 +210,13 @@ class Example(NamedTuple):
     option: str = ""
     text: str = ""
     others: dict[str, str] = {}
+
+    @property
+    def label(self) -> str:
+        """The command as it would be typed, in as many characters as a button takes."""
+        typed = [f"{self.option}:{self.text}"] if self.text else []
+        others = [f"{name}:{value}" for name, value in self.others.items()]
+        return cut_text(f"/{' '.join([self.command, *typed, *others])}", 80)
 
 
 DRAWN = (  # shown by the first page; the pictures are web/static/drawn/1.webp and so on

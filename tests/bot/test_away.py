@@ -116,11 +116,6 @@ async def test_members_are_those_who_share_a_server(studio: Studio, place: Elsew
     said = await dora.click(studio.last(dora.dm_channel), label="Describe")
     assert "only for people who share a server" in texts(said)
     assert (await studio.built.queue.snapshot()).jobs == ()
-    studio.guild.add_member(dora)
-    studio.bot.studio.rights._memberships._answers.clear()  # the answer is kept for a minute
-    said = await dora.click(studio.last(dora.dm_channel), label="Describe")
-    job = await studio.built.queue.job(texts(said).rpartition("job ")[2])
-    assert job is not None and job.origin.away and job.origin.private
 
 
 async def test_the_limits_of_those_who_are_away(tmp_path: Path, place: Elsewhere) -> None:
