@@ -11,7 +11,7 @@ from tools import languages
 from tools.languages import Marked, read_catalogue
 
 OTHERS = [code for code in LANGUAGES if code != SOURCE]
-COMPLETE = ("de",)  # languages in which every text is there
+COMPLETE = ("de",)  # languages in which every text is there, but for errors and what workers note
 LIMITS = ((r"bot/cogs/", 100), (r"bot/ui/buttons\.py|bot/projects/views\.py", 80))
 VALUES = re.compile(r"\{[^{}]*\}|%\(\w+\)s|%%|</?\w+[^>]*>")
 
@@ -75,7 +75,8 @@ def test_a_translation_fits_where_its_text_stands(code: str, marked: list[Marked
 
 @pytest.mark.parametrize("code", COMPLETE)
 def test_a_complete_language_has_every_text(code: str, marked: list[Marked]) -> None:
-    assert [one.text for one in languages.missing(code, marked)] == []
+    read = [one for one in marked if one.where != ("rows",)]
+    assert [one.text for one in languages.missing(code, read)] == []
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -15,7 +15,7 @@ _SHOWN = re.compile(  # attributes whose values are read
     r"(?<![\w-])((?:title|placeholder|aria-label|alt|label)=\")((?:\{\{.*?\}\}|[^\"{])*)\"", re.DOTALL
 )
 _INLINE = re.compile(r"</?(?:a|b|code|em|kbd|strong)(?: href=\"[^\"{]*\")?>")  # stays within its sentence
-_UNREAD = re.compile(  # scripts, styles, texts that are typed, and blocks of attributes
+_UNREAD = re.compile(  # scripts, styles, texts that are typed, blocks of attributes
     r"<(script|style)\b.*?</\1>|<(code|kbd)>[^<]*</\2>"
     r"|\{% block (?:frame|first|place) %\}.*?\{% endblock %\}",
     re.DOTALL,
