@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,13 @@ class Site:
 async def open_site(
     folder: Path, executor: HandExecutor | None = None, **settings: str
 ) -> AsyncIterator[Site]:
+    if os.environ.get("INSIDE"):  # the tests of the pages, once more in Discord's frame
+        from tests.web.fake_discord import open_inside
+
+        async with open_inside(folder, executor, **settings) as (inside, discord):
+            you = Browser(inside.http, discord.frame, inside.you.cookie)
+            yield Site(inside.opened, replace(inside.web, url=discord.frame), inside.http, you)
+        return
     async with open_studio(folder, executor, **settings) as opened:
         local = {"you": YOU, "guest": GUEST}
         async with serve_web(opened.services, opened.studio, port=0, local=lambda: local) as web:

@@ -80,6 +80,7 @@ document.body.append(frame);
 </script></html>"""
 # Nothing but the app's own proxy: https://docs.discord.com/developers/activities/development-guides/networking
 POLICY = "default-src 'self' blob: data:; frame-ancestors {} 'self'"
+opened_at: dict[str, str] = {}  # the origins of frames that are open → the pages around them
 HOP = {
     "connection",
     "content-encoding",
@@ -184,6 +185,8 @@ async def open_discord(port: int = 0) -> AsyncIterator[FakeDiscord]:
         proxy.router.add_route("*", "/{rest:.*}", found.forward)
         found.page = await _serve(own, "localhost", opened, port)
         found.frame = await _serve(proxy, "127.0.0.1", opened)
+        opened_at[found.frame] = found.page
+        opened.callback(opened_at.pop, found.frame)
         yield found
 
 

@@ -1,0 +1,67 @@
+"""Pages of the studio in Discord's frame, for tests that know only pages: with INSIDE=1 they run there."""
+
+from typing import Any
+
+from yarl import URL
+
+from tests.web.fake_discord import opened_at
+
+OF_THE_PAGE = {"on", "once", "remove_listener", "expect_event", "wait_for_event", "is_closed"}
+
+
+class Wrapped:
+    """Passes on what it doesn't know itself."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class InsideBrowser(Wrapped):
+    """A browser whose pages open the studio inside Discord."""
+
+    async def new_context(self, **options: Any) -> "InsideContext":
+        return InsideContext(await self.inner.new_context(**options))
+
+    async def new_page(self, **options: Any) -> "InsidePage":
+        return InsidePage(await self.inner.new_page(**options))
+
+
+class InsideContext(Wrapped):
+    """A context whose pages open the studio inside Discord."""
+
+    async def new_page(self) -> "InsidePage":
+        return InsidePage(await self.inner.new_page())
+
+
+class InsidePage(Wrapped):
+    """A page of Discord that is used as if it were the page in its frame, once that is open."""
+
+    frame: Any = None
+
+    async def goto(self, address: str, **options: Any) -> Any:
+        """Open a page in the frame. There nobody has to sign in; other sites open as they are."""
+        target = URL(address)
+        around = opened_at.get(str(target.origin()))
+        if around is None:
+            return await self.inner.goto(address, **options)
+        if not self.inner.url.startswith(around):
+            await self.inner.goto(around)
+            shell = self.inner.frame_locator("iframe")
+            await shell.frame_locator("iframe").locator("body[data-started]").wait_for(state="attached")
+            self.frame = self.inner.frames[2]
+        if target.path != "/in":
+            return await self.frame.goto(address, **options)
+
+    async def reload(self, **options: Any) -> None:
+        """Load the page in the frame again."""
+        if self.frame is None:
+            await self.inner.reload(**options)
+        else:
+            await self.frame.goto(self.frame.url, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        in_frame = self.frame is not None and name not in OF_THE_PAGE and hasattr(self.frame, name)
+        return getattr(self.frame if in_frame else self.inner, name)
