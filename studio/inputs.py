@@ -17,6 +17,7 @@ from studio.rights import Rights
 from studio.texts import duration, job_name
 
 UPLOADS, UPLOAD_EVERY = 40, 30.0  # files of one person at once, and seconds for each one after these
+NO_STILL = "That video was made from words alone. Press *Last frame* under it, and talk about that picture."
 Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
@@ -59,6 +60,25 @@ class Sources:
         if SHA256.fullmatch(picture):
             return await self.uploaded(actor, picture)
         return await self.of_job(actor, *await self.job_of(picture))
+
+    async def named(self, actor: Actor, given: Given) -> tuple[Given, int]:
+        """Return what a picture is known by, and how many a job has that is meant as a whole, 0 of one
+        picture. Of a video of ours it is the picture that it was made from. Raises UserError for a video that
+        was made from words, NotAllowedError for who may not use it."""
+        await self._rights.check(actor, Action.ASK)
+        whole = 0
+        while isinstance(given, str) and not SHA256.fullmatch(given):
+            job, index = await self.job_of(given)
+            if job.request.answer is not Answer.VIDEOS:
+                made = await self._rights.made(actor, job) if index is None else None
+                if made is not None and len(made.pictures) > 1:
+                    given, whole = f"{job.id} {made.pictures[0].index + 1}", len(made.pictures)
+                break
+            await self._rights.check(actor, Action.USE, job)
+            if job.parent_id is None:
+                raise UserError(NO_STILL)
+            given = f"{job.parent_id} {(job.parent_index or 0) + 1}"
+        return given, whole
 
     async def given(self, actor: Actor, picture: Readable) -> Source:
         """Return a picture that somebody sends.

@@ -170,16 +170,17 @@ class VideoRequests:
         return f"{KEPT}{await self._members.add_draft(actor.user_id, content)}", clip, poster
 
     async def first_frame(self, actor: Actor, name: str) -> str:
-        """Return the SHA-256 of the first frame of a video that was kept. Raises ImageError as ``clip``
-        does."""
+        """Return the SHA-256 of the first frame of a video that was kept. Raises ImageError as ``clip`` does,
+        NotAllowedError for who is barred."""
         return str((await self._draft(actor, name))["first"])
 
     async def sent(self, actor: Actor, name: str) -> InMemory:
-        """Return the file of a video that was kept. Raises ImageError as ``clip`` does."""
+        """Return the file of a video that was kept. Raises as ``first_frame`` does."""
         clip = await self._kept(actor, name)
         return InMemory("video.mp4", await self._files.get(clip.sha256))
 
     async def _draft(self, actor: Actor, name: str) -> dict[str, Any]:
+        await self._rights.check(actor, Action.ASK)
         match = _KEPT.fullmatch(name)
         found = await self._members.draft(match[1]) if match else None
         if found is None or found[0] != actor.user_id or "first" not in found[1]:

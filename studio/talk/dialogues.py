@@ -16,7 +16,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -27,7 +27,6 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import AtelierError, ImageError, NotAllowedError, UserError
 from core.events import Paused
 from core.job import Job, Origin, Reply, Surface, new_job_id
-from core.requests.base import Answer
 from core.talk import MAX_SAID, NEEDS_PICTURE, Decision, Kind, State
 from jobs.feed import Wait
 from jobs.queue import Submitted
@@ -36,14 +35,14 @@ from storage import turns as rows
 from storage.members import Members
 from storage.turns import Sent, StoredTurn
 from studio.authority import Action, Actor
-from studio.inputs import SHA256, Given, Sources
+from studio.inputs import Given, Sources
 from studio.moderation.rules import Blocked
 from studio.new_job import NewJob
 from studio.rights import Rights
 from studio.services import Services
 from studio.talk import as_kind, decide
 from studio.talk.changes import MOST_OTHERS, Change, Changes
-from studio.talk.history import Numbered, Standing, Turn, offer_text, understood_text, view_turn
+from studio.talk.history import Heard, Numbered, Standing, Turn, offer_text, understood_text, view_turn
 from studio.talk.plans import NOT_UNDERSTOOD, Plan, Plans
 
 NEWEST = "newest"  # in the place of a turn's id: where the actor stands in their channel
@@ -58,7 +57,6 @@ NOTHING_TO_UNDO, NOTHING_TO_REDO = "There is nothing to undo.", "There is nothin
 CORRECTED = "You meant something else."
 TOO_OLD = "The studio was away when this was to be done. Say it again."
 GONE = "That part of the conversation is gone."
-NO_STILL = "That video was made from words alone. Press *Last frame* under it, and talk about that picture."
 NOT_YOURS = "Somebody else said that. Say it yourself to continue from there."
 _ASKS_LIST = re.compile(
     r"\bwhat (?:all )?(?:did|have|has) (?:we|i|you|been) (?:all )?(?:chang|edit|alter)"
@@ -77,17 +75,6 @@ class Submit(Protocol):
 
 
 Decide = Callable[[Actor, str, State], Awaitable[Decision]]
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a sentence would be taken for: in one line, or, where it is unclear, what would be asked back,
-    with what the buttons there would say."""
-
-    decision: Decision = field(repr=False)
-    understood: str = field(default="", repr=False)
-    reply: str = ""
-    offers: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Dialogues:
@@ -697,7 +684,7 @@ class Dialogues:
         sent, known = list[Sent](), None
         number = max(standing.pictures, default=0)
         for one in given:
-            named, whole = await self._named(actor, one)
+            named, whole = await self._sources.named(actor, one)
             source = await self._sources.meant(actor, named)
             job_id = source.job.id if source.job else None
             same = (n for n, own in standing.pictures.items() if job_id and own.job_id == job_id)
@@ -709,24 +696,6 @@ class Dialogues:
             sha256 = "" if job_id else source.sha256
             sent.append(Sent(number + len(sent) + 1, sha256, job_id, at, made=max(whole, 1)))
         return tuple(sent), known
-
-    async def _named(self, actor: Actor, given: Given) -> tuple[Given, int]:
-        """Return what a picture is known by, and how many a job has that is meant as a whole, 0 of one
-        picture. Of a video of ours it is the picture that it was made from. Raises UserError for a video that
-        was made from words."""
-        whole = 0
-        while isinstance(given, str) and not SHA256.fullmatch(given):
-            job, index = await self._sources.job_of(given)
-            if job.request.answer is not Answer.VIDEOS:
-                made = await self._rights.made(actor, job) if index is None else None
-                if made is not None and len(made.pictures) > 1:
-                    given, whole = f"{job.id} {made.pictures[0].index + 1}", len(made.pictures)
-                break
-            await self._rights.check(actor, Action.USE, job)
-            if job.parent_id is None:
-                raise UserError(NO_STILL)
-            given = f"{job.parent_id} {(job.parent_index or 0) + 1}"
-        return given, whole
 
     # Rows
 

@@ -318,6 +318,17 @@ class Turn:
     can_redo: bool = False
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a sentence would be taken for: in one line, or, where it is unclear, what would be asked back,
+    with what the buttons there would say."""
+
+    decision: Decision = field(repr=False)
+    understood: str = field(default="", repr=False)
+    reply: str = ""
+    offers: tuple[str, ...] = field(default=(), repr=False)
+
+
 def view_turn(actor: Actor, row: StoredTurn, standing: Standing, job: Job | None) -> Turn:
     """Return a row as the actor sees it. standing: where it leads. job: that it has become."""
     decision, shown = row.decision, standing.shown

@@ -397,11 +397,10 @@ async def test_a_step_that_goes_on_after_a_restart_has_one_message_before_its_pi
     dialogues = studio.bot.studio.dialogues
     asked = await said(studio, "draw a red house, then make it blue")
     turn = await dialogues.of_message(alone(studio), asked.id)
-    first = await dialogues.offer(alone(studio), turn.id, 0)
+    async with dialogues.running():  # until an end of the process
+        first = await dialogues.offer(alone(studio), turn.id, 0)
     second = (await dialogues.tree(alone(studio), first.id))[-1]
     assert second.waits_for == first.id and second.message_id is None
-    for task in dialogues._waiting.values():
-        task.cancel()  # as an end of the process does
     if shown:
         channel = await studio.bot.fetch_channel(asked.channel.id)
         await channel.send(waiting_text(second), view=Post("", rows=rows_of_offers(second)).plain_view())
