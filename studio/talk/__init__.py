@@ -38,8 +38,11 @@ def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Deci
         return as_kind("change", said, state)
     found = features(read_words(text), situation(text, state))
     likely = dict(zip(KINDS, chances(found, weights), strict=True))
-    if (here := rules.shown(state)) is None or here.count < 2:
-        likely["pick"] = 0.0
+    here, grid = rules.shown(state), rules.grid_of(state)
+    cant = NEEDS_PICTURE if here is None else ("pick",) if grid is None else ()
+    likely = {kind: 0.0 if kind in cant else chance for kind, chance in likely.items()}
+    whole = sum(likely.values())
+    likely = {kind: chance / whole for kind, chance in likely.items()}
     costs = {
         kind: (1 - chance) * (1.0 if kind == "unclear" else wrong_job if kind in _STARTED else WRONG)
         for kind, chance in likely.items()
@@ -73,15 +76,17 @@ def as_kind(kind: Kind, said: str, state: State, sure: float = 1.0) -> Decision:
         return Decision(kind=kind, about=(number,), steps=steps, sure=sure)
     index = rules.grid_index(text) if rules.is_open_grid(here) or kind == "pick" else None
     if kind == "pick":
-        index = rules.corner_of_four(text) or index
-        if index is None or index > here.count:
+        index, grid = rules.corner_of_four(text) or index or rules.only_number(text), rules.grid_of(state)
+        if index is None or grid is None or index > grid.count:
             return _unclear(said, state, sure)
-        return Decision(kind=kind, about=(here.number,), index=index, sure=sure)
+        return Decision(kind=kind, about=(grid.number,), index=index, sure=sure)
     if index is not None and (index > here.count or here.number != state.pictures[-1].number):
         index = None
     about = rules.pictures_of(text, state, here) if index is None else (here.number,)
     base = Decision(kind="ask", about=about, index=index, sure=sure)
     if kind == "change":
+        if len(state.sent) > 1 and not rules.joins(text):
+            base = replace(base, about=about[:1])
         return replace(base, kind=kind, changes=cut_changes(rest) or (said,), closely=closely)
     if kind == "upscale":
         return replace(base, kind=kind, factor=rules.factor_of(text))

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from operator import mul
 from typing import NamedTuple
 from zlib import crc32
@@ -27,18 +28,20 @@ LEADS = frozenset(
     "let make made should can could would might may will to and the a if watch see has have must".split()
 )
 HEAD = struct.Struct("<IHHff")  # what it was learned from, numbers of a row, answers, two steps
+KEY, ZERO = struct.Struct("<I"), 128
 LONGEST = 60  # words that are read of a sentence
 
 
 class Weights(NamedTuple):
-    """rows: of each feature that counts, in steps of ``step``. first: the row that is always there.
+    """rows: of each feature that counts, in steps of ``step`` from ``ZERO``. first: the row that is always
+    there.
     answers: of each answer, what it says to each number of the sum, and last to all, in steps of
     ``answer_step``; none where the numbers of the sum are the answers. learned_from: a number that changes
     with the sentences.
     """
 
-    rows: dict[int, tuple[int, ...]]
-    first: tuple[int, ...]
+    rows: dict[int, bytes]
+    first: bytes
     step: float
     answers: tuple[tuple[int, ...], ...]
     answer_step: float
@@ -48,11 +51,11 @@ class Weights(NamedTuple):
 def pack(weights: Weights) -> bytes:
     """Return the bytes of a file of weights; ``first`` is the row of feature 0."""
     width = len(weights.first)
-    row, answer = struct.Struct(f"<I{width}b"), struct.Struct(f"{width + 1}b")
+    answer = struct.Struct(f"{width + 1}b")
     head = HEAD.pack(weights.learned_from, width, len(weights.answers), weights.step, weights.answer_step)
     answers = b"".join(answer.pack(*values) for values in weights.answers)
     rows = [(0, weights.first), *sorted(weights.rows.items())]
-    return head + answers + b"".join(row.pack(key, *values) for key, values in rows)
+    return head + answers + b"".join(KEY.pack(key) + row for key, row in rows)
 
 
 def unpack(data: bytes) -> Weights:
@@ -61,7 +64,7 @@ def unpack(data: bytes) -> Weights:
     answer = struct.Struct(f"{width + 1}b")
     begin = HEAD.size + answer.size * count
     answers = tuple(answer.iter_unpack(data[HEAD.size : begin]))
-    rows = {key: tuple(values) for key, *values in struct.iter_unpack(f"<I{width}b", data[begin:])}
+    rows = dict(struct.iter_unpack(f"<I{width}s", data[begin:]))
     return Weights(rows, rows.pop(0), step, answers, answer_step, learned_from)
 
 
@@ -79,8 +82,9 @@ def key(feature: str) -> int:
 def chances(found: Iterable[str], weights: Weights) -> list[float]:
     """Return how likely each answer is where these features are found."""
     keys = {key(one) for one in found}
-    rows = [row for one in keys if (row := weights.rows.get(one)) is not None]
-    said = [weights.step * sum(column) for column in zip(weights.first, *rows, strict=True)]
+    rows = [weights.first, *(row for one in keys if (row := weights.rows.get(one)) is not None)]
+    zero = ZERO * len(rows)
+    said = [weights.step * (sum(column) - zero) for column in zip(*rows, strict=True)]
     if weights.answers:
         inside = [*map(math.tanh, said), 1.0]
         said = [weights.answer_step * sum(map(mul, answer, inside)) for answer in weights.answers]
@@ -95,6 +99,25 @@ def general(word: Word) -> str:
     return word.kind.upper() if word.kind in GENERAL else word.text
 
 
+_NAMES = frozenset(("thing", "part", "scene"))
+_DESCRIBES = frozenset(("colour", "style", "light", "size"))
+_PLACED = frozenset(("none", "grid", "picked", "one", "shown", "asked"))
+_ENDINGS = ("ing", "ed", "er", "y", "s")
+
+
+def coarse(word: Word) -> str:
+    """Return whether a word names, describes, moves or is one that few use (with its ending); else itself."""
+    if word.kind in _NAMES:
+        return "N"
+    if word.kind in _DESCRIBES:
+        return "A"
+    if word.moves:
+        return f"M{word.moves}"
+    if not word.known:
+        return "U" + next((one for one in _ENDINGS if word.text.endswith(one)), "")
+    return general(word)
+
+
 def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     """Return what counts of a sentence: words, neighbours, beginnings, and each with the situation."""
     words = words[:LONGEST]
@@ -105,6 +128,11 @@ def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     found |= {f"r {a} {b}" for a, b in zip(raw, raw[1:], strict=False)}
     found |= {f"3 {a} {b} {c}" for a, b, c in zip(line, line[1:], line[2:], strict=False)}
     found |= {f"_ {a} {c}" for a, c in zip(line, line[2:], strict=False)}
+    plan = ["<", *map(coarse, words), ">"]
+    found |= {f"p2 {a} {b}" for a, b in pairwise(plan)}
+    found |= {f"p3 {a} {b} {c}" for a, b, c in zip(plan, plan[1:], plan[2:], strict=False)}
+    found |= {f"p4 {' '.join(plan[at : at + 4])}" for at in range(len(plan) - 3)}
+    found |= {f"pb {' '.join(plan[:n])}" for n in (4, 5, 6)}
     found |= {f"b {' '.join(line[1:n])}" for n in (2, 3, 4)}
     found |= {f"e {' '.join(line[-n:-1])}" for n in (2, 3)}
     found |= {f"~ {word[:4]}" for word in raw if len(word) > 4}
@@ -125,10 +153,13 @@ def features(words: Sequence[Word], situation: Sequence[str]) -> set[str]:
     found |= {f"n {size}"}
     if count <= 4:
         found.add("all " + " ".join(line))
+    if count <= 7:
+        found.add("pa " + " ".join(plan))
     found |= {f"s {one}" for one in situation}
     found |= {f"sn {one} {size}" for one in situation}
     found |= {f"sb {one} {line[1] if count else ''}" for one in situation}
     names = " ".join(one[6:] for one in situation if one.startswith("names "))
+    found |= {f"sp {one} {' '.join(plan[1:3])}" for one in situation if one.split()[0] in _PLACED}
     found |= {f"nc {names}", f"nc {names} {size}", f"nc {names} {line[1] if count else ''}"}
     cues = [one for one in situation if one.startswith("cue ")]
     found.add("cues " + " ".join(cues))
@@ -145,6 +176,7 @@ def situation(text: str, state: State) -> list[str]:
     if here is None:
         return [*found, "none"]
     found.append("grid" if here.count > 1 and here.index is None else "picked" if here.count > 1 else "one")
+    found += ["grid behind"] * (here.count == 1 and rules.grid_of(state) is not None)
     found.append(f"shown {here.kind}")
     found += (
         ["asked"] * state.asked + ["undo"] * (state.undo is not None) + ["redo"] * (state.redo is not None)

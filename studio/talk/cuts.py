@@ -14,7 +14,7 @@ from core.talk import MAX_CHANGES
 from studio.talk.classifier import Weights, chances, stored_weights
 from studio.talk.words import READ, plain, read_words
 
-CUT = 0.27  # a gap that is likelier to be a cut is one
+CUT = 0.24  # a gap that is likelier to be a cut is one
 MOST_GAPS, MOST_PLAIN = 30, 20  # gaps that are weighed, and words of a sentence whose plain gaps are, too
 
 _BETWEEN = re.compile(
@@ -160,7 +160,7 @@ def cut_changes(said: str, weights: Weights | None = None) -> tuple[str, ...]:
 
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,;:.!?…&+–—]+|-(?=\s)")
-_MARKS = frozenset("and nd n but then plus also an uh um".split())
+_MARKS = frozenset("and nd n but then plus also uh um".split())
 
 
 def _class(token: str) -> tuple[str, str]:

@@ -300,7 +300,14 @@ def grid_index(text: str) -> int | None:
     )
 
 
-_ROW = r"(top|upper|high|above|up|first row|bottom|lower|low|below|under|down|second row)"
+def only_number(text: str) -> int | None:
+    """Return the one number from 1 to 4 that a text has, as digit or word; None of none and of several."""
+    numbers = r"(?<![\w.:-])(?:[1-4]|first|second|third|fourth|two|three|four)(?![\w.:-]*\w)"
+    found = re.findall(numbers, text)
+    return ORDINALS[found[0]] if len(found) == 1 else None
+
+
+_ROW = r"(top|upper|high|above|up|first row|bottom|lowest|lower|low|below|under|down|second row)"
 _COLUMN = r"(left|right)"
 _BETWEEN = r"(?:[ ,-]+(?:hand|corner|row|one|on|in|at|the|to|side|of|it|is)){0,4}[ ,-]+"
 _CORNER = re.compile(rf"\b{_ROW}\b{_BETWEEN}{_COLUMN}\b|\b{_COLUMN}\b{_BETWEEN}{_ROW}\b")
@@ -315,7 +322,7 @@ def corner_of_four(text: str) -> int | None:
         return 1 + ORDINALS[found[1] or found[2]]
     if found := _CORNER.search(text):
         row, column = found[1] or found[4], found[2] or found[3]
-        low = row in ("bottom", "lower", "low", "below", "under", "down", "second row")
+        low = row in ("bottom", "lowest", "lower", "low", "below", "under", "down", "second row")
         return 1 + 2 * low + (column == "right")
     return None
 
@@ -472,6 +479,16 @@ def sides_of(text: str) -> tuple[Side, ...]:
     return tuple(found) or ("all",)
 
 
+def grid_of(state: State) -> Picture | None:
+    """Return the grid that "the second" is of: the shown one, or the newest before it."""
+    here = shown(state)
+    if here is None or state.sent:
+        return None
+    return next(
+        (one for one in reversed(state.pictures) if one.number <= here.number and one.count > 1), None
+    )
+
+
 def is_open_grid(one: Picture) -> bool:
     """Whether several pictures are shown of which none was chosen."""
     return one.count > 1 and one.index is None
@@ -501,6 +518,18 @@ def pictures_of(text: str, state: State, here: Picture) -> tuple[int, ...]:
         if named and named[0] != here.number and _BESIDE.search(text):
             return here.number, named[0]
     return (named_picture(text, state) or here.number,)
+
+
+_JOINS = re.compile(
+    r"\b(?:both|all|together|combin\w*|merg\w*|mix\w*|blend\w*|these|those|them|two|three|four|each|other|second"
+    r"|pictures|images|photos|pics|from|next to|beside|behind)\b"
+    r"|\b(?:put|place|add|insert|paste|set|bring|swap|replace|use|give|wear\w*|hold\w*)\b"
+)
+
+
+def joins(text: str) -> bool:
+    """Whether a text can be about several pictures that came with it."""
+    return _JOINS.search(text) is not None
 
 
 _BESIDE = re.compile(
@@ -545,6 +574,7 @@ _CLOSELY = (
 _CLOSELY_EDGE = re.compile(rf"^\W*{_CLOSELY}\b[\s:,.;]*|[\s:,.;]*{_CLOSELY}\W*$", re.I)
 
 
+@lru_cache(maxsize=4)  # asked for each meaning that is offered
 def without_closely(said: str) -> tuple[str, bool]:
     """Return a sentence without what only asks to look closely, and whether it asks for that."""
     rest = _CLOSELY_EDGE.sub("", said)
@@ -589,6 +619,12 @@ _COMMANDS = (
     (
         "/privacy",
         r"\b(?:delete|wipe|privacy)\b|\b(?:erase|remove|clear)\b.*\b(?:picture|gallery|drawing|image)s?\b",
+    ),
+    (
+        "/public",
+        r"\b(?:share|publish|post|send|show) (?:it|this|that|them|these|the \w+)\b"
+        r".*\b(?:everyone|everybody|all|public\w*|channel)\b"
+        r"|\bmake (?:it|this|that|them) public\b",
     ),
     ("/stealth", r"\b(?:private|secret|hide (?:it|this) from|nobody (?:else )?(?:can|may) see)\b"),
     ("/moderation", r"\b(?:ban|mute|kick|block|report|admin|moderator|owner)\b"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -31,11 +31,13 @@ WEAK = frozenset(
 
 
 class Word(NamedTuple):
-    """A word as it was read: its mended spelling, and its class, "" for none."""
+    """A word as it was read: its mended spelling, its class, "" for none, the form of a motion that it can
+    be, and whether it is a word that many use."""
 
     text: str
     kind: str
     moves: str = ""
+    known: bool = True
 
 
 class _Vocabulary(NamedTuple):
@@ -95,6 +97,8 @@ def form_of_moving(word: str) -> str:
     moves = _vocabulary().moves
     if word in moves:
         return "base"
+    if word[-1] not in "gs":
+        return ""
     for ending, instead in ENDINGS:
         if word.endswith(ending):
             stem = word[: -len(ending)] + instead
@@ -103,6 +107,7 @@ def form_of_moving(word: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=512)
 def plain(said: str) -> str:
     """Return what was said in small letters, with plain quotes, single spaces and the usual words for what is
     spoken or typed in haste; of a long text its beginning and its end."""
@@ -113,14 +118,20 @@ def plain(said: str) -> str:
     return _SPOKEN.sub(lambda found: spoken.get(found[0], found[0]), " ".join(text.split()))
 
 
-def read_words(text: str) -> list[Word]:
+@lru_cache(maxsize=512)  # a sentence is read several times, and each of its words
+def read_words(text: str) -> tuple[Word, ...]:
     """Return the words and marks of a ``plain`` text, mended."""
     known = _vocabulary()
-    return [
-        Word(word, kind_of(word), form_of_moving(word))
+    return tuple(
+        Word(
+            word,
+            kind := kind_of(word),
+            form_of_moving(word),
+            bool(kind) or word in WEAK or word in known.kinds or not word[0].isalpha(),
+        )
         for found in TOKEN.findall(text)
         for word in (_mended(found, known) if found[0].isalpha() else found,)
-    ]
+    )
 
 
 def things_in(text: str) -> frozenset[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.talk import KINDS
+from core.talk import KINDS, NEEDS_PICTURE
 from demo import world
 from demo.train.talk import __main__ as training
-from demo.train.talk import corpora
+from demo.train.talk import corpora, patterns
 from studio import talk
 from studio.talk.classifier import pack, stored_weights, unpack
 from studio.talk.words import kind_of
@@ -20,7 +20,7 @@ def test_the_weights_were_learned_from_the_sentences_as_they_are(name: str) -> N
     )
 
 
-@pytest.mark.parametrize(("name", "most"), [("kinds", 400_000), ("cuts", 40_000)])
+@pytest.mark.parametrize(("name", "most"), [("kinds", 1_000_000), ("cuts", 40_000)])
 def test_the_weights_are_small_and_read_as_they_were_written(name: str, most: int) -> None:
     weights = stored_weights(name)
     assert len(pack(weights)) <= most
@@ -39,6 +39,16 @@ def test_every_sentence_of_the_writers_has_a_kind_and_a_picture_that_is_there() 
             for turn, state in corpora.with_states(dialogue):
                 assert turn["kind"] in KINDS
                 assert "about" not in turn or state.picture(turn["about"])
+
+
+def test_every_pattern_gives_sentences_that_are_filled_and_meet_their_kind() -> None:
+    found = list(patterns.sentences())
+    assert {turn["kind"] for turn, _ in found} == set(KINDS)
+    for turn, state in found:
+        assert turn["say"]
+        assert not set(turn["say"]) & set("(){}|[]\\"), turn["say"]
+        assert turn["kind"] not in NEEDS_PICTURE or state.shown is not None
+    assert found == list(patterns.sentences())
 
 
 @pytest.mark.slow

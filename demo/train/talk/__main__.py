@@ -1,7 +1,7 @@
 """`python -m demo.train.talk <stage>`: what the studio learns of how people talk to it.
 
-words: write `studio/talk/words.json`. train: write `studio/talk/kinds.bin` and `cuts.bin`; a minute of a
-core. check: learn without the writers of ``UNREAD``, and say how right that is on them. measure FILE …: how
+words: write `studio/talk/words.json`. train: write `studio/talk/kinds.bin` and `cuts.bin`; four minutes of
+a core. check: learn without the writers of ``UNREAD``, and say how right that is on them. measure FILE …: how
 right `decide` is on conversations of others.
 """
 
@@ -21,11 +21,11 @@ import torch
 
 from core.talk import KINDS, MAKES, NEEDS_PICTURE, Decision
 from demo import world
-from demo.train.talk import corpora
+from demo.train.talk import corpora, patterns
 from demo.train.talk.cuts import cuts_of, is_cut_right
 from studio import talk
 from studio.talk import rules
-from studio.talk.classifier import Weights, features, key, pack, situation
+from studio.talk.classifier import ZERO, Weights, features, key, pack, situation
 from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
@@ -34,9 +34,10 @@ PENALTY = 3e-4  # of the squares of the weights of a regression, beside the mean
 TEACHER_WEIGHT = 0.6  # of a sentence of the teacher's, whose kinds are less alike in number than in talk
 UNREAD = ("12", "15", "17", "20")  # writers whose sentences nobody has read who wrote any rule
 SEEN = 2  # sentences that a feature is in, at least
-MOST_OF_KINDS, MOST_OF_CUTS = 7_000, 4_000  # features that are kept, those that say most
+MOST_OF_KINDS, MOST_OF_CUTS = 14_000, 4_000  # features that are kept, those that say most
+OF_PATTERNS_WEIGHT = 0.3  # of a sentence that is made by a pattern
 PATTERNS_WEIGHT = 0.7  # of a sentence that the patterns of cuts were written from
-NETS, WIDTH = 2, 24  # networks that are averaged, and the numbers of a row of each
+NETS, WIDTH = 3, 20  # networks that are averaged, and the numbers of a row of each
 ROUNDS, BATCH, RATE = 12, 64, 5e-3
 CALIBRATED = 0.7  # of what the answers say: so much makes the chances true on the unread writers
 DROPPED, DROPPED_INSIDE = 0.3, 0.5  # of the features of a sentence, and of the numbers of their sum
@@ -75,7 +76,8 @@ def write_words() -> None:
         )
         count.update({word: min(times, 3) for word, times in seen.items()})
         writers.update(seen.keys() if name != corpora.TEACHER else ())
-    common = sorted(word for word in count if count[word] >= 4 and writers[word] >= 2 and len(word) > 2)
+    shared = {word for word in count if count[word] >= 4 and writers[word] >= 2 and len(word) > 2}
+    common = sorted(shared | patterns.words())
     stored = {
         "kinds": {kind: " ".join(sorted(words)) for kind, words in kinds.items()},
         "moves": " ".join(moves),
@@ -102,7 +104,7 @@ def bags(samples: Sequence[Set[str]], index: dict[str, int]) -> tuple[torch.Tens
 
 
 def regress(
-    samples: Sequence[Set[str]], truth: torch.Tensor, share: torch.Tensor, most: int
+    samples: Sequence[Set[str]], truth: torch.Tensor, share: torch.Tensor, most: int, rounds: int = 40
 ) -> tuple[list[str], torch.Tensor, torch.Tensor]:
     """Fit a logistic regression; return the features that say most, what each says to each answer, and what
     is always said."""
@@ -111,7 +113,7 @@ def regress(
     flat, starts = bags(samples, {name: at for at, name in enumerate(names)})
     table = torch.zeros(len(names), int(truth.max()) + 1, requires_grad=True)
     bias = torch.zeros(table.shape[1], requires_grad=True)
-    search = torch.optim.LBFGS([table, bias], max_iter=40, history_size=10, line_search_fn="strong_wolfe")
+    search = torch.optim.LBFGS([table, bias], max_iter=rounds, history_size=10, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         search.zero_grad()
@@ -126,6 +128,11 @@ def regress(
     return [names[at] for at in kept.tolist()], table.detach()[kept], bias.detach()
 
 
+def _owner(begins: torch.Tensor) -> torch.Tensor:
+    """Return to which sample each entry of a row of all samples belongs."""
+    return torch.repeat_interleave(torch.arange(len(begins) - 1), begins[1:] - begins[:-1])
+
+
 def fit(
     rows: list[torch.Tensor], truth: torch.Tensor, share: torch.Tensor, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -135,19 +142,20 @@ def fit(
     first = torch.zeros(WIDTH, requires_grad=True)
     count = int(truth.max()) + 1
     answers = ((torch.rand(count, WIDTH + 1, generator=chance) - 0.5) * 0.4).requires_grad_()
-    searches: list[torch.optim.Optimizer] = [
-        torch.optim.SparseAdam([table], lr=RATE),
-        torch.optim.Adam([first, answers], lr=RATE),
-    ]
+    search = torch.optim.Adam([table, first, answers], lr=RATE, fused=True)
+    flat, begins = torch.cat(rows), torch.tensor([0, *map(len, rows)]).cumsum(0)
     for at in range(ROUNDS):
-        for search in searches:
-            search.param_groups[0]["lr"] = RATE * (1 - at / ROUNDS)
-        for batch in torch.randperm(len(rows), generator=chance).split(BATCH):
-            kept = [
-                rows[one][torch.rand(len(rows[one]), generator=chance) > DROPPED] for one in batch.tolist()
-            ]
-            starts = torch.tensor([0, *[len(row) for row in kept[:-1]]]).cumsum(0)
-            found = torch.nn.functional.embedding_bag(torch.cat(kept), table, starts, mode="sum", sparse=True)
+        search.param_groups[0]["lr"] = RATE * (1 - at / ROUNDS)
+        order = torch.randperm(len(rows), generator=chance)
+        sample = torch.repeat_interleave(order, (begins[1:] - begins[:-1])[order])
+        ordered = flat[torch.argsort(torch.argsort(order)[_owner(begins)], stable=True)]
+        is_kept = torch.rand(len(flat), generator=chance) > DROPPED
+        kept, sample = ordered[is_kept], sample[is_kept]
+        counts = torch.zeros(len(rows), dtype=torch.long).index_add_(0, sample, torch.ones_like(sample))
+        for batch in order.split(BATCH):
+            here, kept = kept[: int(counts[batch].sum())], kept[int(counts[batch].sum()) :]
+            starts = counts[batch].cumsum(0) - counts[batch]
+            found = torch.nn.functional.embedding_bag(here, table, starts, mode="sum")
             inside = torch.tanh(found / (1 - DROPPED) + first)
             inside = (
                 inside * (torch.rand(inside.shape, generator=chance) > DROPPED_INSIDE) / (1 - DROPPED_INSIDE)
@@ -155,11 +163,9 @@ def fit(
             said = inside @ answers[:, :-1].T + answers[:, -1]
             wrong = torch.nn.functional.cross_entropy(said, truth[batch], reduction="none")
             loss = (wrong * share[batch]).sum() / share[batch].sum()
-            for search in searches:
-                search.zero_grad()
+            search.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            for search in searches:
-                search.step()
+            search.step()
     return table.detach(), first.detach(), answers.detach()
 
 
@@ -167,6 +173,12 @@ def in_steps(values: torch.Tensor) -> tuple[float, list[list[int]]]:
     """Return numbers in 8 bits, and what a step is worth; the few largest are cut."""
     step = float(values.abs().flatten().quantile(0.9999)) / 127
     return step, (values / step).round().clamp(-127, 127).int().tolist()
+
+
+def stored(names: Sequence[str], rows: list[list[int]]) -> dict[int, bytes]:
+    """Return the rows of features as they are stored, those that say nothing left out."""
+    found = zip(names, rows, strict=True)
+    return {key(name): bytes(value + ZERO for value in row) for name, row in found if any(row)}
 
 
 def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weights:
@@ -179,18 +191,23 @@ def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weig
             samples.append(found)
             answers.append(KINDS.index(turn["kind"]))
             weights.append(TEACHER_WEIGHT if name == corpora.TEACHER else 1.0)
+    for turn, state in patterns.sentences():
+        text = plain(turn["say"])
+        samples.append(features(read_words(text), situation(text, state)))
+        answers.append(KINDS.index(turn["kind"]))
+        weights.append(OF_PATTERNS_WEIGHT)
     truth, share = torch.tensor(answers), torch.tensor(weights) / sum(weights)
-    names, _, _ = regress(samples, truth, share, MOST_OF_KINDS)
+    names, _, _ = regress(samples, truth, share, MOST_OF_KINDS, rounds=15)
     index = {name: at for at, name in enumerate(names)}
     rows = [torch.tensor([index[n] for n in sorted(found) if n in index]).long() for found in samples]
     nets = [fit(rows, truth, share, seed) for seed in range(NETS)]
     table = torch.cat([torch.cat([net[1][None], net[0]]) for net in nets], 1)
     says = torch.cat([*[net[2][:, :-1] for net in nets], sum(net[2][:, -1:] for net in nets)], 1) / NETS
-    step, (first, *stored) = in_steps(table)
+    step, (first, *others) = in_steps(table)
     answer_step, said = in_steps(says)
     return Weights(
-        {key(name): tuple(row) for name, row in zip(names, stored, strict=True) if any(row)},
-        tuple(first),
+        stored(names, others),
+        bytes(value + ZERO for value in first),
         step,
         tuple(map(tuple, said)),
         answer_step * CALIBRATED,
@@ -211,9 +228,8 @@ def learn_cuts(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weigh
         share / share.sum(),
         MOST_OF_CUTS,
     )
-    step, (first, *stored) = in_steps(torch.cat([bias[None], table]))
-    rows = {key(name): tuple(row) for name, row in zip(names, stored, strict=True) if any(row)}
-    return Weights(rows, tuple(first), step, (), 0.0)
+    step, (first, *others) = in_steps(torch.cat([bias[None], table]))
+    return Weights(stored(names, others), bytes(value + ZERO for value in first), step, (), 0.0)
 
 
 def is_right(turn: corpora.Turn, kind: str) -> bool:

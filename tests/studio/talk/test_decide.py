@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import string
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.talk import KINDS, MAX_SAID, Decision, Picture, State
-from studio.talk import as_kind, decide
+from core.talk import KINDS, MAX_SAID, NEEDS_PICTURE, Decision, Picture, State
+from studio.talk import as_kind, decide, rules
+from studio.talk.words import plain, read_words
 
 HOUSE = Picture(number=1, words="a red house in the snow", count=4)
 BLUE = Picture(number=2, words="make it blue", kind="change", before=1)
@@ -87,10 +89,39 @@ def test_a_change_is_about_what_it_names(said: str, about: tuple[int, ...]) -> N
 
 
 def test_one_of_four_is_picked() -> None:
-    for said in ("the third one", "3", "number three please", "bottom left", "#3", "I like the third best"):
+    for said in (
+        "the third one",
+        "3",
+        "number three please",
+        "bottom left",
+        "#3",
+        "I like the third best",
+        "if I have to choose, 3",
+    ):
         found = as_kind("pick", said, GRID)
         assert (found.about, found.index) == ((1,), 3), said
     assert as_kind("pick", "the nice one", GRID).kind == "unclear"
+
+
+def test_a_choice_after_a_change_is_of_the_grid_before_it() -> None:
+    for said in ("the third one", "bottom left", "number 3 please"):
+        found = decide(said, NOW)
+        assert (found.kind, found.about, found.index) == ("pick", (1,), 3), said
+    alone = State(pictures=(replace(HOUSE, count=1),), shown=1)
+    assert decide("bottom left", alone).kind != "pick"
+
+
+def test_without_a_picture_only_what_needs_none_is_decided() -> None:
+    for said in ("undo", "make it blue", "the third one", "upscale it", "a lighthouse", "hello"):
+        assert decide(said, State()).kind not in NEEDS_PICTURE, said
+
+
+def test_of_two_pictures_that_came_a_change_is_about_both_only_where_words_join_them() -> None:
+    sent = tuple(Picture(number=n, kind="sent") for n in (1, 2))
+    came = State(pictures=sent, sent=(1, 2))
+    assert as_kind("change", "make this house blue", came).about == (1,)
+    assert as_kind("change", "put the cat of the first next to the house of the second", came).about == (1, 2)
+    assert as_kind("change", "combine them", came).about == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +180,8 @@ def test_what_no_sentence_does_names_its_command() -> None:
         "make it private",
         "use another model",
         "what does it cost?",
+        "share it with everyone",
+        "what can you do?",
     ):
         found = as_kind("unclear", said, NOW)
         assert found.command.startswith("/"), said
@@ -208,6 +241,8 @@ def test_two_thousand_characters_take_five_milliseconds(said: str) -> None:
     decide("warm", where)
     took = []
     for _ in range(5):
+        for remembered in (plain, read_words, rules.without_closely):
+            remembered.cache_clear()
         begin = time.thread_time()
         decide(said[:MAX_SAID], where)
         took.append(time.thread_time() - begin)
