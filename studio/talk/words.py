@@ -137,7 +137,12 @@ def read_words(text: str) -> tuple[Word, ...]:
     """Return the words and marks of a ``plain`` text, mended."""
     known = _vocabulary()
     return tuple(
-        Word(word, kind := kind_of(word), form_of_moving(word), bool(kind) or _is_known(word))
+        Word(
+            word,
+            kind := kind_of(word),
+            form_of_moving(word),
+            bool(kind) or word in WEAK or word in known.kinds or not word[0].isalpha(),
+        )
         for found in TOKEN.findall(text)
         for word in (_mended(found, known) if found[0].isalpha() else found,)
     )
