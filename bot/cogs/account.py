@@ -13,7 +13,7 @@ from bot.cogs.queue import answer_with_lines, queue_lines
 from bot.discord_api.interactions import acknowledge, actor_of, file_limit, place_of
 from bot.ui import buttons, messages
 from bot.ui import help as guide
-from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu
+from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu, TryButton
 from bot.ui.modals import Submission, Window
 from bot.ui.replies import (
     SILENT,
@@ -91,18 +91,6 @@ def example_of(topic: str, index: int) -> guide.Example:
     if topic not in guide.EXAMPLES:
         raise UserError(NEWER)
     return guide.EXAMPLES[topic]
-
-
-class TryButton(KeptItem, template=r"hx:(?P<topic>[a-z]*):(?P<index>[0-9])"):
-    """Tries an example of a help page."""
-
-    def __init__(self, topic: str, index: int, label: str = "Try it") -> None:
-        custom_id = f"hx:{topic}:{index}"
-        super().__init__(discord.ui.Button(label=label, emoji="✏️", custom_id=custom_id))
-        self.topic, self.index = topic, index
-
-    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
-        await client.cogs["Help"].try_it(interaction, self.topic, self.index)
 
 
 class Help(AtelierCog):

@@ -292,7 +292,7 @@ class Presence(AtelierCog):
     async def on_ready(self) -> None:
         """Begin, once: "ready" comes again after lost sessions."""
         if self._task is None and self.bot.settings.presence:
-            self._task = asyncio.create_task(self._tell(), name="tell what the bot does")
+            self._task = asyncio.create_task(self.tell(), name="tell what the bot does")
 
     async def cog_unload(self) -> None:
         if self._task is not None:
@@ -303,7 +303,8 @@ class Presence(AtelierCog):
         """A connection has begun anew: its servers were told nothing yet."""
         self._told = ""
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Tell it for as long as the bot runs."""
         while True:
             await self.tell_once()
             await self.bot.outside(asyncio.sleep(TOLD_EVERY))

@@ -209,6 +209,18 @@ class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[
         await client.answers.ask(interaction, build, press_key=press_key(interaction))
 
 
+class TryButton(KeptItem, template=r"hx:(?P<topic>[a-z]*):(?P<index>[0-9])"):
+    """Tries an example of a help page."""
+
+    def __init__(self, topic: str, index: int, label: str = "Try it") -> None:
+        custom_id = f"hx:{topic}:{index}"
+        super().__init__(discord.ui.Button(label=label, emoji="✏️", custom_id=custom_id))
+        self.topic, self.index = topic, index
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Help"].try_it(interaction, self.topic, self.index)
+
+
 class DraftButton(KeptItem, template=r"dr:(?P<draft_id>[a-z2-9]{12}):(?P<answer>yes|no)"):
     """Answers whether several jobs are meant."""
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.cogs.account import DRAWN, TryButton
+from bot.cogs.account import DRAWN
 from bot.ui import help as guide
+from bot.ui.buttons import TryButton
 from bot.ui.messages import length
 from core.job import Lane
 from tests.bot.conftest import Studio, png
