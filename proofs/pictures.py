@@ -329,12 +329,12 @@ def vary(desk: Desk) -> None:
     """A picture beside what its buttons make of it."""
     one, found = desk.alone(HOUSE), []
     found.append(("the picture", desk.picture(desk.drawn(HOUSE))))
-    for button, title, name in (
-        ("Vary (Strong)", r"Variations \(Strong\) by", "Vary (Strong)"),
-        ("Zoom Out 2x", "Zoom out 2× by", "Zoom Out 2x"),
-        ("➡️", "Pan right by", "Pan right"),
+    for menu, name, title in (
+        ("", "Strong", r"Variations \(Strong\) by"),
+        ("Zoom and pan", "Zoom Out 2x", "Zoom out 2× by"),
+        ("Zoom and pan", "Pan right", "Pan right by"),
     ):
-        since = desk.bot.press(one, button)
+        since = desk.bot.choose(one, menu, name) if menu else desk.bot.press(one, name)
         text = desk.bot.wait_text(f"{title}.*{DONE}", DRAWING, since=since)
         found.append((name, desk.picture(job_of(text))))
     keep("vary", beside(found, 260))

@@ -148,6 +148,20 @@ class Page:
                 break
         return before
 
+    def choose(self, text: str, menu: str, entry: str) -> int:
+        """Choose an entry of a menu under the newest message with ``text``; return what was the newest one
+        before."""
+        before = self.newest()
+        box = self.message(text).get_by_role("combobox").filter(has_text=menu).first
+        option = self.tab.get_by_role("option").filter(has_text=entry).first
+        for _ in range(PRESSES):
+            box.click()
+            self.tab.wait_for_timeout(300)
+            if option.count():
+                option.click()
+                break
+        return before
+
     def answer_window(self, text: str) -> None:
         """Fill the first field of the window that has opened, and send it."""
         field = self.tab.locator("#modal-root .modal-input").first

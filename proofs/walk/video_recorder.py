@@ -67,9 +67,9 @@ class _VideoRecorder:
         with self._report.step(WHO, "presses U1", "the picture with Animate below it") as step:
             since = page.press(finished(MOON), "U1")
             step.saw(page.wait_text("Image #1", since=since))
-            self._buttons("Image #1", {"Animate (High)", "Animate (Low)"})
-        with self._report.step(WHO, "presses Animate (High)", "videos that begin with the picture") as step:
-            since = page.press("Image #1", "Animate (High)")
+            self._buttons("Image #1", {"Animate"})
+        with self._report.step(WHO, "presses Animate", "videos that begin with the picture") as step:
+            since = page.press("Image #1", "Animate")
             return self._video(step, rf"{MOON}.*Video by.*" + DONE, since)
         return ""
 
@@ -106,9 +106,9 @@ class _VideoRecorder:
         with self._report.step(WHO, "presses Last frame", "a picture with a picture's buttons") as step:
             since = page.press("Cut by", "Last frame")
             step.saw(page.wait_text(f"Last frame.*{DONE}", RUNNING_VIDEOS, since=since))
-            self._buttons("Last frame", {"Upscale 2x (Subtle)"})
-        with self._report.step(WHO, "presses Upscale 2x (Subtle) under it", "a larger picture") as step:
-            since = page.press("Last frame", "Upscale 2x (Subtle)")
+            self._buttons("Last frame", {"2x"})
+        with self._report.step(WHO, "presses 2x under it", "a larger picture") as step:
+            since = page.press("Last frame", "2x")
             step.saw(page.wait_text(f"Upscale 2×.*{DONE}", RUNNING_VIDEOS, since=since))
         with self._report.step(WHO, "presses GIF", "the video as a GIF") as step:
             since = page.press("Cut by", "GIF")
