@@ -145,7 +145,7 @@ class Turns:
                 await self._ask(actor, message, words, files, asked)
                 return
             [clip] = self._asking.links.attached(clips)
-            *_unused, frame = await self._studio.video_requests.keep(actor, clip)
+            *_before, frame = await self._studio.video_requests.keep(actor, clip)
             about, files = [frame], []
         given: list[Given] = [*about, *self._asking.links.attached(files)]
         if asked is not None:

@@ -114,20 +114,21 @@ def retold(text: str) -> str:
         return text
     if (whole := _(text)) != text:
         return whole
-    for pattern, message in _kept():
+    for pattern, message in kept_patterns():
         if found := pattern.fullmatch(text):
             return _(message, **found.groupdict())
     return text
 
 
 @cache
-def _kept() -> list[tuple[re.Pattern[str], str]]:
-    """The sentences with values in them that rows keep, the longest first."""
+def kept_patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Return what recognises each sentence that is made in English, and the sentence, the longest first."""
     messages: list[str] = json.loads((FOLDER / "kept.json").read_text(encoding="utf-8"))
-    return [(_pattern(message), message) for message in sorted(messages, key=len, reverse=True)]
+    return [(pattern_of(message), message) for message in sorted(messages, key=len, reverse=True)]
 
 
-def _pattern(message: str) -> re.Pattern[str]:
+def pattern_of(message: str) -> re.Pattern[str]:
+    """Return what recognises a sentence, whatever its values are."""
     parts = re.split(r"\{(\w+)\}", message)
     found = (
         f"(?P<{part}>.+)"

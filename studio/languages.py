@@ -31,28 +31,20 @@ class Languages:
         """Let the languages of a person and a server hold in this task. asked: what the person's app or
         browser says; asked_there: what Discord says of the server. Both may be "" or unknown here, and count
         alone where rows can't be read in time."""
-        own = there = ""
         try:
             async with asyncio.timeout(PATIENCE):
-                own = await self._of_person(user_id) if user_id else ""
-                there = await self._of_server(guild_id) if guild_id else ""
+                if user_id and user_id not in self._people:
+                    self._people[user_id] = (await self._members.preferences(user_id)).language
+                if guild_id and guild_id not in self._servers:
+                    self._servers[guild_id] = await self._queue.admin.language(guild_id)
         except (TimeoutError, StorageError):
             log.warning("the choice of a language came too late")
         if user_id and known_language(asked):
             self._apps[user_id] = asked
         asked = asked or self._apps.get(user_id or 0, "")
-        own = own or known_language(asked) or SOURCE
+        own = self._people.get(user_id or 0) or known_language(asked) or SOURCE
+        there = self._servers.get(guild_id or 0)
         speak(own, (there or known_language(asked_there) or SOURCE) if guild_id else own)
-
-    async def _of_person(self, user_id: int) -> str:
-        if user_id not in self._people:
-            self._people[user_id] = (await self._members.preferences(user_id)).language
-        return self._people[user_id]
-
-    async def _of_server(self, guild_id: int) -> str:
-        if guild_id not in self._servers:
-            self._servers[guild_id] = await self._queue.admin.language(guild_id)
-        return self._servers[guild_id]
 
     def forget(self, id_: int) -> None:
         """Read the choice of a person or server again, which has changed."""

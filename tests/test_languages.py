@@ -4,15 +4,19 @@ them."""
 import re
 
 import pytest
+from jinja2 import nodes
 
 from bot.cogs import EXTENSIONS
+from bot.ui.buttons import BUTTONS
 from core.language import LANGUAGES, SOURCE
 from tools import languages
 from tools.languages import Marked, read_catalogue
+from web.app import page_templates
 
 OTHERS = [code for code in LANGUAGES if code != SOURCE]
 COMPLETE = ("de",)  # languages in which every text is there, but for errors and what workers note
 LIMITS = ((r"bot/cogs/", 100), (r"bot/ui/buttons\.py|bot/projects/views\.py", 80))
+CLASSES = ("editingstage", "bare", "folders")  # what blocks put into attributes
 VALUES = re.compile(r"\{[^{}]*\}|%\(\w+\)s|%%|</?\w+[^>]*>")
 
 
@@ -98,3 +102,23 @@ def test_every_command_is_described_in_every_language(code: str) -> None:
 )
 def test_texts_are_read_out_of_a_scripts_template(page: list[str], texts: list[str]) -> None:
     assert list(languages.template_texts(page)) == texts
+
+
+def test_no_page_has_a_text_that_stays_english() -> None:
+    """What is left of each template beside tags, values and what is typed has no words."""
+    templates, found = page_templates(), {}
+    assert templates.loader is not None
+    for name in templates.list_templates():
+        tree = templates.parse(templates.loader.get_source(templates, name)[0])
+        page = "".join(node.data for node in tree.find_all(nodes.TemplateData))
+        page = re.sub(r"<(script|style|code|kbd)\b.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+        words = re.findall(r"[A-Za-z]{3,}", re.sub(r"[\w-]+=\"|\"", " ", page))
+        if others := [word for word in words if word not in CLASSES]:
+            found[name] = others
+    assert found == {}
+
+
+def test_every_button_is_in_the_catalogue(marked: list[Marked]) -> None:
+    texts = {one.text for one in marked}
+    labels = {look.label for look in BUTTONS.values() if re.search("[A-Za-z]{2}", look.label or "")}
+    assert labels - texts == set() and len(labels) > 40

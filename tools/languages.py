@@ -33,7 +33,7 @@ from web.app import page_templates
 SCRIPTS = ROOT / "web" / "static"
 MARKED = ("core", "jobs", "storage", "studio", "bot", "web")  # packages whose texts are marked
 RAISING = ("core", "storage", "vision", "jobs", "studio", "bot", "web")  # packages of errors and notes
-WORKING = ("vision", "studio")  # of these also what isn't raised
+WORKING = ("vision", "studio", "web")  # of these also what isn't raised
 LEAST = 9  # letters of a sentence by which it is recognised
 _ATTRIBUTE = re.compile(r"(?:^|[\s\"'])(?:title|placeholder|aria-label|alt|label)=\"([^\"]*)(?=\")")
 _EDGES = re.compile(r"((?:\s|\ue000(?! ))*)(.*?)((?:\s|(?<! )\ue000)*)", re.DOTALL)

@@ -24,8 +24,7 @@ OR = "¦"  # between the texts of an if and of its else
 
 # Classes of core/errors.py whose text is shown to members as it is written, and those that operators read.
 ERRORS = frozenset(
-    "UserError PromptError ImageError MissingError LimitError NotAllowedError ModelError NotFetched"
-    " Refused".split()
+    "UserError PromptError ImageError MissingError LimitError NotAllowedError ModelError NotFetched".split()
 )
 FAILURES = frozenset(
     "SettingsError NotYet OutOfMemory StorageError FilesAway DatabaseInUse BusError BusAway WireError".split()

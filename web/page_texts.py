@@ -50,12 +50,12 @@ def marked(source: str) -> str:
             continue
         out += _marked_run(run)
         run = []
-        out.append(_SHOWN.sub(_marked_attribute, part) if part.startswith("<") and not hidden else part)
+        out.append(
+            _SHOWN.sub(lambda found: f'{found[1]}{"".join(_marked_run(_PARTS.split(found[2])))}"', part)
+            if part.startswith("<") and not hidden
+            else part
+        )
     return "".join([*out, *_marked_run(run)])
-
-
-def _marked_attribute(found: re.Match[str]) -> str:
-    return found[1] + "".join(_marked_run(_PARTS.split(found[2]))) + '"'
 
 
 def _marked_run(parts: Sequence[str]) -> Iterator[str]:

@@ -517,7 +517,7 @@ class Privacy(
             (
                 _(
                     "**Stored** {jobs} with prompts and settings, {pictures} and {videos} "
-                    "({bytes:.1f} MB), {pictures2}, {turns} in conversations, {examples} in "
+                    "({bytes:.1f} MB) · {pictures2}, {turns} in conversations, {examples} in "
                     "your sets, {pictures3} in projects, {answers} that you rated right or "
                     "wrong, and the ids of my {messages} that show them",
                     jobs=counted(held.jobs, "job"),

@@ -95,7 +95,9 @@ def test_a_browser_gets_the_language_that_it_likes_best(header: str, code: str) 
 
 def test_a_kept_sentence_is_told_again_with_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        language, "_kept", lambda: [(language._pattern(text), text) for text in German.TEXTS if "Job" in text]
+        language,
+        "kept_patterns",
+        lambda: [(language.pattern_of(text), text) for text in German.TEXTS if "Job" in text],
     )
     said = "Job k7 was stopped by Ada (twice)."
     assert retold(said) == said
