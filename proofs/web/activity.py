@@ -45,7 +45,8 @@ async def brushing(browser: Any, site: Site, discord: FakeDiscord, page_of: str,
         shown = page.frames[2]
     else:
         place = {"domain": "127.0.0.1", "path": "/", "secure": True}
-        await context.add_cookies([{"name": COOKIE, "value": site.you.cookie, **place}])
+        token = (await site.person(YOU)).cookie  # a new one: each way in ends the oldest of ten
+        await context.add_cookies([{"name": COOKIE, "value": token, **place}])
         await page.goto(discord.target + page_of)
         await page.wait_for_selector("#tools button")
         shown = page
