@@ -7,6 +7,7 @@ pages' templates and scripts, and, to be recognised when they are shown, from er
 
 import argparse
 import ast
+import calendar
 import io
 import json
 import re
@@ -108,7 +109,8 @@ def _command(command: app_commands.Command | app_commands.Group) -> Iterator[str
 
 
 def _requests() -> Found:
-    """Yield what jobs are called, and what is said of commands and flags."""
+    """Yield what jobs are called, what is said of commands and flags, and the months."""
+    yield from ((month, "", "web/handlers/pages.py") for month in calendar.month_name[1:])
     for kind in REQUESTS:
         yield kind.called, "", f"{kind.__module__.replace('.', '/')}.py"
     for flag in FLAGS:

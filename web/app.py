@@ -21,6 +21,7 @@ from core.language import _, catalogue, own_language
 from studio.library import clips
 from studio.services import Services
 from studio.studio import Studio
+from studio.texts import counted
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
@@ -232,6 +233,7 @@ def page_templates() -> jinja2.Environment:
     )
     plural = lambda one, other, n: catalogue(own_language()).ngettext(one, other, n)  # noqa: E731
     found.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
+    found.globals["counted"] = counted
     for name in found.list_templates():
         found.get_template(name)
     return found

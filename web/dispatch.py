@@ -26,7 +26,7 @@ from aiohttp import web
 from aiohttp.multipart import parse_content_disposition
 
 from core.errors import ImageError, LimitError, MissingError, NotAllowedError, StorageError, UserError
-from core.language import accepted_language, own_language, retold
+from core.language import N_, _, accepted_language, own_language, retold
 from storage.database import CAN_WAIT
 from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
 from studio.studio import Studio
@@ -212,6 +212,16 @@ def _too_large(limit: int) -> Refused:
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
+TITLES = {  # of pages that say why there is nothing else
+    HTTPStatus.BAD_REQUEST: N_("Bad Request"),
+    HTTPStatus.FORBIDDEN: N_("Forbidden"),
+    HTTPStatus.NOT_FOUND: N_("Not Found"),
+    HTTPStatus.METHOD_NOT_ALLOWED: N_("Method Not Allowed"),
+    HTTPStatus.TOO_MANY_REQUESTS: N_("Too Many Requests"),
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: N_("Unavailable For Legal Reasons"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: N_("Internal Server Error"),
+    HTTPStatus.SERVICE_UNAVAILABLE: N_("Service Unavailable"),
+}
 PACKED_FROM = 1400  # characters, about what one packet carries
 # The session's cookie; the prefix binds it to this very host: rfc6265bis, "__Host-" prefix.
 COOKIE = "__Host-atelier"
@@ -508,7 +518,8 @@ def refusal(
         is_page(request.path.removeprefix(context.addresses.prefix))
         or request.headers.get("Sec-Fetch-Mode") == "navigate"
     ):
-        values = {**shape, "next": {"href": "/", "label": "Back to the studio"}}
+        title = _(TITLES.get(refused.status, refused.status.phrase))
+        values = {**shape, "title": title, "next": {"href": "/", "label": _("Back to the studio")}}
         page = _page(context, Html("problem", values, refused.status), person)
         page.headers.update(wait)
         return page

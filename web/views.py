@@ -36,7 +36,13 @@ from studio.texts import job_name, reader_text, without_effect
 LONGEST_ALT = 200  # characters
 DRAFT = "draft:"  # begins the key of a request that was asked for with others by one prompt
 EDITS = (RegionRequest, EditRequest, CutOutRequest, ComposeRequest, OutpaintRequest, UpscaleRequest)
-NARROWED = ("pictures", "edits", "videos", "answers", "models")  # what Create can be narrowed to
+NARROWED = {  # what Create can be narrowed to
+    "pictures": N_("Pictures"),
+    "edits": N_("Edits"),
+    "videos": N_("Videos"),
+    "answers": N_("Answers"),
+    "models": N_("Custom models"),
+}
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ def actions_of(
     if job.request.answer is Answer.VIDEOS:
         groups = [*zip(VIDEO_GROUPS, actions.for_video(job), strict=True)]
     else:
-        groups[2:2] = [(_("Vary"), actions.EDITS)] if edits else []
-        groups[1:1] = [(_("Animate"), actions.ANIMATES)] if videos else []
+        groups[2:2] = [(N_("Vary"), actions.EDITS)] if edits else []
+        groups[1:1] = [(N_("Animate"), actions.ANIMATES)] if videos else []
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
     return [_action(action, group) for action, group in offered if action in may]
 
@@ -114,7 +120,7 @@ def actions_of(
 def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
     """Return what can be done with a job as a whole, as buttons. may: the actions that are allowed."""
     offered = [action for action in actions.for_job(job) if action in LABELS | OF_A_JOB]
-    return [_action(action, _("Job")) for action in offered if action in may]
+    return [_action(action, N_("Job")) for action in offered if action in may]
 
 
 def _action(action: str, group: str) -> dict[str, Any]:
@@ -131,8 +137,11 @@ def alt_text(job: Job, number: int | None = None) -> str:
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
     named = words or job_name(job.request)
-    what = "video" if job.request.answer is Answer.VIDEOS else "picture"
-    return named if number is None else f"{named} ({what} {number})"
+    if number is None:
+        return named
+    if job.request.answer is Answer.VIDEOS:
+        return _("{named} (video {number})", named=named, number=number)
+    return _("{named} (picture {number})", named=named, number=number)
 
 
 def describe_video(job_id: str, stored: StoredVideo) -> dict[str, Any]:

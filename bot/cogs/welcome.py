@@ -15,7 +15,7 @@ from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import KeptItem, Secondary, Success, chosen_in, view_of
 from bot.ui.replies import SILENT, answers_privately
-from core.language import N_, _
+from core.language import N_, SOURCE, _, known_language, speaking
 
 log = logging.getLogger(__name__)
 HELLO = N_(
@@ -66,7 +66,7 @@ class LevelMenu(KeptItem, template=r"su:level"):
 
     def __init__(self, level: str = "") -> None:
         options = [
-            discord.SelectOption(label=label, value=value, default=value == level)
+            discord.SelectOption(label=_(label), value=value, default=value == level)
             for value, label in LEVELS.items()
         ]
         super().__init__(discord.ui.Select(custom_id="su:level", options=options))
@@ -78,7 +78,7 @@ class LevelMenu(KeptItem, template=r"su:level"):
 class SetupButton(KeptItem, template=r"su:(?P<what>open|talk|done|try)"):
     """Opens the panel, turns mentions on or off, closes the panel, or draws something."""
 
-    def __init__(self, what: str, label: str = "Set up", style: discord.ButtonStyle = Secondary) -> None:
+    def __init__(self, what: str, label: str = "…", style: discord.ButtonStyle = Secondary) -> None:
         super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"su:{what}"))
         self.what = what
 
@@ -100,8 +100,9 @@ class Welcome(AtelierCog):
         if channel is None or not await self.bot.people.greet(guild.id, guild.name):
             return
         try:
-            view = view_of(SetupButton("open", style=discord.ButtonStyle.primary))
-            await channel.send(_(HELLO), view=view, allowed_mentions=SILENT)
+            with speaking(known_language(str(guild.preferred_locale)) or SOURCE):
+                view = view_of(SetupButton("open", _("Set up"), discord.ButtonStyle.primary))
+                await channel.send(_(HELLO), view=view, allowed_mentions=SILENT)
         except FAILURES as error:
             log.info("server %d isn't greeted (%s)", guild.id, type(error).__name__)
 
@@ -143,7 +144,7 @@ class Welcome(AtelierCog):
         actor, server = actor_of(interaction), self.bot.studio.server
         channels, roles = await server.allowed(actor)
         where = ", ".join(f"<#{one}>" for one in sorted(channels)[:MOST]) or _("all channels")
-        who = ", ".join(f"<@&{one}>" for one in sorted(roles)[:MOST]) or "everybody"
+        who = ", ".join(f"<@&{one}>" for one in sorted(roles)[:MOST]) or _("everybody")
         rules, _unused = await server.moderation(actor)
         text = _(
             "**Set up.** In {where}, for {who}; moderation: {level}. `/studio rules` shows all.",

@@ -245,7 +245,7 @@ def report(project: Project, found: Report) -> str:
 
 
 def _state(version: Version) -> str:
-    return _(STATES.get(version.state, "not used yet"))
+    return _(STATES.get(version.state, N_("not used yet")))
 
 
 def versions(project: Project, found: Sequence[Version]) -> str:
@@ -291,7 +291,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "looser": ButtonStyle(N_("Looser")),
     "usual": ButtonStyle(N_("Usual")),
     "fewest": ButtonStyle(N_("Fewest errors")),
-    **{f"keep{move}": ButtonStyle("Keep this limit", None, Style.success) for move in MOVES},
+    **{f"keep{move}": ButtonStyle(N_("Keep this limit"), None, Style.success) for move in MOVES},
     "bundle": ButtonStyle(N_("Bundle"), "📦"),
     "chart": ButtonStyle(N_("Chart")),
     "compare": ButtonStyle(N_("Compare")),

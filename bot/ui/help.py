@@ -39,11 +39,12 @@ Type `/imagine`, press Enter, write what you want to see, and press Enter again.
 
 `/help` shows everything else. At the top you can look at the channel as a guest, too.""")
 
-GRAMMAR = f"""**How to write a prompt:** words first, flags last: `a red house in the snow --ar 3:2 --seed 5`
+GRAMMAR = N_("""\
+**How to write a prompt:** words first, flags last: `a red house in the snow --ar 3:2 --seed 5`
 **Weights** `field::2 river:: sky::-0.5` counts the field twice and leaves out the sky; the weights must add \
 up to more than 0. `--no sky` means `sky::-0.5`
-**Sets** `a {{red, blue}} {{house, boat --ar 1:2}}` makes a job for each combination, up to {MAX_JOBS}; I \
-ask you first. Sets can be nested, and `\\,` is an ordinary comma
+**Sets** `a {{red, blue}} {{house, boat --ar 1:2}}` makes a job for each combination, up to {MAX_JOBS}; \
+I ask you first. Sets can be nested, and `\\,` is an ordinary comma
 **Pictures** attach them to `/imagine` and refer to them as `<1>`, `<2>`: `<1>::2 <2> a boat --sref <1>`; or \
 start with a link to a Discord attachment
 **Quotes** nothing inside "double quotes" is a flag; write `\\` before `--`, `::`, `{{` or `}}` to use the \
@@ -51,7 +52,7 @@ characters themselves
 **Your own options** `/prefer option set` makes `--mine` stand for words and flags; you can have up to \
 {MAX_OPTIONS}. `/prefer suffix` adds flags to every prompt
 An em dash counts as `--`. If you give a flag twice, the first one counts, except that `--no`, `--sref`, \
-`--cref`, `--oref` and `--lora` add up."""
+`--cref`, `--oref` and `--lora` add up.""")
 
 COMMANDS: dict[str, str] = {
     "talk": (
@@ -284,7 +285,7 @@ def lines(topic: str | None) -> Sequence[str]:
     if not name:
         return [_(OVERVIEW)]
     if name == "prompt":
-        return [GRAMMAR]
+        return [_(GRAMMAR, MAX_JOBS=MAX_JOBS, MAX_OPTIONS=MAX_OPTIONS)]
     if name == "flags":
         return [
             _("**Flags** go at the end of a prompt; `<1>` is the first picture you attached"),

@@ -37,7 +37,7 @@ WITHHELD = N_("*a rule here hides the words*")
 FORGOTTEN = N_("I was restarted before I could save this. Please ask again.")
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 BAR = 10  # parts of a progress bar
-_LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
+_LANES = {Lane.TURBO: N_("turbo"), Lane.FAST: N_("fast"), Lane.RELAX: N_("relaxed")}
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
 
 
@@ -165,7 +165,7 @@ def progress_text(job: Job, percent: int | None, detail: str = "") -> str:
     done = _("Finishing") if percent >= 100 else f"{percent}%"
     full = min(BAR, percent * BAR // 100)
     bar = " ".join(part for part in ("▰" * full + "▱" * (BAR - full), detail) if part)
-    return fit_message(f"{title(job)} ({done}) ({_LANES[job.lane]})\n{bar}")
+    return fit_message(f"{title(job)} ({done}) ({_(_LANES[job.lane])})\n{bar}")
 
 
 def paused(job: Job) -> str:
@@ -206,7 +206,7 @@ def held_back(job: Job) -> str:
 
 def cancelled(job: Job) -> str:
     """Return the text of a cancelled job."""
-    return fit_message(f"{title(job)} (Cancelled)\n-# job {job.id}")
+    return fit_message(f"{title(job)} ({_('Cancelled')})\n-# job {job.id}")
 
 
 def finished(
@@ -230,11 +230,12 @@ def finished(
 
 
 def _speed(job: Job) -> str:
-    return f"{_LANES[job.lane]}, stealth" if job.origin.private and not job.origin.away else _LANES[job.lane]
+    lane = _(_LANES[job.lane])
+    return _("{lane}, stealth", lane=lane) if job.origin.private and not job.origin.away else lane
 
 
 def single(
-    job: Job, index: int, user_id: int, *, shape: Shape = None, facts: Sequence[str] = (), noun: str = "Image"
+    job: Job, index: int, user_id: int, *, shape: Shape = None, facts: Sequence[str] = (), noun: str = ""
 ) -> str:
     """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button. ``shape``: of
     the picture. facts: what is told in the place of the seed. noun: what it is."""
@@ -243,7 +244,7 @@ def single(
     told = list(facts) or ([_("seed {seed}", seed=seed)] if seed is not None else [])
     detail = f"\n-# {' · '.join((*told, f'job {job.id} {index + 1}'))}" if told else ""
     head = _bold(text) if job.worded else _(WITHHELD)
-    return fit_message(f"{head} - {noun} #{index + 1} <@{user_id}>{detail}")
+    return fit_message(f"{head} - {noun or _('Image')} #{index + 1} <@{user_id}>{detail}")
 
 
 def offer(times: Mapping[str, int]) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import LimitError, UserError
 from core.job import Surface, new_job_id
+from core.language import _, retold
 from core.profiles import NO_TRAINING, can_train
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
 from core.settings import Settings
@@ -196,7 +197,7 @@ class Card:
         nothing new."""
         if self.version is None or not self.new:
             return ""
-        return f"{self.new} new since version {self.version.number}"
+        return _("{new} new since version {number}", new=self.new, number=self.version.number)
 
 
 class Shelf:
@@ -395,9 +396,9 @@ def advice(card: Card) -> str:
     if card.project.due:
         return AGAIN
     if card.training:
-        return "A version is being trained."
+        return _("A version is being trained.")
     if task == STYLE:
-        return "" if there.total >= 5 else f"{there.total} pictures; a style needs at least 5."
+        return "" if there.total >= 5 else _("{total} pictures; a style needs at least 5.", total=there.total)
     if task == ANOMALY:
         good = there.labels.get(GOOD, 0)
         if good == 0:
@@ -412,7 +413,8 @@ def advice(card: Card) -> str:
             return "Train it: there are enough good pictures."
         if good < 20 and (promise := card.version.promise):
             fewer = round((good + 10) / good / promise)
-            return f"{limits.promise_sentence(promise)[:-1]}: with 10 more, about 1 in {fewer}."
+            said = retold(limits.promise_sentence(promise)).rstrip(".。")
+            return _("{said}: with 10 more, about 1 in {fewer}.", said=said, fewer=fewer)
     elif task == DETECT:
         if (marked := there.states.get(dataset.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
             return few_marked(marked)
@@ -423,7 +425,7 @@ def advice(card: Card) -> str:
     elif card.version is None:
         return "Train it: there are enough labelled pictures."
     if there.states.get(dataset.DISPUTED):
-        return f"People disagree about {there.states[dataset.DISPUTED]} pictures. Review them."
+        return _("People disagree about {n} pictures. Review them.", n=there.states[dataset.DISPUTED])
     if card.new and card.version is not None:
-        return f"{card.since}. Train version {card.version.number + 1}."
+        return _("{since}. Train version {number}.", since=card.since, number=card.version.number + 1)
     return ""

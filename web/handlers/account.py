@@ -184,12 +184,19 @@ class Field:
     choices: tuple[dict[str, str], ...] = ()
 
 
+STRENGTHS = {"low": N_("Low"), "med": N_("Med"), "high": N_("High"), "very high": N_("Very High")}
+
+
 def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
     """Return every setting. models: names that the host has given to image models."""
     speed = _("Relax waits for everybody else; turbo goes first where it is free.")
-    speeds = _choices(_("The studio's default"), {lane.value: lane.value.title() for lane in Lane})
+    speeds = _choices(
+        _("The studio's default"), {Lane.TURBO: _("Turbo"), Lane.FAST: _("Fast"), Lane.RELAX: _("Relax")}
+    )
     strength = _("How freely the model interprets your words.")
-    strengths = _choices(_("The model's default"), {str(one): name.title() for name, one in STYLIZE.items()})
+    strengths = _choices(
+        _("The model's default"), {str(one): _(STRENGTHS[name]) for name, one in STYLIZE.items()}
+    )
     named = _choices(_("The studio's default"), {name: name for name in models})
     languages = _choices(_("As the browser says"), LANGUAGES)
     adult = _("I am an adult: Explore also shows pictures from age-restricted channels that I can read.")
@@ -225,7 +232,7 @@ class SettingsForm:
     """Handlers about settings. models: names that the host has given to image models."""
 
     def __init__(self, models: tuple[str, ...]) -> None:
-        self._fields = {field.name: field for field in fields_of(models)}
+        self._models = models
 
     async def page(self, call: Call) -> Answer:
         """The person's settings for new jobs."""
@@ -237,17 +244,18 @@ class SettingsForm:
 
     async def change(self, call: Call) -> Answer:
         """Change the settings that are named, and return all of them."""
-        unknown = [name for name in call.body if name not in self._fields]
+        fields = {field.name: field for field in fields_of(self._models)}
+        unknown = [name for name in call.body if name not in fields]
         if unknown:
-            raise UserError(f"There is no setting `{unknown[0][:40]}`; there are {', '.join(self._fields)}.")
-        changes = {name: _read(self._fields[name], value) for name, value in call.body.items()}
+            raise UserError(f"There is no setting `{unknown[0][:40]}`; there are {', '.join(fields)}.")
+        changes = {name: _read(fields[name], value) for name, value in call.body.items()}
         now = await call.studio.own.change(call.actor, **changes)
         return Json({"fields": self.values(now)})
 
     def values(self, now: Preferences) -> list[dict[str, Any]]:
         """Return the settings as a page shows them."""
         return [
-            {**asdict(one), "value": _shown(getattr(now, one.name), one)} for one in self._fields.values()
+            {**asdict(one), "value": _shown(getattr(now, one.name), one)} for one in fields_of(self._models)
         ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.language import _
 from core.requests import PICTURE_NAMES
 from storage.collections import Folder, Named
 from storage.gallery import MOST
@@ -28,7 +29,11 @@ async def folders_page(call: Call) -> Answer:
         covers = [tile["small"] for tile in newest.pictures if tile["visibility"] != "block"]
         folders.append({**_shape(folder), "covers": covers})
     months = [month for month, _ in await call.studio.gallery.months(call.actor, call.zone)]
-    values = {"folders": folders, "kinds": PICTURE_NAMES, "months": months}
+    values = {
+        "folders": folders,
+        "kinds": {kind: _(name) for kind, name in PICTURE_NAMES.items()},
+        "months": months,
+    }
     return Html("organise/folders", values)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.language import N_
+from core.language import N_, _
 from core.requests import PICTURE_NAMES
 from storage.gallery import MOST, Cursor
 from studio import search
@@ -185,7 +185,7 @@ def page_values(call: Call, page: Shown, here: str = "/pictures") -> dict[str, A
         "older": page_address(call.query, here, before=page.older) if page.older else None,
         "newer": page_address(call.query, here) if call.query.get("before") else None,
         "filters": {name: call.query.get(name, "") for name in FIELDS},
-        "kinds": PICTURE_NAMES,
+        "kinds": {kind: _(name) for kind, name in PICTURE_NAMES.items()},
     }
 
 
@@ -211,7 +211,7 @@ async def explore_values(call: Call) -> dict[str, Any]:
         "newer": page_address(chosen, here, server=server) if call.query.get("before") else None,
         "servers": [{"id": str(server.id), "name": server.name} for server in servers],
         "filters": chosen,
-        "kinds": PICTURE_NAMES,
+        "kinds": {kind: _(name) for kind, name in PICTURE_NAMES.items()},
         "adult": (await call.studio.own.preferences(call.actor)).adult,
     }
 

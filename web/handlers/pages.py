@@ -25,12 +25,12 @@ from web.schemas import number_of, way_in
 
 EXAMPLES = 6
 SCENES = (  # prompts for models of which nothing else is known
-    N_("a lighthouse on a cliff at dawn, oil painting"),
-    N_("a fox asleep in fresh snow, soft light"),
-    N_("a small library in a hollow tree, storybook illustration"),
-    N_("a bowl of lemons on a blue table, still life"),
-    N_("a night market in the rain, neon reflections"),
-    N_("a hot-air balloon over green hills, watercolor"),
+    "a lighthouse on a cliff at dawn, oil painting",
+    "a fox asleep in fresh snow, soft light",
+    "a small library in a hollow tree, storybook illustration",
+    "a bowl of lemons on a blue table, still life",
+    "a night market in the rain, neon reflections",
+    "a hot-air balloon over green hills, watercolor",
 )
 CHANNELS = "https://discord.com/channels"
 FACTS = {  # of a result's parameters that neither its prompt nor its picture tells
@@ -113,7 +113,7 @@ async def create_page(call: Call) -> Answer:
         **stream,
         "rows": jobs.fold_rows(stream["jobs"]),
         "show": call.query.get("show", ""),
-        "groups": list(views.NARROWED),
+        "groups": {name: _(shown) for name, shown in views.NARROWED.items()},
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
         **_examples(call),
         "chip": await talk.chip_of(call),
@@ -235,10 +235,10 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
     )
     device = _("a processor") if is_processor(job.device or "") else job.device
     facts = {
-        "Made by": job_name(job.request),
-        "Model": used.get("model"),
-        "Seed": stored.seed,
-        "Size": size
+        _("Made by"): job_name(job.request),
+        _("Model"): used.get("model"),
+        _("Seed"): stored.seed,
+        _("Size"): size
         if clip is None
         else _(
             "{width} × {height} px, {size:.1f} MB",
@@ -246,18 +246,24 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
             height=stored.height,
             size=clip.size / 2**20,
         ),
-        "Length": clip
+        _("Length"): clip
         and _(
             "{seconds:.2f} s, {frames} frames at {fps:g} a second",
             seconds=clip.seconds,
             frames=clip.frames,
             fps=clip.fps,
         ),
-        "Sound": "yes" if clip and clip.sound else None,
+        _("Sound"): _("yes") if clip and clip.sound else None,
         **{_(name): used.get(key) for key, name in FACTS.items()},
-        "Asked": f"{asked.day} {asked:%B %Y, %H:%M}",
-        "Took": took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
-        "Cost": None
+        _("Asked"): _(
+            "{day} {month} {year}, {time}",
+            day=asked.day,
+            month=_(f"{asked:%B}"),
+            year=asked.year,
+            time=f"{asked:%H:%M}",
+        ),
+        _("Took"): took and (f"{took:.2g} s" if took < 100 else f"{took / 60:.1f} min"),
+        _("Cost"): None
         if job.run_seconds is None
         else _(
             "{run_seconds:.3g} s of {device}, {lane}",
@@ -265,9 +271,9 @@ def _facts(result: Result, stored: StoredPicture, zone: tzinfo) -> list[dict[str
             device=device,
             lane=job.lane,
         ),
-        "Note": " ".join(views.notes_of(used)).replace("`", ""),
-        "Made with": used.get("versions"),
-        "Job": f"{job.id} {stored.index + 1}",
+        _("Note"): " ".join(views.notes_of(used)).replace("`", ""),
+        _("Made with"): used.get("versions"),
+        _("Job"): f"{job.id} {stored.index + 1}",
     }
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in facts.items()}
     return [{"name": name, "value": str(value)} for name, value in shown.items() if value not in (None, "")]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from core.language import N_, _
+from core.language import N_, _, retold
 from core.prompt.values import lora_name
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
@@ -61,7 +61,7 @@ def describe_card(found: Card) -> dict[str, Any]:
         "training": (None if found.project.due else found.training) or None,
         "again": bool(found.project.due),
         "since": found.since,
-        "advice": found.advice,
+        "advice": retold(found.advice),
         "may": sorted(found.may),
     }
 
@@ -187,8 +187,8 @@ def describe_report(card: Card, report: Report) -> dict[str, Any]:
     charts = [name for name in report.charts if name != "report" or len(report.charts) == 1]
     return {
         **describe_version(version),
-        "sentences": [sentence for sentence in report.sentences if sentence],
-        "exact": report.exact,
+        "sentences": [retold(sentence) for sentence in report.sentences if sentence],
+        "exact": retold(report.exact),
         "charts": [
             {
                 "name": name,

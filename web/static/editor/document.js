@@ -474,7 +474,7 @@ const OF_LAYER = [["clip", t("Restore")], ["visible", t("Show or hide")], ["opac
 
 /** @param {State} before @param {State} after */
 export function stepName(before, after) {
-  if (before.width !== after.width || before.height !== after.height) return `Canvas, ${after.width} × ${after.height} px`;
+  if (before.width !== after.width || before.height !== after.height) return t("Canvas, {0} × {1} px", after.width, after.height);
   const layers = ofLayers(before.layers, after.layers);
   if (layers) return layers;
   if (before.mask !== after.mask) return ofMask(after);

@@ -20,7 +20,7 @@ import { bandOf } from "./screen.js";
 const SHAPES = /** @type {[number, number][]} */ ([[1, 1], [4, 5], [2, 3], [9, 16], [5, 4], [3, 2], [16, 9]]);
 const FIELDS_OF = Array.from({ length: FIELDS * FIELDS }, (_, at) => at + 1);
 const LARGEST = 9; // doublings of the brush from 1 px
-const ROLES = { style: t("Style"), character: t("Character"), thing: "Object" };
+const ROLES = { style: t("Style"), character: t("Character"), thing: t("Object") };
 
 /** @param {Event} event */
 const typed = (event) => /** @type {HTMLInputElement} */ (event.target).value;
@@ -126,7 +126,7 @@ function wordsPanel({ editor, said, wrong, isSending, send, intake }) {
 /** Pictures beside the words. @param {State} state @param {(part: Partial<State>) => void} change */
 function referenceList({ references }, change) {
   const as = (/** @type {Reference} */ one, /** @type {string} */ role) => change({ references: references.map((other) => (other === one ? { ...one, as: /** @type {Reference["as"]} */ (role) } : other)) });
-  return html`<ul class="references" aria-label="Reference pictures">${references.map((one) => html`<li><img src=${smallOf(one.source)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => as(one, typed(event))}>${choices(ROLES, one.as)}</select>${toolButton("Remove this reference", "close", () => change({ references: references.filter((other) => other !== one) }))}</li>`)}</ul>`;
+  return html`<ul class="references" aria-label="Reference pictures">${references.map((one) => html`<li><img src=${smallOf(one.source)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => as(one, typed(event))}>${choices(ROLES, one.as)}</select>${toolButton(t("Remove this reference"), "close", () => change({ references: references.filter((other) => other !== one) }))}</li>`)}</ul>`;
 }
 
 /** @param {Desk} desk */

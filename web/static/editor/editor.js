@@ -859,7 +859,7 @@ export class Editor {
     this.history.resize(withCanvas(this.state, l, t, w, h), l, t);
     this.look();
     this.changed();
-    announce(`The canvas is ${w} × ${h} px`);
+    announce(t("The canvas is {0} × {1} px", w, h));
   }
 
   /** Put a picture on top, as small as the canvas; its middle in the canvas' or at a point. @param {Source} source @param {string} name @param {{x: number, y: number}} [at] */

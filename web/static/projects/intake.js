@@ -200,7 +200,7 @@ export class Intake {
     const more = told.reduce((sum, one) => sum + (one.more ?? 0), 0) + refused.length;
     if (!told.length) return;
     const why = refused.slice(0, 3).map((one) => `${one.name} ${one.why.replace(/\.$/, "")}`);
-    const sentence = [`${all} taken`, ...(known ? [`${known} here already`] : []), ...(more ? [`${more} refused: ${why.join("; ")}`] : [])].join(", ");
+    const sentence = [t("{0} taken", all), ...(known ? [t("{0} here already", known)] : []), ...(more ? [t("{0} refused: {1}", more, why.join("; "))] : [])].join(", ");
     if (!all && !known) return showToast(`${sentence}.`, { bad: true });
     leaveNote("said", `${sentence}.`);
     location.reload();

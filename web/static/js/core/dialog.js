@@ -1,6 +1,6 @@
 // Questions in a <dialog>, loaded when they are asked: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 import { render } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "./language.js";
+import { LOCALE, html, t } from "./language.js";
 import { fetchJson, makeShare, readPictures, sendJson } from "./api.js";
 import { plainText, showError, showToast } from "./text.js";
 
@@ -129,7 +129,7 @@ export async function makeLink(form) {
     const sheet = form.closest("[popover]");
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     const local = new URL(link).hostname === "127.0.0.1";
-    const until = new Date(expires).toLocaleDateString("en-GB", { day: "numeric", month: "long" });
+    const until = new Date(expires).toLocaleDateString(LOCALE, { day: "numeric", month: "long" });
     const who = local ? t("Only this machine can open it: the studio has no address that others know.") : t("Anyone with it can see {0} until {1}, {2} the prompt. No sign-in needed.", data.has("folder") ? t("the folder") : t("what you shared"), until, data.has("words") ? "with" : "without");
     const note = html`${who} Copy or revoke it under <a href="/shares">Shares</a>.`;
     const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>

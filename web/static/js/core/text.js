@@ -1,5 +1,5 @@
 // What a page says: how prompts, times and numbers are written, and the short messages at its foot.
-import { t } from "./language.js";
+import { LOCALE, t, tn } from "./language.js";
 
 /** @import {Job} from "../types.js" */
 
@@ -69,8 +69,8 @@ export function durationOf(seconds) {
 }
 
 const STEPS = /** @type {[number, Intl.RelativeTimeFormatUnit][]} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
-const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
+const RELATIVE = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "long", year: "numeric" });
 
 /**
  * "5 minutes ago", "yesterday"; after a week the date.
@@ -81,7 +81,7 @@ export function timeAgo(iso, now = Date.now()) {
   const seconds = (now - Date.parse(iso)) / 1000;
   if (!(seconds < 7 * 86400)) return Number.isNaN(seconds) ? iso : DATE.format(new Date(iso));
   const [size, unit] = STEPS.find(([size]) => seconds >= size) ?? [0, "second"];
-  return size ? RELATIVE.format(-Math.floor(seconds / size), /** @type {Intl.RelativeTimeFormatUnit} */ (unit)) : "just now";
+  return size ? RELATIVE.format(-Math.floor(seconds / size), /** @type {Intl.RelativeTimeFormatUnit} */ (unit)) : t("just now");
 }
 
 /**
@@ -91,7 +91,7 @@ export function timeAgo(iso, now = Date.now()) {
  */
 export function timeLeft(iso, now = Date.now()) {
   const days = Math.ceil((Date.parse(iso) - now) / 86_400_000);
-  return days > 0 ? countOf(days, "day") : "today";
+  return days > 0 ? countOf(days, "day") : t("today");
 }
 
 /**
@@ -100,7 +100,7 @@ export function timeLeft(iso, now = Date.now()) {
  */
 export function monthName(month) {
   const date = new Date(`${month}-15T12:00:00Z`);
-  return Number.isNaN(date.getTime()) ? month : date.toLocaleDateString("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
+  return Number.isNaN(date.getTime()) ? month : date.toLocaleDateString(LOCALE, { month: "long", year: "numeric", timeZone: "UTC" });
 }
 
 /**
@@ -108,7 +108,7 @@ export function monthName(month) {
  * @param {number} count
  * @param {string} noun
  */
-export const countOf = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export const countOf = (count, noun) => tn(`{0} ${noun}`, `{0} ${noun}s`, count);
 
 /**
  * The server's sentences as they are written for Discord, without the marks of code around names.

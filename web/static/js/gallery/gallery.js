@@ -1,6 +1,6 @@
 // Ties a gallery's parts together: what is looked for, where the reader is, what is chosen, what is new.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
+import { LOCALE, html, t } from "../core/language.js";
 import { keepForGood, keepTrail, keptForGood, readDays, readPictures, untilAnswered, upload, Problem } from "../core/api.js";
 import { followNews } from "../core/jobs.js";
 import { addShortcuts, elementOf, icon } from "../core/page.js";
@@ -42,7 +42,7 @@ class Bulk {
     if (!tiles.length) return render(html``, this.place);
     render(
       html`<div class="chosen-bar" role="toolbar" aria-label="Selected pictures">
-        <p role="status">${tiles.length.toLocaleString("en")} selected</p>
+        <p role="status">${tiles.length.toLocaleString(LOCALE)} selected</p>
         ${this.tools.filter(({ fits }) => fits?.(tiles) ?? true).map((tool) => this.#button(tool, tiles))}
         <button class="icon-button" type="button" title="Select none" aria-label="Select none" @click=${() => this.clear()}>${icon("close")}</button>
       </div>`,
@@ -70,7 +70,7 @@ class Bulk {
 
 const APART = 24; // px between two labels
 const LONG_ENOUGH = 3; // windows of pictures that get a scale
-const SHORT = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
+const SHORT = new Intl.DateTimeFormat(LOCALE, { month: "short", timeZone: "UTC" });
 
 /** @typedef {{day: string, label: string, name: string, weight: number, top: number}} DateMark  top: px on the scale */
 

@@ -1,6 +1,6 @@
 // Draws the pictures that are seen, whatever their number, in rows of one height that fill the width, and moves the focus among them by keys.
 import { nothing } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
+import { LOCALE, html, t } from "../core/language.js";
 import { videoLength, icon, oncePerFrame, Rows } from "../core/page.js";
 import { timeLeft } from "../core/text.js";
 import { groupAt } from "./source.js";
@@ -142,8 +142,8 @@ export function placesIn({ exact, begin, end }, ratios, gap) {
  * @property {(group: Group) => void} markDay
  */
 
-const DATE = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
-const DATE_OF_YEAR = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
+const DATE_OF_YEAR = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 
 /**
  * A day as people say it.

@@ -1,5 +1,5 @@
 // What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
-import { html, t } from "../core/language.js";
+import { LOCALE, html, t } from "../core/language.js";
 import { makeFolder, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
 import { askForm } from "../core/dialog.js";
 import { trashPictures } from "../core/jobs.js";
@@ -42,7 +42,7 @@ export async function likeTiles(all, on, gallery) {
 export function downloadTiles(tiles) {
   const [first] = tiles;
   if (!first) return;
-  if (tiles.length > MOST_IN_ZIP) return showToast(t("A ZIP file holds up to {0}; {1} are selected.", countOf(MOST_IN_ZIP, "picture"), tiles.length.toLocaleString("en")), { bad: true });
+  if (tiles.length > MOST_IN_ZIP) return showToast(t("A ZIP file holds up to {0}; {1} are selected.", countOf(MOST_IN_ZIP, "picture"), tiles.length.toLocaleString(LOCALE)), { bad: true });
   const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
   if (tiles.length === 1) {
     const link = Object.assign(document.createElement("a"), { href: bytes, download: "", hidden: true });
