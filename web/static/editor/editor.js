@@ -852,11 +852,11 @@ export class Editor {
   setCanvas(left, top, width, height) {
     const sides = [width, height].map((px) => Math.min(MOST_SIDE, Math.max(LEAST_SIDE, Math.round(px))));
     const [w = width, h = height] = sides;
-    const [l, t] = [Math.round(left), Math.round(top)];
-    if (w === this.state.width && h === this.state.height && !l && !t) return;
-    this.view.x -= l * this.view.scale;
-    this.view.y -= t * this.view.scale;
-    this.history.resize(withCanvas(this.state, l, t, w, h), l, t);
+    const [x, y] = [Math.round(left), Math.round(top)];
+    if (w === this.state.width && h === this.state.height && !x && !y) return;
+    this.view.x -= x * this.view.scale;
+    this.view.y -= y * this.view.scale;
+    this.history.resize(withCanvas(this.state, x, y, w, h), x, y);
     this.look();
     this.changed();
     announce(t("The canvas is {0} × {1} px", w, h));
