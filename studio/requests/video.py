@@ -175,7 +175,7 @@ class VideoRequests:
         return str((await self._draft(actor, name))["first"])
 
     async def sent(self, actor: Actor, name: str) -> InMemory:
-        """Return the file of a video that was kept. Raises as ``first_frame`` does."""
+        """Return the file of a video that was kept. Raises ImageError as ``first_frame`` does."""
         clip = await self._kept(actor, name)
         return InMemory("video.mp4", await self._files.get(clip.sha256))
 

@@ -73,6 +73,11 @@ class Numbered:
             return self.sent.sha256
         return f"{self.job_id} {self.position(index) + 1}"
 
+    def names(self, index: int | None) -> list[str]:
+        """Return the same of all its pictures where it came as a whole and none of them is chosen."""
+        whole = self.sent is not None and self.is_whole and index is None
+        return [self.name(one + 1) for one in range(self.count)] if whole else [self.name(index)]
+
     @property
     def before(self) -> int | None:
         """The number of what it was made from."""

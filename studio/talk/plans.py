@@ -24,7 +24,7 @@ from core.requests import (
     UpscaleRequest,
 )
 from core.requests.video import VideoRequest
-from core.talk import NEEDS_PICTURE, Decision, Kind
+from core.talk import MAX_PICTURES, NEEDS_PICTURE, Decision, Kind
 from storage import turns as rows
 from storage.members import Members
 from storage.turns import StoredTurn
@@ -254,7 +254,8 @@ class Plans:
         ask = partial(self._requests.ask, actor, decision.words, chosen=chosen)
         if last is not None and last.is_ready and _asked(last, decision):
             return await ask([], follows=last.job_id)
-        return await ask([one.name(decision.index) for one in targets])
+        names = [name for one in targets for name in one.names(decision.index)]
+        return await ask(names[:MAX_PICTURES])
 
     async def changed(self, actor: Actor, sources: Sequence[Source], changes: Sequence[str]) -> NewJob:
         """Return the edit of the first of some pictures, which the actor may change, by one instruction after

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import discord
 import pytest
 import simcord.interactions as base
 from simcord.backend import errors
@@ -17,6 +16,7 @@ from bot.client import ENTRY_POINT
 from core.errors import NotAllowedError
 from storage.sessions import Sessions
 from tests.bot.conftest import Studio, open_studio
+from tests.support.messages import Item, items_of, text_of
 from web.auth import web_actor
 
 CALLBACK = "interactions/{interaction_id}/{token}/callback".split("/")
@@ -68,15 +68,15 @@ async def inside(launches: Launches, tmp_path: Path) -> AsyncIterator[Studio]:
             yield opened
 
 
-def _labels(message: Any) -> dict[str, discord.Component]:
-    return {item.label: item for row in message.components for item in row.children if item.label}
+def _labels(message: Any) -> dict[str, Item]:
+    return {item.name: item for item in items_of(message)}
 
 
 async def test_web_and_edit_open_their_page_inside_discord(inside: Studio, launches: Launches) -> None:
     await inside.alice.slash(inside.channel, "imagine", prompt="a red house")
     grid = inside.last()
     job = (await inside.members.recent(inside.alice.id))[0]
-    assert _labels(grid)["Web"].url is None
+    assert not _labels(grid)["Web"].url
     await inside.alice.click(grid, label="Web")
     await inside.alice.click(grid, label="U3")
     await inside.bob.click(inside.last(), label="Edit")
@@ -130,6 +130,6 @@ async def test_a_picture_is_sent_to_who_asks_for_it_in_the_frame(inside: Studio)
     job = (await inside.members.recent(inside.alice.id))[0]
     await inside.bot.studio.posting.send(web_actor(inside.alice.id, "alice"), job.id, 2)
     [sent] = inside.alice.user.dm_channel.history()
-    assert sent.attachments and f"job {job.id}" in sent.content.replace("`", "")
+    assert sent.attachments and f"job {job.id}" in text_of(sent).replace("`", "")
     with pytest.raises(NotAllowedError):
         await inside.bot.studio.posting.send(web_actor(99, "a stranger"), job.id, 2)

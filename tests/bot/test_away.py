@@ -16,6 +16,7 @@ from storage.moderation import policy
 from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.elsewhere import CHANNEL, GROUP, SERVER, Elsewhere, elsewhere
+from tests.support.messages import text_of
 
 SETTINGS = {"USER_APPS": "members"}
 
@@ -171,7 +172,7 @@ async def test_a_picture_that_cannot_be_checked_is_not_shown_away(
     assert message.attachments
     place.owner = studio.alice.id
     message, _ = await drawn(studio, studio.alice)
-    assert not message.attachments and "held back" in message.content
+    assert not message.attachments and "held back" in text_of(message)
 
 
 async def test_an_answer_that_discord_makes_private_has_a_private_row(

@@ -13,6 +13,7 @@ from bot.ui.messages import length
 from core.job import Lane
 from tests.bot.conftest import Studio, png
 from tests.bot.test_strangers import posted
+from tests.support.messages import text_of
 
 
 def command_of(studio: Studio, example: guide.Example) -> Any:
@@ -63,7 +64,7 @@ async def test_a_page_s_example_is_done(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     page = await studio.alice.slash(studio.channel, "help", topic="describe")
     described = await studio.alice.click(page.response, label="/describe")
-    assert "telling number 1" in described.response.content
+    assert "telling number 1" in text_of(described.response)
 
 
 @pytest.mark.parametrize(("topic", "index"), [("gone", 0), ("", 7)])

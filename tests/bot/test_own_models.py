@@ -386,6 +386,7 @@ async def test_a_card_fits_below_however_much_was_refused(studio: Studio) -> Non
         shown.append(text_of(SimpleNamespace(content="", components=view.to_components())))
 
     interaction = SimpleNamespace(
+        _integration_owners={},
         user=SimpleNamespace(id=studio.alice.id, name="alice", roles=[]),
         guild_id=studio.guild.id,
         guild=None,

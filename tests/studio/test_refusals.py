@@ -207,6 +207,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "indexes": [0],
             "actions": [Action.VARY],
             "text": "a boat",
+            "language": "de",
             "texts": ["a boat"],
             "chosen": None,
             "prompt": prompt,

@@ -92,7 +92,9 @@ async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: P
         discord.token_life = 900
         shown = discord.slash("show", CHANNEL, 77, job=job_id)
         await discord.until(lambda: shown.message and f"job {job_id}" in text_of(shown.message))
-        assert [name for name, _ in shown.message.files] == [f"atelier-{job_id}.png"]
+        assert [name for name, _ in shown.message.files] == [
+            f"atelier-{job_id}-{n}.png" for n in (1, 2, 3, 4)
+        ]
 
 
 async def test_a_gateway_that_drops_in_the_middle_of_a_job_costs_nothing(tmp_path: Path) -> None:
