@@ -415,7 +415,7 @@ async def test_a_step_that_goes_on_after_a_restart_has_one_message_before_its_pi
         while not last_dm(studio, studio.alice).attachments:
             await asyncio.sleep(0.02)
             await studio.env.settle()
-    steps = [one for one in studio.alice.user.dm_channel.history() if "changing 1" in one.content]
+    steps = [one for one in studio.alice.user.dm_channel.history() if "changing 1" in text_of(one)]
     assert [one.id for one in steps] == [second.message_id]
 
 
