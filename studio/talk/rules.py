@@ -382,6 +382,14 @@ def picture_before(text: str, state: State) -> int | None:
     return None
 
 
+def is_redo(text: str, state: State) -> bool:
+    """Whether a text is nothing but *redo*, where something was undone."""
+    return (
+        state.redo is not None
+        and re.fullmatch(r"redo(?: it| that)?[ ,]*(?:please|pls)?[.!]*", text) is not None
+    )
+
+
 def still_before(text: str, state: State) -> int | None:
     """Return the picture that the shown video was made from, where a text asks for what doesn't move."""
     one = shown(state)
