@@ -32,7 +32,7 @@ def decide(said: str, state: State, weights: Weights | None = None, wrong_job: f
 
 def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Decision:
     text = plain(said)
-    if not any(letter.isalnum() for letter in text):
+    if not any(letter.isalnum() for letter in text) or rules.is_other_script(text):
         return Decision(kind="unclear")
     if rules.takes_from_another(text, state):
         return as_kind("change", said, state)
