@@ -14,7 +14,7 @@ from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
 # What a mistake costs, a question back that need not be being 1: a job that wasn't meant, and anything else.
-WRONG_JOB, WRONG = 4.0, 1.25
+WRONG_JOB, WRONG = 6.0, 1.25
 _STARTED = (*MAKES, "ask")
 _OFFERED = tuple(kind for kind in KINDS if kind not in ("unclear", "talk"))
 
@@ -32,10 +32,12 @@ def decide(said: str, state: State, weights: Weights | None = None, wrong_job: f
 
 def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Decision:
     text = plain(said)
-    if not any(letter.isalnum() for letter in text):
+    if not any(letter.isalnum() for letter in text) or rules.is_other_script(text):
         return Decision(kind="unclear")
     if rules.takes_from_another(text, state):
         return as_kind("change", said, state)
+    if rules.is_redo(text, state):
+        return as_kind("back", said, state)
     found = features(read_words(text), situation(text, state))
     likely = dict(zip(KINDS, chances(found, weights), strict=True))
     here, grid = rules.shown(state), rules.grid_of(state)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import struct
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -28,19 +30,21 @@ LEADS = frozenset(
     "let make made should can could would might may will to and the a if watch see has have must".split()
 )
 HEAD = struct.Struct("<IHHff")  # what it was learned from, numbers of a row, answers, two steps
-KEY, ZERO = struct.Struct("<I"), 128
+ZERO = 128
 LONGEST = 60  # words that are read of a sentence
 
 
 class Weights(NamedTuple):
-    """rows: of each feature that counts, in steps of ``step`` from ``ZERO``. first: the row that is always
-    there.
+    """keys: of each feature that counts, in order. rows: of each of them, one after another, in steps of
+    ``step`` from ``ZERO``: a bytes object of its own for each would take four times the memory. first: the
+    row that is always there.
     answers: of each answer, what it says to each number of the sum, and last to all, in steps of
     ``answer_step``; none where the numbers of the sum are the answers. learned_from: a number that changes
     with the sentences.
     """
 
-    rows: dict[int, bytes]
+    keys: array[int]
+    rows: bytes
     first: bytes
     step: float
     answers: tuple[tuple[int, ...], ...]
@@ -49,23 +53,25 @@ class Weights(NamedTuple):
 
 
 def pack(weights: Weights) -> bytes:
-    """Return the bytes of a file of weights; ``first`` is the row of feature 0."""
+    """Return the bytes of a file of weights."""
     width = len(weights.first)
     answer = struct.Struct(f"{width + 1}b")
     head = HEAD.pack(weights.learned_from, width, len(weights.answers), weights.step, weights.answer_step)
     answers = b"".join(answer.pack(*values) for values in weights.answers)
-    rows = [(0, weights.first), *sorted(weights.rows.items())]
-    return head + answers + b"".join(KEY.pack(key) + row for key, row in rows)
+    keys = struct.pack(f"<{len(weights.keys)}I", *weights.keys)
+    return head + answers + weights.first + keys + weights.rows
 
 
 def unpack(data: bytes) -> Weights:
     """Read what ``pack`` wrote."""
     learned_from, width, count, step, answer_step = HEAD.unpack_from(data)
     answer = struct.Struct(f"{width + 1}b")
-    begin = HEAD.size + answer.size * count
-    answers = tuple(answer.iter_unpack(data[HEAD.size : begin]))
-    rows = dict(struct.iter_unpack(f"<I{width}s", data[begin:]))
-    return Weights(rows, rows.pop(0), step, answers, answer_step, learned_from)
+    first = HEAD.size + answer.size * count
+    answers = tuple(answer.iter_unpack(data[HEAD.size : first]))
+    begin = first + width
+    n = (len(data) - begin) // (4 + width)
+    keys = array("I", struct.unpack_from(f"<{n}I", data, begin))
+    return Weights(keys, data[begin + 4 * n :], data[first:begin], step, answers, answer_step, learned_from)
 
 
 @cache
@@ -75,14 +81,17 @@ def stored_weights(name: str) -> Weights:
 
 
 def key(feature: str) -> int:
-    """Return the number that stands for a feature, never 0."""
-    return crc32(feature.encode()) or 1
+    """Return the number that stands for a feature."""
+    return crc32(feature.encode())
 
 
 def chances(found: Iterable[str], weights: Weights) -> list[float]:
     """Return how likely each answer is where these features are found."""
-    keys = {key(one) for one in found}
-    rows = [weights.first, *(row for one in keys if (row := weights.rows.get(one)) is not None)]
+    width, rows = len(weights.first), [weights.first]
+    for one in {key(name) for name in found}:
+        at = bisect_left(weights.keys, one)
+        if at < len(weights.keys) and weights.keys[at] == one:
+            rows.append(weights.rows[at * width : (at + 1) * width])
     zero = ZERO * len(rows)
     said = [weights.step * (sum(column) - zero) for column in zip(*rows, strict=True)]
     if weights.answers:

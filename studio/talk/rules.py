@@ -221,10 +221,15 @@ _VAGUE = frozenset(
 )
 
 
+def is_other_script(text: str) -> bool:
+    """Return whether a text is in other letters than Latin ones."""
+    letters = [letter for letter in text if letter.isalpha()]
+    return 2 * sum(letter > "\u024f" for letter in letters) > len(letters)
+
+
 def foreign_share(text: str) -> float:
     """Return how much of a ``plain`` text is in another language than English, as far as can be seen."""
-    letters = [letter for letter in text if letter.isalpha()]
-    if letters and sum(letter > "\u024f" for letter in letters) > len(letters) / 2:
+    if is_other_script(text):
         return 1.0
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text)
     strange = sum(word in _FOREIGN or any(letter > "\x7f" for letter in word) for word in words)
@@ -382,6 +387,14 @@ def picture_before(text: str, state: State) -> int | None:
     return None
 
 
+def is_redo(text: str, state: State) -> bool:
+    """Whether a text is nothing but *redo*, where something was undone."""
+    return (
+        state.redo is not None
+        and re.fullmatch(r"redo(?: it| that)?[ ,]*(?:please|pls)?[.!]*", text) is not None
+    )
+
+
 def still_before(text: str, state: State) -> int | None:
     """Return the picture that the shown video was made from, where a text asks for what doesn't move."""
     one = shown(state)
@@ -482,8 +495,10 @@ def sides_of(text: str) -> tuple[Side, ...]:
 def grid_of(state: State) -> Picture | None:
     """Return the grid that "the second" is of: the shown one, or the newest before it."""
     here = shown(state)
-    if here is None or state.sent:
+    if here is None:
         return None
+    if state.sent:
+        return here if here.count > 1 and len(state.sent) == 1 else None
     return next(
         (one for one in reversed(state.pictures) if one.number <= here.number and one.count > 1), None
     )

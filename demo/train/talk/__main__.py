@@ -12,6 +12,7 @@ import json
 import math
 import re
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
@@ -34,8 +35,8 @@ PENALTY = 3e-4  # of the squares of the weights of a regression, beside the mean
 TEACHER_WEIGHT = 0.6  # of a sentence of the teacher's, whose kinds are less alike in number than in talk
 UNREAD = ("12", "15", "17", "20")  # writers whose sentences nobody has read who wrote any rule
 SEEN = 2  # sentences that a feature is in, at least
-MOST_OF_KINDS, MOST_OF_CUTS = 14_000, 4_000  # features that are kept, those that say most
-OF_PATTERNS_WEIGHT = 0.3  # of a sentence that is made by a pattern
+MOST_OF_KINDS, MOST_OF_CUTS = 15_000, 4_000  # features that are kept, those that say most
+OF_PATTERNS_WEIGHT = 0.17  # of a sentence that is made by a pattern
 PATTERNS_WEIGHT = 0.7  # of a sentence that the patterns of cuts were written from
 NETS, WIDTH = 3, 20  # networks that are averaged, and the numbers of a row of each
 ROUNDS, BATCH, RATE = 12, 64, 5e-3
@@ -175,10 +176,11 @@ def in_steps(values: torch.Tensor) -> tuple[float, list[list[int]]]:
     return step, (values / step).round().clamp(-127, 127).int().tolist()
 
 
-def stored(names: Sequence[str], rows: list[list[int]]) -> dict[int, bytes]:
-    """Return the rows of features as they are stored, those that say nothing left out."""
-    found = zip(names, rows, strict=True)
-    return {key(name): bytes(value + ZERO for value in row) for name, row in found if any(row)}
+def stored(names: Sequence[str], rows: list[list[int]]) -> tuple[array[int], bytes]:
+    """Return the keys of features and their rows as they are stored, those that say nothing left out."""
+    found = {key(name): row for name, row in zip(names, rows, strict=True) if any(row)}
+    keys = array("I", sorted(found))
+    return keys, bytes(value + ZERO for one in keys for value in found[one])
 
 
 def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weights:
@@ -206,7 +208,7 @@ def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weig
     step, (first, *others) = in_steps(table)
     answer_step, said = in_steps(says)
     return Weights(
-        stored(names, others),
+        *stored(names, others),
         bytes(value + ZERO for value in first),
         step,
         tuple(map(tuple, said)),
@@ -229,7 +231,7 @@ def learn_cuts(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weigh
         MOST_OF_CUTS,
     )
     step, (first, *others) = in_steps(torch.cat([bias[None], table]))
-    return Weights(stored(names, others), bytes(value + ZERO for value in first), step, (), 0.0)
+    return Weights(*stored(names, others), bytes(value + ZERO for value in first), step, (), 0.0)
 
 
 def is_right(turn: corpora.Turn, kind: str) -> bool:
