@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.language import LANGUAGES, SOURCE
 from core.settings import ROOT
 from web.static_files import StaticFiles
 
@@ -60,6 +61,15 @@ def test_a_page_names_every_module_it_needs_also_those_that_a_module_of_its_impo
         named = files.modules(entry)
         assert {"vendor/lit-html/lit-html.js", "js/core/text.js"} <= {*named}
         assert all(files.get(name) for name in named)
+
+
+def test_browsers_get_the_texts_of_every_language_and_no_settings_of_tools() -> None:
+    files = StaticFiles()
+    for code in set(LANGUAGES) - {SOURCE}:
+        found = files.get(f"languages/{code}.json")
+        assert found is not None and found.media_type.startswith("application/json")
+        assert len(found.packed or found.data) < 40_000
+    assert files.get("tsconfig.json") is None
 
 
 def test_modules_import_in_one_direction() -> None:
