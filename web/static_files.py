@@ -35,7 +35,9 @@ class StaticFiles:
     """All files under ``folder`` that a browser may read."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES and path.name != "tsconfig.json")
+        paths = sorted(
+            path for path in folder.rglob("*") if path.suffix in TYPES and path.name != "tsconfig.json"
+        )
         self._files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
         self._imports = {
             name: [normpath(join(dirname(name), target)) for target in _IMPORT.findall(file.data.decode())]
