@@ -16,6 +16,7 @@ TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
     ".webmanifest": "application/manifest+json",
+    ".json": "application/json; charset=utf-8",
 }
 _COMMENT = re.compile(r"/\*\*.*?\*/|^[ \t]*//[^\n]*$", re.DOTALL | re.MULTILINE)  # types, and whole lines
 _IMPORT = re.compile(r"""(?:^|;)\s*(?:import|export)\b[^"';()]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
@@ -34,7 +35,9 @@ class StaticFiles:
     """All files under ``folder`` that a browser may read."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES)
+        paths = sorted(
+            path for path in folder.rglob("*") if path.suffix in TYPES and path.name != "tsconfig.json"
+        )
         self._files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
         self._imports = {
             name: [normpath(join(dirname(name), target)) for target in _IMPORT.findall(file.data.decode())]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.language import LANGUAGES, SOURCE
 from core.settings import ROOT
 from web.static_files import StaticFiles
 
@@ -62,6 +63,15 @@ def test_a_page_names_every_module_it_needs_also_those_that_a_module_of_its_impo
         assert all(files.get(name) for name in named)
 
 
+def test_browsers_get_the_texts_of_every_language_and_no_settings_of_tools() -> None:
+    files = StaticFiles()
+    for code in set(LANGUAGES) - {SOURCE}:
+        found = files.get(f"languages/{code}.json")
+        assert found is not None and found.media_type.startswith("application/json")
+        assert len(found.packed or found.data) < 40_000
+    assert files.get("tsconfig.json") is None
+
+
 def test_modules_import_in_one_direction() -> None:
     done: set[Path] = set()
 
@@ -83,7 +93,7 @@ def test_every_module_says_first_what_it_is_for() -> None:
 def test_what_a_page_loads_is_small() -> None:
     assert sent("js/stream.js", CREATE) <= 80_000
     assert sent("js/pictures.js", GALLERY) <= 92_000
-    assert sent("editor/edit.js", EDITOR) <= 122_000
+    assert sent("editor/edit.js", EDITOR) <= 124_000
 
 
 def test_vendored_files_are_those_that_were_published() -> None:

@@ -11,8 +11,8 @@ KEYS = ROOT / "web" / "templates" / "keys.html"
 INTRO = """\
 The web studio shows these on its page **Shortcuts**; press `?`. There you can switch single letters off \
 for your browser."""
-_GROUP = re.compile(r'\("([\w ]+)", \[(.+)\]\),$', re.MULTILINE)
-_KEY = re.compile(r'\(\[([^\]]+)\], "([^"]+)"\)')
+_GROUP = re.compile(r'_\("([\w ]+)"\), \[(.+)\]\),$', re.MULTILINE)
+_KEY = re.compile(r'\(\[([^\]]+)\], _\("([^"]+)"\)\)')
 
 
 def groups() -> dict[str, list[tuple[list[str], str]]]:
