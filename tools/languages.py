@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -206,7 +207,7 @@ def updated(language: str, marked: Iterable[Marked]) -> Catalog:
     old = read_catalogue(language)
     new = Catalog(language.replace("-", "_"), domain=DOMAIN, fuzzy=False, project="Atelier", version="1")
     new.header_comment = f"# Atelier in {LANGUAGES[language]}; see docs/develop/languages.md."
-    new.creation_date = new.revision_date = None  # type: ignore[assignment]
+    new.creation_date = new.revision_date = datetime(2026, 12, 1, tzinfo=UTC)  # the same files each time
     for one in marked:
         key = (one.text, one.plural) if one.plural else one.text
         known = old.get(one.text)

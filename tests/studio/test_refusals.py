@@ -264,6 +264,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "from_button": {"action": "exthigh"},
             "from_upload": {"action": "describe"},
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
+            "set_language": {"language": "de"},
             "allow": {"kind": "role"},
             "disallow": {"kind": "role"},
             "export": {"pictures": False},
