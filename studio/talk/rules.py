@@ -387,6 +387,24 @@ def picture_before(text: str, state: State) -> int | None:
     return None
 
 
+_PICTURED = (
+    r"(?:it|here|there|this|that|(?:the|this|that|my) (?:picture|pic|image|img|photo|drawing|video|gif))"
+)
+_PLAIN_QUESTION = re.compile(
+    r"(?:(?:and|so|ok|hey|wait|please|tell me),? )*(?:(?:what|who|which one)(?: is|'s|s| are| was) "
+    rf"(?:these|those|(?:(?:going on|shown|happening|visible) )?(?:(?:in|on) )?{_PICTURED})"
+    rf"|what (?:do|can) you see(?: (?:in|on) {_PICTURED})?|what am i looking at"
+    r"|(?:is|are) there (?:an?|any|some) (?!.*\b(?:ways?|options?|chance|settings?|commands?|versions?"
+    r"|buttons?|limits?|others?)\b)[\w' -]{2,40}(?=\?)"
+    rf"|how many [\w' -]{{2,30}} (?:are there|(?:do|can) you see|are (?:in|on) {_PICTURED}))[ ?!.]*"
+)
+
+
+def is_plain_question(text: str) -> bool:
+    """Return whether the whole of ``text`` asks what is to be seen, in words that mean nothing else."""
+    return _PLAIN_QUESTION.fullmatch(text) is not None
+
+
 def is_redo(text: str, state: State) -> bool:
     """Whether a text is nothing but *redo*, where something was undone."""
     return (

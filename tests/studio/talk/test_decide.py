@@ -259,3 +259,13 @@ def test_redo_undoes_nothing_where_nothing_was_undone() -> None:
     undone = State(pictures=(house, blue), shown=1, redo=2)
     assert (decide("redo", undone).about, decide("redo", undone).steps) == ((2,), 1)
     assert decide("redo", State(pictures=(house, blue), shown=2, undo=1)).kind in ("unclear", "again")
+
+
+@pytest.mark.parametrize(
+    "said", ["What is this?", "what's in the picture", "Is there a dragon?", "how many boats are there?"]
+)
+@pytest.mark.parametrize("sent", [(), (2,)])
+def test_a_plain_question_about_what_is_there_is_one(said: str, sent: tuple[int, ...]) -> None:
+    here = State(pictures=(HOUSE, Picture(number=2, kind="sent")), shown=1, sent=sent)
+    assert decide(said, here).kind == "ask"
+    assert decide("is there a way to share it?", here).kind != "ask"
