@@ -423,7 +423,7 @@ async def test_a_reply_to_a_grid_is_about_all_of_it(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
     grid = studio.last()
     message = await mentioned(studio, studio.alice, "the third one", reply_to=grid)
-    assert "the third of 1" in message.content
+    assert "the third of 1" in text_of(message)
     job = await job_of(studio, await mentioned(studio, studio.alice, "make it blue", reply_to=message))
     assert job.parent_index == 2
 

@@ -421,10 +421,16 @@ def test_what_reads_goes_before_what_draws_and_no_more_than_must(tmp_path: Path)
         assert "image:a/image" in models.held and not models.needless
 
 
+class Drawing:
+    """What a model is held by while it draws."""
+
+    ended = False
+
+
 def test_an_image_model_is_given_up_on_request_unless_a_job_uses_it(models: Models) -> None:
     spec = models.config.image_models["xl"]
     models.image("xl")
-    models.held[f"image:{spec}"].fibers.add(fiber := Fiber(lambda: None, Reporter()))
+    models.held[f"image:{spec}"].fibers.add(fiber := Drawing())
     models.forget([spec])
     assert f"image:{spec}" in models.held
     models.held[f"image:{spec}"].fibers.remove(fiber)

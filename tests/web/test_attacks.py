@@ -128,7 +128,7 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
     for number, route in enumerate(said):
         training = (
             await site.person(1000 + number)
-            if route.path.startswith(("/api/projects", "/api/talk"))
+            if route.path.startswith(("/api/projects", "/api/talk", "/api/examples"))
             else site.you
         )
         for value in fields(route.takes):

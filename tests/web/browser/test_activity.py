@@ -150,6 +150,7 @@ async def test_pictures_go_to_direct_messages_and_what_is_outside_to_discord(bro
         await shown.studio.get_by_text("Sent to your direct messages").wait_for()
         assert discord.servers.posted == [(Place(None, YOU), job["id"], 1, YOU)]
         await shown.inner.evaluate("(to) => location.assign(to)", "/pictures")
+        await shown.inner.wait_for_url("**/pictures")
         await shown.studio.locator("body[data-started]").wait_for(state="attached")
         await shown.inner.evaluate(
             """() => { for (const [href, saves] of [["https://example.org/a", 0], ["/files/x.csv", 1]]) {

@@ -1,4 +1,5 @@
 // Runs the editor's document, history and mask under Node: a line of JSON in, a line of JSON out.
+import "./page.mjs";
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import { Brushing, clipPixels, Clips, History, withCutOut } from "../../../web/static/editor/document.js";
