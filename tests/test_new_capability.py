@@ -21,6 +21,7 @@ COPIED = (
     "tools",
     "proofs",
     "tests",
+    "web/static/drawn",
     "pyproject.toml",
 )
 

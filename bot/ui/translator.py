@@ -17,6 +17,7 @@ DESCRIBED = (
     Location.parameter_description,
     Location.choice_name,
 )
+SERVED = {locale: known_language(str(locale)) for locale in discord.Locale}
 
 
 class CommandTranslator(app_commands.Translator):
@@ -29,8 +30,8 @@ class CommandTranslator(app_commands.Translator):
         context: app_commands.TranslationContextTypes,
     ) -> str | None:
         """Return a description or choice in a language, None where it is the same."""
-        language = known_language(str(locale))
-        if context.location not in DESCRIBED or language in ("", SOURCE):
+        language = SERVED[locale]
+        if language in ("", SOURCE) or context.location not in DESCRIBED:
             return None
         with speaking(language):
             found = _(string.message)

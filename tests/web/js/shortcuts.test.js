@@ -21,7 +21,7 @@ export function a_chosen_video_is_downloaded_as_a_video_and_several_in_a_tab_of_
   HTMLAnchorElement.prototype.click = function () {
     links.push(new URL(this.href).pathname);
   };
-  HTMLFormElement.prototype.submit = function () {
+  HTMLFormElement.prototype.requestSubmit = function () {
     forms.push([new URL(this.action).pathname, this.target, new FormData(this).get("pictures")]);
   };
   const [picture, video] = [{ job: "a", n: 1, seconds: null }, { job: "b", n: 2, seconds: 5 }];
