@@ -26,7 +26,7 @@ async def _image(message) -> Image.Image:
 async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) -> None:
     queue, channel, alice = studio.built.queue, studio.channel, studio.alice
 
-    # 1. /imagine: four pictures in a gallery; each carries what made it; the same words and seed give the same
+    # 1. /imagine: four pictures; each carries what made it; the same words and seed give the same
     # picture
     await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5 --steps 5")
     grid = studio.last()
