@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import importlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -225,7 +226,7 @@ class Atelier(commands.AutoShardedBot):
     async def setup_hook(self) -> None:
         """Load the cogs, attach to the studio's directory, and register the commands."""
         for extension in EXTENSIONS:
-            await self.load_extension(extension)
+            await importlib.import_module(extension).setup(self)  # load_extension would run its text anew
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
         await self.tree.set_translator(CommandTranslator())
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *turns.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)

@@ -3,7 +3,6 @@ server."""
 
 import contextlib
 import copy
-import importlib
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -104,11 +103,6 @@ class Studio:
         return (channel or self.channel).history()[-1]
 
 
-async def _load_once(bot: Atelier, name: str) -> None:
-    """Load an extension from a module that stays imported; the bot's own way runs its text anew."""
-    await importlib.import_module(name).setup(bot)
-
-
 class Copies:
     """``copy`` for simcord, which copies each request and event: by pickle, in a tenth of the time."""
 
@@ -133,7 +127,6 @@ async def open_studio(
         if not REAL:
             # A second is short on a busy machine, and then answers are private.
             patches.enter_context(mock.patch("bot.submit.PATIENCE", 60.0))
-            patches.enter_context(mock.patch.object(Atelier, "load_extension", _load_once))
             patches.enter_context(mock.patch("simcord.http.router.copy", Copies))
             patches.enter_context(mock.patch("simcord.gateway.copy", Copies))
         if not REAL and target == WORKER:
