@@ -98,7 +98,7 @@ class Catalogue(gettext.NullTranslations):
             self._data = mmap(file.fileno(), 0, access=ACCESS_READ)
         _magic, _revision, self._count, self._texts, self._translations = HEAD.unpack_from(self._data)
         header = self._at(self._translations, 0).decode()
-        self._form = gettext.c2py(re.search(r"plural=(.*);", header)[1])  # type: ignore[attr-defined, index]
+        self._form = gettext.c2py(re.search(r"plural=(.*);", header)[1])  # type: ignore[index]
 
     def gettext(self, message: str) -> str:
         """Return the translation of a text, or the text."""
