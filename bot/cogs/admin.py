@@ -62,9 +62,12 @@ class StudioCog(
     ) -> None:
         kind, target = _one(channel, role)
         await self.bot.studio.server.allow(actor_of(interaction), kind, target.id)
-        await whisper(
-            interaction, _("{mention} is on the list of allowed {kind}s.", mention=target.mention, kind=kind)
+        said = (
+            _("{mention} is on the list of allowed channels.")
+            if kind == "channel"
+            else _("{mention} is on the list of allowed roles.")
         )
+        await whisper(interaction, said.format(mention=target.mention))
 
     @app_commands.command(description="Remove a channel or a role from the list; an empty list allows all")
     @app_commands.describe(channel="A channel to remove from the list", role="Or a role to remove")
