@@ -407,9 +407,11 @@ class Atelier(commands.AutoShardedBot):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
         self.answers.note(interaction)
-        await self.speak(interaction)
         submission = Submission.of(interaction)
-        if submission is not None and await self.answers.lets_in(interaction):
+        if submission is None:
+            return
+        await self.speak(interaction)
+        if await self.answers.lets_in(interaction):
             windows: Any = self.projects if self.projects.opens(submission) else self.job_buttons
             windows = self.cogs["Help"] if submission.what == "try" else windows
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))

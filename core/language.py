@@ -10,14 +10,18 @@ from __future__ import annotations
 import gettext
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from struct import Struct
 
 FOLDER, DOMAIN = Path(__file__).parent / "languages", "atelier"
 SOURCE = "en"
+HEAD, PLACE = Struct("<5I"), Struct("<2I")  # of a .mo file: its tables; how long a text is, and where
 # Code → own name, in the order of menus; the codes are those of Discord and of browsers, without a region
 # where one language serves several.
 LANGUAGES = {
@@ -84,10 +88,46 @@ def accepted_language(header: str) -> str:
     return next(filter(None, found), "")
 
 
+class Catalogue(gettext.NullTranslations):
+    """Translations that stay in their ``.mo`` file, whose texts are in order: most are never asked for, and
+    as strings of Python they would take three times as much."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        with path.open("rb") as file:
+            self._data = mmap(file.fileno(), 0, access=ACCESS_READ)
+        _magic, _revision, self._count, self._texts, self._translations = HEAD.unpack_from(self._data)
+        header = self._at(self._translations, 0).decode()
+        self._form = gettext.c2py(re.search(r"plural=(.*);", header)[1])  # type: ignore[index]
+
+    def gettext(self, message: str) -> str:
+        """Return the translation of a text, or the text."""
+        found = self._forms(message)
+        return found[0].decode() if found else message
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        """Return the translation of a text for ``n`` of something, or the text."""
+        found = self._forms(msgid1)
+        return found[self._form(n)].decode() if found else msgid1 if n == 1 else msgid2
+
+    def _forms(self, message: str) -> list[bytes]:
+        """Return a text's translation, in each of its forms; none for one that isn't there."""
+        wanted = message.encode()
+        place = bisect_left(range(self._count), wanted, key=partial(self._at, self._texts))
+        text = self._at(self._texts, place) if place < self._count else b""
+        found = text.partition(b"\0")[0] == wanted  # after it comes its plural
+        return self._at(self._translations, place).split(b"\0") if found else []
+
+    def _at(self, table: int, place: int) -> bytes:
+        length, begin = PLACE.unpack_from(self._data, table + 8 * place)
+        return self._data[begin : begin + length]
+
+
 @cache
 def catalogue(language: str) -> gettext.NullTranslations:
-    """Return the translations into a language, read at its first use; none for English."""
-    return gettext.translation(DOMAIN, FOLDER, [language.replace("-", "_")], fallback=True)
+    """Return the translations into a language; none for English."""
+    path = FOLDER / language.replace("-", "_") / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    return Catalogue(path) if path.exists() else gettext.NullTranslations()
 
 
 def _(message: str, /, **values: object) -> str:
@@ -109,22 +149,23 @@ def N_(message: str) -> str:
 
 def retold(text: str) -> str:
     """Return a sentence that was made in English, such as an error or what a job's row keeps, in the language
-    that holds. What no pattern of ``kept.json`` fits stays as it is."""
+    that holds. What no sentence of ``kept.json`` fits stays as it is."""
     if _own.get() == SOURCE or not text:
         return text
     if (whole := _(text)) != text:
         return whole
-    for pattern, message in kept_patterns():
-        if found := pattern.fullmatch(text):
-            return _(message, **found.groupdict())
+    for message, parts in kept_messages():
+        if text.startswith(parts[0]) and all(part in text for part in parts):
+            if found := pattern_of(message).fullmatch(text):
+                return _(message, **found.groupdict())
     return text
 
 
 @cache
-def kept_patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Return what recognises each sentence that is made in English, and the sentence, the longest first."""
+def kept_messages() -> list[tuple[str, list[str]]]:
+    """Return each sentence that is made in English, and its words between its values, the longest first."""
     messages: list[str] = json.loads((FOLDER / "kept.json").read_text(encoding="utf-8"))
-    return [(pattern_of(message), message) for message in sorted(messages, key=len, reverse=True)]
+    return [(one, re.split(r"\{\w+\}", one)) for one in sorted(messages, key=len, reverse=True)]
 
 
 def pattern_of(message: str) -> re.Pattern[str]:

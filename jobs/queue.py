@@ -119,7 +119,6 @@ class People:
         return await self._database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
 
 
-LANGUAGE_IN = "language in {}"  # setting: the language of public answers in a guild
 TALK_IN = "talk in {}"  # setting: whether people talk to the studio in the channels of a guild
 _NAMES = {RoleLimit: "role limit", RoleTokens: "role tokens"}
 Clear = Callable[[AuditRow, Callable[[sa.Connection], list[str]]], Awaitable[int]]
@@ -208,13 +207,8 @@ class Admin:
     async def set_language(self, actor_id: int, guild_id: int, language: str) -> None:
         """Choose the language of public answers in the guild; "" = the one that it has on Discord."""
         row = AuditRow(datetime.now(UTC), actor_id, "language", guild_id, language or "as on Discord")
-        work = partial(people.set_setting, key=LANGUAGE_IN.format(guild_id), value=language)
+        work = partial(people.set_setting, key=people.LANGUAGE_IN.format(guild_id), value=language)
         await self._database.write(audited(row, work))
-
-    async def language(self, guild_id: int) -> str:
-        """Return the language that was chosen for the guild, "" for none."""
-        work = partial(people.read_setting, key=LANGUAGE_IN.format(guild_id))
-        return str(await self._database.read(work, once=True) or "")
 
     async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
         """Return what admins did (in a guild, if it is named), newest first."""

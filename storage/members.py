@@ -14,11 +14,18 @@ from core.job import Job, Status, new_job_id
 from core.requests import PICTURE_KINDS
 from storage.database import Database
 from storage.job_queries import readable
-from storage.people import upsert
-from storage.schema import drafts, favourites, jobs, options, pictures, preferences
+from storage.people import LANGUAGE_IN, upsert
+from storage.schema import drafts, favourites, jobs, options, pictures, preferences, settings
 
 # Built once: an interaction waits for them
 _CHOICES = sa.select(preferences.c.choices).where(preferences.c.user_id == sa.bindparam("user"))
+_CHOICES_THERE = sa.select(
+    _CHOICES.scalar_subquery().label("choices"),
+    sa.select(settings.c.value)
+    .where(settings.c.key == sa.bindparam("key"))
+    .scalar_subquery()
+    .label("language"),
+)
 _OPTIONS = (
     sa.select(options.c.name, options.c.value)
     .where(options.c.user_id == sa.bindparam("user"))
@@ -57,6 +64,14 @@ class Members:
         """What the member has chosen, or the defaults."""
         text = await self._scalar(_CHOICES, {"user": user_id})
         return Preferences.of_json(text) if text else Preferences()
+
+    async def choices(self, user_id: int, guild_id: int) -> tuple[Preferences, str]:
+        """Return what the member has chosen, or the defaults, and the language that was chosen for a guild,
+        "" for none. An id of 0 is nobody's."""
+        asked = {"user": user_id, "key": LANGUAGE_IN.format(guild_id)}
+        row = (await self._rows(_CHOICES_THERE, asked))[0]
+        chosen = Preferences.of_json(row.choices) if row.choices else Preferences()
+        return chosen, json.loads(row.language) if row.language else ""
 
     async def change(self, user_id: int, **values: Any) -> Preferences:
         """Change those of the preferences that are named; what they are then."""

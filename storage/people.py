@@ -26,6 +26,7 @@ from storage.schema import (
     users,
 )
 
+LANGUAGE_IN = "language in {}"  # setting: the language of public answers in a guild
 PAGE = 500  # values in one list of a statement
 T = TypeVar("T")
 _TURNS = sa.select(users.c.id, users.c.served).where(users.c.id.in_(sa.bindparam("ids", expanding=True)))

@@ -59,7 +59,7 @@ class Own:
     async def preferences(self, actor: Actor) -> Preferences:
         """Return the actor's settings for new jobs."""
         await self._rights.check(actor, Action.MINE)
-        return await self._members.preferences(actor.user_id)
+        return await self._languages.preferences(actor.user_id)
 
     async def change(self, actor: Actor, **values: Any) -> Preferences:
         """Change the named settings and return all of them. Raises PromptError for a suffix that can't be
@@ -75,7 +75,9 @@ class Own:
         """Turn a setting on if it was off, off if it was on."""
         await self._rights.check(actor, Action.SETTINGS)
         now = await self._members.preferences(actor.user_id)
-        return await self._members.change(actor.user_id, **{name: not getattr(now, name)})
+        changed = await self._members.change(actor.user_id, **{name: not getattr(now, name)})
+        self._languages.forget(actor.user_id)
+        return changed
 
     async def reset(self, actor: Actor) -> Preferences:
         """Forget all settings and return what holds then."""

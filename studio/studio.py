@@ -116,7 +116,7 @@ class Studio:
         self.editor = Editor(self.rights, services, self.sources, self.requests)
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)
-        self.languages = Languages(self._members, queue)
+        self.languages = Languages(self._members)
         self.own = Own(self.rights, self._members, services, offers, self.hints, self.languages)
         self.server = Server(
             self.rights,

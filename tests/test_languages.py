@@ -1,7 +1,9 @@
 """The catalogues are those that the code makes, their translations keep what a text holds, and Discord takes
 them."""
 
+import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 from discord import Locale
@@ -193,6 +195,40 @@ async def test_discord_shows_no_command_with_a_text_that_is_not_marked(
         shown = await translator.translate(locale_str(text), Locale(locale), context)
         assert shown is not None and not re.search("[A-Za-z]", untranslated(shown)), text
     assert len(said) > 300
+
+
+def chosen_words(source: str) -> Iterator[ast.expr]:
+    """Yield the values of texts that are words, or chosen among words: pieces of a sentence, whose order and
+    endings are other ones in another language."""
+    for call in ast.walk(ast.parse(source)):
+        match call:
+            case ast.Call(func=ast.Name(id="_" | "n_"), keywords=values):
+                yield from (one.value for one in values if _said(one.value))
+
+
+def _said(value: ast.expr) -> bool:
+    match value:
+        case ast.Constant(value=str() as text):
+            return bool(re.search("[A-Za-z]", text))
+        case ast.Call(func=ast.Name(id="_" | "N_"), args=[ast.Constant()]):
+            return True
+        case ast.IfExp(body=one, orelse=other):
+            return _said(one) and (_said(other) or ast.unparse(other) == "''")
+        case ast.BinOp(left=ast.Constant(value=str())):
+            return True  # "s" * (count != 1)
+    return False
+
+
+def test_a_sentence_is_not_made_of_chosen_words() -> None:
+    found = [ast.unparse(one) for one in chosen_words('_("{a} {b}", a=_("x") if y else _("z"), b="s" * n)')]
+    assert len(found) == 2 and not list(chosen_words('_("{a}", a=x or counted(n, "day"))'))
+    left = [
+        f"{path.relative_to(languages.ROOT)}: {ast.unparse(one)}"
+        for package in languages.MARKED
+        for path in sorted((languages.ROOT / package).rglob("*.py"))
+        for one in chosen_words(path.read_text(encoding="utf-8"))
+    ]
+    assert left == []
 
 
 def test_every_button_is_in_the_catalogue(marked: list[Marked]) -> None:

@@ -36,6 +36,7 @@ SCRIPTS = ROOT / "web" / "static"
 MARKED = ("core", "jobs", "storage", "studio", "bot", "web")  # packages whose texts are marked
 RAISING = ("core", "storage", "vision", "jobs", "studio", "bot", "web")  # packages of errors and notes
 WORKING = ("vision", "studio", "web")  # of these also what isn't raised
+CALLS = ("_", "gettext", "ngettext", "counted")  # in templates
 LEAST = 9  # letters of a sentence by which it is recognised
 _ATTRIBUTE = re.compile(r"(?:^|[\s\"'])(?:title|placeholder|aria-label|alt|label)=\"([^\"]*)(?=\")")
 _EDGES = re.compile(r"((?:\s|\ue000(?! ))*)(.*?)((?:\s|(?<! )\ue000)*)", re.DOTALL)
@@ -125,9 +126,11 @@ def _pages() -> Found:
     for name in templates.list_templates():
         assert templates.loader is not None
         source = templates.loader.get_source(templates, name)[0]
-        for _line, _function, text in extract_from_ast(templates.parse(source)):
+        for _line, function, text in extract_from_ast(templates.parse(source), CALLS):
             texts = [text] if isinstance(text, str) else [one for one in text or () if one]
-            if texts:
+            if function == "counted":
+                yield (f"{{n}} {texts[0]}", f"{{n}} {texts[0]}s", f"web/templates/{name}")
+            elif texts:
                 yield (texts[0] or "", texts[1] or "" if len(texts) > 1 else "", f"web/templates/{name}")
 
 

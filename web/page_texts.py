@@ -20,7 +20,7 @@ _UNREAD = re.compile(  # scripts, styles, texts that are typed, blocks of attrib
     r"|\{% block (?:frame|first|place) %\}.*?\{% endblock %\}",
     re.DOTALL,
 )
-_CALL = re.compile(r"\{\{-?\s*[\w.]+\(")  # of a macro, which makes a picture or a form
+_CALL = re.compile(r"\{\{-?\s*(?!counted\()[\w.]+\(")  # of a macro, which makes a picture or a form
 _WORD, _NAME = re.compile(r"[A-Za-z]{2}"), re.compile(r"[A-Za-z]\w*")
 _CHOSEN = re.compile(r"(?<=\{\{ )\"[^\"]+\"(?= if )|(?<= else )\"[^\"]+\"|(?<= or )\"[^\"]+\"(?= )")
 _FILTERS = frozenset("capitalize default int join length lower replace round string title truncate".split())
@@ -94,7 +94,7 @@ def _open(parts: Sequence[str]) -> int:
 
 def _named(expression: str, values: dict[str, str]) -> str:
     """Return the name that an expression has in its text, and note it in ``values``."""
-    bare = re.sub(r"\"[^\"]*\"|\([^()]*\)", "", expression)
+    bare = re.sub(r"\"[^\"]*\"|\([^()]*\)", "", expression.removeprefix("counted("))
     found = [name for name in _NAME.findall(bare.partition(" if ")[0]) if name not in _FILTERS]
     base = name = found[-1] if found else "value"
     count = 1

@@ -8,7 +8,7 @@ from typing import Any
 from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
-from core.language import N_, _, retold
+from core.language import N_, _, n_, retold
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer, Request
 from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
@@ -271,12 +271,12 @@ def _about(request: Request) -> str:
     """Return what a request without words is about."""
     match request:
         case TrainRequest(count=count) if count:
-            return _("from {count} picture{value}", count=count, value="s" * (count != 1))
+            return n_("from {n} picture", "from {n} pictures", count)
         case InspectRequest(images=images, version=version):
-            return _(
-                "{images} picture{value}, by version {version}",
-                images=len(images),
-                value="s" * (len(images) != 1),
+            return n_(
+                "{n} picture, by version {version}",
+                "{n} pictures, by version {version}",
+                len(images),
                 version=version,
             )
         case BundleRequest(name=name, version=version):

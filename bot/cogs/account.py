@@ -317,9 +317,12 @@ class Prefer(
         own = self.bot.studio.own
         name, text, there = await own.set_option(actor_of(interaction), option, value)
         if text:
-            await whisper(interaction, _("`--{name}` stands for {text}.", name=name, text=code(text, 1500)))
+            said = _("`--{name}` stands for {text}.", name=name, text=code(text, 1500))
+        elif there:
+            said = _("`--{name}` is removed.", name=name)
         else:
-            await whisper(interaction, f"`--{name}` {(_('is removed') if there else _('did not exist'))}.")
+            said = _("`--{name}` did not exist.", name=name)
+        await whisper(interaction, said)
 
     @option.command(name="list", description="Show your own options")
     @answers_privately
@@ -348,8 +351,9 @@ class Prefer(
         description="Turn on or off: edit the words first when you press V, re-roll, zoom or pan"
     )
     async def remix(self, interaction: discord.Interaction) -> None:
-        text = _("Remix is {}: V, re-roll, Vary, Zoom and Pan {} for the words first.")
-        await self._toggle(interaction, "remix", text, ("ask", _("don't ask")))
+        on = _("Remix is on: V, re-roll, Vary, Zoom and Pan ask for the words first.")
+        off = _("Remix is off: V, re-roll, Vary, Zoom and Pan don't ask for the words first.")
+        await self._toggle(interaction, "remix", on, off)
 
     @app_commands.command(description="Choose the language that Atelier answers you in")
     @app_commands.describe(language="Automatic: as your Discord app has it")
@@ -364,24 +368,20 @@ class Prefer(
         )
 
     @app_commands.command(description="Choose how far V moves away from the picture: high or low")
-    @answers_privately
     async def variability(self, interaction: discord.Interaction) -> None:
-        chosen = await self.bot.studio.own.toggle(actor_of(interaction), "strong")
-        await whisper(
-            interaction, _("V makes {word} variations.", word=_("strong") if chosen.strong else _("subtle"))
-        )
+        strong, subtle = _("V makes strong variations."), _("V makes subtle variations.")
+        await self._toggle(interaction, "strong", strong, subtle)
 
     @app_commands.command(description="Turn on or off: get finished jobs by direct message too")
     async def auto_dm(self, interaction: discord.Interaction) -> None:
-        text = _("Direct messages are {}: finished jobs {} to you.")
-        await self._toggle(interaction, "auto_dm", text, (_("are also sent"), _("aren't sent")))
+        on = _("Direct messages are on: finished jobs are also sent to you.")
+        off = _("Direct messages are off: finished jobs aren't sent to you.")
+        await self._toggle(interaction, "auto_dm", on, off)
 
     @answers_privately
-    async def _toggle(
-        self, interaction: discord.Interaction, name: str, text: str, words: tuple[str, str]
-    ) -> None:
-        on = getattr(await self.bot.studio.own.toggle(actor_of(interaction), name), name)
-        await whisper(interaction, text.format("on" if on else "off", words[0 if on else 1]))
+    async def _toggle(self, interaction: discord.Interaction, name: str, on: str, off: str) -> None:
+        chosen = await self.bot.studio.own.toggle(actor_of(interaction), name)
+        await whisper(interaction, on if getattr(chosen, name) else off)
 
 
 class Show(AtelierCog):
@@ -478,7 +478,7 @@ class DeleteButton(KeptItem, template=r"pv:(?P<user_id>[0-9]{1,20}):delete"):
         deleted = await client.studio.own.delete(actor_of(interaction))
         left = await client.unpost(UNPOST_NOW) if deleted.messages else 0
         rest = (
-            _(" I will delete the remaining {messages} soon.", messages=counted(left, "message"))
+            " " + _("I will delete the remaining {messages} soon.", messages=counted(left, "message"))
             if left
             else ""
         )
@@ -503,16 +503,18 @@ class Privacy(
         held, periods = await own.holdings(actor_of(interaction)), own.retention
         sent = _("Nothing is sent to anyone else: pictures are made on the operator's own machine.")
         if server := self.bot.studio.talking.server:
-            said = _(" What you say in conversations is sent there too, to find out what you mean.")
-            sent = _(
-                "Questions of `/ask`, with their pictures and the conversation before, are "
-                "sent to `{server}`, which answers them.{word} Nothing else is sent to "
-                "anyone.",
-                server=server,
-                word=said if self.bot.studio.talking.sends_sentences else "",
-            )
-        kept = f"{periods.jobs} days" if periods.jobs else _("until you delete them")
-        videos = _("; those with videos: {videos} days", videos=periods.videos) if periods.videos else ""
+            said = [
+                _(
+                    "Questions of `/ask`, with their pictures and the conversation before, are sent to"
+                    " `{server}`, which answers them.",
+                    server=server,
+                )
+            ]
+            if self.bot.studio.talking.sends_sentences:
+                said.append(_("What you say in conversations is sent there too, to find out what you mean."))
+            sent = " ".join([*said, _("Nothing else is sent to anyone.")])
+        kept = counted(periods.jobs, "day") if periods.jobs else _("until you delete them")
+        videos = counted(periods.videos, "day") if periods.videos else kept
         lines = (
             (
                 _(
@@ -534,8 +536,8 @@ class Privacy(
             ),
             (
                 _(
-                    "**How long** jobs and pictures: {kept}{videos}; uploads that no job uses: "
-                    "{uploads} days; backups: {backups} days; strikes: 90 days.",
+                    "**How long** jobs and pictures: {kept}; those with videos: {videos}; uploads that no"
+                    " job uses: {uploads} days; backups: {backups} days; strikes: 90 days.",
                     kept=kept,
                     videos=videos,
                     uploads=periods.uploads,
@@ -572,10 +574,10 @@ class Privacy(
     async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
         limit = file_limit(interaction) - 100_000
         parts = self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures)
-        text = _("Your data as JSON{word}.", word=_(", with your pictures") if pictures else "")
+        text = _("Your data as JSON, with your pictures.") if pictures else _("Your data as JSON.")
         rest = _(
-            ". Get everything as one file on the web (`/web`), under Settings, Your data; or ask the"
-            " operator."
+            "There are more files than fit here. Get everything as one file on the web (`/web`), under"
+            " Settings, Your data; or ask the operator."
         )
         await answer_with_files(interaction, parts, "atelier", text, rest)
 

@@ -37,16 +37,17 @@ class StudioCog(
     @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
         dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
-        said = _("can't use Atelier here any more; {jobs} cancelled.", jobs=counted(dropped, "waiting job"))
-        await whisper(interaction, f"<@{user.id}> {said}")
+        jobs = counted(dropped, "waiting job")
+        said = _("<@{id}> can't use Atelier here any more; {jobs} cancelled.", id=user.id, jobs=jobs)
+        await whisper(interaction, said)
 
     @app_commands.command(description="Lift a ban")
     @app_commands.describe(user="The member who may use Atelier again")
     @answers_privately
     async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
         lifted = await self.bot.studio.server.unban(actor_of(interaction), user.id)
-        said = _("may use Atelier again.") if lifted else _("isn't banned here.")
-        await whisper(interaction, f"<@{user.id}> {said}")
+        said = _("<@{id}> may use Atelier again.") if lifted else _("<@{id}> isn't banned here.")
+        await whisper(interaction, said.format(id=user.id))
 
     @app_commands.command(
         description="Allow Atelier only in listed channels or for listed roles, and add one to the list"
@@ -61,9 +62,12 @@ class StudioCog(
     ) -> None:
         kind, target = _one(channel, role)
         await self.bot.studio.server.allow(actor_of(interaction), kind, target.id)
-        await whisper(
-            interaction, _("{mention} is on the list of allowed {kind}s.", mention=target.mention, kind=kind)
+        said = (
+            _("{mention} is on the list of allowed channels.")
+            if kind == "channel"
+            else _("{mention} is on the list of allowed roles.")
         )
+        await whisper(interaction, said.format(mention=target.mention))
 
     @app_commands.command(description="Remove a channel or a role from the list; an empty list allows all")
     @app_commands.describe(channel="A channel to remove from the list", role="Or a role to remove")
@@ -76,8 +80,8 @@ class StudioCog(
     ) -> None:
         kind, target = _one(channel, role)
         gone = await self.bot.studio.server.disallow(actor_of(interaction), kind, target.id)
-        said = _("is off the list.") if gone else _("wasn't on the list.")
-        await whisper(interaction, f"{target.mention} {said}")
+        said = _("{mention} is off the list.") if gone else _("{mention} wasn't on the list.")
+        await whisper(interaction, said.format(mention=target.mention))
 
     @app_commands.command(
         description="Set how many jobs members with a role can have; their highest role limit applies"
@@ -98,13 +102,17 @@ class StudioCog(
         server, actor = self.bot.studio.server, actor_of(interaction)
         if running is not None and waiting is not None:
             await server.set_role_limit(actor, RoleLimit(role.id, running, waiting))
-            said = _(": {running} running, {waiting} waiting.", running=running, waiting=waiting)
+            said = _("{role}: {running} running, {waiting} waiting.")
         elif running is not None or waiting is not None:
             raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
         else:
             gone = await server.remove_role_limit(actor, role.id)
-            said = _(" has no limit of its own {word}.", word=_("any more") if gone else _("here"))
-        await whisper(interaction, f"{role.mention}{said}")
+            said = (
+                _("{role} has no limit of its own any more.")
+                if gone
+                else _("{role} has no limit of its own here.")
+            )
+        await whisper(interaction, said.format(role=role.mention, running=running, waiting=waiting))
 
     @app_commands.command(
         description="Set how many tokens a day members with a role can use in questions; the most applies"
@@ -123,11 +131,15 @@ class StudioCog(
         server, actor = self.bot.studio.server, actor_of(interaction)
         if per_day is None:
             gone = await server.remove_role_tokens(actor, role.id)
-            said = _("has no token limit of its own {word}.", word=_("any more") if gone else _("here"))
+            said = (
+                _("{role} has no token limit of its own any more.")
+                if gone
+                else _("{role} has no token limit of its own here.")
+            )
         else:
             await server.set_role_tokens(actor, RoleTokens(role.id, per_day))
-            said = _("has {per_day} tokens a day.", per_day=_tokens(per_day))
-        await whisper(interaction, f"{role.mention} {said}")
+            said = _("{role} has {per_day} tokens a day.")
+        await whisper(interaction, said.format(role=role.mention, per_day=_tokens(per_day or 0)))
 
     @app_commands.command(description="Let members talk to Atelier in this server's channels, or not")
     @app_commands.describe(channels="Off: mentions aren't heard here; direct messages and commands are")
@@ -195,7 +207,7 @@ class StudioCog(
             *_listed(_("**Channels**"), channels, "<#{}>", "all"),
             *_listed(_("**Roles**"), roles, "<@&{}>", "all"),
             *_listed(_("**Banned**"), await server.banned(actor), "<@{}>", "nobody"),
-            _("**Mentions** {word}", word=_("heard") if await server.talks(actor) else _("not heard")),
+            _("**Mentions** heard") if await server.talks(actor) else _("**Mentions** not heard"),
             _(
                 "**Each member** {user_running} running, {user_waiting} waiting · **this "
                 "server** {guild_waiting} waiting",
@@ -289,7 +301,7 @@ class Moderation(
         lines = (
             _("**Level** {level}", level=rules.level),
             _("**Pictures that the classifier flags** {flagged}", flagged=flagged),
-            _("**Time-outs** {word}", word=after if rules.strikes else _("none")),
+            _("**Time-outs** {after}", after=after) if rules.strikes else _("**Time-outs** none"),
             _("**Own words** {words}", words=len(words)),
             _("**Own rules** {rules}", rules=len(rules.rules)),
             _("-# Sexual content with minors is blocked at every level."),
@@ -361,8 +373,8 @@ class Moderation(
     @answers_privately
     async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
-        said = _("is no longer on the list") if gone else _("was not on the list")
-        await whisper(interaction, f"{code(pattern)} {said}.")
+        said = _("{pattern} is no longer on the list.") if gone else _("{pattern} was not on the list.")
+        await whisper(interaction, said.format(pattern=code(pattern)))
 
     @app_commands.command(description="Show this server's own list of words")
     @answers_privately

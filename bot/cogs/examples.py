@@ -153,9 +153,13 @@ class Examples(
         if label is not None and number is not None:
             raise UserError("Give `label` or `number`, not both.")
         gone = await self.bot.studio.examples.forget(actor_of(interaction), name, label, number)
-        whole = "" if label is not None or number is not None else _("The set is deleted, with ")
-        text = f"{whole}{counted(gone, 'example')}{('' if whole else _(' deleted'))}."
-        await whisper(interaction, text)
+        count, whole = counted(gone, "example"), label is None and number is None
+        said = (
+            _("The set is deleted, with {count}.", count=count)
+            if whole
+            else _("{count} deleted.", count=count)
+        )
+        await whisper(interaction, said)
 
     @app_commands.command(description="Share a set with this server, or make it private again")
     @app_commands.describe(
@@ -177,7 +181,7 @@ class Examples(
     async def export(self, interaction: discord.Interaction, name: str) -> None:
         parts = self.bot.studio.copies.pack(actor_of(interaction), name, file_limit(interaction) - 100_000)
         text = _("**{name}**: its labels and pictures.", name=messages.quote(name, 80))
-        rest = _("; forget some labels, or ask the operator.")
+        rest = _("There are more files than fit here. Forget some labels, or ask the operator.")
         await answer_with_files(interaction, parts, "examples", text, rest)
 
     @add.autocomplete("name")

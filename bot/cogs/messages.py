@@ -347,15 +347,13 @@ def _judged(picture: Judged, report: Report) -> str:
     if picture.score is None:
         return _("({name}) not available: the classifier gave no answer", name=name)
     limit = report.threshold
-    said = _("no picture is flagged here") if limit is None else _("flagged from {limit:.2f}", limit=limit)
-    flagged = limit is not None and picture.score >= limit
-    return _(
-        "({name}) {score:.2f} of 1, {said}{word}",
-        name=name,
-        score=picture.score,
-        said=said,
-        word=_(": **flagged**") if flagged else "",
-    )
+    if limit is None:
+        said = _("({name}) {score:.2f} of 1, no picture is flagged here")
+    elif picture.score >= limit:
+        said = _("({name}) {score:.2f} of 1, flagged from {limit:.2f}: **flagged**")
+    else:
+        said = _("({name}) {score:.2f} of 1, flagged from {limit:.2f}")
+    return said.format(name=name, score=picture.score, limit=limit)
 
 
 def _read(report: Report) -> str:

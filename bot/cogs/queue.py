@@ -19,7 +19,7 @@ from bot.ui.messages import asker, cut_text, pages, quote
 from bot.ui.replies import SILENT, add_whispers, answers_privately, choices, whisper
 from core.errors import AtelierError
 from core.job import Job
-from core.language import _
+from core.language import _, n_
 from jobs.queue import JobView, Snapshot
 from studio.authority import Actor
 from studio.requests.prompts import remix_text
@@ -141,11 +141,9 @@ def _row(view: JobView, *, show_user: bool) -> str:
         parts.append(_("on {device}", device=view.device))
     if view.eta is not None:
         parts.append(
-            _(
-                "about {eta} {word}",
-                eta=duration(view.eta),
-                word=_("until it starts") if view.position else _("to go"),
-            )
+            _("about {eta} until it starts", eta=duration(view.eta))
+            if view.position
+            else _("about {eta} to go", eta=duration(view.eta))
         )
     return " · ".join([*parts, *_link(job), f"`{job.id}`"])
 
@@ -223,14 +221,8 @@ class QueueCog(
     @answers_privately
     async def clear(self, interaction: discord.Interaction, user: discord.User | None = None) -> None:
         count = await self.bot.studio.server.clear(actor_of(interaction), user.id if user else None)
-        await whisper(
-            interaction,
-            _(
-                "{count} waiting {word} cancelled.",
-                count=count,
-                word=_("job is") if count == 1 else _("jobs are"),
-            ),
-        )
+        said = n_("{n} waiting job is cancelled.", "{n} waiting jobs are cancelled.", count)
+        await whisper(interaction, said)
 
     @app_commands.command(description="Run a waiting job next (Manage Server)")
     @app_commands.describe(job="Its id, from /queue show")
@@ -238,14 +230,8 @@ class QueueCog(
     async def front(self, interaction: discord.Interaction, job: str) -> None:
         server = self.bot.studio.server
         found, moved = await server.move_to_front(actor_of(interaction), job.strip().lower())
-        await whisper(
-            interaction,
-            _(
-                "Job `{found}` {word}.",
-                found=found,
-                word=_("runs next") if moved else _("is no longer waiting"),
-            ),
-        )
+        said = _("Job `{found}` runs next.") if moved else _("Job `{found}` is no longer waiting.")
+        await whisper(interaction, said.format(found=found))
 
     @answers_privately
     async def _operate(

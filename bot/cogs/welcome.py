@@ -166,7 +166,7 @@ class Welcome(AtelierCog):
         level = await server.own_level(actor) or "default"
         talks, guild = await server.talks(actor), interaction.guild
         style = Success if talks else Secondary
-        mentions = SetupButton("talk", _("Mentions: {word}", word=_("on") if talks else _("off")), style)
+        mentions = SetupButton("talk", _("Mentions: on") if talks else _("Mentions: off"), style)
         may_talk = [mentions] if self.bot.settings.talk != "off" else []
         done = SetupButton("done", _("Done"), discord.ButtonStyle.primary)
         parts: list[tuple[str, Sequence[discord.ui.Item[Any]]]] = [

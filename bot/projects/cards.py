@@ -21,7 +21,7 @@ from bot.ui.messages import fit_message, quote
 from bot.ui.modals import Submission, uploads
 from bot.ui.replies import SILENT, Post, answers_privately, choices, whisper
 from core.errors import ImageError, NotAllowedError, UserError
-from core.language import N_, _
+from core.language import N_, _, n_
 from core.requests.custom_models import DETECT, STYLE
 from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
@@ -171,7 +171,7 @@ class Cards:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
         data = await self._studio.labelling.export(actor_of(interaction), name, form)
         if len(data) > file_limit(interaction):
-            where = _(" Get it from the project's page on the web (`/web`).") if self._web else ""
+            where = " " + _("Get it from the project's page on the web (`/web`).") if self._web else ""
             raise ImageError(TOO_LARGE.format(size=len(data) / 2**20, where=where))
         file = discord.File(io.BytesIO(data), f"labels-{form}.zip")
         content = _(
@@ -185,17 +185,13 @@ class Cards:
         NotAllowedError."""
         [attached] = self._asking.links.attached([file])
         done = await self._studio.labelling.import_(actor_of(interaction), name, attached)
-        boxes = (
-            _(" with {boxs}", boxs=counted(done.boxes, "box"))
-            if done.boxes == 1
-            else _(" with {boxes} boxes", boxes=done.boxes)
-        )
-        unknown = (
-            _(" {rows} of pictures that aren't here.", rows=counted(done.unknown, "row"))
-            if done.unknown
-            else ""
-        )
-        said = f"{counted(done.labelled, 'picture')} labelled{boxes if done.boxes else ''}.{unknown}"
+        pictures = counted(done.labelled, "picture")
+        said = _("{pictures} labelled.", pictures=pictures)
+        if done.boxes:
+            boxes = n_("{n} box", "{n} boxes", done.boxes)
+            said = _("{pictures} labelled with {boxes}.", pictures=pictures, boxes=boxes)
+        if done.unknown:
+            said += " " + _("{rows} of pictures that aren't here.", rows=counted(done.unknown, "row"))
         await self.show(interaction, name, said)
 
     # The whole project
@@ -384,5 +380,9 @@ class LabellingQueue:
         said = _("{pictures} still without a label.", pictures=counted(count, "picture"))
         said = said if count else _("Every picture has a label.")
         if found.counts.said:  # by whoever looks
-            said += _(" {said} of your labels need a second person.", said=found.counts.said)
+            said += " " + n_(
+                "{n} of your labels needs a second person.",
+                "{n} of your labels need a second person.",
+                found.counts.said,
+            )
         await Post(f"{said}\n{views.card(found)}", rows=self._cards.rows(found)).answer(interaction)

@@ -288,7 +288,9 @@ class OwnPosts:
             if one not in small:
                 page = f"{self._web}/projects/{project.id}"
                 where = (
-                    _(" Get it from the project's page on the web: {page}", page=page) if self._web else ""
+                    " " + _("Get it from the project's page on the web: {page}", page=page)
+                    if self._web
+                    else ""
                 )
                 size = f"{one.size / 2**20:.1f} MB"
                 lines.append(
@@ -357,8 +359,12 @@ def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
         lines = [_("**{objects} in {said} pictures**", objects=counted(objects, "object"), said=len(said))]
     else:
         strange = sum(bool(one["strange"]) for one in said)
-        what = _("not like the good ones") if project.task == ANOMALY else _("like none of the labels")
-        lines = [_("**{strange} of {said} pictures {what}**", strange=strange, said=len(said), what=what)]
+        what = (
+            _("**{strange} of {said} pictures not like the good ones**")
+            if project.task == ANOMALY
+            else _("**{strange} of {said} pictures like none of the labels**")
+        )
+        lines = [what.format(strange=strange, said=len(said))]
         order.sort(key=lambda pair: not pair[1]["strange"])
     lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
     if len(said) > MOST_LINES:

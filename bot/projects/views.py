@@ -97,7 +97,10 @@ def _whose(project: Project) -> str:
 
 
 def _pictures(found: Card) -> str:
-    counts, states = found.counts, {NEW: _("without a label"), DISPUTED: "disputed", LEFT_OUT: "excluded"}
+    counts, states = (
+        found.counts,
+        {NEW: _("without a label"), DISPUTED: _("disputed"), LEFT_OUT: _("excluded")},
+    )
     voted = _(" ({voiced} wait for more votes)", voiced=counts.voiced) if counts.voiced else ""
     if found.project.task == DETECT:
         boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
@@ -108,7 +111,7 @@ def _pictures(found: Card) -> str:
                 word=f" ({boxes})" if boxes else "",
             )
         ]
-        states, voted = {NEW: "without", LEFT_OUT: "excluded"}, ""
+        states, voted = {NEW: _("without"), LEFT_OUT: _("excluded")}, ""
     else:
         order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
         parts = [f"{count} {quote(label, 40)}" for label, count in order]
@@ -194,16 +197,15 @@ def next_step(found: Card) -> str:
     if wanted == "label":
         count = counted(unlabelled(found), "picture")
         return _(
-            "Press **Label**: {count} without one. {word}", count=count, word="" if found.version else advice
+            "Press **Label**: {count} without one. {advice}",
+            count=count,
+            advice="" if found.version else advice,
         ).strip()
     if wanted == "train" and found.version is None:
         good = found.counts.labels.get(GOOD, 0)
-        more = (
-            _(" ({good} good ones are enough to begin; 20 are better)", good=good)
-            if good and good < 20
-            else ""
-        )
-        return _("Press **Train**{word}.", word=more if project.task == ANOMALY else "")
+        if project.task == ANOMALY and 0 < good < 20:
+            return _("Press **Train** ({good} good ones are enough to begin; 20 are better).", good=good)
+        return _("Press **Train**.")
     if wanted == "train":
         return _("Press **Train**: {since}.", since=found.since)
     if project.task == STYLE:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bot.ui.messages import cut_text
 from core.convert import MAX_OPTIONS
-from core.language import N_, _
+from core.language import N_, _, n_
 from core.prompt.parser import FLAGS, MAX_JOBS
 from core.prompt.values import hint
 
@@ -264,14 +264,12 @@ def welcome(examples: Sequence[str], jobs: int) -> str:
     text = _(WELCOME).format(examples=_("Try one of these:\n{lines}", lines=lines) if examples else "")
     if not jobs:
         return text
-    safe = _("1 job is") if jobs == 1 else _("{jobs:,} jobs are", jobs=jobs)
-    return _(
-        "{text}\n**Your {safe} safe.** This page only forgets its messages at a "
-        "restart: `/show` lists your jobs and brings one back with its buttons, "
-        "`/favourites` shows the pictures you saved.",
-        text=text,
-        safe=safe,
+    safe = n_("**Your {n:,} job is safe.**", "**Your {n:,} jobs are safe.**", jobs)
+    rest = _(
+        "This page only forgets its messages at a restart: `/show` lists your jobs and brings one back with"
+        " its buttons, `/favourites` shows the pictures you saved."
     )
+    return f"{text}\n{safe} {rest}"
 
 
 def topics() -> list[str]:

@@ -174,12 +174,11 @@ def details(answer: ChatAnswer, feedback: Feedback) -> list[str]:
         answer.ended
     ]
     found = _("**Rated** right by {right}, wrong by {wrong}", right=feedback.right, wrong=feedback.wrong)
+    shown = _("**Pictures** {pictures} of this conversation")
+    if seen:
+        shown = _("**Pictures** {pictures} of this conversation, as the model saw them: {seen} px")
     return [
-        _(
-            "**Pictures** {pictures} of this conversation{word}",
-            pictures=counted(len(answer.pictures), "picture"),
-            word=_(", as the model saw them: {seen} px", seen=seen) if seen else "",
-        ),
+        shown.format(pictures=counted(len(answer.pictures), "picture"), seen=seen),
         _(
             "**Tokens** {tokens_in:,} in, {tokens_cached:,} of them known from before "
             "· {tokens_out:,} out · it ended {ended}{dropped}",

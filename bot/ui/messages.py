@@ -360,7 +360,10 @@ def described(
     given = parameters or {}
     reader = reader_text(given)
     foot = "\n".join(
-        [_("-# {word}job {id}", word=f"{reader} · " if reader else "", id=job.id), *notes_of(given)]
+        [
+            _("-# {reader} · job {id}", reader=reader, id=job.id) if reader else _("-# job {id}", id=job.id),
+            *notes_of(given),
+        ]
     )
     return fit_message("\n\n".join([title(job), *lines]) + f"\n{foot}")
 

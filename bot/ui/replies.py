@@ -140,12 +140,12 @@ async def answer_with_files(
     interaction: discord.Interaction, parts: AsyncIterator[bytes], stem: str, text: str, rest: str
 ) -> None:
     """Answer a deferred interaction with ``text`` and ZIP files, one to a message, named ``stem``-1.zip and
-    so on. rest: what is said after MOST_PARTS of them, of the others."""
+    so on. rest: what is said after MOST_PARTS of them, where there are more."""
     count, most = 0, FOLLOW_UPS if is_away(interaction) else MOST_PARTS
     async for part in parts:
         count += 1
         if count > most:
-            await add_whisper(interaction, _("There are more than {most} files{rest}", most=most, rest=rest))
+            await add_whisper(interaction, rest)
             return
         file = discord.File(io.BytesIO(part), f"{stem}-{count}.zip")
         if count == 1:

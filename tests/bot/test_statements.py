@@ -70,7 +70,6 @@ async def test_an_imagine_is_queued_within_a_dozen_statements(tmp_path: Path, mo
         studio.hooks.wait = studio.outside
         await queue.pause(studio.mira.id)  # what follows is the delivery's and the dispatcher's
         await queue.people.user_seen(studio.alice.id, "alice")  # written once an hour
-        await studio.bot.studio.languages.speak(studio.alice.id, studio.guild.id, "")  # read once a minute
         with _statements(studio) as sent:
             result = await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
             assert result.acknowledged

@@ -104,6 +104,14 @@ async def test_preferences_are_kept_for_each_member(members: Members) -> None:
     assert await members.preferences(ALICE) == Preferences()
 
 
+async def test_choices_of_a_member_and_a_guild_are_read_at_once(database: Database, members: Members) -> None:
+    assert await members.choices(ALICE, 3) == (Preferences(), "")
+    await members.change(ALICE, language="de")
+    await database.write(lambda c: people.set_setting(c, people.LANGUAGE_IN.format(3), "fr"))
+    assert await members.choices(ALICE, 3) == (Preferences(language="de"), "fr")
+    assert await members.choices(BOB, 4) == (Preferences(), "")
+
+
 async def test_options_are_limited_in_number_and_can_be_changed_when_full(members: Members) -> None:
     assert [await members.set_option(ALICE, f"o{n}", "--ar 3:2", most=3) for n in range(4)] == [
         True,

@@ -31,7 +31,7 @@ def pseudo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 async def test_no_page_says_anything_that_is_not_marked(tmp_path: Path, pseudo: None) -> None:
-    language.kept_patterns()
+    language.kept_messages()
     async with open_world(tmp_path) as world:
         routes = [one for one in world.routes if one.method == "GET" and one.is_page]
         pages = {key_of(one): await _page(world, one) for one in routes if key_of(one) != DESIGN}

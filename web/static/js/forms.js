@@ -196,7 +196,7 @@ function refuseSignIn(error, token) {
   showPanel(html`<h1>${isRefused ? t("This link doesn't work") : t("You can't sign in right now")}</h1>
     <div class="trouble">${icon("alert")}<p>${plainText(error instanceof Error ? error.message : String(error))}</p></div>
     ${isRefused ? nothing : html`<button class="button" type="button" @click=${() => spendLink(token)}>Try again</button>`}
-    <p ?hidden=${!isRefused}>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
+    <p ?hidden=${!isRefused}>Type “/web” in Discord for a new one, or open the address that “make run” prints.</p>`);
 }
 
 startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "projects/projects": startProjects, "organise/shares": startShares, documents: startDocuments, in: startSignIn });

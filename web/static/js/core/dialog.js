@@ -118,6 +118,19 @@ const pictureChoices = (tiles, one) => html`<fieldset class="picks" tabindex="0"
   ${tiles.map(({ job, n, small, alt }) => html`<label class="pick"><input type=${one ? "radio" : "checkbox"} name="picture" value="${job}/${n}"><img src=${small} alt=${alt} loading="lazy" width="256" height="256"></label>`)}
 </fieldset>`;
 
+/**
+ * Whom a link shows what.
+ * @param {boolean} isFolder
+ * @param {boolean} withWords
+ * @param {string} until  its last day
+ */
+function seenBy(isFolder, withWords, until) {
+  if (isFolder && withWords) return t("Anyone with it can see the folder and its prompts until {0}. No sign-in needed.", until);
+  if (isFolder) return t("Anyone with it can see the folder until {0}, without prompts. No sign-in needed.", until);
+  if (withWords) return t("Anyone with it can see what you shared and its prompt until {0}. No sign-in needed.", until);
+  return t("Anyone with it can see what you shared until {0}, without the prompt. No sign-in needed.", until);
+}
+
 /** Make a link from a form and show it. Returns it where it is to be copied. @param {HTMLFormElement} form */
 export async function makeLink(form) {
   const data = new FormData(form);
@@ -130,7 +143,7 @@ export async function makeLink(form) {
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     const local = new URL(link).hostname === "127.0.0.1";
     const until = new Date(expires).toLocaleDateString(LOCALE, { day: "numeric", month: "long" });
-    const who = local ? t("Only this machine can open it: the studio has no address that others know.") : t("Anyone with it can see {0} until {1}, {2} the prompt. No sign-in needed.", data.has("folder") ? t("the folder") : t("what you shared"), until, data.has("words") ? "with" : "without");
+    const who = local ? t("Only this machine can open it: the studio has no address that others know.") : seenBy(data.has("folder"), data.has("words"), until);
     const note = html`${who} Copy or revoke it under <a href="/shares">Shares</a>.`;
     const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
       <p class="muted">${note}</p>`;
