@@ -239,9 +239,10 @@ class Post:
         post = self
         while True:
             view = layout(post.text, post.media, post.rows, post.files, post.accent)
-            files = [
+            files = [discord.File(io.BytesIO(one.data), one.file_name) for one in post.media]  # told by items
+            files += [
                 discord.File(io.BytesIO(one.data), one.file_name, description=cut_text(one.alt_text, MAX_ALT))
-                for one in (*self.media, *self.files)
+                for one in post.files
             ]
             try:
                 return await send(view, files)

@@ -60,8 +60,17 @@ def rows_of(message: Any) -> list[list[Item]]:
 
 def veils_of(message: Any) -> list[bool]:
     """Whether each picture of a message's gallery is veiled."""
+    return [bool(item.get("spoiler")) for item in _shown_in(message)]
+
+
+def alts_of(message: Any) -> list[str]:
+    """The descriptions of the pictures of a message's gallery."""
+    return [item.get("description") or "" for item in _shown_in(message)]
+
+
+def _shown_in(message: Any) -> list[Mapping[str, Any]]:
     galleries = [part["items"] for part in parts_of(message.components) if part["type"] == GALLERY]
-    return [bool(item.get("spoiler")) for items in galleries for item in items]
+    return [item for items in galleries for item in items]
 
 
 def actions_of(message: Any) -> list[str]:
