@@ -50,6 +50,7 @@ UNPOST_LATER = 600.0  # seconds at a time
 TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
 _COMMANDS = "imagine edit ask describe classify read search favourites show queue settings help privacy"
 _MENUS = ("Describe", "Ask", "Classify", "Vary", "Read text", "Cancel", "DM results", "Details")
+WINDOWS = {"try": "Help", "blend": "Blend"}  # that cogs answer
 AWAY = frozenset((*_COMMANDS.split(), *_MENUS))  # what needs no server of the bot's
 ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
 
@@ -416,7 +417,7 @@ class Atelier(commands.AutoShardedBot):
         submission = Submission.of(interaction)
         if submission is not None and await self.answers.lets_in(interaction):
             windows: Any = self.projects if self.projects.opens(submission) else self.job_buttons
-            windows = self.cogs["Help"] if submission.what == "try" else windows
+            windows = self.cogs[WINDOWS[submission.what]] if submission.what in WINDOWS else windows
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
 
     async def speak(self, interaction: discord.Interaction) -> None:

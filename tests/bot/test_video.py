@@ -229,7 +229,7 @@ async def test_remix_blend_and_cut_open_windows(studio: Studio) -> None:
     message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
     _, other = await made(studio, prompt="waves --bs 1 --seed 8")
     result = await studio.bob.click(message, label="Remix")
-    await studio.bob.submit_modal(result, {"prompt": "the same boat at night", "strength": ["strong"]})
+    await studio.bob.submit_modal(result, {"prompt": "the same boat at night", "strength": "strong"})
     job = await newest(studio)
     assert (job.request.operation, job.request.strength) == ("remix", STRENGTHS["strong"])
     result = await studio.bob.click(message, label="Blend…")
