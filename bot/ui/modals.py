@@ -77,7 +77,10 @@ class Window(discord.ui.Modal):
         are all in sight, more are in a menu."""
         made = options_of(options, next(iter(options)) if chosen is None else chosen)
         if 2 <= len(made) <= MOST_RADIO:
-            shown = [discord.RadioGroupOption(**one.to_dict()) for one in made]
+            shown = [
+                discord.RadioGroupOption(label=one.label, value=one.value, default=one.default)
+                for one in made
+            ]
             group: discord.ui.RadioGroup[Window] = discord.ui.RadioGroup(
                 custom_id=name, options=shown, required=False
             )

@@ -70,6 +70,11 @@ async def test_a_window_asks_for_what_the_command_leaves_out(studio: Studio) -> 
     shown = await studio.bob.slash(studio.channel, "examples add", name="Prices")
     assert shown.modal is None and "Only the owner" in told(shown), "before anything is chosen"
     shown = await studio.alice.slash(studio.channel, "examples add", name="Prices")
+    set_id = shown.modal["custom_id"].split(":")[2]
+    other = await studio.bob.slash(studio.channel, "help")
+    window = await studio.bob.click(other.response, label="a yellow star at night")
+    forged = await studio.submit_as(studio.bob, window, f"mo:examples:{set_id}:0:", {"prompt": "cat"})
+    assert "Only the owner" in told(forged)
     assert "takes 1 to" in await said(studio, "add", name="Prices", image=picture(3)), "no label"
     await said(studio, "forget", name="Prices")
     gone = await send_window(studio.alice, shown, pictures=[picture(3)], label="cat")

@@ -86,10 +86,11 @@ async def test_commands_and_windows_with_its_id_change_nothing(studio: Studio, o
     project_id, sha256 = await project(studio, only_me=only_me)
     picture = await single(studio)
     before = await state(studio)
-    for command, options in COMMANDS.items():
+    for command, options in (*COMMANDS.items(), ("add", {})):  # the last one opens a window
         for name in {project_id, "boards"}:
             result = await studio.bob.slash(studio.channel, f"inspect {command}", name=name, **options)
             assert any(one in told(result) for one in NOT_THEIRS), (command, told(result))
+            assert result.modal is None
     for what in (views.ADD, views.NAME):
         shown = await press_job(studio, picture, "remix", studio.bob)
         custom_id = f"mo:{what}:{project_id}:0:{sha256}"
@@ -100,6 +101,8 @@ async def test_commands_and_windows_with_its_id_change_nothing(studio: Studio, o
 
 async def test_a_verdict_on_somebodys_own_project_is_theirs_alone(studio: Studio) -> None:
     await project(studio, only_me=True)
+    refused = await studio.bob.slash(studio.channel, "inspect try", name="boards")
+    assert refused.modal is None and any(one in told(refused) for one in NOT_THEIRS)
     result = await studio.alice.slash(studio.channel, "inspect try", name="boards", image=bad(1))
     job = next(one.split(":")[1] for one in ids_of(result.response) if one.startswith("at:"))
     picture = await single(studio)
