@@ -59,7 +59,7 @@ def size_of(view: discord.ui.LayoutView) -> tuple[int, int]:
 
 def read(components: list[dict[str, Any]]) -> list[Any]:
     """Components as discord.py reads them in a message, where "required" says nothing."""
-    found = [discord.components._component_factory(one) for one in components]
+    found = [discord.Container(one, None) for one in components]
     for one in inside(found):
         if isinstance(one, discord.SelectMenu):
             one.required = True
