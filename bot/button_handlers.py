@@ -206,7 +206,7 @@ class JobButtons:
         if sent.what in ("menu", "more", "question"):
             await self._questions.on_window(interaction, sent)
             return
-        if sent.what in ("teach", "example"):
+        if sent.what in ("teach", "example", "examples"):
             await self._teaching.on_window(interaction, sent)
             return
         right = RIGHTS[sent.more if sent.what == "remix" and sent.more in RIGHTS else sent.what]
@@ -284,7 +284,7 @@ class JobButtons:
         if what != "cut":
             words = await self._asking.words(actor, sent.text("prompt"), job, video=True)
         if what == "vremix" and words and words.prompt.strength is None:
-            strength = actions.STRENGTHS.get(sent.files.get("strength", ("mild",))[0])
+            strength = actions.STRENGTHS.get(sent.chosen("strength") or "mild")
             words = replace(words, prompt=replace(words.prompt, strength=strength))
         if what == "vblend" and words:
             form["source"] = await self._other(interaction, actor, sent)

@@ -174,7 +174,7 @@ class Questions:
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Queue the question that a window brings. Raises UserError, NotAllowedError."""
         actor, question = actor_of(interaction), sent.text("question")
-        form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
+        form: Form = next((form for form in FORMS if form == sent.chosen("answer")), "free")
         chosen = await self._asking.preferences(actor)
         ask, about = partial(self._studio.requests.ask, actor, question, chosen=chosen), None
         if sent.what == "menu":
@@ -202,6 +202,9 @@ async def names_of(studio: Studio, actor: Actor, found: tuple[Job, int | None]) 
 TAUGHT = N_("Saved for later answers in this conversation. `/examples show` lists it in your set **{name}**.")
 
 
+MOST_EXAMPLES = 5  # pictures at once
+
+
 class Teaching:
     """Puts what windows bring into the studio's sets of examples."""
 
@@ -227,10 +230,46 @@ class Teaching:
         window.add_text(_("Label"), "label", hint="chanterelle", most=MAX_LABEL)
         await interaction.response.send_modal(window)
 
+    async def open_add(
+        self, interaction: discord.Interaction, name: str, label: str = "", question: str = ""
+    ) -> None:
+        """Open the window for pictures of a set. Raises UserError, NotAllowedError."""
+        found = await self._studio.examples.find(actor_of(interaction), name, Action.ORGANISE)
+        window = modals.Window(_("Add pictures to {name}", name=found.name), "examples", found.id, 0)
+        about = _("Up to {most_files} at once", most_files=MOST_EXAMPLES)
+        window.add_upload(_("Pictures"), "pictures", about, least=1, most=MOST_EXAMPLES)
+        window.add_text(_("Label, or the right answer"), "label", label, most=MAX_QUESTION)
+        hint = _("Only for a set of questions")
+        window.add_text(_("Question"), "question", question, required=False, hint=hint, most=MAX_QUESTION)
+        await interaction.response.send_modal(window)
+
+    async def add(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        label: str,
+        given: Sequence[Given],
+        question: str = "",
+    ) -> None:
+        """Put pictures into a set, and say what it has now; the interaction was deferred. Errors are those of
+        the studio's sets."""
+        contents = await self._studio.examples.add(actor_of(interaction), name, label, given, question)
+        if contents.answers:
+            count = counted(len(contents.examples), "question")
+            text = _("**{name}** has {count} now.", name=messages.quote(contents.set.name, 80), count=count)
+        else:
+            kept = " ".join(label.split())
+            text = added_text(contents.set.name, kept, contents.labels.get(kept, 0))
+        await whisper(interaction, text)
+
     @answers_privately
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
-        """Keep the example that a window brings. Raises UserError, NotAllowedError."""
+        """Keep the examples that a window brings. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
+        if sent.what == "examples":
+            files = self._asking.links.attached(modals.uploads(interaction, sent, "pictures"))
+            await self.add(interaction, sent.job_id, sent.text("label"), files, sent.text("question"))
+            return
         if sent.what == "teach":
             found = await self._studio.examples.teach(actor, sent.job_id, sent.text("answer"))
             await whisper(interaction, _(TAUGHT).format(name=messages.quote(found.name, 80)))

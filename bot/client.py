@@ -5,7 +5,7 @@ import hashlib
 import importlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
@@ -33,7 +33,7 @@ from bot.talk import Turns
 from bot.ui import buttons, turns
 from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
-from bot.ui.translator import CommandTranslator
+from bot.ui.translator import add_translations
 from core.errors import UserError
 from core.job import Job
 from core.language import _
@@ -51,6 +51,7 @@ UNPOST_LATER = 600.0  # seconds at a time
 TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
 _COMMANDS = "imagine edit ask describe classify read search favourites show queue settings help privacy"
 _MENUS = ("Describe", "Ask", "Classify", "Vary", "Read text", "Cancel", "DM results", "Details")
+WINDOWS = {"try": "Help", "blend": "Blend"}  # that cogs answer
 AWAY = frozenset((*_COMMANDS.split(), *_MENUS))  # what needs no server of the bot's
 ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
 
@@ -90,15 +91,16 @@ class Tree(app_commands.CommandTree[Any]):
         await client.launch(interaction, "/")
         return False
 
-    async def sync_all(self) -> None:
-        """Register all commands; where Discord counts to five as well, without the later menus. The Entry
-        Point command, which Discord makes where Activities are enabled and discord.py doesn't know, stays."""
+    async def sync_all(self, told: Sequence[Any]) -> None:
+        """Register the commands, ``told`` as ``payloads`` has them; where Discord counts to five as well,
+        without the later menus. The Entry Point command, which Discord makes where Activities are enabled and
+        discord.py doesn't know, stays."""
         id_, http = self.client.application_id, self.client.http
         assert id_ is not None  # known since the login
         kept: list[Any] | None = None
         while True:
             try:
-                await http.bulk_upsert_global_commands(id_, [*await self.payloads(), *(kept or ())])
+                await http.bulk_upsert_global_commands(id_, [*told, *(kept or ())])
                 return
             except discord.HTTPException as error:
                 later = [name for name, _unused, _unused in private_api.context_menus(self)][5:]
@@ -109,18 +111,23 @@ class Tree(app_commands.CommandTree[Any]):
                     log.warning("Discord takes fewer menus; five are left")
                     for name in later:
                         self.remove_command(name, type=discord.AppCommandType.message)
+                    told = [one for one in told if one["name"] not in later]
                 else:
                     raise
 
     async def payloads(self) -> list[Any]:
         """Return the commands as Discord is told them, translations included."""
-        by, offered = self.translator, self.get_commands()
-        return [await one.get_translated_payload(self, by) if by else one.to_dict(self) for one in offered]
+        told = list[Any]()
+        for command in self.get_commands():
+            told.append(command.to_dict(self))
+            add_translations(told[-1])
+            await asyncio.sleep(0)
+        return told
 
-    async def digest(self) -> str:
-        """Return what tells whether the commands are the same as at another time."""
-        commands = json.dumps(await self.payloads(), sort_keys=True, default=str)
-        return hashlib.sha256(commands.encode()).hexdigest()[:16]
+
+def digest_of(told: Sequence[Any]) -> str:
+    """Return what tells whether commands, as ``Tree.payloads`` has them, are the same as at another time."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def wanted_intents(*, mentions: bool = False) -> discord.Intents:
@@ -228,7 +235,6 @@ class Atelier(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await importlib.import_module(extension).setup(self)  # load_extension would run its text anew
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
-        await self.tree.set_translator(CommandTranslator())
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *turns.DYNAMIC_ITEMS, *project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
@@ -269,10 +275,11 @@ class Atelier(commands.AutoShardedBot):
         """Register the commands, unless the sessions that will be resumed began with the same ones."""
         sessions, tree = self.kept_sessions, self.tree
         assert isinstance(tree, Tree)
+        told = await tree.payloads()
         if sessions is None:
-            await tree.sync_all()
-        elif not sessions.take_up(self.user.id if self.user else 0, await tree.digest()):
-            await tree.sync_all()
+            await tree.sync_all(told)
+        elif not sessions.take_up(self.user.id if self.user else 0, digest_of(told)):
+            await tree.sync_all(told)
             sessions.registered()
 
     async def connect(self, *, reconnect: bool = True) -> None:
@@ -413,7 +420,7 @@ class Atelier(commands.AutoShardedBot):
         await self.speak(interaction)
         if await self.answers.lets_in(interaction):
             windows: Any = self.projects if self.projects.opens(submission) else self.job_buttons
-            windows = self.cogs["Help"] if submission.what == "try" else windows
+            windows = self.cogs[WINDOWS[submission.what]] if submission.what in WINDOWS else windows
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
 
     async def speak(self, interaction: discord.Interaction) -> None:

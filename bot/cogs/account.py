@@ -14,7 +14,7 @@ from bot.discord_api.interactions import acknowledge, actor_of, file_limit, plac
 from bot.ui import buttons, messages
 from bot.ui import help as guide
 from bot.ui.buttons import Danger, KeptItem, SettingButton, SettingMenu, TryButton
-from bot.ui.modals import Submission, Window
+from bot.ui.modals import NO_JOB, Submission, Window
 from bot.ui.replies import (
     SILENT,
     Post,
@@ -80,7 +80,6 @@ class Favourites(AtelierCog):
         await post.answer(interaction)
 
 
-NO_JOB = "a" * 12  # where a window's id has a job's
 DRAWN = ROOT / "web" / "static" / "drawn"
 
 

@@ -16,7 +16,7 @@ class Ask(AtelierCog):
         answer="short: a few words; table: of a chart; boxes: where objects are; text: what is written",
     )
     @app_commands.choices(answer=[app_commands.Choice(name=form, value=form) for form in FORMS])
-    @takes_images(3, "The picture or video it is about", *["Another picture, or a video"] * 2, first="image")
+    @takes_images(3, "The picture or video it is about", *["Another picture, or a video"] * 2)
     async def ask(
         self,
         interaction: discord.Interaction,

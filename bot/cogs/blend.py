@@ -7,39 +7,38 @@ from discord import app_commands
 
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
+from bot.ui.modals import NO_JOB, Submission, Window, uploads
 from core.job import new_seed
+from core.language import N_, _
 from studio.new_job import NewJob
 from studio.requests import actions
 
-SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourney's
+Shape = Literal["Portrait", "Square", "Landscape"]
+SHAPES: dict[str, tuple[int, int]] = {
+    "Portrait": (2, 3),
+    "Square": (1, 1),
+    "Landscape": (3, 2),
+}  # Midjourney's
+CALLED = {"Square": N_("Square"), "Portrait": N_("Portrait"), "Landscape": N_("Landscape")}
 
 
 class Blend(AtelierCog):
     @app_commands.command(description="Mix two to five pictures into four new ones")
-    @app_commands.describe(
-        image1="A picture",
-        image2="Another one",
-        image3="Another one",
-        image4="Another one",
-        image5="Another one",
-        dimensions="The shape; square if you leave it out",
-    )
-    async def blend(
-        self,
-        interaction: discord.Interaction,
-        image1: discord.Attachment,
-        image2: discord.Attachment,
-        image3: discord.Attachment | None = None,
-        image4: discord.Attachment | None = None,
-        image5: discord.Attachment | None = None,
-        dimensions: Literal["Portrait", "Square", "Landscape"] | None = None,
-    ) -> None:
-        files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
+    @app_commands.describe(dimensions="The shape; square if you leave it out")
+    async def blend(self, interaction: discord.Interaction, dimensions: Shape | None = None) -> None:
+        window = Window(_("Blend pictures"), "blend", NO_JOB, 0)
+        window.add_upload(_("Pictures"), "pictures", _("Two to five"), least=2, most=5)
+        window.add_choice(_("Shape"), "dimensions", CALLED, chosen=dimensions)
+        await interaction.response.send_modal(window)
+
+    async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Queue the blend of the pictures that a window brings."""
         actor, sources = actor_of(interaction), self.bot.studio.sources
+        files = self.bot.links.attached(uploads(interaction, sent, "pictures"))
 
         async def build() -> NewJob:
-            images = [(await sources.meant(actor, file)).sha256 for file in self.bot.links.attached(files)]
-            return actions.blend_pictures(images, SHAPES.get(dimensions or ""), seed=new_seed())
+            images = [(await sources.meant(actor, file)).sha256 for file in files]
+            return actions.blend_pictures(images, SHAPES.get(sent.chosen("dimensions")), seed=new_seed())
 
         await self.bot.asking.queue(interaction, build)
 

@@ -7,9 +7,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import chat
 from bot.client import Atelier, AtelierCog
-from bot.discord_api.interactions import actor_of, file_limit
+from bot.discord_api.interactions import acknowledge, actor_of, file_limit
 from bot.ui import markdown as example_text
 from bot.ui import messages
 from bot.ui.replies import (
@@ -18,7 +17,6 @@ from bot.ui.replies import (
     answer_with_files,
     answers_privately,
     choices,
-    takes_images,
     whisper,
 )
 from core.errors import UserError
@@ -29,6 +27,7 @@ from studio.inputs import Given
 from studio.new_job import NewJob
 from studio.texts import counted
 
+ONE = N_("A picture; leave it out to choose several in a window")
 LINK = N_("Or a link to a Discord attachment or to one of my messages, or a job id and number")
 
 
@@ -59,32 +58,27 @@ class Examples(
     @app_commands.describe(
         name="The set",
         label="What the pictures show; with a question, its right answer",
+        image=ONE,
         link=LINK,
         question="Only for a set of questions: what is asked about the pictures",
     )
-    @answers_privately
-    @takes_images(5, "A picture")
     async def add(
         self,
         interaction: discord.Interaction,
         name: str,
-        label: str,
-        images: list[discord.Attachment],
+        label: str = "",
+        image: discord.Attachment | None = None,
         link: str | None = None,
         question: str = "",
     ) -> None:
-        actor = actor_of(interaction)
-        given: list[Given] = [*self.bot.links.attached(images)]
-        if link:
-            given.append(await self.bot.links.given(actor, link))
-        contents = await self.bot.studio.examples.add(actor, name, label, given, question)
-        if contents.answers:
-            count = counted(len(contents.examples), "question")
-            text = _("**{name}** has {count} now.", name=messages.quote(contents.set.name, 80), count=count)
-        else:
-            kept = " ".join(label.split())
-            text = chat.added_text(contents.set.name, kept, contents.labels.get(kept, 0))
-        await whisper(interaction, text)
+        teaching, links = self.bot.teaching, self.bot.links
+        if image is None and not link:
+            await teaching.open_add(interaction, name, label, question)
+        elif await acknowledge(interaction, ephemeral=True):
+            given: list[Given] = [*links.attached([image] if image else [])]
+            if link:
+                given.append(await links.given(actor_of(interaction), link))
+            await teaching.add(interaction, name, label, given, question)
 
     @app_commands.command(description="Show a set, or list your sets")
     @app_commands.describe(name="The set; leave it out to list all", page="Of its pictures")

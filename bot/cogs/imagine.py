@@ -22,7 +22,6 @@ class Imagine(AtelierCog):
         4,
         "A picture to use; refer to it as <1> in the prompt, as in <1>::2 or --sref <1>",
         *(f"Another picture, <{number}> in the prompt" for number in (2, 3, 4)),
-        first="image",
     )
     async def imagine(
         self, interaction: discord.Interaction, prompt: str, images: list[discord.Attachment]

@@ -12,12 +12,13 @@ from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import acknowledge, actor_of
 from bot.projects import views
 from bot.projects.cards import Cards
-from bot.ui.replies import answers_privately, choices, takes_images, whisper
+from bot.ui.replies import answers_privately, choices, whisper
 from core.errors import UserError
 from core.language import N_, _
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from storage.projects.projects import EVERYBODY, MOST_VOICES
 
+ONE = N_("A picture; leave it out to choose several in a window")
 LINK = N_("Or a link to a Discord attachment or to one of my messages, or a job id and number")
 TASKS = (ANOMALY, CLASSIFY, DETECT)
 Finds = Literal["find defects", "sort by label", "find objects"]
@@ -69,26 +70,28 @@ class Inspect(
     @app_commands.describe(
         name="The project",
         label="Label for all these pictures, such as good or scratch (optional)",
+        image=ONE,
         archive="A ZIP file of pictures; its folders are the labels",
         link=LINK,
         together="All pictures show the same object",
     )
-    @answers_privately
-    @takes_images(10, "A picture")
     async def add(
         self,
         interaction: discord.Interaction,
         name: str,
         *,
         label: str = "",
-        images: list[discord.Attachment],
+        image: discord.Attachment | None = None,
         archive: discord.Attachment | None = None,
         link: str | None = None,
         together: bool = False,
     ) -> None:
-        files = [*images, archive] if archive else images
-        given = await self._cards.given(actor_of(interaction), link)
-        await self._cards.add(interaction, name, files, label, given, together=together)
+        files = [file for file in (image, archive) if file is not None]
+        if not files and not link:
+            await self._cards.open_add(interaction, name, label, together=together)
+        elif await acknowledge(interaction, ephemeral=True):
+            given = await self._cards.given(actor_of(interaction), link)
+            await self._cards.add(interaction, name, files, label, given, together=together)
 
     @app_commands.command(description="Label pictures one after the other")
     @app_commands.describe(name="The project")
@@ -123,19 +126,24 @@ class Inspect(
 
     @app_commands.command(name="try", description="Ask a project's model about pictures")
     @app_commands.describe(
-        name="The project", link=LINK, version="Number of a version, if not the one in use"
+        name="The project",
+        image=ONE,
+        link=LINK,
+        version="Number of a version, if not the one in use",
     )
-    @takes_images(10, "A picture", "Another picture; several come as one sheet, with a table")
     async def try_model(
         self,
         interaction: discord.Interaction,
         name: str,
-        images: list[discord.Attachment],
+        image: discord.Attachment | None = None,
         link: str | None = None,
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
+        if image is None and not link:
+            await self.bot.projects.jobs.open_try(interaction, name, version)
+            return
         given = await self._cards.given(actor_of(interaction), link)
-        await self.bot.projects.jobs.try_on(interaction, name, images, given, version)
+        await self.bot.projects.jobs.try_on(interaction, name, [image] if image else [], given, version)
 
     @app_commands.command(description="Show how good a version is, with charts")
     @app_commands.describe(name="The project", version="Its number, if not the one in use")
@@ -326,18 +334,24 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
             await self.bot.projects.cards.show_all(interaction, (STYLE,))
 
     @app_commands.command(description="Add pictures to a style, as files or in a ZIP file")
-    @app_commands.describe(name="The style", link=LINK)
-    @answers_privately
-    @takes_images(10, "A picture, or a ZIP file of many")
+    @app_commands.describe(
+        name="The style",
+        image="A picture, or a ZIP file of many; leave it out to choose several in a window",
+        link=LINK,
+    )
     async def add(
         self,
         interaction: discord.Interaction,
         name: str,
-        images: list[discord.Attachment],
+        image: discord.Attachment | None = None,
         link: str | None = None,
     ) -> None:
-        given = await self.bot.projects.cards.given(actor_of(interaction), link)
-        await self.bot.projects.cards.add(interaction, name, images, "", given)
+        cards = self.bot.projects.cards
+        if image is None and not link:
+            await cards.open_add(interaction, name)
+        elif await acknowledge(interaction, ephemeral=True):
+            given = await cards.given(actor_of(interaction), link)
+            await cards.add(interaction, name, [image] if image else [], "", given)
 
     @app_commands.command(description="Train a style; then use it with --lora")
     @app_commands.describe(name="The style")

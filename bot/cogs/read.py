@@ -25,7 +25,7 @@ class Read(AtelierCog):
     @app_commands.describe(
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number"
     )
-    @takes_images(3, "The picture", first="image")
+    @takes_images(3, "The picture")
     async def read(
         self, interaction: discord.Interaction, images: list[discord.Attachment], link: str | None = None
     ) -> None:

@@ -10,7 +10,7 @@ from bot.ui.replies import takes_images
 class Talk(AtelierCog):
     @app_commands.command(description="Draw, change, animate or ask in plain words")
     @app_commands.describe(words="A red house in the snow; make it blue; go back; make it move")
-    @takes_images(4, "A picture that the words are about", *["Another picture"] * 3, first="image")
+    @takes_images(4, "A picture that the words are about", *["Another picture"] * 3)
     async def talk(
         self, interaction: discord.Interaction, words: str, images: list[discord.Attachment]
     ) -> None:

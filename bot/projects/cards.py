@@ -100,15 +100,18 @@ class Cards:
 
     # Pictures
 
-    async def open_add(self, interaction: discord.Interaction, project: str) -> None:
-        """Open the window that brings pictures. Raises UserError, NotAllowedError."""
+    async def open_add(
+        self, interaction: discord.Interaction, project: str, label: str = "", *, together: bool = False
+    ) -> None:
+        """Open the window that brings pictures. label, together: what its fields say first. Raises UserError,
+        NotAllowedError."""
         found = await self._studio.projects.card(actor_of(interaction), project)
         if "add" not in found.may:
             raise UserError(
                 "You don't have permission to add pictures to this project. Ask its owner or a server"
                 " manager."
             )
-        await interaction.response.send_modal(views.add_window(found))
+        await interaction.response.send_modal(views.add_window(found, label, together=together))
 
     @answers_privately
     async def added(self, interaction: discord.Interaction, sent: Submission) -> None:

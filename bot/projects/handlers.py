@@ -68,8 +68,6 @@ class ProjectJobs:
         ours, or linked ones. Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)
         coming: list[Given] = [*self._asking.links.attached(files), *given]
-        if not coming:
-            raise UserError("Attach a picture, or paste a link as `link`.")
         build = partial(self._studio.inference.try_, actor, name, coming, number=number)
         await self._queue(interaction, name, build)
 

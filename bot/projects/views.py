@@ -382,8 +382,8 @@ DEFECT = "defect"  # what is offered while nobody has named one
 UNLABELLED = "none"  # the option that is no label
 
 
-def add_window(found: Card) -> Window:
-    """Return the window that brings pictures into a project."""
+def add_window(found: Card, label: str = "", *, together: bool = False) -> Window:
+    """Return the window that brings pictures into a project. label, together: what its fields say first."""
     project = found.project
     window = Window(_("Add pictures to {name}", name=project.name), ADD, project.id, 0)
     inside = _("with a file of boxes in it if there is one")
@@ -394,21 +394,20 @@ def add_window(found: Card) -> Window:
         max_files=MAX_FILES,
         inside=inside,
     )
-    window.add_upload(_("Pictures"), "pictures", many, most=MOST_FILES)
+    window.add_upload(_("Pictures"), "pictures", many, least=1, most=MOST_FILES)
     if project.task == STYLE:
         return window
+    tick = (_("Pictures of the same object"), "together", _("Kept together in training or testing"))
     if project.task == DETECT:
-        return window.add_tick(
-            _("Pictures of the same object"), "together", _("Kept together in training or testing")
-        )
+        return window.add_tick(*tick, ticked=together)
     labels = [one.name for one in found.book]
-    chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
+    label = label.strip() or (GOOD if project.task == ANOMALY else "")
     options = _options(labels, _("Label them later, one by one"))
-    window.add_choice(_("They show"), "label", options, chosen=chosen if chosen in options else UNLABELLED)
-    window.add_text(_("Or a new label"), "new", required=False, hint=_hint(project), most=MAX_LABEL)
-    return window.add_tick(
-        _("Pictures of the same object"), "together", _("Kept together in training or testing")
-    )
+    known = _value(label) in options
+    window.add_choice(_("They show"), "label", options, chosen=_value(label) if known else UNLABELLED)
+    typed = "" if known else label
+    window.add_text(_("Or a new label"), "new", typed, required=False, hint=_hint(project), most=MAX_LABEL)
+    return window.add_tick(*tick, ticked=together)
 
 
 def try_window(found: Card, number: int | None) -> Window:
@@ -416,7 +415,11 @@ def try_window(found: Card, number: int | None) -> Window:
     title = _("Try {name}", name=found.project.name)
     window = Window(title, TRY, found.project.id, 0, str(number or ""))
     return window.add_upload(
-        _("Pictures"), "pictures", _("Up to {most_files} at once", most_files=MOST_FILES), most=MOST_FILES
+        _("Pictures"),
+        "pictures",
+        _("Up to {most_files} at once", most_files=MOST_FILES),
+        least=1,
+        most=MOST_FILES,
     )
 
 

@@ -126,7 +126,10 @@ COMMANDS: dict[str, str] = {
         "`/style new name:woodcut`: trains a style from 5 to 40 pictures: **Add pictures**, **Train**,"
         " then `/imagine prompt:a boat --lora woodcut`. `samples` shows what was drawn on the way."
     ),
-    "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
+    "blend": (
+        "`/blend [dimensions]`: opens a window for two to five pictures, and mixes them into four, without"
+        " words."
+    ),
     "describe": (
         "`/describe image | link`: suggests four prompts for a picture. Press a number to edit one; 🎉"
         " imagines all."
@@ -233,6 +236,7 @@ EXAMPLES: dict[str, Example] = {  # topic → its button; those about a picture 
     "outpaint": Example("outpaint", others={"aspect": "16:9"}),
     "upscale": Example("upscale"),
     "edit": Example("edit", "prompt", "make the house blue"),
+    "blend": Example("blend"),
     "cutout": Example("cutout"),
     "region": Example("region", "prompt", "a blue boat", {"what": "the boat"}),
     "ask": Example("ask", "question", "What is in the picture?"),

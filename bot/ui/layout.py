@@ -77,8 +77,38 @@ def layout(
 
 def layout_of(*items: ui.Item[Any], accent: int | None = None) -> ui.LayoutView:
     """Return a message of ``items``, each below the other. It works after a restart too."""
-    view = ui.LayoutView(timeout=None)
+    view = Layout(timeout=None)
     return view.add_item(ui.Container(*items, accent_colour=accent))
+
+
+class Layout(ui.LayoutView):
+    """What is sent of a message's components, without what Discord takes as given where it isn't said."""
+
+    def to_components(self) -> list[dict[str, Any]]:
+        """Return the components as Discord is told them."""
+        return _shortened(super().to_components())
+
+
+# Keys of components, and of their emoji and options, that say nothing with these values
+_GIVEN = {
+    "accent_color": None,
+    "default": False,
+    "disabled": False,
+    "id": None,
+    "max_values": 1,
+    "min_values": 1,
+    "required": True,
+    "spoiler": False,
+}
+
+
+def _shortened(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_shortened(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    said = {key: value for key, value in part.items() if key not in _GIVEN or value != _GIVEN[key]}
+    return {key: _shortened(value) for key, value in said.items()}
 
 
 def inside(components: Iterable[discord.Component]) -> Iterator[discord.Component]:

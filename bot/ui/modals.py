@@ -3,8 +3,8 @@ restart still works.
 
 ``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption, short and draw (imagine it), remix (more:
 the button), edit, zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), teach,
-menu and example (about a message: a draft's id stands in the place of the job's), try (of help; more: the
-topic). Those of ``bot.projects``
+menu and example (about a message: a draft's id stands in the place of the job's), examples (a set's id stands
+there), blend, and try (of help; more: the topic). Those of ``bot.projects``
 begin with pj; a project's id, a job's or a draft's stands in the place of the job's.
 """
 
@@ -30,6 +30,8 @@ FORMS = {
     "boxes": N_("As boxes around objects"),
     "text": N_("The text in the picture"),
 }
+NO_JOB = "a" * 12  # where a window's id has a job's
+MOST_RADIO = 10  # choices of a group, of which there are 2 at least
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
 _OLD_CAPTION = re.compile(
@@ -71,22 +73,31 @@ class Window(discord.ui.Modal):
     def add_choice(
         self, label: str, name: str, options: Mapping[str, str], *, chosen: str | None = None
     ) -> Window:
-        """Add a field for one of ``options``, value → what it is; ``chosen`` (None: the first) is chosen."""
+        """Add a field for one of ``options``, value → what it is; ``chosen`` (None: the first) is chosen. Few
+        are all in sight, more are in a menu."""
         made = options_of(options, next(iter(options)) if chosen is None else chosen)
+        if 2 <= len(made) <= MOST_RADIO:
+            shown = [
+                discord.RadioGroupOption(label=one.label, value=one.value, default=one.default)
+                for one in made
+            ]
+            group: discord.ui.RadioGroup[Window] = discord.ui.RadioGroup(
+                custom_id=name, options=shown, required=False
+            )
+            return self._add(label, group)
         select: discord.ui.Select[Window] = discord.ui.Select(custom_id=name, options=made, required=False)
         return self._add(label, select)
 
-    def add_upload(self, label: str, name: str, description: str, *, most: int = 1) -> Window:
-        """Add a field for one file, which may stay empty; for several (``most``) there must be one."""
-        needed = most > 1
+    def add_upload(self, label: str, name: str, description: str, *, least: int = 0, most: int = 1) -> Window:
+        """Add a field for ``least`` to ``most`` files."""
         upload: discord.ui.FileUpload[Window] = discord.ui.FileUpload(
-            custom_id=name, required=needed, min_values=int(needed), max_values=most
+            custom_id=name, required=least > 0, min_values=least, max_values=most
         )
         return self._add(label, upload, description)
 
-    def add_tick(self, label: str, name: str, description: str) -> Window:
-        """Add a box to tick, which is empty."""
-        box: discord.ui.Checkbox[Window] = discord.ui.Checkbox(custom_id=name)
+    def add_tick(self, label: str, name: str, description: str, *, ticked: bool = False) -> Window:
+        """Add a box to tick."""
+        box: discord.ui.Checkbox[Window] = discord.ui.Checkbox(custom_id=name, default=ticked)
         return self._add(label, box, description)
 
     def _add(self, label: str, component: discord.ui.Item[Window], description: str = "") -> Window:
@@ -124,8 +135,8 @@ def bits_cells(bits: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a member sent from a window. ``texts``: field → what was typed. ``files``: field → ids of
-    uploads, or what was chosen. ``ticked``: fields that were ticked."""
+    """What a member sent from a window. ``texts``: field → what was typed, or chosen in a group. ``files``:
+    field → ids of uploads, or what was chosen in a menu. ``ticked``: fields that were ticked."""
 
     what: str
     job_id: str
@@ -157,7 +168,7 @@ class Submission:
 
     def chosen(self, name: str) -> str:
         """Return what was chosen in a field for one of several, "" if nothing."""
-        return next(iter(self.files.get(name, ())), "")
+        return self.text(name) or next(iter(self.files.get(name, ())), "")
 
 
 def _controls(components: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

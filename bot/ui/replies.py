@@ -169,10 +169,10 @@ def answers_privately(command: C) -> C:
     return acknowledged  # type: ignore[return-value]
 
 
-def takes_images(count: int, *said: str, first: str = "image1") -> Callable[[C], C]:
-    """Decorate a command's method: Discord offers ``first``, ``image2`` and so on, ``count`` in all, in the
+def takes_images(count: int, *said: str) -> Callable[[C], C]:
+    """Decorate a command's method: Discord offers ``image``, ``image2`` and so on, ``count`` in all, in the
     place of its parameter ``images``, a list of those that were given. said: what it says of the first."""
-    names = [first, *(f"image{number}" for number in range(2, count + 1))]
+    names = ["image", *(f"image{number}" for number in range(2, count + 1))]
 
     def decorate(command: C) -> C:
         @wraps(command)
@@ -239,9 +239,10 @@ class Post:
         post = self
         while True:
             view = layout(post.text, post.media, post.rows, post.files, post.accent)
-            files = [
+            files = [discord.File(io.BytesIO(one.data), one.file_name) for one in post.media]  # told by items
+            files += [
                 discord.File(io.BytesIO(one.data), one.file_name, description=cut_text(one.alt_text, MAX_ALT))
-                for one in (*self.media, *self.files)
+                for one in post.files
             ]
             try:
                 return await send(view, files)

@@ -81,7 +81,7 @@ class Presses:
             return {"prompt": "the same at night"}
         if label == "Remix":
             strength = self.rng.choice(("subtle", "mild", "strong"))
-            return {"prompt": "the same at night", "strength": [strength]}
+            return {"prompt": "the same at night", "strength": strength}
         if label == "Blend…":
             return {"source": f"{self.rng.choice(self.jobs)} 1", "prompt": ""}
         return {"start": "0.25", "end": "0.75"}

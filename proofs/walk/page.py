@@ -179,9 +179,8 @@ class Page:
         self.until(lambda: not self.tab.locator("#modal-root .modal-dialog").count(), what="the window's end")
 
     def choose_in_window(self, text: str) -> None:
-        """Choose an entry of the first list in the window that has opened."""
-        self.tab.locator("#modal-root").get_by_role("combobox").first.click()
-        self.tab.get_by_role("option").filter(has_text=text).first.click()
+        """Choose an entry of a group in the window that has opened."""
+        self.tab.locator("#modal-root label").filter(has_text=text).first.click()
 
     def _said(self) -> str:
         """What the page says of the last press."""

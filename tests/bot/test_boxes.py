@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from storage.schema import items
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import card, good, press, said, told
+from tests.bot.test_own_models import ask, bring, card, good, press, said, told
 from tests.support.messages import ids_of, text_of
 
 FINDS = "find objects"
@@ -28,12 +28,12 @@ async def boxed(studio: Studio, count: int = 5) -> None:
 async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio) -> None:
     new = await said(studio, "new", name="trays", finds=FINDS)
     assert "**trays** · boxes" in new and "choose some that show the objects" in new
-    added = await said(studio, "add", name="trays", **{f"image{n}": good(n) for n in range(1, 6)})
+    added = await bring(studio, *(good(n) for n in range(1, 6)), name="trays")
     assert "5 pictures: 0 with boxes, 5 without" in added
     assert "5 pictures without boxes: they are drawn on the project's page on the web" in added
     assert not any(":label:" in one for one in ids_of(await card(studio, "trays")))
     assert "Objects are marked by boxes" in await said(studio, "label", name="trays")
-    refused = await said(studio, "add", name="trays", image1=good(9), label="nut")
+    refused = await said(studio, "add", name="trays", image=good(9), label="nut")
     assert "not whole pictures" in refused
     await boxed(studio)
     shown = await card(studio, "trays")
@@ -47,7 +47,7 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
     assert "2 of 4 objects in test pictures are found (4 now)" in told(stricter)
     assert "from a score of 0.4 on" in told(await press(studio, stricter.response, "keepstricter"))
     # what is found, as a message and as a table
-    await said(studio, "try", name="trays", image1=good(20))
+    await said(studio, "try", name="trays", image=good(20))
     verdict = studio.last()
     assert text_of(verdict).startswith("**Found: 1 nut, 1 screw.**")
     assert "1: nut 90%, top left" in text_of(verdict) and "2: screw 60%, bottom right" in text_of(verdict)
@@ -62,12 +62,12 @@ async def test_boxes_lead_from_nothing_to_what_is_found_and_back(studio: Studio)
 
 async def test_several_pictures_come_with_how_many_objects_are_in_them(studio: Studio) -> None:
     await said(studio, "new", name="trays", finds=FINDS)
-    await said(studio, "add", name="trays", **{f"image{n}": good(n) for n in range(1, 6)})
+    await bring(studio, *(good(n) for n in range(1, 6)), name="trays")
     few = await said(studio, "train", name="trays")
     assert "0 pictures with boxes; at least 4 are needed, and 10 are better" in few
     await boxed(studio)
     await said(studio, "train", name="trays")
-    await said(studio, "try", name="trays", image1=good(20), image2=good(21))
+    await ask(studio, good(20), good(21), name="trays")
     verdict = studio.last()
     assert text_of(verdict).startswith("**4 objects in 2 pictures**\n")
     shown = await press(studio, verdict, "iswrong")

@@ -20,6 +20,7 @@ def test_titles_labels_and_options_of_windows_and_buttons_fit() -> None:
     window = Window(LONG, "remix", "abcdefghijkm", 0)
     window.add_text(LONG, "prompt", LONG, hint=LONG, most=100)
     window.add_choice(LONG, "strength", {"a": LONG, "b": "b"})
+    window.add_choice(LONG, "project", {f"{number}": LONG for number in range(11)})
     window.add_upload(LONG, "clip", LONG).add_tick(LONG, "together", LONG)
     texts = [(window.title, 45)]
     for item in window.walk_children():
@@ -27,8 +28,8 @@ def test_titles_labels_and_options_of_windows_and_buttons_fit() -> None:
             texts += [(item.text, 45), (item.description or "", 100)]
         if isinstance(item, discord.ui.TextInput):
             texts += [(item.default, 100), (item.placeholder, 100)]
-        if isinstance(item, discord.ui.Select):
+        if isinstance(item, discord.ui.Select | discord.ui.RadioGroup):
             texts += [(option.label, 100) for option in item.options]
-    assert len(texts) == 13
+    assert len(texts) == 26
     texts.append((ProjectButton("abcdefghijkm", "train", label=LONG).item.label, 80))
     assert all(length(text) <= most for text, most in texts)

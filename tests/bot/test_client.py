@@ -7,7 +7,7 @@ import discord
 import pytest
 from discord import app_commands
 
-from bot.client import ENTRY_POINT, NO_ENTRY_POINT, TOO_MANY_COMMANDS, Tree
+from bot.client import ENTRY_POINT, NO_ENTRY_POINT, TOO_MANY_COMMANDS, Tree, digest_of
 from bot.discord_api import private_api
 from tests.bot.conftest import Studio
 
@@ -54,19 +54,23 @@ def _tree(commands: _Commands, menus: int = 7) -> Tree:
     return tree
 
 
+async def _registered(tree: Tree) -> None:
+    await tree.sync_all(await tree.payloads())
+
+
 def _names(payload: list[dict[str, Any]]) -> list[str]:
     return [command["name"] for command in payload]
 
 
 async def test_all_menus_are_registered_where_discord_takes_them() -> None:
     commands = _Commands()
-    await _tree(commands).sync_all()
+    await _registered(_tree(commands))
     assert [len(call) for call in commands.calls] == [7]
 
 
 async def test_where_discord_takes_five_menus_the_first_five_are_registered() -> None:
     commands = _Commands(TOO_MANY_COMMANDS)
-    await (tree := _tree(commands)).sync_all()
+    await _registered(tree := _tree(commands))
     first = [f"menu {n}" for n in range(5)]
     assert len(commands.calls) == 2 and _names(commands.calls[-1]) == first
     assert [name for name, _, _ in private_api.context_menus(tree)] == first
@@ -75,7 +79,7 @@ async def test_where_discord_takes_five_menus_the_first_five_are_registered() ->
 @pytest.mark.parametrize("codes", [(), (TOO_MANY_COMMANDS,)])
 async def test_the_command_that_opens_an_activity_stays(codes: tuple[int, ...]) -> None:
     commands = _Commands(*codes, made=LAUNCH)
-    await _tree(commands).sync_all()
+    await _registered(_tree(commands))
     menus = [f"menu {n}" for n in range(5 if codes else 7)]
     assert _names(commands.calls[-1]) == [*menus, "launch"]
     assert len(commands.calls) == 2 + len(codes)
@@ -87,7 +91,7 @@ async def test_any_refusal_that_comes_again_is_told(code: int) -> None:
     commands = _Commands(*[code] * 9)
     with pytest.raises(discord.HTTPException):
         async with asyncio.timeout(5):
-            await _tree(commands).sync_all()
+            await _registered(_tree(commands))
     assert len(commands.calls) <= 2
 
 
@@ -98,15 +102,25 @@ async def test_what_is_of_a_server_alone_is_not_offered_in_direct_messages(studi
     assert {(*one["contexts"], *one["integration_types"]) for one in told.values()} == {(0, 1, 0), (0, 0)}
 
 
-class _German(app_commands.Translator):
-    async def translate(
-        self, string: app_commands.locale_str, locale: discord.Locale, context: Any
-    ) -> str | None:
-        return f"{string} auf Deutsch" if locale is discord.Locale.german else None
+class _Shouted:
+    """A language whose words are those of English in capitals."""
+
+    def gettext(self, message: str) -> str:
+        return message.upper()
 
 
-async def test_a_new_language_changes_the_digest_of_the_commands() -> None:
-    tree = _tree(_Commands())
-    before = await tree.digest()
-    await tree.set_translator(_German())
-    assert await tree.digest() != before
+async def test_a_new_language_changes_the_digest_of_the_commands(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest_of(await studio.bot.tree.payloads())
+    assert digest_of(await studio.bot.tree.payloads()) == before
+    monkeypatch.setattr("core.language.catalogue", lambda code: _Shouted())
+    assert digest_of(await studio.bot.tree.payloads()) != before
+
+
+async def test_the_loop_turns_between_two_commands(studio: Studio) -> None:
+    made, turns = asyncio.create_task(studio.bot.tree.payloads()), 0
+    while not made.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= len(await made) > 40

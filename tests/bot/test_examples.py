@@ -9,8 +9,9 @@ from bot.ui import help
 from core.requests import AskRequest, TryRequest
 from studio.example_sets import GONE
 from tests.bot.conftest import Studio, png
+from tests.bot.test_own_models import told
 from tests.bot.test_presses import job_of
-from tests.support.messages import ids_of, text_of
+from tests.support.messages import ids_of, send_window, text_of
 
 SETTINGS = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
 
@@ -21,22 +22,27 @@ def picture(number: int) -> tuple[str, bytes]:
 
 async def said(studio: Studio, what: str, by=None, **options) -> str:
     """What an ephemeral command answers."""
-    result = await (by or studio.alice).slash(studio.channel, f"examples {what}", **options)
-    told = [result.response, *result.followups]
-    return "\n".join(text_of(m) for m in told if m is not None and text_of(m))
+    return told(await (by or studio.alice).slash(studio.channel, f"examples {what}", **options))
+
+
+async def brought(studio: Studio, *numbers: int, by=None, sent=None, **options) -> str:
+    """What is answered when pictures come by the window. sent: what is changed in its fields."""
+    shown = await (by or studio.alice).slash(studio.channel, "examples add", **options)
+    files = [picture(number) for number in numbers]
+    return told(await send_window(by or studio.alice, shown, pictures=files, **(sent or {})))
 
 
 async def filled(studio: Studio, name: str = "Pets") -> None:
     await said(studio, "new", name=name)
-    await said(studio, "add", name=name, label="cat", image1=picture(1), image2=picture(2))
-    await said(studio, "add", name=name, label="dog", image1=picture(3))
+    await brought(studio, 1, 2, name=name, label="cat")
+    await said(studio, "add", name=name, label="dog", image=picture(3))
 
 
 async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
     assert "**Pets** is ready, visible only to you" in await said(studio, "new", name="Pets")
-    told = await said(studio, "add", name="pets", label="cat", image1=picture(1), image2=picture(2))
-    assert told == "**cat** has 2 pictures in **Pets** now."
-    await said(studio, "add", name="Pets", label="dog", image1=picture(3))
+    answer = await brought(studio, 1, 2, name="pets", label="cat")
+    assert answer == "**cat** has 2 pictures in **Pets** now."
+    await said(studio, "add", name="Pets", label="dog", image=picture(3))
     result = await studio.alice.slash(studio.channel, "examples show", name="Pets")
     shown = result.response
     assert "-# 1 to 2: cat · 3: dog" in text_of(shown)
@@ -54,6 +60,27 @@ async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
     assert (await studio.built.queue.result(job.id)).parameters["examples"] == 3
 
 
+async def test_a_window_asks_for_what_the_command_leaves_out(studio: Studio) -> None:
+    await said(studio, "new", name="Prices")
+    for number, answer in ((1, "tea, 3"), (2, "milk, 2")):
+        words = {"label": answer, "question": "What does it cost?"}
+        assert "in **Prices**" not in await brought(studio, number, sent=words, name="Prices")
+    assert "1. What does it cost? → tea, 3" in await said(studio, "show", name="Prices")
+    await said(studio, "share", name="Prices", who="server")
+    shown = await studio.bob.slash(studio.channel, "examples add", name="Prices")
+    assert shown.modal is None and "Only the owner" in told(shown), "before anything is chosen"
+    shown = await studio.alice.slash(studio.channel, "examples add", name="Prices")
+    set_id = shown.modal["custom_id"].split(":")[2]
+    other = await studio.bob.slash(studio.channel, "help")
+    window = await studio.bob.click(other.response, label="a yellow star at night")
+    forged = await studio.submit_as(studio.bob, window, f"mo:examples:{set_id}:0:", {"prompt": "cat"})
+    assert "Only the owner" in told(forged)
+    assert "takes 1 to" in await said(studio, "add", name="Prices", image=picture(3)), "no label"
+    await said(studio, "forget", name="Prices")
+    gone = await send_window(studio.alice, shown, pictures=[picture(3)], label="cat")
+    assert "There is no such set" in told(gone)
+
+
 async def test_a_try_is_held_back_where_a_label_is_forbidden(studio: Studio) -> None:
     await filled(studio)
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
@@ -67,7 +94,7 @@ async def test_try_again_sees_what_was_added_meanwhile(studio: Studio) -> None:
     await filled(studio)
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
     message = studio.last()
-    await said(studio, "add", name="Pets", label="bird", image1=picture(4))
+    await said(studio, "add", name="Pets", label="bird", image=picture(4))
     await studio.alice.click(message, label="Details")
     await studio.alice.click(message, custom_id=next(i for i in ids_of(message) if ":again:" in i))
     assert "**bird** 50.0%" in text_of(studio.last())
@@ -82,9 +109,7 @@ async def test_another_member_cannot_try_a_private_set_by_its_message(studio: St
     assert "There is no such set" in await said(studio, "show", studio.bob, name="Pets")
     await said(studio, "share", name="Pets", who="server")
     assert "cat: 2" in await said(studio, "show", studio.bob, name="Pets")
-    assert "Only the owner" in await said(
-        studio, "add", studio.bob, name="Pets", label="x", image1=picture(5)
-    )
+    assert "Only the owner" in await said(studio, "add", studio.bob, name="Pets", label="x", image=picture(5))
     await studio.bob.slash(studio.channel, "examples try", name="Pets", image=picture(9))
     assert "**dog**" in text_of(studio.last())
     await said(studio, "share", name="Pets", who="private")
@@ -93,7 +118,7 @@ async def test_another_member_cannot_try_a_private_set_by_its_message(studio: St
 
 async def test_forget_takes_one_label_one_number_or_all(studio: Studio) -> None:
     await filled(studio)
-    await said(studio, "add", name="Pets", label="bird", image1=picture(4))
+    await said(studio, "add", name="Pets", label="bird", image=picture(4))
     assert "1 example deleted" in await said(studio, "forget", name="Pets", label="Dog")
     assert "1 example deleted" in await said(studio, "forget", name="Pets", number=1)
     assert "no such example" in await said(studio, "forget", name="Pets", number=7)
@@ -118,11 +143,11 @@ async def test_export_brings_labels_and_pictures(studio: Studio) -> None:
 async def test_a_set_of_questions_is_tried_as_a_question(studio: Studio) -> None:
     await said(studio, "new", name="Prices")
     for number, answer in ((1, "tea, 3"), (2, "milk, 2")):
-        options = {"question": "What does it cost?", "image1": picture(number)}
-        told = await said(studio, "add", name="Prices", label=answer, **options)
-    assert told == "**Prices** has 2 questions now."
+        options = {"question": "What does it cost?", "image": picture(number)}
+        said_of_it = await said(studio, "add", name="Prices", label=answer, **options)
+    assert said_of_it == "**Prices** has 2 questions now."
     assert "labelled pictures need a set of their own" in await said(
-        studio, "add", name="Prices", label="cat", image1=picture(3)
+        studio, "add", name="Prices", label="cat", image=picture(3)
     )
     assert "1. What does it cost? → tea, 3" in await said(studio, "show", name="Prices")
     await studio.alice.slash(studio.channel, "examples try", name="Prices", image=picture(9))

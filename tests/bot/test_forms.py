@@ -87,10 +87,10 @@ async def test_a_table_whose_words_break_a_rule_isnt_shown_nor_drawn(studio: Stu
 async def test_the_window_under_an_answer_offers_forms_too(studio: Studio) -> None:
     first = await asked(studio)
     shown = await studio.alice.click(first, label="Ask more")
-    await studio.alice.submit_modal(shown, {"question": f"quote {TABLE}", "answer": ["table"]})
+    await studio.alice.submit_modal(shown, {"question": f"quote {TABLE}", "answer": "table"})
     assert "table.csv" in await files(studio.last())
     shown = await studio.alice.click(first, label="Ask more")
-    await studio.alice.submit_modal(shown, {"question": "And?", "answer": []})
+    await studio.alice.submit_modal(shown, {"question": "And?"})
     assert (await job_of(studio, studio.last())).request.form == "free"
 
 

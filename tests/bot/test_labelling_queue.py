@@ -5,7 +5,7 @@ import time
 
 from studio.authority import Actor
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import bad, card, custom_id, good, press, said, told
+from tests.bot.test_own_models import bad, bring, card, custom_id, good, press, said, told
 from tests.support.messages import ids_of, text_of
 
 
@@ -14,7 +14,7 @@ async def piled(studio: Studio, count: int = 3, labels: int = 2):
     await said(studio, "new", name="trees", finds="sort by label")
     for number in range(labels):
         await said(studio, "labels", name="trees", add=f"label {number}", meaning=f"number {number}")
-    await said(studio, "add", name="trees", **{f"image{n}": good(n) for n in range(1, count + 1)})
+    await bring(studio, *(good(n) for n in range(1, count + 1)), name="trees")
     result = await studio.alice.slash(studio.channel, "inspect label", name="trees")
     assert result.ephemeral
     return result.response
@@ -98,7 +98,7 @@ async def test_what_people_disagree_about_comes_first(studio: Studio) -> None:
     message = await piled(studio)
     message = await turned(studio, message, "label 0")
     await said(studio, "share", name="trees", add=True, label=True)
-    await said(studio, "add", studio.bob, name="trees", label="label 1", image1=good(1))
+    await said(studio, "add", studio.bob, name="trees", label="label 1", image=good(1))
     message = (await studio.alice.slash(studio.channel, "inspect label", name="trees")).response
     assert "People disagree: label 0 by" in text_of(message)
     message = await turned(studio, message, "label 1")
@@ -146,9 +146,9 @@ async def test_where_two_have_to_agree_the_pile_asks_others_too(studio: Studio) 
 
 async def test_the_model_looks_at_the_pile_first_when_it_is_told_to(studio: Studio) -> None:
     await said(studio, "new", name="boards")
-    await said(studio, "add", name="boards", label="good", **{f"image{n}": good(n) for n in range(1, 6)})
+    await bring(studio, *(good(n) for n in range(1, 6)), label="good")
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
-    await said(studio, "add", name="boards", image1=good(21), image2=bad(22), image3=good(23))
+    await bring(studio, good(21), bad(22), good(23), sent={"label": "none"})
     queue = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
     first = sha_of(queue)
     await press(studio, queue, "look")

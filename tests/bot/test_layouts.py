@@ -1,6 +1,7 @@
 """How messages are laid out: within Discord's limits at their worst, and with every action in one place."""
 
 import itertools
+import json
 from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from bot.cogs.queue import own_layout
 from bot.cogs.search import FoundMenu, SearchPageButton
 from bot.posts import without_result
 from bot.ui import buttons, markdown, messages, turns
-from bot.ui.layout import MOST_CHARACTERS, MOST_COMPONENTS, Picture, layout, parts_of
+from bot.ui.layout import MOST_CHARACTERS, MOST_COMPONENTS, Picture, inside, layout, parts_of
 from bot.ui.messages import length
 from bot.ui.replies import INVALID_FORM, Post
 from core.events import Cancelled, ChatAnswer, Failed, Paused, Queued
@@ -54,6 +55,15 @@ def size_of(view: discord.ui.LayoutView) -> tuple[int, int]:
     """Components, those inside of others included; UTF-16 units of all texts."""
     texts = [one.content for one in view.walk_children() if isinstance(one, discord.ui.TextDisplay)]
     return sum(1 for _ in view.walk_children()), sum(map(length, texts))
+
+
+def read(components: list[dict[str, Any]]) -> list[Any]:
+    """Components as discord.py reads them in a message, where "required" says nothing."""
+    found = [discord.Container(one, None) for one in components]
+    for one in inside(found):
+        if isinstance(one, discord.SelectMenu):
+            one.required = True
+    return [one.to_dict() for one in found]
 
 
 def laid_out(post: Post) -> discord.ui.LayoutView:
@@ -116,6 +126,15 @@ def test_no_message_is_larger_than_discord_takes(kind: str, view: discord.ui.Lay
     assert components <= MOST_COMPONENTS and 0 < characters <= MOST_CHARACTERS
     assert all(len(row) <= 5 for row in rows_of(Shown(view)))
     assert all(0 < len(name) <= 80 for name in names_of(Shown(view)))
+
+
+@pytest.mark.parametrize(("kind", "view"), worst().items())
+def test_nothing_is_sent_that_discord_takes_as_given(kind: str, view: discord.ui.LayoutView) -> None:
+    sent = json.dumps(view.to_components())
+    given = ("null", '": false', '"required": true', '"min_values": 1', '"max_values": 1')
+    assert not [words for words in given if words in sent]
+    whole = discord.ui.LayoutView.to_components(view)
+    assert json.dumps(read(view.to_components())) == json.dumps(read(whole))
 
 
 def test_of_a_text_that_is_too_long_the_end_stays() -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from storage import schema
 from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio
-from tests.support.messages import ids_of, items_of, text_of, veils_of
+from tests.support.messages import alts_of, ids_of, items_of, text_of, veils_of
 
 # As members meet it
 
@@ -265,7 +265,7 @@ async def test_one_unfit_picture_of_four_holds_back_no_other(strict: Studio, cho
     gone = [item.name for item in items_of(message) if item.disabled]
     if choice == "block":
         assert told and veils_of(message) == [False] * 3 and gone == ["U3", "V3"]
-        assert [one.description[:4] for one in message.attachments] == ["1 of", "2 of", "4 of"]
+        assert [alt[:4] for alt in alts_of(message)] == ["1 of", "2 of", "4 of"]
     else:
         assert not told and veils_of(message) == [False, False, True, False] and gone == []
 
@@ -319,13 +319,11 @@ async def test_words_that_a_server_forbids_are_not_brought_in(strict: Studio) ->
     [job] = await strict.members.recent(strict.alice.id)
     for shown in (job.id, f"{job.id} 1"):
         await strict.alice.slash(strict.channel, "show", job=shown)
-        attachment = strict.last().attachments[0]
         assert "hides the words" in text_of(strict.last()) and job.id in text_of(strict.last())
-        assert "knife" not in f"{text_of(strict.last())} {attachment.description}"
+        assert "knife" not in f"{text_of(strict.last())} {alts_of(strict.last())}"
     await strict.mira.slash(strict.channel, "moderation remove", word="knife")
     await strict.alice.slash(strict.channel, "show", job=job.id)
-    attachment = strict.last().attachments[0]
-    assert "a sharp knife" in text_of(strict.last()) and "a sharp knife" in str(attachment.description)
+    assert "a sharp knife" in text_of(strict.last()) and "a sharp knife" in alts_of(strict.last())[0]
 
 
 async def test_answers_that_are_made_of_forbidden_words_are_held_back(strict: Studio, picture) -> None:

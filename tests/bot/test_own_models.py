@@ -15,7 +15,7 @@ from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
 from tests.studio.conftest import png
-from tests.support.messages import ids_of, items_of, text_of
+from tests.support.messages import ids_of, items_of, send_window, text_of
 
 NEW = "Press **Add pictures** and choose good parts"
 
@@ -52,11 +52,24 @@ async def press(studio: Studio, message, action: str, who=None):
     return await (who or studio.alice).click(message, custom_id=custom_id(message, action))
 
 
+async def bring(
+    studio: Studio, *files: tuple[str, bytes], by=None, name: str = "boards", sent=None, **options
+) -> str:
+    """What is answered when pictures come by the window of a project. sent: what is changed in its fields."""
+    shown = await (by or studio.alice).slash(studio.channel, "inspect add", name=name, **options)
+    return told(await send_window(by or studio.alice, shown, pictures=list(files), **(sent or {})))
+
+
+async def ask(studio: Studio, *files: tuple[str, bytes], name: str = "boards") -> None:
+    """Ask a project's model about pictures, which come by the window."""
+    shown = await studio.alice.slash(studio.channel, "inspect try", name=name)
+    await send_window(studio.alice, shown, pictures=list(files))
+
+
 async def made(studio: Studio, count: int = 5, by=None, **options) -> None:
     """A project called boards with good pictures."""
     await said(studio, "new", by, name="boards", **options)
-    files = {f"image{n}": good(n) for n in range(1, count + 1)}
-    await said(studio, "add", by, name="boards", label="good", **files)
+    await bring(studio, *(good(n) for n in range(1, count + 1)), by=by, label="good")
 
 
 async def trained(studio: Studio, by=None, **options):
@@ -72,7 +85,7 @@ async def test_buttons_lead_from_nothing_to_a_verdict(studio: Studio) -> None:
     shown = await press(studio, result.response, "add")
     assert shown.modal["title"] == "Add pictures to boards"
     files = [good(n) for n in range(6)]
-    added = await studio.alice.submit_modal(shown, {"pictures": files, "label": ["l:good"]})
+    added = await studio.alice.submit_modal(shown, {"pictures": files, "label": "l:good"})
     assert added.ephemeral and "6 taken." in told(added)
     assert "6 pictures: 6 good" in told(added) and "➡️ Press **Train**" in told(added)
     await press(studio, added.response, "train")
@@ -99,7 +112,7 @@ async def test_a_wrong_verdict_teaches_the_next_version(studio: Studio) -> None:
     await studio.restart()
     shown = await press(studio, verdict, "iswrong")
     assert shown.modal["title"] == "What is it really?"
-    noted = await studio.alice.submit_modal(shown, {"label": ["l:defect"]})
+    noted = await studio.alice.submit_modal(shown, {"label": "l:defect"})
     assert "Saved; 1 new since version 1." in told(noted)
     assert "5 good" in (shown_card := text_of(await card(studio))) and "1 defect" in shown_card
     await press(studio, noted.response, "train")
@@ -131,8 +144,7 @@ async def test_right_is_noted_and_details_are_json(studio: Studio) -> None:
 
 async def test_several_pictures_come_as_a_sheet_and_on_request_as_a_table(studio: Studio) -> None:
     await trained(studio)
-    options = {"image1": good(21), "image2": bad(2), "image3": bad(3)}
-    await studio.alice.slash(studio.channel, "inspect try", name="boards", **options)
+    await ask(studio, good(21), bad(2), bad(3))
     message = studio.last()
     assert text_of(message).startswith("**2 of 3 pictures not like the good ones**\n")
     assert "-# 2: Not like the good ones" in text_of(message)
@@ -141,7 +153,7 @@ async def test_several_pictures_come_as_a_sheet_and_on_request_as_a_table(studio
     rows = (await table.read()).decode().splitlines()
     assert rows[0] == "picture,version,score,strange,label,found" and len(rows) == 4
     shown = await press(studio, message, "iswrong")
-    noted = await studio.alice.submit_modal(shown, {"number": "3", "label": ["l:good"]})
+    noted = await studio.alice.submit_modal(shown, {"number": "3", "label": "l:good"})
     assert "Saved" in told(noted)
     noted = await studio.alice.submit_modal(await press(studio, message, "iswrong"), {"number": "9"})
     assert "no verdict number 9" in told(noted)
@@ -172,7 +184,7 @@ async def test_from_one_good_picture_it_is_trained_once_it_is_said_what_that_is_
 async def test_a_server_s_project_is_answered_for_all_after_a_slow_read(studio: Studio, monkeypatch) -> None:
     await made(studio)
     await said(studio, "new", name="mine", only_me=True)
-    await said(studio, "add", name="mine", label="good", image1=good(30))
+    await said(studio, "add", name="mine", label="good", image=good(30))
     monkeypatch.setattr("bot.submit.PATIENCE", 0.0)
     result = await studio.alice.slash(studio.channel, "inspect train", name="boards")
     assert result.ephemeral and "The answer is posted below" in told(result)
@@ -256,9 +268,9 @@ async def test_what_is_somebodys_alone_is_shown_to_them_alone(studio: Studio) ->
     result = await studio.alice.slash(studio.channel, "inspect train", name="boards")
     assert result.ephemeral and "version 1" in text_of(result.response)
     assert not [m for m in studio.channel.history() if m.id > before]
-    verdict = await studio.alice.slash(studio.channel, "inspect try", name="boards", image1=bad(1))
+    verdict = await studio.alice.slash(studio.channel, "inspect try", name="boards", image=bad(1))
     assert verdict.ephemeral and "Not like the good ones" in text_of(verdict.response)
-    for what, options in (("show", {}), ("try", {"image1": bad(1)}), ("report", {}), ("forget", {})):
+    for what, options in (("show", {}), ("try", {"image": bad(1)}), ("report", {}), ("forget", {})):
         assert "no such project" in await said(studio, what, studio.bob, name="boards", **options)
     project = re.search(r"pj:([a-z2-9]{12})", str(ids_of(result.response)))[1]
     for what in ("show", "train"):  # somebody who has its id
@@ -276,7 +288,7 @@ async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: 
         ("bundle", "don't have permission to export"),
     ):
         assert word in told(await press(studio, message, action, studio.bob))
-    assert "have permission" in await said(studio, "add", studio.bob, name="boards", image1=bad(1))
+    assert "have permission" in await said(studio, "add", studio.bob, name="boards", image=bad(1))
     assert "have permission" in await said(studio, "train", studio.bob, name="boards")
     shown = await press(studio, message, "try", studio.bob)
     await studio.bob.submit_modal(shown, {"pictures": [bad(1)]})
@@ -286,7 +298,7 @@ async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: 
     )
     answer = await said(studio, "share", studio.mira, name="boards", add=True, label=True)
     assert "Every member: add pictures, label, ask its model" in answer
-    assert "1 taken." in await said(studio, "add", studio.bob, name="boards", image1=bad(1))
+    assert "1 taken." in await said(studio, "add", studio.bob, name="boards", image=bad(1))
     assert "Only the project's owner" in await said(studio, "share", studio.bob, name="boards", train=True)
 
 
@@ -326,7 +338,7 @@ async def test_what_a_model_says_it_cannot_do_is_told_with_its_verdicts(studio: 
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
     message = studio.last()
     assert "It is weak on these pictures" in text_of(message) and "It may miss tints" in text_of(message)
-    await studio.alice.slash(studio.channel, "inspect try", name="boards", image1=bad(1))
+    await studio.alice.slash(studio.channel, "inspect try", name="boards", image=bad(1))
     assert "It is weak on these pictures" in text_of(studio.last())
 
 
@@ -361,10 +373,11 @@ async def test_in_a_direct_message_a_project_is_ones_own(studio: Studio) -> None
     dora = studio.newcomer()
     result = await dora.slash("inspect new", name="boards")
     assert "private to you" in told(result)
-    files = {f"image{n}": good(n) for n in range(1, 6)}
-    assert "5 taken" in told(await dora.slash("inspect add", name="boards", label="good", **files))
+    shown = await dora.slash("inspect add", name="boards", label="good")
+    added = await send_window(dora, shown, pictures=[good(n) for n in range(1, 6)])
+    assert "5 taken" in told(added)
     await dora.slash("inspect train", name="boards")
-    result = await dora.slash("inspect try", name="boards", image1=bad(1))
+    result = await dora.slash("inspect try", name="boards", image=bad(1))
     assert "Not like the good ones" in told(result)
     assert "There is no project" in await said(studio, "show", studio.bob)
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
-from tests.support.messages import text_of
+from tests.support.messages import send_window, text_of
 
 
 def _animated() -> bytes:
@@ -115,8 +115,10 @@ async def _told_to_alice(studio: Studio, picture: tuple[str, bytes]) -> list[str
     source = f"{(await studio.built.queue.job_of_message(studio.last().id))[0].id} 1"
     await studio.send_dm(studio.alice.user, "", picture)
     told = [text_of(studio.alice.user.dm_channel.history()[-1])]
+    shown = await studio.alice.slash(studio.channel, "blend")
+    blended = await send_window(studio.alice, shown, pictures=[picture, picture])
+    told += [text_of(m) for m in (*blended.followups, blended.response) if m and m.ephemeral][-1:]
     for command, options in (
-        ("blend", {"image1": picture, "image2": picture}),
         ("describe", {"image": picture}),
         ("classify", {"image": picture}),
         ("variation", {"image": picture}),

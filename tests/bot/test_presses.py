@@ -9,7 +9,7 @@ from bot.ui.buttons import BUTTONS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
 from studio.authority import Pace
 from tests.bot.conftest import Studio, open_studio, png
-from tests.support.messages import act, actions_of, ids_of, items_of, rows_of, text_of
+from tests.support.messages import act, actions_of, ids_of, items_of, rows_of, send_window, text_of
 
 MADE_HERE = ("subtle", "strong", "again", "hd", "up2s", "up2c", "up4s", "up4c", "zoom20", "zoom15", "left")
 MADE_HERE += ("right", "up", "down", "cutout", "describe", "classify", "read", "anihigh", "anilow")
@@ -459,8 +459,9 @@ async def test_shorten_strikes_out_and_offers_shorter_prompts(studio: Studio) ->
 
 
 async def test_blend_needs_no_words(studio: Studio) -> None:
-    files = {f"image{n}": (f"{n}.png", png(40 + n, 40)) for n in range(1, 4)}
-    await studio.alice.slash(studio.channel, "blend", dimensions="Landscape", **files)
+    shown = await studio.alice.slash(studio.channel, "blend", dimensions="Landscape")
+    await studio.restart()
+    await send_window(studio.alice, shown, pictures=[(f"{n}.png", png(40 + n, 40)) for n in range(3)])
     job = await job_of(studio, studio.last())
     assert len(job.request.images) == 3 and job.request.aspect_ratio == (3, 2)
     assert "Blend of 3 by" in text_of(studio.last())

@@ -7,7 +7,7 @@ from bot.projects import views
 from bot.projects.views import LOOKS, MARK, ProjectButton, ProjectMenu, mark_of
 from studio.authority import Actor
 from tests.bot.conftest import Studio
-from tests.bot.test_own_models import bad, good, told
+from tests.bot.test_own_models import bad, bring, good, told
 from tests.bot.test_presses import press as press_job
 from tests.bot.test_presses import single
 from tests.bot.test_strangers import posted, state
@@ -15,7 +15,7 @@ from tests.support.messages import ids_of
 
 USES = {"show", "report", "chart", "compare", "try"}  # what members may do with a server's project
 COMMANDS: dict[str, dict] = {
-    "add": {"image1": bad(9)},
+    "add": {"image": bad(9)},
     "label": {},
     "labels": {"add": "x"},
     "train": {},
@@ -33,10 +33,9 @@ NOT_THEIRS = ("There is no such project here", "You don't have permission", "Onl
 async def project(studio: Studio, *, only_me: bool) -> tuple[str, str]:
     """The id of alice's project with a version, and a picture of it without a label."""
     await studio.alice.slash(studio.channel, "inspect new", name="boards", only_me=only_me)
-    files = {f"image{n}": good(n) for n in range(1, 6)}
-    await studio.alice.slash(studio.channel, "inspect add", name="boards", label="good", **files)
+    await bring(studio, *(good(n) for n in range(1, 6)), label="good")
     await studio.alice.slash(studio.channel, "inspect train", name="boards")
-    await studio.alice.slash(studio.channel, "inspect add", name="boards", image1=good(7))
+    await studio.alice.slash(studio.channel, "inspect add", name="boards", image=good(7))
     actor = Actor(studio.alice.id, studio.guild.id, studio.channel.id)
     [found] = await studio.bot.studio.projects.all(actor)
     item = await studio.bot.studio.labelling.next(actor, found.id)
@@ -87,10 +86,11 @@ async def test_commands_and_windows_with_its_id_change_nothing(studio: Studio, o
     project_id, sha256 = await project(studio, only_me=only_me)
     picture = await single(studio)
     before = await state(studio)
-    for command, options in COMMANDS.items():
+    for command, options in (*COMMANDS.items(), ("add", {})):  # the last one opens a window
         for name in {project_id, "boards"}:
             result = await studio.bob.slash(studio.channel, f"inspect {command}", name=name, **options)
             assert any(one in told(result) for one in NOT_THEIRS), (command, told(result))
+            assert result.modal is None
     for what in (views.ADD, views.NAME):
         shown = await press_job(studio, picture, "remix", studio.bob)
         custom_id = f"mo:{what}:{project_id}:0:{sha256}"
@@ -101,7 +101,9 @@ async def test_commands_and_windows_with_its_id_change_nothing(studio: Studio, o
 
 async def test_a_verdict_on_somebodys_own_project_is_theirs_alone(studio: Studio) -> None:
     await project(studio, only_me=True)
-    result = await studio.alice.slash(studio.channel, "inspect try", name="boards", image1=bad(1))
+    refused = await studio.bob.slash(studio.channel, "inspect try", name="boards")
+    assert refused.modal is None and any(one in told(refused) for one in NOT_THEIRS)
+    result = await studio.alice.slash(studio.channel, "inspect try", name="boards", image=bad(1))
     job = next(one.split(":")[1] for one in ids_of(result.response) if one.startswith("at:"))
     picture = await single(studio)
     before = await state(studio)

@@ -14,7 +14,7 @@ from storage import job_queries
 from storage.schema import drafts
 from tests.bot.conftest import Studio, open_studio
 from tests.jobs.conftest import eventually
-from tests.support.messages import ids_of, items_of, text_of
+from tests.support.messages import alts_of, ids_of, items_of, text_of
 
 
 async def draw(studio: Studio, who, prompt: str) -> str:
@@ -58,7 +58,7 @@ async def test_a_gallery_with_a_menu_comes_for_the_asker_alone(studio: Studio) -
         "a boat"
     )
     assert [one.split()[0] for one in found_in(message)] == [house] * 4 + [boat] * 4
-    assert len(message.attachments) == 8 and "a house" in message.attachments[0].description
+    assert len(message.attachments) == 8 and "a house" in alts_of(message)[0]
     with Image.open(io.BytesIO(await message.attachments[0].read())) as copy:
         assert copy.format == "WEBP" and max(copy.size) <= 512
 

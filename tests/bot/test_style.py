@@ -4,11 +4,16 @@ from core.requests.custom_models import STYLE, BundleRequest, TrainRequest
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import good, press, told
 from tests.bot.test_presses import job_of
-from tests.support.messages import ids_of, names_of, text_of
+from tests.support.messages import ids_of, names_of, send_window, text_of
 
 
 async def said(studio: Studio, what: str, by=None, **options) -> str:
     return told(await (by or studio.alice).slash(studio.channel, f"style {what}", **options))
+
+
+async def filled(studio: Studio) -> None:
+    shown = await studio.alice.slash(studio.channel, "style add", name="woodcut")
+    await send_window(studio.alice, shown, pictures=[good(n) for n in range(1, 6)])
 
 
 async def test_a_style_is_made_filled_trained_and_named(studio: Studio) -> None:
@@ -19,7 +24,7 @@ async def test_a_style_is_made_filled_trained_and_named(studio: Studio) -> None:
     added = await studio.alice.submit_modal(shown, {"pictures": [good(n) for n in range(4)]})
     assert "4 pictures" in told(added) and "without a label" not in told(added)
     assert "A style takes 5 to 40 pictures; there are 4." in await said(studio, "train", name="woodcut")
-    assert "5 pictures" in await said(studio, "add", name="woodcut", image1=good(5))
+    assert "5 pictures" in await said(studio, "add", name="woodcut", image=good(5))
     await studio.alice.slash(studio.channel, "style train", name="woodcut")
     message = studio.last()
     job = await job_of(studio, message)
@@ -35,7 +40,7 @@ async def test_a_style_is_made_filled_trained_and_named(studio: Studio) -> None:
 
 async def test_a_style_is_taken_away_and_forgotten(studio: Studio) -> None:
     await said(studio, "new", name="woodcut", only_me=True)
-    await said(studio, "add", name="woodcut", **{f"image{n}": good(n) for n in range(1, 6)})
+    await filled(studio)
     trained = await studio.alice.slash(studio.channel, "style train", name="woodcut")
     assert trained.ephemeral and studio.channel.history() == []
     packed = await studio.alice.slash(studio.channel, "style export", name="woodcut")
@@ -60,9 +65,9 @@ async def jobs(studio: Studio):
 
 async def test_a_style_judges_nothing(studio: Studio) -> None:
     await said(studio, "new", name="woodcut")
-    await said(studio, "add", name="woodcut", **{f"image{n}": good(n) for n in range(1, 6)})
+    await filled(studio)
     await studio.alice.slash(studio.channel, "style train", name="woodcut")
-    result = await studio.alice.slash(studio.channel, "inspect try", name="woodcut", image1=good(7))
+    result = await studio.alice.slash(studio.channel, "inspect try", name="woodcut", image=good(7))
     assert "A style can't judge pictures" in told(result)
     found = await studio.alice.autocomplete(studio.channel, "inspect try", "name", "")
     assert found == []

@@ -11,7 +11,7 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from studio.requests.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
-from tests.support.messages import act, actions_of, names_of, rows_of, text_of
+from tests.support.messages import act, actions_of, alts_of, names_of, rows_of, text_of
 from tests.support.videos import moving, video
 from vision.video.reader import VideoReader
 
@@ -55,8 +55,7 @@ async def test_words_make_a_set_in_one_video_with_a_button_for_each(studio: Stud
     with await video_in(message) as shown:
         assert (shown.width, shown.height, shown.frames) == (128, 128, 8)
     assert isinstance(job.request, VideoRequest) and job.request.num_images == 4
-    [file] = message.attachments
-    assert file.description == BOAT
+    assert alts_of(message) == [BOAT] and len(message.attachments) == 1
 
 
 async def test_one_video_has_its_buttons_within_the_places_there_are(studio: Studio) -> None:
@@ -230,7 +229,7 @@ async def test_remix_blend_and_cut_open_windows(studio: Studio) -> None:
     message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
     _, other = await made(studio, prompt="waves --bs 1 --seed 8")
     result = await studio.bob.click(message, label="Remix")
-    await studio.bob.submit_modal(result, {"prompt": "the same boat at night", "strength": ["strong"]})
+    await studio.bob.submit_modal(result, {"prompt": "the same boat at night", "strength": "strong"})
     job = await newest(studio)
     assert (job.request.operation, job.request.strength) == ("remix", STRENGTHS["strong"])
     result = await studio.bob.click(message, label="Blend…")

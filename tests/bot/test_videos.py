@@ -10,7 +10,7 @@ from tests.bot.conftest import Studio, png
 from tests.bot.test_ask import MODEL, asked, labels, more
 from tests.bot.test_mentions import last_dm, me
 from tests.bot.test_presses import job_of
-from tests.support.messages import text_of
+from tests.support.messages import alts_of, text_of
 from tests.support.videos import BLUE, GREEN, RED, WHITE, animation, moving, plain, video
 
 GIF = ("slides.gif", animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2))
@@ -28,8 +28,8 @@ async def strip_of(message) -> Image.Image:
 async def test_a_video_is_asked_about_and_its_strip_is_shown(studio: Studio) -> None:
     message = await asked(studio, "quote It turns green at 4.0 s.", image=GIF)
     assert (await strip_of(message)).width == 4 * 248 + 8
-    [file] = message.attachments
-    assert file.description.endswith("6.0 s; the answer names 4.0 s")
+    [told] = alts_of(message)
+    assert told.endswith("6.0 s; the answer names 4.0 s")
     assert labels(message)[0] == "Ask more"
     assert (await job_of(studio, message)).request.times == (0, 2, 4, 6)
 

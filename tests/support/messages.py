@@ -60,8 +60,17 @@ def rows_of(message: Any) -> list[list[Item]]:
 
 def veils_of(message: Any) -> list[bool]:
     """Whether each picture of a message's gallery is veiled."""
+    return [bool(item.get("spoiler")) for item in _shown_in(message)]
+
+
+def alts_of(message: Any) -> list[str]:
+    """The descriptions of the pictures of a message's gallery."""
+    return [item.get("description") or "" for item in _shown_in(message)]
+
+
+def _shown_in(message: Any) -> list[Mapping[str, Any]]:
     galleries = [part["items"] for part in parts_of(message.components) if part["type"] == GALLERY]
-    return [bool(item.get("spoiler")) for items in galleries for item in items]
+    return [item for items in galleries for item in items]
 
 
 def actions_of(message: Any) -> list[str]:
@@ -88,3 +97,23 @@ def ids_of(message: Any) -> list[str]:
 def names_of(message: Any) -> list[str]:
     """What its buttons say."""
     return [item.name for item in items_of(message) if not item.is_menu]
+
+
+def said_first(window: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fields of a window say before anybody touches them, by their custom_id; those that say nothing
+    are left out."""
+    found: dict[str, Any] = {}
+    for part in (one["component"] for one in window["components"]):
+        chosen = [option["value"] for option in part.get("options", ()) if option.get("default")]
+        if part["type"] in MENUS:
+            found[part["custom_id"]] = chosen
+        elif chosen:  # of a group, in which one is chosen
+            [found[part["custom_id"]]] = chosen
+        elif part.get("value") or part.get("default"):
+            found[part["custom_id"]] = part.get("value") or part["default"]
+    return found
+
+
+async def send_window(person: Any, shown: Any, **values: Any) -> Any:
+    """Send off a window that somebody was shown, with what its fields say first but for ``values``."""
+    return await person.submit_modal(shown, {**said_first(shown.modal), **values})
