@@ -14,7 +14,7 @@ from core.talk import MAX_CHANGES
 from studio.talk.classifier import Weights, chances, stored_weights
 from studio.talk.words import READ, plain, read_words
 
-CUT = 0.24  # a gap that is likelier to be a cut is one
+CUT = 0.26  # a gap that is likelier to be a cut is one
 MOST_GAPS, MOST_PLAIN = 30, 20  # gaps that are weighed, and words of a sentence whose plain gaps are, too
 
 _BETWEEN = re.compile(
@@ -151,14 +151,23 @@ def cut_changes(said: str, weights: Weights | None = None) -> tuple[str, ...]:
     """Return the changes that a sentence asks for, each in the words of ``said``; a long text is one.
     weights: others than those that come with the program."""
     weights = weights or stored_weights("cuts")
-    found = [(chances(gap.features, weights)[1], gap) for gap in gaps(said)]
+    quoted = [found.span() for found in _QUOTED.finditer(said)]
+    found = [
+        (chances(gap.features, weights)[1], gap)
+        for gap in gaps(said)
+        if not any(begin < gap.end and gap.begin < end for begin, end in quoted)
+    ]
     likely = sorted((one for one in found if one[0] > CUT), key=lambda one: -one[0])[: MAX_CHANGES - 1]
     at = sorted((gap.end, gap.begin) for _, gap in likely)
     ends, begins = [*(end for end, _ in at), len(said)], [0, *(begin for _, begin in at)]
     parts = [said[begin:end].strip(" ,.;:!?") for begin, end in zip(begins, ends, strict=True)]
-    return tuple(part for part in parts if part)
+    return tuple(part for part in parts if part and not _COURTESY.fullmatch(part))
 
 
+_QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
+_COURTESY = re.compile(
+    r"(?:\b(?:please|pls|thanks|oh|ok|okay|mm+|hm+|um|uh|yes|no|sorry|well|and)\b\W*)+", re.I
+)
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[,;:.!?…&+–—]+|-(?=\s)")
 _MARKS = frozenset("and nd n but then plus also uh um".split())
 

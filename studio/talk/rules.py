@@ -405,6 +405,17 @@ def is_plain_question(text: str) -> bool:
     return _PLAIN_QUESTION.fullmatch(text) is not None
 
 
+_OTHER_TIME = re.compile(
+    r"(?:and )?now at (?:night|dusk|dawn|sunset|sunrise|noon|midnight)"
+    r"(?:,? (?:and )?with [\w' -]{2,40})?[.! ]*"
+)
+
+
+def is_other_time(text: str) -> bool:
+    """Return whether the whole of ``text`` wishes the picture at another time of the day."""
+    return _OTHER_TIME.fullmatch(text) is not None
+
+
 def is_redo(text: str, state: State) -> bool:
     """Whether a text is nothing but *redo*, where something was undone."""
     return (

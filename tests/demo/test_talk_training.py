@@ -8,6 +8,7 @@ from core.talk import KINDS, NEEDS_PICTURE
 from demo import world
 from demo.train.talk import __main__ as training
 from demo.train.talk import corpora, patterns
+from demo.train.talk.copies import COPIES, copies
 from studio import talk
 from studio.talk.classifier import pack, stored_weights, unpack
 from studio.talk.words import kind_of
@@ -49,6 +50,22 @@ def test_every_pattern_gives_sentences_that_are_filled_and_meet_their_kind() -> 
         assert not set(turn["say"]) & set("(){}|[]\\"), turn["say"]
         assert turn["kind"] not in NEEDS_PICTURE or state.shown is not None
     assert found == list(patterns.sentences())
+
+
+def test_copies_say_the_same_in_other_words_and_meet_the_same_conversation() -> None:
+    dialogues = corpora.read_writers()["30"]
+    true = [one for dialogue in dialogues for one in corpora.with_states(dialogue)] * COPIES
+    made = list(copies(dialogues))
+    assert [turn["kind"] for turn, _ in made] == [turn["kind"] for turn, _ in true]
+    assert [state.shown for _, state in made] == [state.shown for _, state in true]
+    others = [
+        turn["say"]
+        for (turn, _), (said, _) in zip(made, true, strict=True)
+        if turn["say"] != said["say"].lower()
+    ]
+    assert len(others) > len(true) / 2
+    assert all(turn["say"] and "{" not in turn["say"] for turn, _ in made)
+    assert made == list(copies(dialogues))
 
 
 @pytest.mark.slow

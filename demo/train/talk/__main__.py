@@ -1,6 +1,6 @@
 """`python -m demo.train.talk <stage>`: what the studio learns of how people talk to it.
 
-words: write `studio/talk/words.json`. train: write `studio/talk/kinds.bin` and `cuts.bin`; four minutes of
+words: write `studio/talk/words.json`. train: write `studio/talk/kinds.bin` and `cuts.bin`; five minutes of
 a core. check: learn without the writers of ``UNREAD``, and say how right that is on them. measure FILE …: how
 right `decide` is on conversations of others.
 """
@@ -23,6 +23,7 @@ import torch
 from core.talk import KINDS, MAKES, NEEDS_PICTURE, Decision
 from demo import world
 from demo.train.talk import corpora, patterns
+from demo.train.talk.copies import copies
 from demo.train.talk.cuts import cuts_of, is_cut_right
 from studio import talk
 from studio.talk import rules
@@ -34,12 +35,13 @@ TARGET = Path(talk.__file__).parent
 PENALTY = 3e-4  # of the squares of the weights of a regression, beside the mean loss of a sentence
 TEACHER_WEIGHT = 0.6  # of a sentence of the teacher's, whose kinds are less alike in number than in talk
 UNREAD = ("12", "15", "17", "20")  # writers whose sentences nobody has read who wrote any rule
-SEEN = 2  # sentences that a feature is in, at least
+SEEN = 3  # sentences that a feature is in, at least
 MOST_OF_KINDS, MOST_OF_CUTS = 15_000, 4_000  # features that are kept, those that say most
 OF_PATTERNS_WEIGHT = 0.17  # of a sentence that is made by a pattern
+COPIES_WEIGHT = 0.3  # of a copy of a sentence
 PATTERNS_WEIGHT = 0.7  # of a sentence that the patterns of cuts were written from
 NETS, WIDTH = 3, 20  # networks that are averaged, and the numbers of a row of each
-ROUNDS, BATCH, RATE = 12, 64, 5e-3
+ROUNDS, BATCH, RATE = 12, 128, 5e-3
 CALIBRATED = 0.7  # of what the answers say: so much makes the chances true on the unread writers
 DROPPED, DROPPED_INSIDE = 0.3, 0.5  # of the features of a sentence, and of the numbers of their sum
 
@@ -129,45 +131,49 @@ def regress(
     return [names[at] for at in kept.tolist()], table.detach()[kept], bias.detach()
 
 
-def _owner(begins: torch.Tensor) -> torch.Tensor:
-    """Return to which sample each entry of a row of all samples belongs."""
-    return torch.repeat_interleave(torch.arange(len(begins) - 1), begins[1:] - begins[:-1])
+def _of(flat: torch.Tensor, begins: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the features of some samples in one row, and to which of them each belongs."""
+    counts = begins[chosen + 1] - begins[chosen]
+    owner = torch.repeat_interleave(torch.arange(len(chosen)), counts)
+    return flat[torch.arange(len(owner)) + (begins[chosen] - counts.cumsum(0) + counts)[owner]], owner
 
 
 def fit(
-    rows: list[torch.Tensor], truth: torch.Tensor, share: torch.Tensor, seed: int
+    rows: list[torch.Tensor], truth: torch.Tensor, share: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Fit a network; return its table, the row that is always there, and its answers with their bias."""
-    chance = torch.Generator().manual_seed(seed)
-    table = (torch.randn(MOST_OF_KINDS, WIDTH, generator=chance) * 0.05).requires_grad_()
-    first = torch.zeros(WIDTH, requires_grad=True)
-    count = int(truth.max()) + 1
-    answers = ((torch.rand(count, WIDTH + 1, generator=chance) - 0.5) * 0.4).requires_grad_()
-    search = torch.optim.Adam([table, first, answers], lr=RATE, fused=True)
+    """Fit the networks beside each other; return their tables, the rows that are always there, and what the
+    mean of their answers is made of, with its bias last."""
+    chance = torch.Generator().manual_seed(0)
+    count, width = int(truth.max()) + 1, NETS * WIDTH
+    table = (torch.randn(MOST_OF_KINDS, width, generator=chance) * 0.05).requires_grad_()
+    first = torch.zeros(width, requires_grad=True)
+    answers = ((torch.rand(NETS, count, WIDTH, generator=chance) - 0.5) * 0.4).requires_grad_()
+    bias = torch.zeros(NETS, count, requires_grad=True)
+    search = torch.optim.Adam([table, first, answers, bias], lr=RATE, fused=True)
     flat, begins = torch.cat(rows), torch.tensor([0, *map(len, rows)]).cumsum(0)
     for at in range(ROUNDS):
-        search.param_groups[0]["lr"] = RATE * (1 - at / ROUNDS)
         order = torch.randperm(len(rows), generator=chance)
-        sample = torch.repeat_interleave(order, (begins[1:] - begins[:-1])[order])
-        ordered = flat[torch.argsort(torch.argsort(order)[_owner(begins)], stable=True)]
-        is_kept = torch.rand(len(flat), generator=chance) > DROPPED
-        kept, sample = ordered[is_kept], sample[is_kept]
-        counts = torch.zeros(len(rows), dtype=torch.long).index_add_(0, sample, torch.ones_like(sample))
-        for batch in order.split(BATCH):
-            here, kept = kept[: int(counts[batch].sum())], kept[int(counts[batch].sum()) :]
-            starts = counts[batch].cumsum(0) - counts[batch]
-            found = torch.nn.functional.embedding_bag(here, table, starts, mode="sum")
-            inside = torch.tanh(found / (1 - DROPPED) + first)
-            inside = (
-                inside * (torch.rand(inside.shape, generator=chance) > DROPPED_INSIDE) / (1 - DROPPED_INSIDE)
+        for n, batch in enumerate(order.split(BATCH)):
+            search.param_groups[0]["lr"] = RATE * (1 - (at + n * BATCH / len(rows)) / ROUNDS)
+            here, owner = _of(flat, begins, batch)
+            is_kept = torch.rand(len(here), generator=chance) > DROPPED
+            counts = torch.bincount(owner[is_kept], minlength=len(batch))
+            found = torch.nn.functional.embedding_bag(
+                here[is_kept], table, counts.cumsum(0) - counts, mode="sum"
             )
-            said = inside @ answers[:, :-1].T + answers[:, -1]
-            wrong = torch.nn.functional.cross_entropy(said, truth[batch], reduction="none")
-            loss = (wrong * share[batch]).sum() / share[batch].sum()
+            inside = torch.tanh(found / (1 - DROPPED) + first)
+            is_kept = torch.rand(inside.shape, generator=chance) > DROPPED_INSIDE
+            inside = (inside * is_kept / (1 - DROPPED_INSIDE)).view(-1, NETS, WIDTH)
+            said = torch.einsum("bnw,nkw->bkn", inside, answers) + bias.T
+            wrong = torch.nn.functional.cross_entropy(
+                said, truth[batch, None].expand(-1, NETS), reduction="none"
+            )
+            loss = (wrong.sum(1) * share[batch]).sum() / share[batch].sum()
             search.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             search.step()
-    return table.detach(), first.detach(), answers.detach()
+    says = answers.detach().permute(1, 0, 2).flatten(1)
+    return table.detach(), first.detach(), torch.cat([says, bias.detach().sum(0)[:, None]], 1) / NETS
 
 
 def in_steps(values: torch.Tensor) -> tuple[float, list[list[int]]]:
@@ -193,19 +199,24 @@ def learn_kinds(writers: dict[str, list[dict[str, list[corpora.Turn]]]]) -> Weig
             samples.append(found)
             answers.append(KINDS.index(turn["kind"]))
             weights.append(TEACHER_WEIGHT if name == corpora.TEACHER else 1.0)
-    for turn, state in patterns.sentences():
-        text = plain(turn["say"])
-        samples.append(features(read_words(text), situation(text, state)))
-        answers.append(KINDS.index(turn["kind"]))
-        weights.append(OF_PATTERNS_WEIGHT)
+    others = [
+        one
+        for name, dialogues in sorted(writers.items())
+        if name != corpora.TEACHER
+        for one in copies(dialogues)
+    ]
+    for made, weight in ((patterns.sentences(), OF_PATTERNS_WEIGHT), (others, COPIES_WEIGHT)):
+        for turn, state in made:
+            text = plain(turn["say"])
+            samples.append(features(read_words(text), situation(text, state)))
+            answers.append(KINDS.index(turn["kind"]))
+            weights.append(weight)
     truth, share = torch.tensor(answers), torch.tensor(weights) / sum(weights)
-    names, _, _ = regress(samples, truth, share, MOST_OF_KINDS, rounds=15)
+    names, _, _ = regress(samples, truth, share, MOST_OF_KINDS, rounds=10)
     index = {name: at for at, name in enumerate(names)}
     rows = [torch.tensor([index[n] for n in sorted(found) if n in index]).long() for found in samples]
-    nets = [fit(rows, truth, share, seed) for seed in range(NETS)]
-    table = torch.cat([torch.cat([net[1][None], net[0]]) for net in nets], 1)
-    says = torch.cat([*[net[2][:, :-1] for net in nets], sum(net[2][:, -1:] for net in nets)], 1) / NETS
-    step, (first, *others) = in_steps(table)
+    table, always, says = fit(rows, truth, share)
+    step, (first, *others) = in_steps(torch.cat([always[None], table]))
     answer_step, said = in_steps(says)
     return Weights(
         *stored(names, others),

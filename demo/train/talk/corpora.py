@@ -4,7 +4,8 @@ A line of ``writer_*.jsonl`` is a conversation: ``turns``, each with what was sa
 is ``about`` (where it isn't a new one), the ``parts`` of a change, the ``index`` of a pick, and ``also``:
 other kinds that are as right. ``instead`` holds sentences of which each could come next. Writer 9 wrote
 single sentences to teach the program, and 46 single ones of many people; all others wrote conversations
-without knowing of any: 1 to 21 marked characters, 22 to 45 ordinary people, 47 to 58 some of both.
+without knowing of any: 1 to 21 marked characters, 22 to 45 and 59 to 82 ordinary people, 47 to 58 some of
+both.
 """
 
 from __future__ import annotations

@@ -136,6 +136,9 @@ def test_of_two_pictures_that_came_a_change_is_about_both_only_where_words_join_
         ("make it red and gold", ("make it red and gold",)),
         ("a scarf for him, because he looks cold", ("a scarf for him, because he looks cold",)),
         ("make it blue, please", ("make it blue, please",)),
+        ("a red tie, please, and snow on the roof", ("a red tie", "snow on the roof")),
+        ("oh and put a dragon on the tower", ("put a dragon on the tower",)),
+        ('add a gull and write "Farewell, Tom" on it', ("add a gull", 'write "Farewell, Tom" on it')),
     ],
 )
 def test_a_sentence_is_cut_only_where_each_part_is_a_change(said: str, changes: tuple[str, ...]) -> None:
