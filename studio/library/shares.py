@@ -82,9 +82,17 @@ class Shares:
     # For their owner
 
     async def create(
-        self, actor: Actor, what: Shared, *, title: str = "", words: bool = False, days: int | None = None
+        self,
+        actor: Actor,
+        what: Shared,
+        *,
+        title: str = "",
+        words: bool = False,
+        embed: bool = False,
+        days: int | None = None,
     ) -> tuple[Share, str]:
-        """Return a new share of something of the actor's own, and its link.
+        """Return a new share of something of the actor's own, and its link. embed: Discord may copy what it
+        shows.
         Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
         if not self.days:
@@ -101,7 +109,7 @@ class Shares:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         expires = now + timedelta(days=wanted)
         work = partial(collections.add_share, user_id=actor.user_id, what=what, title=title, words=words)
-        work = partial(work, now=now, expires=expires, most=MOST_SHARES, key=await self._key())
+        work = partial(work, embed=embed, now=now, expires=expires, most=MOST_SHARES, key=await self._key())
         if (share := await self._database.write(work)) is None:
             raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. Revoke some first.")
         return share, await self.link(share) or ""
