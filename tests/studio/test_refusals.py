@@ -265,6 +265,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "from_upload": {"action": "describe"},
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
             "set_language": {"language": "de"},
+            "set_alerts": {"channel_id": None},
             "allow": {"kind": "role"},
             "disallow": {"kind": "role"},
             "export": {"pictures": False},
