@@ -80,12 +80,14 @@ class Favourites(AtelierCog):
         await post.answer(interaction)
 
 
+MOST = 4  # examples of a model
 NO_JOB = "a" * 12  # where a window's id has a job's
 DRAWN = ROOT / "web" / "static" / "drawn"
 
 
 def example_of(topic: str, index: int) -> guide.Example:
-    """Return the example of a topic, "" = one of the first page's pictures. Raises UserError."""
+    """Return the example of a topic, "" = one of the first page's pictures; of "prompt" also what those of a
+    model are put into. Raises UserError."""
     if topic == "" and index < len(guide.DRAWN):
         return guide.DRAWN[index]
     if topic not in guide.EXAMPLES:
@@ -113,6 +115,9 @@ class Help(AtelierCog):
         else:
             files, found = [], guide.EXAMPLES.get(name)
             offered = [] if found is None else [TryButton(name, 0, found.label)]
+        if name == "prompt":
+            known = (await self.bot.studio.own.examples(actor_of(interaction)))[:MOST]
+            offered += [TryButton(name, n, messages.cut_text(one, 80)) for n, one in enumerate(known, 1)]
         await interaction.response.send_message(
             first, files=files, view=buttons.view_of(*offered), ephemeral=True, allowed_mentions=SILENT
         )
@@ -122,7 +127,13 @@ class Help(AtelierCog):
 
     async def try_it(self, interaction: discord.Interaction, topic: str, index: int) -> None:
         """Open a window with an example's words, or do it at once where it has none. Raises UserError."""
-        example = example_of(topic, index)
+        if topic == "prompt" and index:  # those of a model are the member's, who may have chosen another
+            known = await self.bot.studio.own.examples(actor_of(interaction))
+            if index > len(known):
+                raise UserError(NEWER)
+            example = guide.Example("imagine", "prompt", known[index - 1])
+        else:
+            example = example_of(topic, index)
         if not example.option:
             return await self._do(interaction, example, "")
         window = Window(f"/{example.command}", "try", NO_JOB, index, topic)

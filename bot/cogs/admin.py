@@ -446,7 +446,7 @@ class Moderation(
     async def alerts(
         self, interaction: discord.Interaction, channel: discord.TextChannel | None = None
     ) -> None:
-        await self.bot.studio.server.set_alerts(actor_of(interaction), channel and channel.id)
+        await self.bot.studio.server.set_alerts(actor_of(interaction), channel.id if channel else None)
         said = channel.mention if channel is not None else _("nowhere")
         await whisper(interaction, _("Strikes and time-outs are told here: {where}.", where=said))
 

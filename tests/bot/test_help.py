@@ -11,6 +11,7 @@ from bot.ui import help as guide
 from bot.ui.buttons import TryButton
 from bot.ui.messages import length
 from core.job import Lane
+from studio.requests.completion import Hints
 from tests.bot.conftest import Studio, png
 from tests.bot.test_strangers import posted
 from tests.support.messages import text_of
@@ -72,3 +73,20 @@ async def test_a_button_of_another_version_says_so(studio: Studio, topic: str, i
     message = await posted(studio, TryButton(topic, index))
     said = await studio.alice.click(message, custom_id=f"hx:{topic}:{index}")
     assert "version" in said.response.content and png()
+
+
+async def test_what_a_model_is_good_at_fills_in_a_prompt(studio: Studio) -> None:
+    page = await studio.alice.slash(studio.channel, "help", topic="prompt")
+    known = studio.bot.studio.hints.prompts
+    window = await studio.alice.click(page.response, label=known[2])
+    assert window.modal["components"][0]["component"]["value"] == known[2]
+    drawn = await studio.alice.submit_modal(window, {"prompt": f"{known[2]} --seed 100"})
+    assert drawn.response.attachments
+    [job] = await studio.members.recent(studio.alice.id)
+    assert job.request.seed == 100
+    message = await posted(studio, TryButton("prompt", 9))
+    studio.bot.studio.own._completion._hints = Hints()  # as with another model, of which nothing is known
+    said = await studio.alice.click(message, custom_id="hx:prompt:9")
+    assert "version" in said.response.content
+    page = await studio.alice.slash(studio.channel, "help", topic="prompt")
+    assert len(page.response.components[0]["components"]) == 1
