@@ -2,6 +2,7 @@
 /relax, /turbo, /stealth and /public; and /privacy: what is kept of them, a copy of it, and its deletion."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -104,8 +105,11 @@ class Help(AtelierCog):
     @app_commands.command(description="Show the commands, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
-        first, *others = messages.pages(guide.lines(topic))
         name = (topic or "").strip().lower().lstrip("/-")
+        known: Sequence[str] = ()
+        if name == "prompt":
+            known = (await self.bot.studio.own.examples(actor_of(interaction)))[:MOST]
+        first, *others = messages.pages([*guide.lines(topic), *([_(guide.BEGIN)] if known else [])])
         if not name:
             files = [
                 discord.File(io.BytesIO(data), f"{n}.webp", description=one.text)
@@ -115,9 +119,7 @@ class Help(AtelierCog):
         else:
             files, found = [], guide.EXAMPLES.get(name)
             offered = [] if found is None else [TryButton(name, 0, found.label)]
-        if name == "prompt":
-            known = (await self.bot.studio.own.examples(actor_of(interaction)))[:MOST]
-            offered += [TryButton(name, n, messages.cut_text(one, 80)) for n, one in enumerate(known, 1)]
+        offered += [TryButton(name, n, messages.cut_text(one, 80)) for n, one in enumerate(known, 1)]
         await interaction.response.send_message(
             first, files=files, view=buttons.view_of(*offered), ephemeral=True, allowed_mentions=SILENT
         )

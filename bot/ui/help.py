@@ -51,9 +51,10 @@ start with a link to a Discord attachment
 characters themselves
 **Your own options** `/prefer option set` makes `--mine` stand for words and flags; you can have up to \
 {MAX_OPTIONS}. `/prefer suffix` adds flags to every prompt
-**Examples** the buttons below fill in what your model is good at; `/settings` chooses another model
 An em dash counts as `--`. If you give a flag twice, the first one counts, except that `--no`, `--sref`, \
 `--cref`, `--oref` and `--lora` add up.""")
+
+BEGIN = N_("**Examples** the buttons fill in what your model is good at; `/settings` chooses another model.")
 
 COMMANDS: dict[str, str] = {
     "talk": (

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from core.errors import StorageError
 from core.job import Surface
 from storage import moderation
-from storage.schema import shares
+from storage.schema import inputs, jobs, shares
 from storage.sessions import hash_of
 from studio.authority import Actor
 from studio.library.shares import KEY, read_key
@@ -321,6 +321,33 @@ async def test_discord_may_copy_what_a_link_shows_where_its_owner_has_ticked_it(
     assert container is not None and len(container["components"][1]["items"]) == 3
     await _judge(one, 0.85)  # veiled at level standard, which a link never shows
     assert (await stranger.get(f"{link}/embed.json")).status == 404
+
+
+async def test_what_a_picture_shows_is_told_to_who_cant_see_it_where_its_owner_had_it_described(site) -> None:
+    one, stranger = await linked(site, "picture"), site.stranger()
+    result = await site.opened.services.queue.result(one.job["id"])
+    sha256 = result.pictures[1].sha256
+
+    async def described(user_id: int, captions: list[str]) -> None:
+        asked = await site.opened.drawn(Actor(user_id, None, 0, surface=Surface.WEB), "another boat")
+
+        def work(connection: sa.Connection) -> None:
+            told = sa.update(jobs).where(jobs.c.id == asked.job.id).values(captions=json.dumps(captions))
+            connection.execute(told)
+            connection.execute(sa.insert(inputs).values(job_id=asked.job.id, sha256=sha256))
+
+        await site.opened.services.database.write(work)
+
+    async def alts() -> list[str]:
+        page = await stranger.page(one.addresses[0])
+        return re.findall(r'(?:og:image:alt" content|<img src="[^"]*/2"[^>]* alt)="([^"]*)"', page)
+
+    await described(OTHER, ["what somebody else was told"])
+    assert await alts() == ["A picture"] * 2
+    await described(YOU, ["a lonely house", "a house of bricks"])
+    assert await alts() == ["a lonely house"] * 2
+    await site.opened.services.moderator.add_word(HOST, None, "lonely")
+    assert await alts() == ["A picture"] * 2, "a rule hides it from the world"
 
 
 @pytest.mark.parametrize("end", EVERY, ids=[end.__name__.strip("_") for end in EVERY])

@@ -157,7 +157,9 @@ def _page(seen: Looked, token: str, origin: str) -> dict[str, Any]:
     share = seen.share
     shown = [_picture(job, stored, token) for job, stored in seen.pictures]
     for number, one in enumerate(shown, 1):
-        one["alt"] = one["alt"] or (share.title or _("A picture")) + (f", {number}" if len(shown) > 1 else "")
+        _job, stored = seen.pictures[number - 1]
+        named = (share.title or _("A picture")) + (f", {number}" if len(shown) > 1 else "")
+        one["alt"] = one["alt"] or seen.captions.get(stored.sha256) or named
     several = share.what.folder_id is not None or len(shown) > 1
     return {
         "title": share.title or (_("Pictures") if several else _("A picture")),
