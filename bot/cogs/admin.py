@@ -440,7 +440,9 @@ class Moderation(
             _("<@{id}> may use Atelier. Deleted: {strikes}.", id=user.id, strikes=counted(count, "strike")),
         )
 
-    @app_commands.command(description="Choose a channel where strikes and time-outs are told; none ends it")
+    @app_commands.command(
+        description="Choose a channel where strikes and time-outs are reported; none ends it"
+    )
     @app_commands.describe(channel="Everybody who reads it sees them; leave it out for nowhere")
     @answers_privately
     async def alerts(
@@ -448,7 +450,7 @@ class Moderation(
     ) -> None:
         await self.bot.studio.server.set_alerts(actor_of(interaction), channel.id if channel else None)
         said = channel.mention if channel is not None else _("nowhere")
-        await whisper(interaction, _("Strikes and time-outs are told here: {where}.", where=said))
+        await whisper(interaction, _("Strikes and time-outs are reported here: {where}.", where=said))
 
     @app_commands.command(description="Stop a member from using Atelier here for some minutes")
     @app_commands.describe(user="The member", minutes="How long, in minutes; 40320 is four weeks")

@@ -231,7 +231,7 @@ class Welcome(AtelierCog):
                 [LevelMenu(level)],
             ),
             (_("**Language** of answers that everybody sees"), [LanguageMenu(language)]),
-            (_("**Alerts:** where are members' strikes and time-outs told?"), [AlertsMenu(*alerts)]),
+            (_("**Alerts:** where are members' strikes and time-outs reported?"), [AlertsMenu(*alerts)]),
             ("", [done, SetupButton("try", _("Try it")), *may_talk]),
         ]
         panel: discord.ui.Container[Any] = discord.ui.Container()

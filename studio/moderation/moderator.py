@@ -113,7 +113,7 @@ Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
 
 
 ALERTS_IN = "alerts in {}"  # setting: the channel where strikes in a server are told
-ALERTED = N_("Strikes and time-outs of this server's members are told here from now on.")
+ALERTED = N_("Strikes and time-outs of this server's members are reported here from now on.")
 STRUCK = N_("A request was stopped: {rule}. Strikes within {window} h: {count}.")
 OUT = N_("A time-out of {timeout} min follows; `/moderation pardon` ends it.")
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from bot.ui import help as guide
 from bot.ui.buttons import TryButton
 from bot.ui.messages import length
 from core.job import Lane
-from studio.requests.completion import Hints
-from tests.bot.conftest import Studio, png
+from studio.authority import Actor
+from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_strangers import posted
 from tests.support.messages import text_of
 
@@ -84,9 +85,15 @@ async def test_what_a_model_is_good_at_fills_in_a_prompt(studio: Studio) -> None
     assert drawn.response.attachments
     [job] = await studio.members.recent(studio.alice.id)
     assert job.request.seed == 100
-    message = await posted(studio, TryButton("prompt", 9))
-    studio.bot.studio.own._completion._hints = Hints()  # as with another model, of which nothing is known
-    said = await studio.alice.click(message, custom_id="hx:prompt:9")
-    assert "version" in said.response.content
-    page = await studio.alice.slash(studio.channel, "help", topic="prompt")
-    assert len(page.response.components[0]["components"]) == 1
+
+
+async def test_of_a_model_without_examples_none_are_offered(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    async with open_studio(tmp_path / "data", IMAGE_MODELS=f"plain={tmp_path / 'plain'}") as studio:
+        await studio.bot.studio.own.change(Actor(studio.alice.id, None), model="plain")
+        message = await posted(studio, TryButton("prompt", 1))  # of when another was chosen
+        said = await studio.alice.click(message, custom_id="hx:prompt:1")
+        assert "version" in said.response.content
+        page = await studio.alice.slash(studio.channel, "help", topic="prompt")
+        assert len(page.response.components[0]["components"]) == 1
+        assert "**Examples**" not in page.response.content
