@@ -41,7 +41,7 @@ FAMILY = Family(
     defaults={
         "prompts": (
             "A comic page of four panels about a cat that learns to fly a kite",
-            'A film poster with the title "The Last Tram", an empty tram at night in the rain',
+            'A cinema poster with the title "The Last Tram", an empty tram at night in the rain',
             "An infographic of how a bee finds flowers, with short labels and arrows",
             "A product photograph of a perfume bottle on black stone, water drops, light from behind",
         )

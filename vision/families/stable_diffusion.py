@@ -151,7 +151,7 @@ STABLE_DIFFUSION_XL_FAMILY = Family(
     name="stable-diffusion-xl",
     defaults={
         "prompts": (
-            "portrait of an old fisherman, 85mm photograph, window light, film grain",
+            "portrait of an old fisherman, 85mm photograph, window light, fine grain",
             "a floating market at sunset, concept art, intricate detail, warm haze",
             "a heron in the reeds, loose watercolor on white paper",
             "isometric model of a tiny bakery, clay, soft studio light",
