@@ -48,7 +48,10 @@ STEALTH = N_("Everybody would see that here: use `/talk`, or write to me in a di
 BY_BUTTON = N_(
     "I can't read replies here unless they mention me: press a button, or mention me in the reply."
 )
-NOT_AWAY = N_("A conversation needs a server with Atelier, or a direct message to it.")
+NOT_AWAY = N_(
+    "Conversations work in direct messages to Atelier and in servers that have it. Here you can use"
+    " `/imagine`, `/edit` and `/ask`."
+)
 BY_MESSAGE = N_("This is private: the result comes by direct message.")
 COMMANDS = N_(
     "Use `/video` to extend, loop or change a video that you send; here I answer questions about it."

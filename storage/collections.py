@@ -304,7 +304,8 @@ class Shared:
 
 @dataclass(frozen=True)
 class Share:
-    """A link. id: what its owner ends it by. words: prompts are shown, too. token_hash: of its secret."""
+    """A link. id: what its owner ends it by. words: prompts are shown, too. embed: Discord may show its
+    pictures where it is pasted, and keep copies. token_hash: of its secret."""
 
     id: str
     user_id: int
@@ -315,6 +316,7 @@ class Share:
     expires_at: datetime
     revoked_at: datetime | None = None
     views: int = 0
+    embed: bool = False
     token_hash: str = field(default="", repr=False)
 
     def token(self, key: bytes) -> str | None:
@@ -334,6 +336,7 @@ def add_share(
     *,
     title: str,
     words: bool,
+    embed: bool,
     now: datetime,
     expires: datetime,
     most: int,
@@ -345,9 +348,10 @@ def add_share(
     count = sa.select(sa.func.count()).select_from(shares).where(*live)
     if connection.execute(count).scalar_one() >= most:
         return None
-    made = Share(new_job_id(), user_id, what, title, words, now, expires)
+    made = Share(new_job_id(), user_id, what, title, words, now, expires, embed=embed)
     made = replace(made, token_hash=hash_of(derived_token(key, made.id)))
     row = {"id": made.id, "user_id": user_id, **vars(what), "title": title, "words": int(words)}
+    row["embed"] = int(embed)
     times = {"created_at": now, "expires_at": expires}
     connection.execute(sa.insert(shares).values(token_hash=made.token_hash, **row, **times))
     return made
@@ -394,4 +398,4 @@ def drop_shares(connection: sa.Connection, before: datetime) -> None:
 
 
 def _share(row: sa.Row[Any]) -> Share:
-    return from_row(Share, row, what=from_row(Shared, row), words=bool(row.words))
+    return from_row(Share, row, what=from_row(Shared, row), words=bool(row.words), embed=bool(row.embed))

@@ -21,7 +21,18 @@ from core.results import Box, Table, TextLine, Verdict, line_from_stored
 from storage import videos
 from storage.people import from_row
 from storage.projects.versions import StoredFile, StoredModel
-from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, RUNNING, UNDELIVERED, jobs, messages, pictures
+from storage.schema import (
+    CHILD,
+    GRID,
+    IS_DISCORDS,
+    QUEUED,
+    RUNNING,
+    UNDELIVERED,
+    inputs,
+    jobs,
+    messages,
+    pictures,
+)
 from storage.videos import StoredVideo
 
 PAGE = 200  # rows
@@ -184,6 +195,15 @@ def count_children(connection: sa.Connection, job_id: str, index: int) -> int:
     """How many jobs were made from picture ``index`` of this one."""
     made = (sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
     return connection.execute(sa.select(sa.func.count()).select_from(jobs).where(*made)).scalar_one()
+
+
+def captions_of(connection: sa.Connection, user_id: int, sha256s: Sequence[str]) -> dict[str, str]:
+    """Return the first caption of the newest job in which the person had each picture described, by its
+    SHA-256; of those that they had."""
+    described = (jobs.c.user_id == user_id, jobs.c.captions.is_not(None), inputs.c.sha256.in_(sha256s))
+    found = sa.select(inputs.c.sha256, jobs.c.captions).join(jobs, jobs.c.id == inputs.c.job_id)
+    rows = connection.execute(found.where(*described).order_by(jobs.c.created_at)).all()
+    return {row.sha256: captions[0] for row in rows if (captions := json.loads(row.captions))}
 
 
 def waiting_statement() -> sa.Select[Any]:

@@ -724,6 +724,7 @@ shares = _table(  # links that show something to whoever has them
     sa.Column("folder_id", sa.Text, sa.ForeignKey("folders.id", ondelete="CASCADE")),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("words", Int64, nullable=False),  # 0 or 1: whether prompts are shown
+    sa.Column("embed", Int64, nullable=False, server_default="0"),  # 0 or 1: Discord may copy its pictures
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Column("expires_at", UtcTimestamp, nullable=False),
     sa.Column("revoked_at", UtcTimestamp),

@@ -144,6 +144,11 @@ class Own:
         await self._rights.check(actor, Action.MINE)
         return await self._completion.image_models(actor, self._queue.picture_seconds)
 
+    async def examples(self, actor: Actor) -> tuple[str, ...]:
+        """Return prompts to begin with, for the model that draws the actor's."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._completion.examples(actor)
+
     # Pictures and jobs
 
     async def favourite(self, actor: Actor, offset: int) -> tuple[Favourite, int, Result | None] | None:

@@ -206,6 +206,21 @@ class Server:
         await self._queue.admin.set_language(actor.user_id, guild_id, language)
         self._languages.forget(guild_id)
 
+    async def language(self, actor: Actor) -> str:
+        """Return the language that was chosen for public answers in the server, "" = the one that it has on
+        Discord."""
+        return await self._queue.admin.language(await self._enter(actor, Action.RULES))
+
+    async def set_alerts(self, actor: Actor, channel_id: int | None) -> None:
+        """Let those who read a channel of the server be told there of members' strikes and time-outs, None =
+        nobody; the channel is told so. Raises UserError where the bot can't write."""
+        guild_id = await self._enter(actor, Action.MODERATE)
+        await self._moderator.set_alerts(actor.user_id, guild_id, channel_id)
+
+    async def alerts(self, actor: Actor) -> int | None:
+        """Return the channel where members' strikes and time-outs are told, None for none."""
+        return await self._moderator.alerts(await self._enter(actor, Action.MODERATE))
+
     async def talks(self, actor: Actor) -> bool:
         """Return whether the studio hears what is said where the actor is: TALK decides, and in channels the
         server's managers."""

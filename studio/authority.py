@@ -130,6 +130,9 @@ class Directory(Protocol):
     async def send(self, user_id: int, result: Result, index: int) -> None:
         """Send picture ``index`` (from 0) of a result to a person alone. Raises as ``post``."""
 
+    async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
+        """Write words to a channel, about a person if one is named. Raises as ``post``."""
+
 
 class CurrentDirectory:
     """The directory of whichever connection to a chat service is open; it knows nothing while none is.
@@ -206,6 +209,12 @@ class CurrentDirectory:
         if self._newest is None:
             raise Unanswered
         await self._newest.send(user_id, result, index)
+
+    async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
+        """Write words to a channel. Raises UserError, Unanswered, also while no connection is open."""
+        if self._newest is None:
+            raise Unanswered
+        await self._newest.tell(place, text, user_id)
 
 
 Who = TypeVar("Who", bound=Hashable)

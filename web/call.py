@@ -81,11 +81,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Json:
-    """An answer of data. etag: the version of what it tells of. attempt: as of ``Leave``."""
+    """An answer of data. etag: the version of what it tells of. shared: for somebody who has a link. attempt:
+    as of ``Leave``."""
 
     data: Any = None
     status: int = 200
     etag: str | None = None
+    shared: bool = False
     attempt: str = field(default="", repr=False)
 
 

@@ -433,7 +433,7 @@ def _json(context: Context, found: Json) -> web.Response:
     text = None if found.status == HTTPStatus.NO_CONTENT else json.dumps(found.data, ensure_ascii=False)
     kind = None if text is None else "application/json"
     version = {} if found.etag is None else {"ETag": f'"{found.etag}"'}
-    headers = guard.headers_for("data", context.addresses) | version
+    headers = guard.headers_for("data", context.addresses, shared=found.shared) | version
     response = _packed(web.Response(text=text, status=found.status, content_type=kind, headers=headers))
     if found.attempt:
         _set_cookie(context, response, ATTEMPT, found.attempt, ATTEMPT_LIVES)

@@ -131,6 +131,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", "/api/shares", shares.create_share, schemas.NewShare, change),
         Route("DELETE", f"/api/shares/{SHARE}", shares.revoke_share, bucket=change),
         Route("GET", f"/s/{TOKEN}", shares.shared_page, everybody=True, query=("before",)),
+        Route("GET", f"/s/{TOKEN}/embed.json", shares.shared_embed, bucket=read, everybody=True),
         Route("GET", SHARED, shares.send_shared, bucket=read, everybody=True),
         Route("GET", f"{SHARED}/{SIDE}.webp", shares.send_shared, bucket=read, everybody=True),
         Route("GET", f"{SHARED}.mp4", shares.send_shared_video, bucket=read, everybody=True),

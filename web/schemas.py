@@ -245,13 +245,15 @@ class Post(Struct, frozen=True):
 
 
 class NewShare(Struct, frozen=True):
-    """A link to picture ``n`` of a job, to all of a job's (without it), or to a folder's. days: it lasts."""
+    """A link to picture ``n`` of a job, to all of a job's (without it), or to a folder's. embed: Discord may
+    show its pictures where it is pasted, and keep copies. days: it lasts."""
 
     job: str = ""
     n: int = 0
     folder: str = ""
     title: str = ""
     words: bool = False
+    embed: bool = False
     days: int | None = None
 
 

@@ -2,6 +2,7 @@
 /relax, /turbo, /stealth and /public; and /privacy: what is kept of them, a copy of it, and its deletion."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -80,11 +81,13 @@ class Favourites(AtelierCog):
         await post.answer(interaction)
 
 
+MOST = 4  # examples of a model
 DRAWN = ROOT / "web" / "static" / "drawn"
 
 
 def example_of(topic: str, index: int) -> guide.Example:
-    """Return the example of a topic, "" = one of the first page's pictures. Raises UserError."""
+    """Return the example of a topic, "" = one of the first page's pictures; of "prompt" also what those of a
+    model are put into. Raises UserError."""
     if topic == "" and index < len(guide.DRAWN):
         return guide.DRAWN[index]
     if topic not in guide.EXAMPLES:
@@ -101,8 +104,11 @@ class Help(AtelierCog):
     @app_commands.command(description="Show the commands, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
-        first, *others = messages.pages(guide.lines(topic))
         name = (topic or "").strip().lower().lstrip("/-")
+        known: Sequence[str] = ()
+        if name == "prompt":
+            known = (await self.bot.studio.own.examples(actor_of(interaction)))[:MOST]
+        first, *others = messages.pages([*guide.lines(topic), *([_(guide.BEGIN)] if known else [])])
         if not name:
             files = [
                 discord.File(io.BytesIO(data), f"{n}.webp", description=one.text)
@@ -112,6 +118,7 @@ class Help(AtelierCog):
         else:
             files, found = [], guide.EXAMPLES.get(name)
             offered = [] if found is None else [TryButton(name, 0, found.label)]
+        offered += [TryButton(name, n, messages.cut_text(one, 80)) for n, one in enumerate(known, 1)]
         await interaction.response.send_message(
             first, files=files, view=buttons.view_of(*offered), ephemeral=True, allowed_mentions=SILENT
         )
@@ -121,7 +128,13 @@ class Help(AtelierCog):
 
     async def try_it(self, interaction: discord.Interaction, topic: str, index: int) -> None:
         """Open a window with an example's words, or do it at once where it has none. Raises UserError."""
-        example = example_of(topic, index)
+        if topic == "prompt" and index:  # those of a model are the member's, who may have chosen another
+            known = await self.bot.studio.own.examples(actor_of(interaction))
+            if index > len(known):
+                raise UserError(NEWER)
+            example = guide.Example("imagine", "prompt", known[index - 1])
+        else:
+            example = example_of(topic, index)
         if not example.option:
             return await self._do(interaction, example, "")
         window = Window(f"/{example.command}", "try", NO_JOB, index, topic)

@@ -1,7 +1,7 @@
 """/studio and /moderation: a server's rules, for its managers: who may use the bot and how much, what it lets
 through, and who changed what."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Literal
 
 import discord
@@ -13,8 +13,9 @@ from bot.cogs.welcome import TRIAL, Welcome
 from bot.discord_api.interactions import actor_of
 from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, choices, whisper, whisper_all
+from bot.ui.translator import AUTOMATIC, LANGUAGE_CHOICES
 from core.errors import UserError
-from core.language import _
+from core.language import LANGUAGES, _
 from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.texts import code, counted
 
@@ -153,6 +154,16 @@ class StudioCog(
         )
         await whisper(interaction, said)
 
+    @app_commands.command(description="Choose the language of answers that everybody in this server sees")
+    @app_commands.describe(language="Automatic: as this server has it on Discord")
+    @app_commands.choices(language=LANGUAGE_CHOICES)
+    @answers_privately
+    async def language(self, interaction: discord.Interaction, language: str) -> None:
+        chosen = "" if language == AUTOMATIC else language
+        await self.bot.studio.server.set_language(actor_of(interaction), chosen)
+        said = LANGUAGES[chosen] if chosen else _("the language that this server has on Discord")
+        await whisper(interaction, _("Answers that everybody sees are in {language}.", language=said))
+
     model = app_commands.Group(
         name="model", description="Load, unload or test an image model (for who may pause the whole queue)"
     )
@@ -206,6 +217,7 @@ class StudioCog(
         lines = [
             *_listed(_("**Channels**"), channels, "<#{}>", "all"),
             *_listed(_("**Roles**"), roles, "<@&{}>", "all"),
+            *_listed(_("**Alerts**"), filter(None, [await server.alerts(actor)]), "<#{}>", "nowhere"),
             *_listed(_("**Banned**"), await server.banned(actor), "<@{}>", "nobody"),
             _("**Mentions** heard") if await server.talks(actor) else _("**Mentions** not heard"),
             _(
@@ -270,7 +282,7 @@ def _one(channel: Listable | None, role: discord.Role | None):
     return ("channel", channel) if channel is not None else ("role", role)
 
 
-def _listed(name: str, ids: Collection[int], form: str, none: str) -> list[str]:
+def _listed(name: str, ids: Iterable[int], form: str, none: str) -> list[str]:
     """Return the lines that list ids as Discord shows what they belong to."""
     found = [form.format(one) for one in sorted(ids)]
     lines = [", ".join(found[at : at + IN_A_LINE]) for at in range(0, len(found), IN_A_LINE)]
@@ -439,6 +451,18 @@ class Moderation(
             interaction,
             _("<@{id}> may use Atelier. Deleted: {strikes}.", id=user.id, strikes=counted(count, "strike")),
         )
+
+    @app_commands.command(
+        description="Choose a channel where strikes and time-outs are reported; none ends it"
+    )
+    @app_commands.describe(channel="Everybody who reads it sees them; leave it out for nowhere")
+    @answers_privately
+    async def alerts(
+        self, interaction: discord.Interaction, channel: discord.TextChannel | None = None
+    ) -> None:
+        await self.bot.studio.server.set_alerts(actor_of(interaction), channel.id if channel else None)
+        said = channel.mention if channel is not None else _("nowhere")
+        await whisper(interaction, _("Strikes and time-outs are reported here: {where}.", where=said))
 
     @app_commands.command(description="Stop a member from using Atelier here for some minutes")
     @app_commands.describe(user="The member", minutes="How long, in minutes; 40320 is four weeks")

@@ -4,7 +4,7 @@ managers say where, for whom and how it works. The panel writes what /studio and
 ``su:open`` opens the panel; ``su:<what>`` are its parts."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import discord
@@ -15,7 +15,8 @@ from bot.discord_api.http import FAILURES
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import KeptItem, Secondary, Success, chosen_in, view_of
 from bot.ui.replies import SILENT, answers_privately
-from core.language import N_, SOURCE, _, known_language, speaking
+from bot.ui.translator import AUTOMATIC
+from core.language import LANGUAGES, N_, SOURCE, _, known_language, speaking
 
 log = logging.getLogger(__name__)
 HELLO = N_(
@@ -75,6 +76,41 @@ class LevelMenu(KeptItem, template=r"su:level"):
         await client.cogs["Welcome"].on_level(interaction, next(iter(chosen_in(interaction)), ""))
 
 
+class LanguageMenu(KeptItem, template=r"su:language"):
+    """Chooses the language of public answers."""
+
+    def __init__(self, language: str = "") -> None:
+        offered = {AUTOMATIC: _("As this server has it on Discord"), **LANGUAGES}
+        options = [
+            discord.SelectOption(label=label, value=value, default=value == (language or AUTOMATIC))
+            for value, label in offered.items()
+        ]
+        super().__init__(discord.ui.Select(custom_id="su:language", options=options))
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        await client.cogs["Welcome"].on_language(interaction, next(iter(chosen_in(interaction)), ""))
+
+
+class AlertsMenu(KeptItem, template=r"su:alerts"):
+    """Chooses the channel where strikes are told. None chosen: they aren't."""
+
+    def __init__(self, channel_id: int | None = None) -> None:
+        listed = [] if channel_id is None else [discord.Object(channel_id)]
+        super().__init__(
+            discord.ui.ChannelSelect(
+                custom_id="su:alerts",
+                min_values=0,
+                channel_types=[discord.ChannelType.text],
+                placeholder=_("Nowhere"),
+                default_values=[discord.SelectDefaultValue.from_channel(one) for one in listed],
+            )
+        )
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        chosen = next((int(one) for one in chosen_in(interaction)), None)
+        await client.cogs["Welcome"].on_alerts(interaction, chosen)
+
+
 class SetupButton(KeptItem, template=r"su:(?P<what>open|talk|done|try)"):
     """Opens the panel, turns mentions on or off, closes the panel, or draws something."""
 
@@ -131,6 +167,19 @@ class Welcome(AtelierCog):
         await self.bot.studio.server.set_moderation(actor_of(interaction), level=chosen)
         await self._show(interaction, await self._panel(interaction))
 
+    async def on_language(self, interaction: discord.Interaction, language: str) -> None:
+        """Choose the language of public answers. Raises NotAllowedError."""
+        await interaction.response.defer()
+        chosen = language if language in LANGUAGES else ""
+        await self.bot.studio.server.set_language(actor_of(interaction), chosen)
+        await self._show(interaction, await self._panel(interaction))
+
+    async def on_alerts(self, interaction: discord.Interaction, channel_id: int | None) -> None:
+        """Choose where strikes are told. Raises NotAllowedError, UserError where nothing can be written."""
+        await interaction.response.defer()
+        await self.bot.studio.server.set_alerts(actor_of(interaction), channel_id)
+        await self._show(interaction, await self._panel(interaction))
+
     async def on_talk(self, interaction: discord.Interaction) -> None:
         """Turn mentions on or off. Raises NotAllowedError."""
         await interaction.response.defer()
@@ -169,6 +218,8 @@ class Welcome(AtelierCog):
         mentions = SetupButton("talk", _("Mentions: on") if talks else _("Mentions: off"), style)
         may_talk = [mentions] if self.bot.settings.talk != "off" else []
         done = SetupButton("done", _("Done"), discord.ButtonStyle.primary)
+        language = await server.language(actor)
+        alerts = self._offered(guild, "channel", filter(None, [await server.alerts(actor)]))
         parts: list[tuple[str, Sequence[discord.ui.Item[Any]]]] = [
             (
                 _("**Where** may Atelier be used?"),
@@ -179,6 +230,8 @@ class Welcome(AtelierCog):
                 _("**What** may be made? Sexual content with minors is blocked at every level."),
                 [LevelMenu(level)],
             ),
+            (_("**Language** of answers that everybody sees"), [LanguageMenu(language)]),
+            (_("**Alerts:** where are members' strikes and time-outs reported?"), [AlertsMenu(*alerts)]),
             ("", [done, SetupButton("try", _("Try it")), *may_talk]),
         ]
         panel: discord.ui.Container[Any] = discord.ui.Container()
@@ -190,7 +243,7 @@ class Welcome(AtelierCog):
         view = discord.ui.LayoutView(timeout=None)
         return view.add_item(panel)
 
-    def _offered(self, guild: discord.Guild | None, kind: str, ids: Collection[int]) -> list[int]:
+    def _offered(self, guild: discord.Guild | None, kind: str, ids: Iterable[int]) -> list[int]:
         """Return those of the listed channels or roles that are there still, as many as a menu takes."""
         if guild is None:
             return []
@@ -199,5 +252,5 @@ class Welcome(AtelierCog):
 
 
 async def setup(bot: Atelier) -> None:
-    bot.add_dynamic_items(ListMenu, LevelMenu, SetupButton)
+    bot.add_dynamic_items(ListMenu, LevelMenu, LanguageMenu, AlertsMenu, SetupButton)
     await bot.add_cog(Welcome(bot))

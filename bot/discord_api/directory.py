@@ -127,6 +127,21 @@ class DiscordDirectory:
         """Send a picture to a person alone. Raises UserError when Discord refuses."""
         await self._send_alone(user_id, result, index)
 
+    async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
+        """Write words to a channel, which notify nobody, not the person that they are about either. Raises
+        UserError, Unanswered."""
+        guild = self._client.get_guild(place.guild_id or 0)
+        channel = guild and guild.get_channel_or_thread(place.channel_id)
+        if not isinstance(channel, POSTABLE):
+            raise UserError("That channel is gone.")
+        try:
+            about = f"<@{user_id}>: " if user_id else ""
+            await channel.send(f"{about}{text}", allowed_mentions=discord.AllowedMentions.none())
+        except discord.Forbidden as error:
+            raise UserError("The bot can't write in that channel.") from error
+        except FAILURES as error:
+            raise Unanswered from error
+
     def _writes(self, member: discord.Member, channel_id: int) -> str | None:
         """Return the name of a channel where somebody and the bot may send pictures now, None of others."""
         guild = self._client.get_guild(member.guild.id)

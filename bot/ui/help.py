@@ -54,6 +54,8 @@ characters themselves
 An em dash counts as `--`. If you give a flag twice, the first one counts, except that `--no`, `--sref`, \
 `--cref`, `--oref` and `--lora` add up.""")
 
+BEGIN = N_("**Examples** the buttons fill in what your model is good at; `/settings` chooses another model.")
+
 COMMANDS: dict[str, str] = {
     "talk": (
         "`/talk words [image…]`: a conversation. It draws, changes, animates, upscales, cuts out, extends,"

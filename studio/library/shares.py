@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from core.errors import FilesAway, ImageError, LimitError, NotAllowedError, StorageError, UserError
 from core.job import Job
 from jobs.queue import Queue
-from storage import collections, gallery
+from storage import collections, gallery, job_queries
 from storage.collections import Named, Share, Shared, pick_pictures
 from storage.gallery import Cursor, Filter
 from storage.job_queries import StoredPicture
@@ -60,11 +60,12 @@ def read_key(path: Path) -> bytes:
 @dataclass(frozen=True)
 class Looked:
     """What a link shows now: jobs are ``worded`` whose words it tells. older: where the next page of a folder
-    begins, None at the end."""
+    begins, None at the end. captions: by SHA-256, what a picture shows, where its owner had it described."""
 
     share: Share
     pictures: tuple[Visible, ...]
     older: Cursor | None = None
+    captions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Shares:
@@ -82,9 +83,17 @@ class Shares:
     # For their owner
 
     async def create(
-        self, actor: Actor, what: Shared, *, title: str = "", words: bool = False, days: int | None = None
+        self,
+        actor: Actor,
+        what: Shared,
+        *,
+        title: str = "",
+        words: bool = False,
+        embed: bool = False,
+        days: int | None = None,
     ) -> tuple[Share, str]:
-        """Return a new share of something of the actor's own, and its link.
+        """Return a new share of something of the actor's own, and its link. embed: Discord may copy what it
+        shows.
         Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
         if not self.days:
@@ -101,7 +110,7 @@ class Shares:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         expires = now + timedelta(days=wanted)
         work = partial(collections.add_share, user_id=actor.user_id, what=what, title=title, words=words)
-        work = partial(work, now=now, expires=expires, most=MOST_SHARES, key=await self._key())
+        work = partial(work, embed=embed, now=now, expires=expires, most=MOST_SHARES, key=await self._key())
         if (share := await self._database.write(work)) is None:
             raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. Revoke some first.")
         return share, await self.link(share) or ""
@@ -145,7 +154,13 @@ class Shares:
         found = await self._visible(share.user_id, share.what, share.created_at, before)
         if not found.pictures and not found.older:
             return None
-        return Looked(share, await self._told(share, found.pictures), found.older)
+        told = await self._told(share, found.pictures)
+        hashes = [picture.sha256 for _job, picture in told]
+        work = partial(job_queries.captions_of, user_id=share.user_id, sha256s=hashes)
+        captions = await self._database.read(work)
+        fit = await self._moderator.captions(list(captions.values()), PUBLIC) if captions else []
+        shown = {name: one for name, one in zip(captions, fit, strict=True) if one is not None}
+        return Looked(share, told, found.older, shown)
 
     async def visited(self, share: Share, visitor: int | None) -> None:
         """Count a visit, unless it is its owner's own. visitor: a user id, None for nobody who is known."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from core.errors import AtelierError, FilesAway, ImageError, NotAllowedError, NotYet, StorageError, UserError
 from core.job import NOBODY, Job, Origin
+from core.language import N_, _, shared_language, speaking
 from core.requests.base import Answer
 from core.requests.custom_models import STYLE, BundleRequest, ProjectRequest, TrainRequest
 from storage import moderation as rows
@@ -111,6 +112,10 @@ VIDEO, LATENTS = "mp4", "safetensors"  # how the files of a video and of its end
 Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
 
 
+ALERTS_IN = "alerts in {}"  # setting: the channel where strikes in a server are told
+ALERTED = N_("Strikes and time-outs of this server's members are reported here from now on.")
+STRUCK = N_("A request was stopped: {rule}. Strikes within {window} h: {count}.")
+OUT = N_("A time-out of {timeout} min follows; `/moderation pardon` ends it.")
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
 WITH_MINORS = 0.5
@@ -141,6 +146,7 @@ class Moderator:
         self._database, self._files, self.check, self._host = database, files, check, host
         self._directory = directory
         self._frames, self._minors = frames, rules.Minors(database)
+        self._telling = set[asyncio.Task[None]]()
 
     # Words
 
@@ -266,14 +272,52 @@ class Moderator:
             since = now - timedelta(hours=settings.window)
             of_them = partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=since)
             count = len(await self._database.read(of_them))
-            if settings.strikes and count >= settings.strikes:
+            out = bool(settings.strikes) and count >= settings.strikes
+            if out:
                 until = now + timedelta(minutes=settings.timeout)
                 over = partial(rows.set_timeout, user_id=user_id, guild_id=guild_id, until=until)
                 await self._database.write(over)
                 told = "moderation: user %d has %d strikes in guild %s and is in a time-out"
                 log.warning(told, user_id, count, guild_id)
+            if guild_id is not None:
+                with speaking(shared_language()):
+                    shown = _(STRUCK, rule=rule, count=count, window=settings.window)
+                    over_for = _(OUT, timeout=settings.timeout) if out else ""
+                self._alert(guild_id, user_id, f"{shown} {over_for}".rstrip())
         except StorageError:
             log.exception("moderation: a strike couldn't be written")
+
+    async def alerts(self, guild_id: int) -> int | None:
+        """Return the channel where strikes in a server are told, None for none."""
+        work = partial(people.read_setting, key=ALERTS_IN.format(guild_id))
+        return await self._database.read(work, once=True)
+
+    async def set_alerts(self, actor_id: int, guild_id: int, channel_id: int | None) -> None:
+        """Choose the channel where strikes in a server are told, None = none; the channel is told so. Raises
+        UserError where nothing can be written there."""
+        if channel_id is not None:
+            with speaking(shared_language()):
+                text = _(ALERTED)
+            try:
+                await self._directory.tell(Place(guild_id, channel_id), text)
+            except Unanswered as error:
+                raise UserError("Discord doesn't answer at the moment. Try again in a minute.") from error
+        work = partial(people.set_setting, key=ALERTS_IN.format(guild_id), value=channel_id)
+        await self._audited(actor_id, guild_id, "set alerts", work, channel=channel_id)
+
+    def _alert(self, guild_id: int, user_id: int, text: str) -> None:
+        """Tell a server's channel for it, if it has one, of a member, while they are answered."""
+
+        async def tell() -> None:
+            try:
+                if (channel_id := await self.alerts(guild_id)) is not None:
+                    await self._directory.tell(Place(guild_id, channel_id), text, user_id)
+            except (StorageError, Unanswered, UserError) as error:
+                log.warning("moderation: a strike in guild %d isn't told there: %s", guild_id, error)
+
+        task = asyncio.create_task(tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     # Pictures
 

@@ -133,6 +133,7 @@ class Completion:
         self._members, self._settings, self._hints = members, settings, hints
         self._styles, self._cache_dir = styles, cache_dir
         self._known: dict[str, frozenset[str]] = {}  # by the spec of a model
+        self._prompts: dict[str, tuple[str, ...]] = {}
 
     async def prompts(self, actor: Actor, current: str, longest: int) -> list[str]:
         """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
@@ -141,7 +142,7 @@ class Completion:
             jobs = await self._members.recent(actor.user_id, limit=15)
             # without those that name pictures by number: the numbers would name nothing
             recent = [remix_text(job) for job in jobs if not pictures_by_number(job)]
-            texts = list(dict.fromkeys((*recent, *self._hints.prompts)))
+            texts = list(dict.fromkeys((*recent, *await self.examples(actor))))
         elif end := _END.match(current):
             texts = await self._endings(actor, end)
         else:
@@ -246,6 +247,27 @@ class Completion:
         for name, _ in prompt.loras:
             configured("LoRA", name, {**self._settings.loras, **styles})
         return ""
+
+    async def examples(self, actor: Actor) -> tuple[str, ...]:
+        """Return prompts to begin with, for the model that draws the member's: of its card; none where that
+        has none, or the model isn't here yet."""
+        named = self._settings.image_models
+        defaults = (await self._members.preferences(actor.user_id)).defaults
+        usual = defaults.model or model_of_version(defaults.version, named)
+        spec = named.get(usual or "") or self._settings.models["image"]
+        if self._hints.prompts and spec == self._settings.models["image"]:
+            return self._hints.prompts
+        if spec not in self._prompts:
+            source = files.parse(spec)
+            try:
+                if (path := hub.find_downloaded(source, self._cache_dir)) is None:
+                    return ()
+                own = card.host_file(source.id, self._cache_dir)
+                more = files.read_json(own) if source.kind == "hub" else {}
+                self._prompts[spec] = card.family_and_card(path, more)[1].prompts
+            except ModelError:  # the worker says what is wrong with it
+                self._prompts[spec] = ()
+        return self._prompts[spec]
 
     def _words(self, place: int, text: str, known: frozenset[str]) -> Iterator[Mark]:
         """Yield the words of a text that aren't ``known``. place: where the text begins in its prompt."""

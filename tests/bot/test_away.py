@@ -8,11 +8,13 @@ from unittest import mock
 
 import discord
 import pytest
+import sqlalchemy as sa
 from simcord.backend.errors import SetupError
 from simcord.components import walk_components
 
 from core.job import Job, Lane
 from storage.moderation import policy
+from storage.schema import turns
 from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.elsewhere import CHANNEL, GROUP, SERVER, Elsewhere, elsewhere
@@ -197,6 +199,25 @@ async def test_what_has_many_pages_ends_in_a_file(studio: Studio, place: Elsewhe
     [file] = [one for sent in said.followups for one in sent.attachments]
     rest = (await file.read()).decode()
     assert all(line in texts(said) or line in rest for line in many)
+
+
+@pytest.mark.parametrize("is_group", [False, True])
+async def test_a_conversation_is_refused_away_with_what_to_do(
+    studio: Studio, place: Elsewhere, is_group: bool
+) -> None:
+    """Discord doesn't offer /talk there; an old client, or one that is forged, may still send it."""
+    for words in ("a red house", "make it blue"):
+        begun = await studio.alice.slash(studio.channel, "talk", words=words)
+    before = await studio.built.database.read(lambda c: c.execute(sa.select(turns.c.id)).all())
+    jobs = [one.id for one in await studio.members.recent(studio.alice.id)]
+    place.owner, place.is_group = studio.alice.id, is_group
+    said = await studio.alice.slash(studio.channel, "talk", words="make it green")
+    assert "in direct messages" in texts(said) and "`/imagine`" in texts(said)
+    assert all(one.flags.ephemeral for one in (said.response, *said.followups) if one is not None)
+    pressed = await studio.alice.click(begun.response, label="Undo")
+    assert "in direct messages" in texts(pressed)
+    assert await studio.built.database.read(lambda c: c.execute(sa.select(turns.c.id)).all()) == before
+    assert [one.id for one in await studio.members.recent(studio.alice.id)] == jobs
 
 
 def pressable(message: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from bot.ui import help as guide
 from bot.ui.buttons import TryButton
 from bot.ui.messages import length
 from core.job import Lane
-from tests.bot.conftest import Studio, png
+from studio.authority import Actor
+from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_strangers import posted
 from tests.support.messages import text_of
 
@@ -72,3 +74,26 @@ async def test_a_button_of_another_version_says_so(studio: Studio, topic: str, i
     message = await posted(studio, TryButton(topic, index))
     said = await studio.alice.click(message, custom_id=f"hx:{topic}:{index}")
     assert "version" in said.response.content and png()
+
+
+async def test_what_a_model_is_good_at_fills_in_a_prompt(studio: Studio) -> None:
+    page = await studio.alice.slash(studio.channel, "help", topic="prompt")
+    known = studio.bot.studio.hints.prompts
+    window = await studio.alice.click(page.response, label=known[2])
+    assert window.modal["components"][0]["component"]["value"] == known[2]
+    drawn = await studio.alice.submit_modal(window, {"prompt": f"{known[2]} --seed 100"})
+    assert drawn.response.attachments
+    [job] = await studio.members.recent(studio.alice.id)
+    assert job.request.seed == 100
+
+
+async def test_of_a_model_without_examples_none_are_offered(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    async with open_studio(tmp_path / "data", IMAGE_MODELS=f"plain={tmp_path / 'plain'}") as studio:
+        await studio.bot.studio.own.change(Actor(studio.alice.id, None), model="plain")
+        message = await posted(studio, TryButton("prompt", 1))  # of when another was chosen
+        said = await studio.alice.click(message, custom_id="hx:prompt:1")
+        assert "version" in said.response.content
+        page = await studio.alice.slash(studio.channel, "help", topic="prompt")
+        assert len(page.response.components[0]["components"]) == 1
+        assert "**Examples**" not in page.response.content

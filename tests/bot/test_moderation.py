@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from storage import schema
 from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio
+from tests.jobs.conftest import until
 from tests.support.messages import alts_of, ids_of, items_of, text_of, veils_of
 
 # As members meet it
@@ -105,6 +106,29 @@ async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Stu
     assert strict.last().attachments
     audit = await strict.mira.slash(strict.channel, "studio audit")
     assert f"pardon <@{strict.alice.id}>" in text_of(audit.followups[-1])
+
+
+async def test_strikes_are_told_in_the_channel_that_managers_chose_without_the_words(
+    strict: Studio, monkeypatch, caplog
+) -> None:
+    from studio.moderation import moderator
+
+    monkeypatch.setattr(moderator, "ONE_STRIKE", moderator.timedelta(0))
+    await strict.alice.slash(strict.channel, "imagine", prompt="nude")  # nowhere is chosen yet
+    staff = strict.guild.create_text_channel("staff")
+    await strict.mira.slash(strict.channel, "studio language", language="de")
+    await strict.mira.slash(strict.channel, "moderation alerts", channel=staff)
+    for count in (2, 3):
+        await strict.alice.slash(strict.channel, "imagine", prompt="nude --stealth")
+        await until(lambda count=count: len(staff.history()) == count)
+    told = [one.content for one in staff.history()]
+    assert all(f"<@{strict.alice.id}>" in one and "nude" not in one for one in told[1:])
+    assert "/moderation pardon" in told[2] and "/moderation pardon" not in told[1]
+    await strict.mira.slash(strict.channel, "moderation pardon", user=strict.alice)
+    await strict.bot.get_channel(staff.id).delete()
+    said = await strict.alice.slash(strict.channel, "imagine", prompt="nude")
+    assert "sexual content" in _told(said)
+    await until(lambda: "isn't told there" in caplog.text)
 
 
 async def _strikes(studio: Studio, member) -> list[str]:
@@ -368,6 +392,7 @@ async def test_only_managers_moderate_and_every_change_is_on_record(strict: Stud
         ("strikes", {"user": strict.bob}),
         ("pardon", {"user": strict.bob}),
         ("timeout", {"user": strict.bob, "minutes": 5}),
+        ("alerts", {}),
     ):
         refused = await strict.alice.slash(strict.channel, f"moderation {command}", **options)
         assert "Manage Server" in text_of(refused.followups[-1]), command

@@ -83,7 +83,7 @@ async def test_where_nobody_may_write_nothing_is_said(studio: Studio) -> None:
 
 async def test_the_panel_writes_what_the_commands_write(studio: Studio) -> None:
     panel = (await studio.mira.slash(studio.channel, "studio setup")).response
-    assert len(parts(panel)) <= 20
+    assert len(parts(panel)) <= 24  # of 40
     other = studio.guild.create_text_channel("art")
     await studio.mira.select(panel, [studio.channel, other], custom_id="su:channel")
     await studio.mira.select(panel, [other], custom_id="su:channel")
@@ -102,22 +102,55 @@ async def test_the_panel_writes_what_the_commands_write(studio: Studio) -> None:
     assert "for everybody; moderation: standard" in words(done.response)
 
 
-@pytest.mark.parametrize("what", ["su:channel", "su:talk", "su:done"])
+async def test_the_panel_and_the_commands_choose_the_language_and_where_strikes_are_told(
+    studio: Studio,
+) -> None:
+    panel = (await studio.mira.slash(studio.channel, "studio setup")).response
+    await studio.mira.select(panel, ["de"], custom_id="su:language")
+    assert await studio.built.queue.admin.language(studio.guild.id) == "de"
+    said = await studio.mira.slash(studio.channel, "studio language", language="fr")
+    assert "français" in said.followups[-1].content.lower()
+    assert await studio.built.queue.admin.language(studio.guild.id) == "fr"
+    await studio.mira.select(panel, ["automatic"], custom_id="su:language")
+    assert await studio.built.queue.admin.language(studio.guild.id) == ""
+    staff = studio.guild.create_text_channel("staff")
+    shown = await studio.mira.select(panel, [staff], custom_id="su:alerts")
+    assert "Strikes and time-outs" in staff.history()[-1].content
+    menu = next(one for one in parts(shown.response) if one.get("custom_id") == "su:alerts")
+    assert [one["id"] for one in menu["default_values"]] == [staff.id]
+    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert f"**Alerts** <#{staff.id}>" in rules
+    said = await studio.mira.slash(studio.channel, "moderation alerts")
+    assert "nowhere" in said.followups[-1].content
+    assert await studio.built.moderator.alerts(studio.guild.id) is None
+    silent = discord.PermissionOverwrite(send_messages=False)
+    overwrites = {studio.guild.default_role: silent}
+    closed = studio.guild.create_text_channel("closed", overwrites=overwrites)
+    refused = await studio.mira.select(panel, [closed], custom_id="su:alerts")
+    assert "can't write" in refused.followups[-1].content
+    assert await studio.built.moderator.alerts(studio.guild.id) is None
+
+
+@pytest.mark.parametrize("what", ["su:channel", "su:language", "su:alerts", "su:talk", "su:done"])
 async def test_the_panel_of_a_manager_does_nothing_for_a_member(studio: Studio, what: str) -> None:
     welcome = studio.bot.cogs["Welcome"]
-    from bot.cogs.welcome import ListMenu, SetupButton
+    from bot.cogs.welcome import AlertsMenu, LanguageMenu, ListMenu, SetupButton
     from bot.ui.buttons import view_of
 
-    item = ListMenu("channel") if what == "su:channel" else SetupButton(what[3:])
+    menus = {"su:channel": ListMenu("channel"), "su:language": LanguageMenu(), "su:alerts": AlertsMenu()}
+    item = menus.get(what) or SetupButton(what[3:])
     channel = studio.bot.get_channel(studio.channel.id)
     sent = await channel.send("forged", view=view_of(item))
     message = next(m for m in studio.channel.history() if m.id == sent.id)
-    if what == "su:channel":
-        result = await studio.alice.select(message, [studio.channel], custom_id=what)
+    if what in menus:
+        chosen = "de" if what == "su:language" else studio.channel
+        result = await studio.alice.select(message, [chosen], custom_id=what)
     else:
         result = await studio.alice.click(message, custom_id=what)
     assert "Manage Server" in result.followups[-1].content and welcome is not None
     assert await studio.built.queue.admin.allowed(studio.guild.id) == (frozenset(), frozenset())
+    assert await studio.built.queue.admin.language(studio.guild.id) == ""
+    assert await studio.built.moderator.alerts(studio.guild.id) is None
 
 
 async def test_models_are_loaded_tested_and_unloaded_by_the_host_alone(tmp_path: Path) -> None:

@@ -113,8 +113,8 @@ KEPT_BY_THE_BANNED = _named(
     Requests="imagine imagine_each video edit read_prompt confirmed",
     Studio="news",
     Sources="is_seen read",  # `read` of what `check_upload` has let pass
-    Own="preferences options image_models suggestions marks hint warning favourite recent jobs info holdings"
-    " export delete let_go sign_out",
+    Own="preferences options image_models examples suggestions marks hint warning favourite recent jobs info"
+    " holdings export delete let_go sign_out",
     Editor="mask",
     Documents="all one create save extend rename delete",  # `create` up to a bound
     Gallery="pictures days months newest sent is_own visible page",  # the last two of tiles that they have
@@ -265,6 +265,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "from_upload": {"action": "describe"},
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
             "set_language": {"language": "de"},
+            "set_alerts": {"channel_id": None},
             "allow": {"kind": "role"},
             "disallow": {"kind": "role"},
             "export": {"pictures": False},

@@ -1,10 +1,12 @@
 """Links that show pictures to whoever has them, and show nothing to anybody from the moment they end."""
 
 import io
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -14,13 +16,14 @@ from PIL.PngImagePlugin import PngInfo
 from core.errors import StorageError
 from core.job import Surface
 from storage import moderation
-from storage.schema import shares
+from storage.schema import inputs, jobs, shares
 from storage.sessions import hash_of
 from studio.authority import Actor
 from studio.library.shares import KEY, read_key
 from tests.web.conftest import OTHER, YOU, Site
 from tests.web.test_folders import make
 from tests.web.test_trash import named, put
+from web.handlers.shares import embed_of
 
 WORDS = "a secretive red house"
 HOST, GUILD = 99, 10
@@ -278,6 +281,95 @@ async def test_a_link_that_is_pasted_into_a_chat_shows_what_its_page_shows(site)
     assert several["og:image"] == f"{site.web.url}{first}"
     await put(site.you, *named(one.job, 1))
     assert (await tags(whole))["og:image"].endswith("/2/512.webp"), "what is thrown away isn't shown"
+
+
+async def embedded(stranger, page: str) -> dict | None:
+    """What Discord finds beside a page that it may copy."""
+    found = re.search(r'<link rel="discord:component-embed" type="application/json" href="([^"]*)">', page)
+    if found is None:
+        return None
+    answer = await stranger.get(urlsplit(found[1]).path)
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("application/json")
+    assert answer.headers["Cache-Control"] == "private, no-store" and len(answer.body) <= 3000
+    return answer.data["component"]
+
+
+async def test_discord_may_copy_what_a_link_shows_where_its_owner_has_ticked_it(site) -> None:
+    one, stranger = await linked(site, "picture"), site.stranger()
+    assert await embedded(stranger, await stranger.page(one.addresses[0])) is None
+    assert (await stranger.get(f"{one.addresses[0]}/embed.json")).status == 404
+    made = await share(site.you, job=one.job["id"], title="A *red* [house](https://bad)", embed=True)
+    link = path_of(site, made)
+    page = await stranger.page(link)
+    assert "og:image" in page, "who can't show it shows the smaller preview"
+    container = await embedded(stranger, page)
+    assert container is not None and container["type"] == 17
+    text, gallery = container["components"]
+    assert (
+        text["content"].startswith(r"### A \*red\* \[house\]\(https://bad\)") and "until" in text["content"]
+    )
+    assert [item["description"][-3:] for item in gallery["items"]] == [", 1", ", 2", ", 3", ", 4"]
+    for item in gallery["items"]:
+        shown = await stranger.get(item["media"]["url"].removeprefix(site.web.url))
+        assert shown.status == 200 and shown.headers["Content-Type"] == "image/webp"
+    assert "secretive" not in repr(container)
+    listed = (await site.you.get("/api/shares")).data["shares"]
+    assert [one["embed"] for one in listed] == [True, False]
+    assert (await site.you.page("/shares")).count("Discord may keep a copy") == 1
+    await put(site.you, *named(one.job, 1))
+    container = await embedded(stranger, await stranger.page(link))
+    assert container is not None and len(container["components"][1]["items"]) == 3
+    await _judge(one, 0.85)  # veiled at level standard, which a link never shows
+    assert (await stranger.get(f"{link}/embed.json")).status == 404
+
+
+async def test_what_a_picture_shows_is_told_to_who_cant_see_it_where_its_owner_had_it_described(site) -> None:
+    one, stranger = await linked(site, "picture"), site.stranger()
+    result = await site.opened.services.queue.result(one.job["id"])
+    sha256 = result.pictures[1].sha256
+
+    async def described(user_id: int, captions: list[str]) -> None:
+        asked = await site.opened.drawn(Actor(user_id, None, 0, surface=Surface.WEB), "another boat")
+
+        def work(connection: sa.Connection) -> None:
+            told = sa.update(jobs).where(jobs.c.id == asked.job.id).values(captions=json.dumps(captions))
+            connection.execute(told)
+            connection.execute(sa.insert(inputs).values(job_id=asked.job.id, sha256=sha256))
+
+        await site.opened.services.database.write(work)
+
+    async def alts() -> list[str]:
+        page = await stranger.page(one.addresses[0])
+        return re.findall(r'(?:og:image:alt" content|<img src="[^"]*/2"[^>]* alt)="([^"]*)"', page)
+
+    await described(OTHER, ["what somebody else was told"])
+    assert await alts() == ["A picture"] * 2
+    await described(YOU, ["a lonely house", "a house of bricks"])
+    assert await alts() == ["a lonely house"] * 2
+    await site.opened.services.moderator.add_word(HOST, None, "lonely")
+    assert await alts() == ["A picture"] * 2, "a rule hides it from the world"
+
+
+@pytest.mark.parametrize("end", EVERY, ids=[end.__name__.strip("_") for end in EVERY])
+async def test_discord_finds_nothing_of_a_link_that_has_ended(site, end) -> None:
+    one = await linked(site, "picture")
+    made = await share(site.you, job=one.job["id"], n=2, embed=True)
+    link, stranger = path_of(site, made), site.stranger()
+    assert (await stranger.get(f"{link}/embed.json")).status == 200
+    await end(Linked(site, one.job, made, one.folder))
+    assert (await stranger.get(f"{link}/embed.json")).status == 404
+
+
+@pytest.mark.parametrize("origin", ["https://a.example", "https://" + "a" * 240 + ".example"])
+@pytest.mark.parametrize("letter", ["a", '"', "\u6f22", "*"])
+def test_an_embed_has_as_many_bytes_as_discord_reads(origin: str, letter: str) -> None:
+    thumb = f"/files/s/{'x' * 43}/abcdabcdabcd/100/512.webp"
+    pictures = [{"thumb": thumb, "alt": letter * 300}] * 60
+    page = {"title": letter * 100, "until": "30 September 2026", "origin": origin, "pictures": pictures}
+    found = embed_of(page)
+    assert len(json.dumps(found, ensure_ascii=False).encode()) <= 3000
+    items = found["component"]["components"][1]["items"]
+    assert len(items) == (10 if len(origin) < 100 else 3) and all(item["description"] for item in items)
 
 
 async def test_visits_are_counted_but_for_ones_own(site) -> None:

@@ -38,6 +38,14 @@ def encode_ernie(pipe, words):
 
 FAMILY = Family(
     name="ernie-image",
+    defaults={
+        "prompts": (
+            "A comic page of four panels about a cat that learns to fly a kite",
+            'A cinema poster with the title "The Last Tram", an empty tram at night in the rain',
+            "An infographic of how a bee finds flowers, with short labels and arrows",
+            "A product photograph of a perfume bottle on black stone, water drops, light from behind",
+        )
+    },
     title="ERNIE-Image",
     text="ErnieImagePipeline",
     image="ErnieImagePipeline",

@@ -29,6 +29,14 @@ def encode_flux(pipe, words):
 
 FAMILY = Family(
     name="flux",
+    defaults={
+        "prompts": (
+            "a fox asleep in fresh snow, soft morning light, 85mm photograph",
+            'a hand-painted cafe sign that says "Good Morning", ivy around it',
+            "a small library inside a hollow tree, storybook illustration",
+            "a glass greenhouse at night, lit from inside, fog in the garden",
+        )
+    },
     title="FLUX.1",
     text="FluxPipeline",
     image="FluxImg2ImgPipeline",
@@ -123,6 +131,14 @@ def encode_klein(pipe, words):
 
 FLUX2_KLEIN_FAMILY = Family(
     name="flux2-klein",
+    defaults={
+        "prompts": (
+            "A photograph of a teapot with a fox painted on it, on wet slate, soft light from the left",
+            'A shop window with the words "OPEN LATE" in red neon, rain on the glass, seen from the street',
+            "A flat poster of a mountain railway in three colors: navy, cream and orange",
+            "An old woman repairs a bicycle in a sunlit workshop, 50mm lens, the background out of focus",
+        )
+    },
     title="FLUX.2 klein",
     text="Flux2KleinPipeline",
     image="Flux2KleinInpaintPipeline",

@@ -22,6 +22,14 @@ def encode_words(pipe, words):
 
 FAMILY = Family(
     name="qwen-image",
+    defaults={
+        "prompts": (
+            'A poster for a jazz night: the title "Blue Hour" in large painted letters, a saxophone below it',
+            'A slide with three columns headed "Plan", "Build" and "Ship", each with a small icon',
+            'A handwritten letter on cream paper that begins "Dear Anna", beside it a dried flower',
+            'A bookshop window in watercolor, with "New arrivals" on a chalkboard',
+        )
+    },
     title="Qwen-Image",
     text="QwenImagePipeline",
     image="QwenImageImg2ImgPipeline",

@@ -149,6 +149,14 @@ def encode_two_clips(pipe, words):
 
 STABLE_DIFFUSION_XL_FAMILY = Family(
     name="stable-diffusion-xl",
+    defaults={
+        "prompts": (
+            "portrait of an old fisherman, 85mm photograph, window light, fine grain",
+            "a floating market at sunset, concept art, intricate detail, warm haze",
+            "a heron in the reeds, loose watercolor on white paper",
+            "isometric model of a tiny bakery, clay, soft studio light",
+        )
+    },
     title="Stable Diffusion XL",
     text="StableDiffusionXLPipeline",
     image="StableDiffusionXLImg2ImgPipeline",
@@ -176,6 +184,13 @@ def encode_clips(pipe, words):
 
 STABLE_DIFFUSION_3_FAMILY = Family(
     name="stable-diffusion-3",
+    defaults={
+        "prompts": (
+            'a street artist sprays the word "HELLO" on a brick wall, photograph',
+            "three glass bottles in a row, one red, one green and one blue, on a wooden shelf",
+            "a lighthouse on a cliff at dawn, oil painting, thick strokes",
+        )
+    },
     title="Stable Diffusion 3 / 3.5",
     text="StableDiffusion3Pipeline",
     image="StableDiffusion3Img2ImgPipeline",

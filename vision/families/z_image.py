@@ -28,6 +28,14 @@ def adjust(configs):
 
 FAMILY = Family(
     name="z-image",
+    defaults={
+        "prompts": (
+            "A candid photograph of a street musician under a bridge, evening, wet cobblestones",
+            'A wooden door in morning fog, above it a sign that reads "清茶" in black brush strokes',
+            "A young cook lifts noodles from a steaming pot, close up, kitchen light",
+            "A red paper lantern on a snowy roof at dusk, realistic, shallow focus",
+        )
+    },
     title="Z-Image",
     text="ZImagePipeline",
     image="ZImageImg2ImgPipeline",

@@ -16,6 +16,7 @@ from vision.families.family import Family
 from vision.weights.files import config_folder, gguf_folder, header, read_json, shared_parts
 
 FILE = "atelier.json"
+MOST_PROMPTS, LONGEST_PROMPT = 8, 200
 BASE = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}|[\w-][\w.-]*")
 RANGES = {
     "native_size": (16, 4096),
@@ -137,7 +138,8 @@ class Card:
     that styles are trained on in this one's place: a hub's at a commit, or a folder beside this one's; empty
     = this one. fixed_steps: it draws at the noise
     levels that its makers chose, so that ``--steps`` has no effect. vocabulary: all the words that the
-    model knows, with spaces between them; empty = any word may mean something to it.
+    model knows, with spaces between them; empty = any word may mean something to it. prompts: up to eight
+    that show what it is good at, which people are offered to begin with.
     """
 
     native_size: int
@@ -166,9 +168,18 @@ class Card:
     base: str = ""
     fixed_steps: bool = False
     vocabulary: str = field(default="", repr=False)
+    prompts: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        given = self.prompts
+        if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one for one in given):
+            raise ModelError(f"{FILE}: prompts must be a list of texts.")
+        if len(given) > MOST_PROMPTS or any(len(one) > LONGEST_PROMPT for one in given):
+            raise ModelError(
+                f"{FILE}: prompts takes up to {MOST_PROMPTS}, each of up to {LONGEST_PROMPT} characters."
+            )
+        object.__setattr__(self, "prompts", tuple(given))
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):

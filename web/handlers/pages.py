@@ -115,17 +115,18 @@ async def create_page(call: Call) -> Answer:
         "show": call.query.get("show", ""),
         "groups": {name: _(shown) for name, shown in views.NARROWED.items()},
         "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
-        **_examples(call),
+        **await _examples(call),
         "chip": await talk.chip_of(call),
         "promise": _("Write what you want to see and press Enter. {promise}", promise=promise),
     }
     return Html("create", values, tab="/")
 
 
-def _examples(call: Call) -> dict[str, Any]:
+async def _examples(call: Call) -> dict[str, Any]:
     """Return prompts to begin with, and whether there are pictures of them."""
-    known = call.studio.hints.prompts[:EXAMPLES]
-    return {"hints": list(known or SCENES), "drawn": bool(known)}
+    known = (await call.studio.own.examples(call.actor))[:EXAMPLES]
+    drawn = bool(known) and known == call.studio.hints.prompts[:EXAMPLES]
+    return {"hints": list(known or SCENES), "drawn": drawn}
 
 
 async def pictures_page(call: Call) -> Answer:
@@ -142,7 +143,7 @@ async def pictures_page(call: Call) -> Answer:
 
 async def explore_page(call: Call) -> Answer:
     """A page of what channels that the person reads have made."""
-    return Html("explore", await gallery.explore_values(call) | _examples(call))
+    return Html("explore", await gallery.explore_values(call) | await _examples(call))
 
 
 async def picture_page(call: Call) -> Answer:

@@ -1,5 +1,8 @@
 """Shares, made and ended by their owner and looked at by whoever has a link; pictures posted to a channel."""
 
+import json
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import groupby
@@ -21,6 +24,10 @@ from web.schemas import number_of, read_body, whole_number
 from web.views import alt_text
 
 LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
+# https://docs.discord.com/developers/link-previews/component-embeds
+MOST_BYTES, MOST_ITEMS = 3000, 10
+CONTAINER, TEXT_DISPLAY, MEDIA_GALLERY = 17, 10, 12
+MARKDOWN = re.compile(r"([\\`*_~|\[\]()<>#@-])")
 
 
 async def shares_page(call: Call) -> Answer:
@@ -42,7 +49,7 @@ async def create_share(call: Call) -> Answer:
     position = number_of(str(given.n)) - 1 if given.n else None
     what = Shared(folder_id=given.folder) if given.folder else Shared(given.job, position)
     share, link = await call.studio.shares.create(
-        call.actor, what, title=given.title, words=given.words, days=given.days
+        call.actor, what, title=given.title, words=given.words, embed=given.embed, days=given.days
     )
     return Json({**await _shape(call, share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
 
@@ -65,7 +72,35 @@ async def shared_page(call: Call) -> Answer:
     shares, before = call.studio.shares, gallery.cursor_of(call.query.get("before"))
     seen = there(await shares.look(call.path["token"], before))
     await shares.visited(seen.share, call.person.user_id if call.person else None)
-    return Html("organise/share", _page(seen, call.path["token"], shares.origin), shared=True)
+    page = _page(seen, call.path["token"], shares.origin)
+    return Html("organise/share", {**page, "embed": seen.share.embed and before is None}, shared=True)
+
+
+async def shared_embed(call: Call) -> Answer:
+    """Return what Discord shows where a link is pasted whose owner allows it."""
+    shares = call.studio.shares
+    seen = there(await shares.look(call.path["token"]))
+    if not (seen.share.embed and seen.pictures):
+        raise Gone()
+    return Json(embed_of(_page(seen, call.path["token"], shares.origin)), shared=True)
+
+
+def embed_of(page: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a component embed of a link's page: its title, until when, and as many of its pictures as fit,
+    with alternative texts as long as fit."""
+    for count, letters in ((MOST_ITEMS, 200), (MOST_ITEMS, 80), (MOST_ITEMS, 20), (3, 20)):
+        items = [
+            {"media": {"url": page["origin"] + one["thumb"]}, "description": one["alt"][:letters]}
+            for one in page["pictures"][:count]
+        ]
+        title = MARKDOWN.sub(r"\\\1", page["title"])
+        said = _("Made with a model · shared until {until}", until=page["until"])
+        text = {"type": TEXT_DISPLAY, "content": f"### {title}\n{said}"}
+        gallery = {"type": MEDIA_GALLERY, "items": items}
+        found = {"component": {"type": CONTAINER, "components": [text, gallery]}}
+        if len(json.dumps(found, ensure_ascii=False).encode()) <= MOST_BYTES:
+            break
+    return found
 
 
 async def send_shared(call: Call) -> Answer:
@@ -107,6 +142,7 @@ async def _shape(call: Call, share: Share, now: datetime) -> dict[str, Any]:
         "href": f"/pictures/{first}" if first else f"/folders/{what.folder_id}",
         "thumb": f"/files/{first}/256.webp" if first else None,
         "words": share.words,
+        "embed": share.embed,
         "created": share.created_at.isoformat(),
         "expires": share.expires_at.isoformat(),
         "ended": share.ended(now),
@@ -121,7 +157,9 @@ def _page(seen: Looked, token: str, origin: str) -> dict[str, Any]:
     share = seen.share
     shown = [_picture(job, stored, token) for job, stored in seen.pictures]
     for number, one in enumerate(shown, 1):
-        one["alt"] = one["alt"] or (share.title or _("A picture")) + (f", {number}" if len(shown) > 1 else "")
+        _job, stored = seen.pictures[number - 1]
+        named = (share.title or _("A picture")) + (f", {number}" if len(shown) > 1 else "")
+        one["alt"] = one["alt"] or seen.captions.get(stored.sha256) or named
     several = share.what.folder_id is not None or len(shown) > 1
     return {
         "title": share.title or (_("Pictures") if several else _("A picture")),

@@ -117,3 +117,31 @@ async def test_models_are_told_with_their_times_and_who_made_them(opened: Opened
     await own.change(ALICE, suffix="--v 6")
     found = await completion.image_models(ALICE, queue.picture_seconds)
     assert [(one.name, one.usual) for one in found] == [("fast", False), ("v6", True)]
+
+
+async def test_prompts_to_begin_with_are_those_of_the_chosen_model_s_card(
+    opened: Opened, tmp_path: Path
+) -> None:
+    async def no_styles(actor: Actor) -> list[str]:
+        return []
+
+    own = opened.studio.own
+    assert await own.examples(ALICE) == opened.studio.hints.prompts != ()
+    others = {"own": {"prompts": ["a tiny bakery"]}, "plain": {}, "wrong": {"prompts": [7]}}
+    for name, told in others.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model_index.json").write_text('{"_class_name": "ZImagePipeline"}')
+        (tmp_path / name / "atelier.json").write_text(json.dumps(told))
+    models = ",".join(f"{name}={tmp_path / name}" for name in others)
+    models += ",missing=stabilityai/sdxl-turbo@0123456"
+    settings = load_settings({"IMAGE_MODELS": models, "DATA_DIR": str(tmp_path / "data")})
+    members = Members(opened.services.database)
+    completion = Completion(members, settings, opened.studio.hints, no_styles, tmp_path / "cache")
+    found = {}
+    for name in (*others, "missing"):
+        await own.change(ALICE, model=name)
+        found[name] = await completion.examples(ALICE)
+    assert found["own"] == ("a tiny bakery",) and found["wrong"] == found["missing"] == ()
+    assert any("清茶" in one for one in found["plain"]), "its family's"
+    await own.change(ALICE, model="own")
+    assert await completion.prompts(ALICE, "", 100) == ["a tiny bakery"]

@@ -183,12 +183,16 @@ async def test_a_picture_is_shared_and_the_link_taken_back_by_keys(opened: Site,
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.get_by_role("button", name="Share by link").press("Enter")
     await you.locator("#share input[name=title]").fill("My house")
-    await you.keyboard.press("Enter")
+    assert not await you.locator("#share input[name=embed]").is_checked()
+    await you.locator("#share input[name=embed]").press("Space")
+    await you.locator("#share input[name=title]").press("Enter")
     link = await you.locator("dialog input[readonly]").input_value()
     context = await browser.new_context()
     stranger = await context.new_page()
     await stranger.goto(link)
     assert await stranger.locator("h1").inner_text() == "My house"
+    embed = await stranger.locator("link[rel='discord:component-embed']").get_attribute("href")
+    assert embed == f"{link}/embed.json"
     assert await stranger.evaluate("() => document.querySelector('figure img').naturalWidth > 0")
     await you.goto(opened.web.url + "/shares")
     await you.get_by_role("button", name="Revoke").press("Enter")

@@ -562,5 +562,5 @@ export const putInFolder = (folder, names) => sendNames(`/api/folders/${folder}/
  */
 export const takeOutOfFolder = (folder, names) => sendNames(`/api/folders/${folder}/items/remove`, names);
 
-/** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, days: number}} what */
+/** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, embed: boolean, days: number}} what */
 export const makeShare = async (what) => /** @type {{id: string, link: string, expires: string}} */ (await sendJson("POST", "/api/shares", what));

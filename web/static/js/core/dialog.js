@@ -138,7 +138,7 @@ export async function makeLink(form) {
   const n = Number(text("n"));
   const what = data.has("folder") ? { folder: text("folder") } : { job: text("job"), ...(n ? { n } : {}) };
   try {
-    const { link, expires } = await makeShare({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
+    const { link, expires } = await makeShare({ ...what, title: text("title"), words: data.has("words"), embed: data.has("embed"), days: Number(text("days")) });
     const sheet = form.closest("[popover]");
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     const local = new URL(link).hostname === "127.0.0.1";
