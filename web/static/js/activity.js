@@ -1,6 +1,6 @@
 // The page that Discord opens: signs somebody in by Discord, and holds the studio's pages in a frame. They come and
 // go there, while the connection to Discord, which would end with its page, stays here.
-import { t } from "./core/language.js";
+import { t } from "./core/text.js";
 import { sendJson } from "./core/api.js";
 import { DiscordClient } from "./core/discord.js";
 
