@@ -269,7 +269,7 @@ class Atelier(commands.AutoShardedBot):
             )
             return
         if opened.activity_id is not None:
-            self._services.web.launched[opened.activity_id, interaction.user.id] = page
+            self._services.web.launch(opened.activity_id, interaction.user.id, page)
 
     async def _register_commands(self) -> None:
         """Register the commands, unless the sessions that will be resumed began with the same ones."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from cachetools import TTLCache
@@ -33,15 +34,22 @@ LINK_LIVES = timedelta(minutes=10)
 LAUNCH_LIVES = 120.0  # seconds
 
 
+class Launch(NamedTuple):
+    """A page that somebody has asked for. at: when, in seconds of a clock that only goes on."""
+
+    page: str
+    at: float
+
+
 class WebLinks:
     """Makes links to the studio on the web. sessions: who is signed in there. address: where it is, such as
-    https://studio.example.org; None while it is closed. launched: the pages that people have asked for inside
-    a chat service, by what it calls the place where it opens them, and who."""
+    https://studio.example.org; None while it is closed. launched: what people have asked for inside a chat
+    service, by what it calls the place where it opens pages, and who."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
         self.address: str | None = None
-        self.launched: TTLCache[tuple[str, int], str] = TTLCache(2000, LAUNCH_LIVES)
+        self.launched: TTLCache[tuple[str, int], Launch] = TTLCache(2000, LAUNCH_LIVES)
 
     @contextmanager
     def opened(self, address: str) -> Iterator[None]:
@@ -51,6 +59,10 @@ class WebLinks:
             yield
         finally:
             self.address = None
+
+    def launch(self, instance: str, user_id: int, page: str) -> None:
+        """Note that somebody has asked for a page, where a chat service opens it."""
+        self.launched[instance, user_id] = Launch(page, time.monotonic())
 
     async def new(self, user_id: int, name: str, page: str = "/") -> str | None:
         """Return a link that signs the person in once, within ten minutes, and leads to ``page``; None while

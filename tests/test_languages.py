@@ -144,7 +144,7 @@ def test_no_script_has_a_text_that_stays_english(marked: list[Marked]) -> None:
             texts = [part for part in parts if is_page or WORDS.search(part)]
             unknown = [one for one in texts if _bare(one) not in known and not SELECTOR.match(one)]
             left += [f"{path.name}: {one}" for one in unknown if not UNREAD.match(one)]
-            assert not is_page or path.name == "language.js" or "language.js" in source, path
+            assert not is_page or path.name == "text.js" or "text.js" in source, path
     assert left == []
 
 

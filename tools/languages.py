@@ -154,7 +154,7 @@ def _scripts(path: Path) -> Found:
 
 
 def template_texts(strings: list[str]) -> Iterator[str]:
-    """Yield the texts of a template of ``html``, as ``core/language.js`` reads it."""
+    """Yield the texts of a template of ``html``, as ``core/text.js`` reads it."""
     for part in re.split(r"(<[^>]*>)", "\ue000".join(strings)):
         shown = _ATTRIBUTE.findall(part) if part.startswith("<") else [part]
         for text in shown:

@@ -134,7 +134,7 @@ async def serve_web(
     """
     settings = services.settings
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
-    hub = Hub(studio, visitors.find)
+    hub = Hub(studio, visitors.find, services.web.launched)
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))

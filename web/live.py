@@ -5,13 +5,14 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from core.language import own_language, speaking
+from studio.services import Launch
 from studio.studio import Studio
 from web import views
 from web.call import Person
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 @dataclass(eq=False)
 class _Tab:
     """An open socket. at: the point that its news end at. told: when it was sent something. full_since: when
-    its browser stopped reading."""
+    its browser stopped reading. instance: of the Activity
+    that holds the pages, for its own socket; launch: what was asked for last there."""
 
     socket: web.WebSocketResponse
     request: web.Request
@@ -42,15 +44,23 @@ class _Tab:
     checked: float
     told: float
     language: str
+    instance: str
+    launch: Launch | None
     full_since: float | None = None
     closing: asyncio.Task[object] | None = field(default=None, repr=False)
 
 
 class Hub:
-    """Keeps the sockets. ``find``: who holds a session's token, None when it has ended."""
+    """Keeps the sockets. ``find``: who holds a session's token, None when it has ended. launched: the pages
+    that people have asked for on Discord, by the instance of the Activity and who."""
 
-    def __init__(self, studio: Studio, find: Callable[[str], Awaitable[Person | None]]) -> None:
-        self._studio, self._find = studio, find
+    def __init__(
+        self,
+        studio: Studio,
+        find: Callable[[str], Awaitable[Person | None]],
+        launched: Mapping[tuple[str, int], Launch],
+    ) -> None:
+        self._studio, self._find, self._launched = studio, find, launched
         self._tabs: set[_Tab] = set()
         self._closing: set[asyncio.Task[object]] = set()
 
@@ -59,7 +69,8 @@ class Hub:
 
     async def serve(self, request: web.Request, person: Person, token: str) -> web.StreamResponse:
         """Keep a socket open until its browser leaves. ``?since``: the point that its page was made at.
-        Without one, or with nonsense, what is new from now on is told."""
+        Without one, or with nonsense, what is new from now on is told. ``?instance``: only where a press on
+        Discord leads that Activity from now on."""
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=4096)
         await socket.prepare(request)
         held = Counter(tab.person.user_id for tab in self._tabs)
@@ -78,7 +89,9 @@ class Hub:
             if since.isascii() and since.isdecimal() and len(since) < 20
             else self._studio.own.point
         )
-        tab = _Tab(socket, request, person, token, at, now, now, own_language())
+        instance = request.query.get("instance", "")
+        launch = self._launched.get((instance, person.user_id))
+        tab = _Tab(socket, request, person, token, at, now, now, own_language(), instance, launch)
         self._tabs.add(tab)
         try:
             async for message in socket:
@@ -129,10 +142,13 @@ class Hub:
             if self._is_full(tab, now):
                 continue
             key = (tab.person.user_id, tab.at, tab.language)
-            if key not in encoded:
-                with speaking(tab.language):
-                    encoded[key] = self._news(tab)
-            tab.at, text = encoded[key]
+            if tab.instance:
+                text = self._asked_for(tab)
+            else:
+                if key not in encoded:
+                    with speaking(tab.language):
+                        encoded[key] = self._news(tab)
+                tab.at, text = encoded[key]
             if text is None and now - tab.told >= QUIET:
                 text = NOTHING
             if text is not None and not tab.socket.closed:
@@ -151,6 +167,14 @@ class Hub:
         changed = sorted(news.changed)
         message = {"jobs": jobs, "changed": changed, "complete": news.complete, "at": news.at}
         return news.at, json.dumps(message, separators=(",", ":"))
+
+    def _asked_for(self, tab: _Tab) -> str | None:
+        """Return the page that a person has asked for since, as JSON; another device may open it too."""
+        launch = self._launched.get((tab.instance, tab.person.user_id))
+        if launch is None or launch == tab.launch:
+            return None
+        tab.launch = launch
+        return json.dumps({"page": launch.page})
 
     def _is_full(self, tab: _Tab, now: float) -> bool:
         """Return whether a browser doesn't read what was sent; let it go when that lasts."""

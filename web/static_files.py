@@ -18,7 +18,9 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     ".json": "application/json; charset=utf-8",
 }
-_COMMENT = re.compile(r"/\*\*.*?\*/|^[ \t]*//[^\n]*$", re.DOTALL | re.MULTILINE)  # types, and whole lines
+_COMMENT = re.compile(  # types, whole lines, and after code where no string can end behind it
+    r"/\*\*.*?\*/|^[ \t]*//[^\n]*$|(?<=[;,{}()\]]) // [^\n\"'`]*$", re.DOTALL | re.MULTILINE
+)
 _IMPORT = re.compile(r"""(?:^|;)\s*(?:import|export)\b[^"';()]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 
 

@@ -38,7 +38,7 @@ async def brushing(browser: Any, site: Site, discord: FakeDiscord, page_of: str,
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     page = await context.new_page()
     if inside:
-        site.opened.services.web.launched[INSTANCE, YOU] = page_of
+        site.opened.services.web.launch(INSTANCE, YOU, page_of)
         await page.goto(discord.page)
         studio = page.frame_locator("iframe").frame_locator("iframe")
         await studio.locator("#tools button").first.wait_for()

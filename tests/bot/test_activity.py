@@ -81,7 +81,7 @@ async def test_web_and_edit_open_their_page_inside_discord(inside: Studio, launc
     await inside.alice.click(grid, label="U3")
     await inside.bob.click(inside.last(), label="Edit")
     web, edit = launches.opened
-    assert dict(inside.built.web.launched) == {
+    assert {where: page for where, (page, _) in inside.built.web.launched.items()} == {
         (web, inside.alice.id): f"/pictures/{job.id}/1",
         (edit, inside.bob.id): f"/edit/{job.id}/3",
     }
@@ -122,7 +122,7 @@ async def test_the_command_that_opens_the_activity_opens_the_studio(
     with contextlib.suppress(Exception):
         await inside.alice.slash(inside.channel, "info")
     [instance] = launches.opened
-    assert dict(inside.built.web.launched) == {(instance, inside.alice.id): "/"}
+    assert inside.built.web.launched[instance, inside.alice.id].page == "/"
 
 
 async def test_a_picture_is_sent_to_who_asks_for_it_in_the_frame(inside: Studio) -> None:

@@ -103,17 +103,18 @@ async def test_who_changes_the_account_leaves_nothing_to_the_next(tmp_path: Path
 
 
 async def test_a_press_on_discord_says_which_page_opens_for_its_presser_once(frame: Frame) -> None:
-    launched = frame.site.opened.services.web.launched
-    launched[INSTANCE, YOU] = "/edit/abcd2345efgh/3"
-    launched["i-another", YOU] = launched[INSTANCE, STRANGER] = "/queue"
+    web = frame.site.opened.services.web
+    web.launch(INSTANCE, YOU, "/edit/abcd2345efgh/3")
+    web.launch("i-another", YOU, "/queue")
+    web.launch(INSTANCE, STRANGER, "/queue")
     assert (await frame.sign_in()).data == {"page": "/edit/abcd2345efgh/3"}
     assert (await frame.sign_in()).data == {"page": "/"}
-    assert len(launched) == 2 and launched.ttl == 120
+    assert len(web.launched) == 2 and web.launched.ttl == 120
 
 
 async def test_a_frame_without_cookies_gets_a_link_for_a_browser(frame: Frame, sessions: Sessions) -> None:
     frame.keeps = False
-    frame.site.opened.services.web.launched[INSTANCE, YOU] = "/queue"
+    frame.site.opened.services.web.launch(INSTANCE, YOU, "/queue")
     before = len(await sessions.of(YOU))
     link = (await frame.sign_in()).data["link"]
     assert link.startswith("https://studio.example.org/in?next=%2Fqueue#")

@@ -51,6 +51,23 @@ async def test_what_comes_between_a_page_and_its_socket_is_told(site) -> None:
         await socket.close()
 
 
+async def test_the_socket_of_an_activity_is_told_what_was_pressed_since_and_nothing_else(site) -> None:
+    web, headers = site.opened.services.web, {"Cookie": f"{COOKIE}={site.you.cookie}", "Origin": site.web.url}
+    web.launch("i-1", YOU, "/queue")  # before it opened
+    first, second = [
+        await site.http.ws_connect(f"{site.web.url}/api/live?instance=i-1", headers=headers) for _ in range(2)
+    ]
+    await site.drawn(site.you)
+    assert await news(first, 0.4) == []
+    web.launch("i-1", OTHER, "/keys")
+    web.launch("i-2", YOU, "/keys")
+    assert await news(first, 0.4) == []
+    web.launch("i-1", YOU, "/queue")
+    assert await news(first, 0.4) == await news(second, 0.4) == [{"page": "/queue"}], "on each device, once"
+    for socket in (first, second):
+        await socket.close()
+
+
 async def test_a_job_of_discord_is_told_here_as_well(site) -> None:
     from studio.authority import Actor
 

@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from http import HTTPStatus
 
 from core.language import _
+from studio.services import Launch
 from web import schemas
 from web.auth import DiscordPage, SignInFailed, browser_label
 from web.call import DONE, Answer, Bucket, Call, Html, Json, Refused, SignedIn
@@ -28,7 +29,7 @@ class Activity:
         account: Account,
         discord: DiscordPage,
         buckets: Buckets,
-        launched: MutableMapping[tuple[str, int], str],
+        launched: MutableMapping[tuple[str, int], Launch],
         *,
         client_id: str,
         clients: tuple[str, ...],
@@ -69,7 +70,8 @@ class Activity:
             who = await self._discord.finish_inside(given.state, given.code, call.attempt)
         except SignInFailed as failed:
             raise Refused(failed.status, str(failed)) from failed
-        own, page = call.studio.own, self._launched.pop((instance, who.user_id), "/")
+        own, launch = call.studio.own, self._launched.pop((instance, who.user_id), None)
+        page = launch.page if launch else "/"
         if not call.attempt:
             return Json({"link": await own.web_link(who, page, members_only=self._members_only)})
         if call.person is not None and call.person.user_id == who.user_id:

@@ -6,7 +6,7 @@
 
   /** Say how it went. @param {(t: (text: string) => string) => string} words @param {(api: typeof import("./js/core/api.js")) => Promise<unknown>} work */
   const telling = async (words, work) => {
-    const [api, { t }, { showError, showToast }] = await Promise.all([import("./js/core/api.js"), import("./js/core/language.js"), import("./js/core/text.js")]);
+    const [api, { t, showError, showToast }] = await Promise.all([import("./js/core/api.js"), import("./js/core/text.js")]);
     await work(api).then(() => showToast(words(t)), showError);
   };
 

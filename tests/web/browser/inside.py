@@ -35,11 +35,22 @@ class InsideContext(Wrapped):
     async def new_page(self) -> "InsidePage":
         return InsidePage(await self.inner.new_page())
 
+    async def add_cookies(self, cookies: list[dict[str, Any]]) -> None:
+        """Set them for the frame, so that no page begins a session of its own: the eleventh ends the first."""
+        await self.inner.add_cookies([{**one, "sameSite": "None"} for one in cookies])
+
+    async def new_cdp_session(self, page: "InsidePage") -> Any:
+        return await self.inner.new_cdp_session(page.inner)
+
 
 class InsidePage(Wrapped):
     """A page of Discord that is used as if it were the page in its frame, once that is open."""
 
     frame: Any = None
+
+    @property
+    def context(self) -> InsideContext:
+        return InsideContext(self.inner.context)
 
     async def goto(self, address: str, **options: Any) -> Any:
         """Open a page in the frame. There nobody has to sign in; other sites open as they are."""
@@ -61,6 +72,13 @@ class InsidePage(Wrapped):
             await self.inner.reload(**options)
         else:
             await self.frame.goto(self.frame.url, **options)
+
+    async def go_back(self) -> None:
+        """Go back in the frame; the page around it has no history of its own."""
+        if self.frame is None:
+            await self.inner.go_back()
+        else:
+            await self.frame.evaluate("history.back()")
 
     def __getattr__(self, name: str) -> Any:
         in_frame = self.frame is not None and name not in OF_THE_PAGE and hasattr(self.frame, name)

@@ -108,10 +108,34 @@ async def test_people_draw_look_and_go_from_page_to_page_inside_discord(
 async def test_what_a_button_on_discord_meant_is_the_first_page(browser, inside) -> None:
     site, discord = inside
     job = await site.drawn(site.you)
-    site.opened.services.web.launched[INSTANCE, YOU] = f"/edit/{job['id']}/1"
+    site.opened.services.web.launch(INSTANCE, YOU, f"/edit/{job['id']}/1")
     async with opened(browser, discord) as shown:
         await shown.studio.locator("#tools button").first.wait_for()
         assert shown.inner.url == f"{discord.frame}/edit/{job['id']}/1"
+
+
+async def test_a_page_that_is_loaded_late_leaves_the_focus_where_somebody_types(browser, inside) -> None:
+    _, discord = inside
+    async with opened(browser, discord) as shown:
+        await shown.until_open()
+        await shown.studio.locator("#bar-prompt").focus()
+        await shown.shell.locator("iframe").dispatch_event("load")
+        await shown.page.keyboard.type("a house")
+        assert await shown.studio.locator("#bar-prompt").input_value() == "a house"
+
+
+async def test_a_later_press_leads_an_activity_that_is_open_on(browser, inside) -> None:
+    site, discord = inside
+    job = await site.drawn(site.you)
+    web = site.opened.services.web
+    async with opened(browser, discord) as shown:
+        await shown.until_open()
+        edit = f"/edit/{job['id']}/1"
+        for path in (edit, "/keys", edit):  # one of them has no news of its own
+            web.launch(INSTANCE, YOU, path)
+            await shown.inner.wait_for_url(discord.frame + path)
+            await shown.studio.locator("body[data-started]").wait_for(state="attached")
+        assert discord.calls.count(("POST", "/api/activity/sign-in", 200)) == 1, "the page around it stays"
 
 
 async def test_who_says_no_can_try_again(browser, inside) -> None:

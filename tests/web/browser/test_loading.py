@@ -1,4 +1,4 @@
-"""What each page asks for: thirteen scripts at most, named in its head so that none waits for another."""
+"""What each page asks for: twelve scripts at most, named in its head so that none waits for another."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.web.test_examples import filled as example_set
 from tests.web.test_talks import MODEL
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-MOST = 13  # scripts, one of them the language's
+MOST = 12  # scripts
 LOADED = """() => performance.getEntriesByType('resource').map(({ name }) => name)
   .filter((name) => name.endsWith('.js'))"""
 NAMED = """() => [...document.head.querySelectorAll('[rel=modulepreload], script')]
@@ -32,7 +32,7 @@ async def every_page(site: Site) -> list[str]:
     return [*paths, f"/edit/{job}/1", f"/edit/d/{document['id']}", f"/talk/{asked.data['job']}"]
 
 
-async def test_a_page_asks_for_thirteen_scripts_at_most_and_waits_for_none_behind_another(
+async def test_a_page_asks_for_twelve_scripts_at_most_and_waits_for_none_behind_another(
     site: Site, page
 ) -> None:
     await sign_in(site, page)

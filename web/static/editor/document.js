@@ -1,5 +1,5 @@
 // A document: what is in it, its history, what its layers are cut by, and where it is kept.
-import { t } from "../js/core/language.js";
+import { t } from "../js/core/text.js";
 import { beforeSignOut, copyKey, fetchJson, keepHere, keptHere, Problem, sendJson, withCopies } from "../js/core/api.js";
 import { applyStroke, boxAroundLine, brushStrokes, decodePng, encodePng, Mask, pointsBetween, snapshotTiles, Tiles, touchedBox } from "./mask.js";
 

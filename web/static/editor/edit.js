@@ -1,9 +1,8 @@
 // The editor's page: what the server gave, the panels around the stage, the keys, pictures that come in, and the document's name.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
 import { fetchJson, sendJson, upload } from "../js/core/api.js";
 import { elementOf, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage, takeChosen } from "../js/core/page.js";
-import { announce, countOf, plainText, showError, showToast } from "../js/core/text.js";
+import { announce, countOf, html, plainText, showError, showToast, t } from "../js/core/text.js";
 import { documentText, isSameDocument, MOST_SIDE, newDocument, readDocument, Saving, sendFiles, smallOf, stepsOf, withLayer, withRaised, writeDocument } from "./document.js";
 import { Editor, FIELDS, HOW, MARKS, PAINTS, TOOLS, WAYS } from "./editor.js";
 import { Asking, Results } from "./results.js";

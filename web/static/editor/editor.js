@@ -1,10 +1,9 @@
 // The editor: its tools and pointers, what lies above the mask, each way in which a person changes the document, and what is drawn
 // when. It is one module, as all of it works on one state; and a page asks for twelve files at most.
 import { nothing, render, svg } from "../vendor/lit-html/lit-html.js";
-import { t } from "../js/core/language.js";
 import { sendJson } from "../js/core/api.js";
 import { oncePerFrame } from "../js/core/page.js";
-import { announce, countOf, plainText, showError } from "../js/core/text.js";
+import { announce, countOf, plainText, showError, t } from "../js/core/text.js";
 import { addressOf, Brushing, Clips, commonMask, freeId, History, LEAST_SIDE, MOST_LAYERS, MOST_SIDE, newLayer, ontoCanvas, withCanvas, withCutOut, withLayer } from "./document.js";
 import { decodePng, eighthsOf, floodFill, lassoStroke, Mask, radiusOf } from "./mask.js";
 import { edgePixel, fieldOf, outlinedPixel, Overlay, Pictures, Thumbs, View } from "./screen.js";

@@ -1,5 +1,5 @@
 // What is painted, as pixels: the mask, its tiles, the strokes that change it, the wand, and masks as PNG files.
-import { t } from "../js/core/language.js";
+import { t } from "../js/core/text.js";
 
 // The mask as bytes, and the one way in which strokes become pixels: tests/studio/editor/reference.py defines it to the bit. Pure.
 

@@ -1,10 +1,9 @@
 // What comes back from the studio: pictures of a document that was sent, to compare and keep, and answers to questions about it.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
 import { cancelJob, fetchJson, Problem, readJob, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, stopJob, waitingOf } from "../js/core/jobs.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
-import { announce, countOf, plainText, showError } from "../js/core/text.js";
+import { announce, countOf, html, plainText, showError, t } from "../js/core/text.js";
 import { addressOf, freeId, newDocument, newLayer, sendFiles, writeDocument } from "./document.js";
 import { differenceOf, drawnOf } from "./screen.js";
 

@@ -1,5 +1,5 @@
 // A document as it is looked at: the view, its pictures, the mask over them, small copies, and what differs.
-import { t } from "../js/core/language.js";
+import { t } from "../js/core/text.js";
 import { addressOf, replayedMask, smallOf } from "./document.js";
 import { Mask } from "./mask.js";
 

@@ -1,10 +1,9 @@
 // A conversation: its turns, their tree, the picture that words change with the changes behind it. Words go on from what is shown.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "./core/language.js";
 import { fetchJson, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { copyText, followNews, Jobs, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, icon, oncePerFrame, pageData, Rows, SAVE, startPage, unhide } from "./core/page.js";
-import { countOf, plainText, showError } from "./core/text.js";
+import { countOf, html, plainText, showError, t } from "./core/text.js";
 import { About } from "./parts/about.js";
 import { Bar } from "./parts/bar.js";
 import { changesList } from "./parts/changes.js";

@@ -1,9 +1,8 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
-import { t } from "./core/language.js";
 import { readJob, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
 import { askBefore, elementOf, goTo, pageData, startPage, takeChosen } from "./core/page.js";
-import { showError, showToast, timeAgo } from "./core/text.js";
+import { showError, showToast, t, timeAgo } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 
 /** @import {News} from "./types.js" */

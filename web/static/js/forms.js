@@ -1,9 +1,8 @@
 // Pages of forms, and the little that scripts add to some of them.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "./core/language.js";
 import { copyKey, endSession, makeFolder, Problem, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
 import { currentTheme, elementOf, icon, lettersOn, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
-import { capitalized, plainText, showError, showToast, timeAgo } from "./core/text.js";
+import { capitalized, html, plainText, showError, showToast, t, timeAgo } from "./core/text.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 

@@ -1,11 +1,10 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "./core/language.js";
 import { leaveNote, readPictures, takeNote } from "./core/api.js";
 import { postPicture } from "./core/dialog.js";
 import { copyText, deleteJobForGood, followNews, offerShare, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
 import { addShortcuts, droppedPicture, elementOf, icon, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
-import { commandOf, showError } from "./core/text.js";
+import { commandOf, html, showError, t } from "./core/text.js";
 import { changesList } from "./parts/changes.js";
 import { openMenu } from "./parts/menu.js";
 import { Results } from "./parts/results.js";

@@ -1,9 +1,8 @@
 // The pages of pictures in one long grid: one's own, a folder, the trash, and what channels that the reader can read have made.
-import { html, t } from "./core/language.js";
 import { deletePictures, emptyTrash, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
 import { Announcer, offerShare, tellAway } from "./core/jobs.js";
 import { addShortcuts, askBefore, elementOf, emptyState, pageData, startPage } from "./core/page.js";
-import { countOf, showError, showToast } from "./core/text.js";
+import { countOf, html, showError, showToast, t } from "./core/text.js";
 import { Gallery, joinSearchFields } from "./gallery/gallery.js";
 import { pageQuery } from "./gallery/source.js";
 import { Bar } from "./parts/bar.js";

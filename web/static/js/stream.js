@@ -1,10 +1,9 @@
 // The pages of jobs: Create, on which pictures are asked for and appear, and the queue of what waits or is being drawn.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "./core/language.js";
 import { keepForGood, keepTrail, keptForGood, personId, readJobs, readQueues, readTurns } from "./core/api.js";
 import { copyText, foldedRows, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
 import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows, SAVE, startPage, unhide } from "./core/page.js";
-import { announce, countOf, durationOf, showError, showToast, splitPrompt } from "./core/text.js";
+import { announce, countOf, durationOf, html, showError, showToast, splitPrompt, t } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
 

@@ -1,10 +1,9 @@
 // Conversations about pictures: the page on which one begins, and the page of one, whose last answer grows and goes on.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "./core/language.js";
 import { cancelJob, fetchJson, keepField, keepHere, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
 import { droppedPicture, elementOf, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
-import { plainText, showError, showToast, timeAgo } from "./core/text.js";
+import { html, plainText, showError, showToast, t, timeAgo } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 import { drawMarkdown } from "./parts/markdown.js";
 

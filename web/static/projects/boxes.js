@@ -1,6 +1,6 @@
 // Boxes on a picture that is labelled: dragged around what is meant, or placed by keys.
 import { nothing, render, svg } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
+import { html, t } from "../js/core/text.js";
 
 /** @import {Box} from "../js/types.js" */
 /** @typedef {[number, number, number, number]} Sides  left, top, right, bottom in 0 to 1 */

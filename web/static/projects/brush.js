@@ -1,8 +1,7 @@
 // A brush on a picture that is labelled: what is painted goes with the label, in the picture's own pixels.
 import { nothing } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
 import { icon } from "../js/core/page.js";
-import { announce } from "../js/core/text.js";
+import { announce, html, t } from "../js/core/text.js";
 import { encodePng, Mask } from "../editor/mask.js";
 
 /** @typedef {[number, number]} Point  in ⅛ px of the picture */

@@ -1,8 +1,7 @@
 // Pictures that come into a project: files, folders whose names are labels, ZIP files, pictures of the studio's.
-import { t } from "../js/core/language.js";
 import { fetchJson, leaveNote, newKey, Problem } from "../js/core/api.js";
 import { elementOf, goTo, takeChosen, takeDrops } from "../js/core/page.js";
-import { countOf, showError, showToast } from "../js/core/text.js";
+import { countOf, showError, showToast, t } from "../js/core/text.js";
 
 // Files from folders that are dropped or chosen: the folder that holds a file is its label. Pure but for reading names.
 

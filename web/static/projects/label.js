@@ -1,9 +1,8 @@
 // The desk where one picture after the other is labelled, or boxes are drawn on it, by keys or by pressing.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
 import { keepHere, keptHere, outbox, sendJson, untilAnswered } from "../js/core/api.js";
 import { addShortcuts, elementOf, emptyState, icon, pageData, startPage } from "../js/core/page.js";
-import { announce, countOf, showError, showToast } from "../js/core/text.js";
+import { announce, countOf, html, showError, showToast, t } from "../js/core/text.js";
 import { Boxes } from "./boxes.js";
 import { Brush } from "./brush.js";
 

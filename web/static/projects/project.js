@@ -1,9 +1,8 @@
 // The pages of a project: its pictures, its reports, its model asked about others, its settings.
 import { render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
 import { sendJson } from "../js/core/api.js";
 import { askBefore, elementOf, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
-import { announce, showError, showToast } from "../js/core/text.js";
+import { announce, html, showError, showToast, t } from "../js/core/text.js";
 import { Intake } from "./intake.js";
 import { startOpen, startTraining } from "./training.js";
 

@@ -1,10 +1,9 @@
 // How far a project's training is, what was said before a page was left, and jobs that a page waits for.
 import { render } from "../vendor/lit-html/lit-html.js";
-import { html, t } from "../js/core/language.js";
 import { cancelJob, fetchJson, leaveNote, readJob, sendJson, sendOnce, untilAnswered } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, waitingOf } from "../js/core/jobs.js";
 import { elementOf } from "../js/core/page.js";
-import { showError, showToast } from "../js/core/text.js";
+import { html, showError, showToast, t } from "../js/core/text.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
 /** @import {Job, Project} from "../js/types.js" */

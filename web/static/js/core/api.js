@@ -1,6 +1,5 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
-import { t } from "./language.js";
-import { showError } from "./text.js";
+import { showError, t } from "./text.js";
 
 /** @import {Day, ImageModel, Job, Mark, Queue, Suggestion, Tile, Turn} from "../types.js" */
 

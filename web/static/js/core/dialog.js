@@ -1,8 +1,7 @@
 // Questions in a <dialog>, loaded when they are asked: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 import { render } from "../../vendor/lit-html/lit-html.js";
-import { LOCALE, html, t } from "./language.js";
 import { fetchJson, makeShare, readPictures, sendJson } from "./api.js";
-import { plainText, showError, showToast } from "./text.js";
+import { LOCALE, html, plainText, showError, showToast, t } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 /** @import {Named} from "./api.js" */

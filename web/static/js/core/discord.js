@@ -1,6 +1,6 @@
 // Speaks to the Discord client around this page: protocol version 1 of @discord/embedded-app-sdk 2.5 (MIT),
 // [opcode, data] by postMessage. https://github.com/discord/embedded-app-sdk
-import { t } from "./language.js";
+import { t } from "./text.js";
 
 /** @typedef {{resolve: (data: unknown) => void, reject: (error: Error) => void}} Waiting */
 /** @typedef {{cmd?: string, evt?: string | null, nonce?: string | null, message?: string, data?: {message?: string}}} Message */

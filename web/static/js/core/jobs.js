@@ -1,7 +1,6 @@
 // The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
-import { t } from "./language.js";
 import { cancelJob, confirmDraft, deleteJob, fetchJson, leaveNote, moveToTrash, outbox, pauseBefore, personId, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, sendOnce, takeNote, toSignIn, untilAnswered } from "./api.js";
-import { countOf, durationOf, showError, showToast } from "./text.js";
+import { countOf, durationOf, showError, showToast, t } from "./text.js";
 
 /** @import {Action, Job, News, Picture, State} from "../types.js" */
 /** @import {Named} from "./api.js" */

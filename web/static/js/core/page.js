@@ -1,8 +1,7 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "./language.js";
 import { beforeSignOut, fetchJson, forgetKept, keepForGood, keptForGood, keptHere, leaveNote, outbox, sendJson, signIn, takeNote } from "./api.js";
-import { rememberPresses, showError, showToast } from "./text.js";
+import { html, rememberPresses, showError, showToast, t } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 

@@ -1,10 +1,9 @@
 // Ties a gallery's parts together: what is looked for, where the reader is, what is chosen, what is new.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { LOCALE, html, t } from "../core/language.js";
 import { keepForGood, keepTrail, keptForGood, readDays, readPictures, untilAnswered, upload, Problem } from "../core/api.js";
 import { followNews } from "../core/jobs.js";
 import { addShortcuts, elementOf, icon } from "../core/page.js";
-import { plainText, showError } from "../core/text.js";
+import { LOCALE, html, plainText, showError, t } from "../core/text.js";
 import { dayName, Grid, onDrag, onLongPress, onZoom, SIZES } from "./grid.js";
 import { anchorOf, goneOf, groupAt, indexOf, isSame, keyOf, PAGE, pageQuery, queryOf, Selection, Source } from "./source.js";
 

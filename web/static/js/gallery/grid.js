@@ -1,8 +1,7 @@
 // Draws the pictures that are seen, whatever their number, in rows of one height that fill the width, and moves the focus among them by keys.
 import { nothing } from "../../vendor/lit-html/lit-html.js";
-import { LOCALE, html, t } from "../core/language.js";
 import { videoLength, icon, oncePerFrame, Rows } from "../core/page.js";
-import { timeLeft } from "../core/text.js";
+import { LOCALE, html, t, timeLeft } from "../core/text.js";
 import { groupAt } from "./source.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */

@@ -1,9 +1,8 @@
 // What the words of the bar are about: a chip that names the picture they change, and what the studio will understand by them.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
 import { fetchJson, sendJson, sendOnce } from "../core/api.js";
 import { elementOf, icon } from "../core/page.js";
-import { plainText } from "../core/text.js";
+import { html, plainText, t } from "../core/text.js";
 
 /** @import {Dialogue, Heard} from "../types.js" */
 /** @import {Bar} from "./bar.js" */

@@ -1,9 +1,8 @@
 // The pictures and videos that go with the next prompt: added, dropped or pasted, uploaded one after the other.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { html } from "../core/language.js";
 import { upload, uploadClip, uploadVideo } from "../core/api.js";
 import { icon } from "../core/page.js";
-import { showError } from "../core/text.js";
+import { html, showError } from "../core/text.js";
 
 const VIDEO = /^(video\/|image\/gif$)/;
 

@@ -1,9 +1,8 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
-import { t } from "../core/language.js";
 import { Problem, keepField, keepHere, keptHere, readJobs } from "../core/api.js";
 import { sendPrompt } from "../core/jobs.js";
 import { droppedPicture, elementOf, takeChosen, takeDrops, unhide } from "../core/page.js";
-import { showError, showToast, withFlag } from "../core/text.js";
+import { showError, showToast, t, withFlag } from "../core/text.js";
 
 /** @import {Job, Picture} from "../types.js" */
 /** @import {About} from "./about.js" */

@@ -1,10 +1,9 @@
 // The list of changes behind a picture: one is taken out or worded anew, and the rest is made again; the list is made on other pictures.
 import { nothing } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
 import { readFolders, sendJson, sendOnce } from "../core/api.js";
 import { askConfirmed, askForm, askWords, pickPictures } from "../core/dialog.js";
 import { icon } from "../core/page.js";
-import { countOf, plainText, showError, showToast } from "../core/text.js";
+import { countOf, html, plainText, showError, showToast, t } from "../core/text.js";
 
 /** @import {Change, Dialogue} from "../types.js" */
 

@@ -1,9 +1,8 @@
 // What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
-import { LOCALE, html, t } from "../core/language.js";
 import { makeFolder, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
 import { askForm } from "../core/dialog.js";
 import { trashPictures } from "../core/jobs.js";
-import { countOf, showError, showToast } from "../core/text.js";
+import { LOCALE, countOf, html, showError, showToast, t } from "../core/text.js";
 
 /** @import {Folder, Named} from "../core/api.js" */
 /** @import {Gallery} from "../gallery/gallery.js" */

@@ -1,6 +1,6 @@
 // Suggestions under a text field: the field keeps the focus, the list follows its keys. With them comes what is marked in the field.
 import { render } from "../../vendor/lit-html/lit-html.js";
-import { html } from "../core/language.js";
+import { html } from "../core/text.js";
 import { readSuggestions } from "../core/api.js";
 import { Marks } from "./marks.js";
 

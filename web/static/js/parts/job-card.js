@@ -1,9 +1,8 @@
 // A job as an article: its pictures, its prompt, how far it is, what can be done with it.
 import { nothing } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
 import { videoLength, icon } from "../core/page.js";
-import { plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
+import { html, plainText, shapeOf, splitPrompt, t, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Action, Picture} from "../types.js" */

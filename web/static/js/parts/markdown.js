@@ -1,7 +1,7 @@
 // What a model writes, as blocks and pieces (bold, lists, code, tables) and drawn as nodes, never HTML. Links and pictures
 // stay the text that they are: nobody presses what a model made up.
 import { nothing } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
+import { html, t } from "../core/text.js";
 
 /** @typedef {{text: string, marks: string[]}} Piece  marks: "bold", "italic", "struck", "code" */
 /** @typedef {{pieces: Piece[], inner: List[]}} Item */

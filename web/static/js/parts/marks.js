@@ -1,8 +1,7 @@
 // What a prompt can't do, told while it is typed: words that its model has never learned are underlined, flags without effect struck
 // through, and what would be refused is said under the field.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
-import { plainText } from "../core/text.js";
+import { html, plainText, t } from "../core/text.js";
 
 /** @import {Mark} from "../types.js" */
 

@@ -1,9 +1,8 @@
 // What opens beside a button: one menu for the whole page, and the parameters that are set most.
 import { nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
 import { readSuggestions } from "../core/api.js";
 import { icon } from "../core/page.js";
-import { durationOf, flagValue, withFlag } from "../core/text.js";
+import { durationOf, flagValue, html, t, withFlag } from "../core/text.js";
 
 /** @import {ImageModel} from "../types.js" */
 

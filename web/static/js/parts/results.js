@@ -1,10 +1,9 @@
 // What comes of a picture on its own page: pictures and videos in a strip beside it, answers in the panel, each from the press on.
 import { nothing } from "../../vendor/lit-html/lit-html.js";
-import { html, t } from "../core/language.js";
 import { cancelJob, deleteJob, keepHere, keptHere, keepTrail, pressJob, Problem, readJob, sendJob, sendJson, sendOnce } from "../core/api.js";
 import { Jobs, stepOf, waitingOf } from "../core/jobs.js";
 import { icon, oncePerFrame, Rows } from "../core/page.js";
-import { announce, countOf, plainText, showError, splitPrompt, timeAgo } from "../core/text.js";
+import { announce, countOf, html, plainText, showError, splitPrompt, t, timeAgo } from "../core/text.js";
 import { playStrip, reading } from "./job-card.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
