@@ -71,6 +71,7 @@ CAST, FOOT, DYED = (
     0.3,
     40,
 )  # one at its foot, where there is more; of its height; of 255, the ground's hue
+GLARE = 1.8  # times a dyed ground's light: around an object it is the ground's still
 SHADE_APART, LIT = 16, 80  # of 255: by so much a colour is another; a ground with shadows is no darker
 
 
@@ -386,9 +387,10 @@ def _without_shades(layers: Layers, colours: Real, core: Flags) -> Real:
     object's."""
     ground = layers.ground
     lit = (colours * ground).sum(-1) / np.maximum(np.square(ground).sum(-1), 1)
-    shade = (lit > SHADED[0]) & (lit < SHADED[1]) & (ground.max(-1) > LIT)
+    dyed = np.ptp(ground, -1) > DYED
+    shade = (lit > SHADED[0]) & (lit < np.where(dyed, GLARE, SHADED[1])) & (ground.max(-1) > LIT)
     foot = layers.box[3] - FOOT * (layers.box[3] - layers.box[1])
-    cast = (np.arange(len(core)) > foot)[:, None] & (lit > CAST) & (np.ptp(ground, -1) > DYED)
+    cast = (np.arange(len(core)) > foot)[:, None] & (lit > CAST) & dyed
     shade &= ~core | cast
     shade &= np.abs(colours - ground * lit[..., None]).max(-1) < SHADE_APART
     veil = np.zeros_like(layers.obj)
