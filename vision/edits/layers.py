@@ -49,7 +49,7 @@ LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the groun
 LEAST_OBJECT = 0.002  # of the picture
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
-GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
+GAP, GAP_ADDED = 0.03, 0.045  # of a picture's longer side, between objects: what touches is seen as one
 PLAIN = (178, 214, 240)  # a ground before which the demo's colours are all seen
 SMALLER = (1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.32)  # by which an object is made smaller until it has room
 LIGHT = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue
@@ -560,13 +560,13 @@ def _kept_on(
     return _each(without(new, gone), kept, lambda picture, one: pasted(picture, old, one))
 
 
-def _taken(others: Sequence[Found], size: tuple[int, int]) -> Flags:
+def _taken(others: Sequence[Found], size: tuple[int, int], gap: float = GAP) -> Flags:
     """Return where others are and a gap around them, on a grid of CELLS for the longer side."""
     scale = CELLS / max(size)
     taken = np.zeros((max(1, round(size[1] * scale)), max(1, round(size[0] * scale))), bool)
     for other in others:
         taken |= np.asarray(other.mask.resize(taken.shape[::-1], Image.Resampling.BOX)) > 0
-    return ops.dilated(taken, round(GAP * CELLS))
+    return ops.dilated(taken, round(gap * CELLS))
 
 
 def _nearest_room(taken: Flags, box: tuple[float, float, float, float]) -> tuple[float, int, int]:
@@ -626,7 +626,8 @@ def with_added(
     """Return a picture with objects of ``new`` beside those there, no larger than these, each on their ground
     line, or in the sky; from left to right about where ``new`` has them."""
     height = picture.height
-    side, scale, taken = min(picture.size), CELLS / max(picture.size), _taken(others, picture.size)
+    side, scale, gap = min(picture.size), CELLS / max(picture.size), round(GAP_ADDED * CELLS)
+    taken = _taken(others, picture.size, GAP_ADDED)
     taken[:EDGE], taken[-EDGE:], taken[:, :EDGE], taken[:, -EDGE:] = True, True, True, True
     sizes = [max(one.box[2] - one.box[0], one.box[3] - one.box[1]) for one in others]
     like = LIKE_OTHERS * max(sizes, default=ALONE * side)
@@ -641,7 +642,6 @@ def with_added(
         smaller, x, y = _nearest_room(taken, tuple(value * scale for value in box))
         place = round(x / scale), round(y / scale)
         picture = _laid_smaller(picture, cut, smaller * share, place)
-        gap = round(GAP * CELLS)
         wide, high = (math.ceil(smaller * share * length * scale) for length in cut.size)
         taken[max(0, y - gap) : y + high + gap, max(0, x - gap) : x + wide + gap] = True
     return picture
