@@ -150,7 +150,8 @@ def with_colour(words: str, usual: Mapping[str, str], ground: Sequence[int]) -> 
         found = re.search(rf"\b(?:{names.replace(' ', '|')})(?:s|es)?\b", head, re.IGNORECASE)
         if found is not None:
             *others, last = colours.split()
-            seen = (one for one in others if math.dist(ImageColor.getrgb(_PAINTS[one]), ground) > APART)
+            shown = (one for one in others if one in _PAINTS)
+            seen = (one for one in shown if math.dist(ImageColor.getrgb(_PAINTS[one]), ground) > APART)
             colour = next(seen, last)
             return f"{words[: found.start()]}{colour} {words[found.start() :]}", colour
     return words, ""

@@ -174,7 +174,8 @@ class Card:
         check_ranges(self)
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
-        if any(not isinstance(text, str) for pair in self.colours.items() for text in pair):
+        pairs = self.colours.items() if isinstance(self.colours, Mapping) else [("", "")]
+        if not all(isinstance(text, str) and text.strip() for pair in pairs for text in pair):
             raise ModelError(f'{FILE}: colours are words for words, such as {{"boat ship": "red white"}}.')
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
             raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
