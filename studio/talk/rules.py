@@ -416,6 +416,18 @@ def is_other_time(text: str) -> bool:
     return _OTHER_TIME.fullmatch(text) is not None
 
 
+_BARE_CUTOUT = re.compile(
+    r"(?:(?:and|now|then|ok|please|can you|could you|i want you to),? )*(?:remove|delete|erase|drop|lose"
+    r"|strip|cut out|get rid of|take (?:away|out|off))(?: all)?(?: of)? (?:the |its |that |this )?(?:whole )?"
+    r"(?:background|bg|backdrop)(?:,? (?:away|please|now|from it|too))*[.!? ]*"
+)
+
+
+def is_bare_cutout(text: str) -> bool:
+    """Return whether the whole of ``text`` asks for a picture without its background."""
+    return _BARE_CUTOUT.fullmatch(text) is not None
+
+
 def is_redo(text: str, state: State) -> bool:
     """Whether a text is nothing but *redo*, where something was undone."""
     return (
@@ -771,7 +783,8 @@ _ONLY_MOVE = frozenset(
     " this that the one"
     " picture whole thing short little animate animated animation anim video gif clip movie film move"
     " moving mov life"
-    " motion come alive with some movement in version plz image gimme give want i we".split()
+    " motion come alive with some movement in version plz image gimme give want i we create"
+    " generate get".split()
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import UserError
+from core.errors import ModelError, UserError
 from core.limits import MAX_SEED
 from core.requests import ImagineRequest
 from tests.support import tiny
@@ -102,6 +102,13 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
         assert width % card.multiple == height % card.multiple == 0 and not notes
         assert 0.8 < width * height / card.native_size**2 < 1.25
         assert 0.8 < width / height / (aspect[0] / aspect[1]) < 1.25
+
+
+@pytest.mark.parametrize("colours", ({"boat": 5}, {"boat": " "}, {"": "red"}, ["red"], "red"))
+def test_colours_of_a_card_are_words_for_words(colours: object) -> None:
+    with pytest.raises(ModelError, match="colours are words for words"):
+        cards.make_card(FAMILIES[-1], {}, {"colours": colours})
+    assert cards.make_card(FAMILIES[-1], {}, {"colours": {"boat": "red"}}).colours == {"boat": "red"}
 
 
 @pytest.mark.parametrize("aspect", [(3, 2), (2, 3), (21, 9), (9, 16), (4, 5), (14, 1), (97, 61)])

@@ -17,7 +17,7 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
-from vision.edits.instruction import Instruction, read_instruction
+from vision.edits.instruction import Instruction, read_instruction, with_colour
 from vision.edits.layers import Found, Reader, by_difference, cut_object, find_named, find_objects, laid_where
 from vision.edits.several import (
     LEAST_ROOM,
@@ -40,6 +40,7 @@ from vision.video.cutout.compose import find_object_mask
 
 UNDRAWN = ("colour", "remove")  # of a photograph: its own pixels, in another colour, or without an object
 NOTHING_CAME = "“{}” wasn't found in the picture or in what was drawn, so the picture is as it was."
+GIVEN_COLOUR = "Its colour wasn't named, so it was drawn {}."
 IN_PLACE = ("colour", "replace")  # what is drawn where an object is
 EDGES = 16  # how many of the soft edges between old and new make the native side
 SAY_HOW = (
@@ -108,7 +109,11 @@ def _changed(
             task = _undrawn(prepare(request, start, model), reporter)
             return _kept(task, [without_drawing] * request.num_images, start, asked, notes)
     if objects is not None and asked.kind == "add":
-        task = prepare(request, objects.start, model)
+        ground = np.median(np.asarray(start, np.float32), (0, 1)).tolist()
+        words, colour = with_colour(request.prompt, model.card.colours, ground)
+        task = prepare(replace(request, prompt=words), objects.start, model)
+        task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
+        notes = (*notes, *((GIVEN_COLOUR.format(colour),) if colour else ()))
         added = generate(model, task.generation, reporter)
         came = reporter.in_thread(
             lambda: [objects.lay(_cut(one, model, task)[0], alone=True) for one in added.images]

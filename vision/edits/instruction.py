@@ -1,7 +1,9 @@
 """What an English instruction asks for: another colour, an object that comes, goes or becomes another, or a
 change of the whole picture. Words alone; whatever isn't understood counts as the whole."""
 
+import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +33,8 @@ COLOUR = (
     rf"(?:an?\s+)?(?:{_SHADE})*(?P<colour>{'|'.join(sorted(_PAINTS, key=len, reverse=True))})"
     r"(?:ish|[\s-]colou?red)?(?:\s+(?:colou?r|one))?"
 )
+_COLOURED = re.compile(rf"\b(?:{'|'.join(_PAINTS)})(?:ish)?\b")
+APART = 110  # of 255: a colour that is nearer to the ground's can't be seen before it
 STYLE = re.compile(
     r"\b(?:styled?|water ?colou?r|aquarelle|paint(?:ing|ed)|oil|ink|pencil|crayon|charcoal|pastels?|sketch"
     r"|drawing|drawn|cartoon|comic|anime|manga|pixel(?:ated)?|line art|outlines?|photo(?:graph|realistic)?"
@@ -133,6 +137,24 @@ def read_instruction(words: str) -> Instruction:
     if STYLE.search(text):
         return Instruction("whole")
     return Instruction("ground" if GROUND.search(text) else "whole")
+
+
+def with_colour(words: str, usual: Mapping[str, str], ground: Sequence[int]) -> tuple[str, str]:
+    """Return an instruction that adds an object, with a colour where it names none, and that colour, "" = as
+    it was. usual: objects and the colours of each, with spaces between them. ground: 0..255, of the picture:
+    the first that can be seen before it is taken."""
+    head = words[: len(_BEHIND.sub("", words.lower()))]
+    if _COLOURED.search(head.lower()):
+        return words, ""
+    for names, colours in usual.items():
+        found = re.search(rf"\b(?:{names.replace(' ', '|')})(?:s|es)?\b", head, re.IGNORECASE)
+        if found is not None:
+            *others, last = colours.split()
+            shown = (one for one in others if one in _PAINTS)
+            seen = (one for one in shown if math.dist(ImageColor.getrgb(_PAINTS[one]), ground) > APART)
+            colour = next(seen, last)
+            return f"{words[: found.start()]}{colour} {words[found.start() :]}", colour
+    return words, ""
 
 
 def _bare(words: str) -> str:

@@ -49,15 +49,30 @@ LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the groun
 LEAST_OBJECT = 0.002  # of the picture
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
-GAP = 0.03  # of a picture's longer side, between objects: what touches is seen as one
+GAP, GAP_ADDED = 0.03, 0.045  # of a picture's longer side, between objects: what touches is seen as one
 PLAIN = (178, 214, 240)  # a ground before which the demo's colours are all seen
-SMALLER = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32)  # by which an object is made smaller until it has room
+SMALLER = (1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.32)  # by which an object is made smaller until it has room
 LIGHT = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue
 COLOURED = 36.0  # of 255, from grey: what has a colour
 LEAST_PAINT = 0.08  # of an object: what has less of a colour has none
 DEEP = 0.7  # of a colour's hue: photographs are paler
 UNLIKE = 0.5  # cosine of two hues that have nothing to do with each other
 CELLS = 128  # of a grid on which room is looked for
+EDGE = 2  # of these: so near to the picture's edge nothing is laid
+ALONE, LEAST_ADDED, MOST_ADDED = 0.4, 0.22, 0.42  # of the shorter side: how large something that comes is
+LIKE_OTHERS = 1.1  # times the largest that is there
+GROUND_LINE, HIGHEST, SKY_LINE = 0.85, 0.62, 0.45  # of the height: where what comes stands alone, and at
+# least where others are; where it ends in the sky
+SHRUNK, LEAST_SHRUNK = 0.5, 0.4  # of the grid: so far away is as bad as made all small; for that, no smaller
+IN_THE_SKY = re.compile(r"\b(?:moon|crescent|sun|stars?|clouds?|birds?|rainbow|sky|balloon|at the top)\b")
+SHADED = (0.25, 1.1)  # a shadow around an object: so much of the ground's light is left in it
+CAST, FOOT, DYED = (
+    0.5,
+    0.3,
+    40,
+)  # one at its foot, where there is more; of its height; of 255, the ground's hue
+GLARE = 1.8  # times a dyed ground's light: around an object it is the ground's still
+SHADE_APART, LIT = 16, 80  # of 255: by so much a colour is another; a ground with shadows is no darker
 
 
 def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
@@ -298,8 +313,9 @@ class Objects:
         came = self._that_came(new)
         if not came or (not alone and any(_room_for(one, self.others, base.size) for one in came)):
             return None
-        line = max((one.box[3] for one in self.others), default=None) if asked.kind == "add" else None
-        return _each(base, came, lambda picture, one: pasted_apart(picture, new, one, self.others, line))
+        if asked.kind == "add":
+            return with_added(base, new, came, self.others, sky=bool(IN_THE_SKY.search(asked.new)))
+        return _each(base, came, lambda picture, one: pasted_apart(picture, new, one, self.others))
 
     def _that_came(self, new: Image.Image) -> list[Found]:
         """Return the objects of ``new`` that are asked for: all but those that look like nothing that is
@@ -359,8 +375,27 @@ def _cut(picture: Image.Image, one: Found) -> tuple[Box, Layers | None]:
     if layers is None:
         return box, None
     inside = np.asarray(mask) > 127
-    near = ops.dilated(inside, max(2, round(RIM * max(one.box[2] - one.box[0], one.box[3] - one.box[1]))))
-    return box, replace(layers, obj=layers.obj * near[..., None])
+    rim = max(2, round(RIM * max(one.box[2] - one.box[0], one.box[3] - one.box[1])))
+    near, core = ops.dilated(inside, rim), ops.eroded(inside, rim)
+    obj = _without_shades(layers, np.asarray(picture.crop(box), np.float32), core)
+    return box, replace(layers, obj=obj * near[..., None])
+
+
+def _without_shades(layers: Layers, colours: Real, core: Flags) -> Real:
+    """Return the object of ``layers``, (h, w, 4), of which what is the ground in a shadow, or its light, is a
+    black veil, or nothing. colours: (h, w, 3), of the picture. core: (h, w), where else all is the
+    object's."""
+    ground = layers.ground
+    lit = (colours * ground).sum(-1) / np.maximum(np.square(ground).sum(-1), 1)
+    dyed = np.ptp(ground, -1) > DYED
+    shade = (lit > SHADED[0]) & (lit < np.where(dyed, GLARE, SHADED[1])) & (ground.max(-1) > LIT)
+    foot = layers.box[3] - FOOT * (layers.box[3] - layers.box[1])
+    cast = (np.arange(len(core)) > foot)[:, None] & (lit > CAST) & dyed
+    shade &= ~core | cast
+    shade &= np.abs(colours - ground * lit[..., None]).max(-1) < SHADE_APART
+    veil = np.zeros_like(layers.obj)
+    veil[..., 3] = 255 * (1 - lit).clip(0, 1)
+    return np.where(shade[..., None], np.minimum(veil, layers.obj[..., 3:]), layers.obj)
 
 
 def without(picture: Image.Image, gone: Sequence[Found], others: Sequence[Found] = ()) -> Image.Image:
@@ -525,48 +560,96 @@ def _kept_on(
     return _each(without(new, gone), kept, lambda picture, one: pasted(picture, old, one))
 
 
-def _room_for(
-    one: Found, others: Sequence[Found], size: tuple[int, int], line: int | None = None
-) -> tuple[float, int, int] | None:
-    """Return by how much an object is made smaller, and its corner, px, so that it is apart from others and
-    near to where it is; None where it is apart. Where there is no room, it covers as little of the others as
-    it can. line: where it stands, px from above, None = where it is."""
+def _taken(others: Sequence[Found], size: tuple[int, int], gap: float = GAP) -> Flags:
+    """Return where others are and a gap around them, on a grid of CELLS for the longer side."""
     scale = CELLS / max(size)
     taken = np.zeros((max(1, round(size[1] * scale)), max(1, round(size[0] * scale))), bool)
     for other in others:
         taken |= np.asarray(other.mask.resize(taken.shape[::-1], Image.Resampling.BOX)) > 0
-    taken = ops.dilated(taken, round(GAP * CELLS))
-    mine = np.asarray(one.mask.resize(taken.shape[::-1], Image.Resampling.BOX)) > 64
-    if not (mine & taken).any():
-        return None
+    return ops.dilated(taken, round(gap * CELLS))
+
+
+def _nearest_room(taken: Flags, box: tuple[float, float, float, float]) -> tuple[float, int, int]:
+    """Return by how much what fills a box is made smaller, and its corner, so that it is apart from what is
+    ``taken`` and its foot near to the box's; where there is no room, it covers as little as it can. All in
+    cells."""
     sums = np.pad(taken, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    left, top, right, bottom = (value * scale for value in one.box)
-    foot = bottom if line is None else line * scale
+    left, top, right, bottom = box
+    best, found = math.inf, (SMALLER[-1], 0, 0)
     for smaller in SMALLER:
         wide, high = (max(1, math.ceil(smaller * side)) for side in (right - left, bottom - top))
         if wide >= taken.shape[1] or high >= taken.shape[0]:
             continue
         covered = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
-        if smaller == SMALLER[-1] or not covered.all():
-            ys, xs = np.nonzero(covered == covered.min())
-            away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - foot)
-            best = int(away.argmin())
-            return smaller, round(xs[best] / scale), round(ys[best] / scale)
-    return None
+        if best < math.inf and (covered.all() or smaller < LEAST_SHRUNK):
+            continue
+        if covered.all() and smaller != SMALLER[-1]:
+            continue
+        ys, xs = np.nonzero(covered == covered.min())
+        away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - bottom)
+        at = int(away.argmin())
+        if away[at] + SHRUNK * CELLS * (1 - smaller) < best:
+            best, found = (
+                float(away[at]) + SHRUNK * CELLS * (1 - smaller),
+                (smaller, int(xs[at]), int(ys[at])),
+            )
+    return found
+
+
+def _room_for(
+    one: Found, others: Sequence[Found], size: tuple[int, int]
+) -> tuple[float, tuple[int, int]] | None:
+    """Return by how much an object is made smaller, and its corner, px, so that it is apart from others and
+    near to where it is; None where it is apart."""
+    scale, taken = CELLS / max(size), _taken(others, size)
+    mine = np.asarray(one.mask.resize(taken.shape[::-1], Image.Resampling.BOX)) > 64
+    if not (mine & taken).any():
+        return None
+    left, top, right, bottom = (value * scale for value in one.box)
+    smaller, x, y = _nearest_room(taken, (left, top, right, bottom))
+    return smaller, (round(x / scale), round(y / scale))
 
 
 def pasted_apart(
-    picture: Image.Image, other: Image.Image, one: Found, others: Sequence[Found], line: int | None = None
+    picture: Image.Image, other: Image.Image, one: Found, others: Sequence[Found]
 ) -> Image.Image:
-    """Return a picture with an object of ``other`` about where that has it, apart from the objects there.
-    line: where it stands beside them, px from above, None = where it is."""
-    place = _room_for(one, others, picture.size, line)
+    """Return a picture with an object of ``other`` about where that has it, apart from the objects there."""
+    place = _room_for(one, others, picture.size)
     if place is None:
         return pasted(picture, other, one)
-    smaller, x, y = place
-    cut = cut_object(other, one)
-    size = max(1, round(cut.width * smaller)), max(1, round(cut.height * smaller))
-    return laid_at(picture, cut.resize(size, Image.Resampling.LANCZOS), (x, y))
+    return _laid_smaller(picture, cut_object(other, one), *place)
+
+
+def with_added(
+    picture: Image.Image, new: Image.Image, came: Sequence[Found], others: Sequence[Found], *, sky: bool
+) -> Image.Image:
+    """Return a picture with objects of ``new`` beside those there, no larger than these, each on their ground
+    line, or in the sky; from left to right about where ``new`` has them."""
+    height = picture.height
+    side, scale, gap = min(picture.size), CELLS / max(picture.size), round(GAP_ADDED * CELLS)
+    taken = _taken(others, picture.size, GAP_ADDED)
+    taken[:EDGE], taken[-EDGE:], taken[:, :EDGE], taken[:, -EDGE:] = True, True, True, True
+    sizes = [max(one.box[2] - one.box[0], one.box[3] - one.box[1]) for one in others]
+    like = LIKE_OTHERS * max(sizes, default=ALONE * side)
+    wanted = min(max(like, LEAST_ADDED * side), MOST_ADDED * side)
+    line = max([HIGHEST * height, *(one.box[3] for one in others)] if others else [GROUND_LINE * height])
+    line = SKY_LINE * height if sky else line
+    for one in came:
+        cut = cut_object(new, one)
+        share = wanted / max(cut.size)
+        half, middle = share * cut.width / 2, (one.box[0] + one.box[2]) / 2
+        box = (middle - half, line - share * cut.height, middle + half, line)
+        smaller, x, y = _nearest_room(taken, tuple(value * scale for value in box))
+        place = round(x / scale), round(y / scale)
+        picture = _laid_smaller(picture, cut, smaller * share, place)
+        wide, high = (math.ceil(smaller * share * length * scale) for length in cut.size)
+        taken[max(0, y - gap) : y + high + gap, max(0, x - gap) : x + wide + gap] = True
+    return picture
+
+
+def _laid_smaller(picture: Image.Image, cut: Image.Image, share: float, at: tuple[int, int]) -> Image.Image:
+    size = max(1, round(cut.width * share)), max(1, round(cut.height * share))
+    return laid_at(picture, cut.resize(size, Image.Resampling.LANCZOS), at)
 
 
 def laid_at(picture: Image.Image, cut: Image.Image, at: tuple[int, int]) -> Image.Image:

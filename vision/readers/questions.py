@@ -18,7 +18,7 @@ from vision.readers.scene import PERHAPS, STILL, Scene, Thing, Vocabulary
 Kind = Literal[
     "what", "colour", "count", "where", "there", "beside", "ground", "direction", "size", "sure", ""
 ]
-SURE = 0.9  # chance of a name from which on it is told flatly
+SURE = 0.93  # chance of a name from which on it is told flatly
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SPELLED = (
     (r"[\u2018\u2019`]", "'"),
@@ -28,6 +28,11 @@ _SPELLED = (
     (r"\btheres\b", "there is"),
     (r"\bu\b", "you"),
     (r"\bwat\b", "what"),
+    (r"\bpls\b", "please"),
+    (r"\br\b", "are"),
+    (r"\b(?:m8|mate)\b", " "),
+    (r"\bhappen to\b", " "),
+    (r"\bin (?:a few|short|simple|other) words\b|\b(?:short|brief|quick)(?= description\b)", " "),
     (r"\bdis\b", "this"),
     (r"\bem\b", "them"),
     (r"^(there is\b(?!.*\b(?:the|upper|lower|or) right).*) right\W*$", r"\1 right so"),

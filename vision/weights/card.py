@@ -133,7 +133,9 @@ class Card:
     enlarged after decoding. sampler: one that ``--sampler`` takes; null = as shipped. cache_threshold:
     First-Block-Cache skips the other blocks of a step when the first block's output has changed by less
     than this share since the last step; 0 = off. outpaint: how it extends a picture. style: its house
-    style. variety: how the pictures of a grid come to differ. merged_lora: name of a file in its folder
+    style. variety: how the pictures of a grid come to differ. colours: of an edit that adds an object in no
+    colour, {"boat ship": "red white"}: the first that shows before the picture; empty = as it is drawn.
+    merged_lora: name of a file in its folder
     ``lora``, which is added to its weights when they are loaded; empty = none. base: the undistilled model
     that styles are trained on in this one's place: a hub's at a commit, or a folder beside this one's; empty
     = this one. fixed_steps: it draws at the noise
@@ -164,6 +166,7 @@ class Card:
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
     variety: VarietyCard = VarietyCard()
+    colours: Mapping[str, str] = field(default_factory=dict, repr=False)
     merged_lora: str = ""
     base: str = ""
     fixed_steps: bool = False
@@ -182,6 +185,9 @@ class Card:
         object.__setattr__(self, "prompts", tuple(given))
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
+        pairs = self.colours.items() if isinstance(self.colours, Mapping) else [("", "")]
+        if not all(isinstance(text, str) and text.strip() for pair in pairs for text in pair):
+            raise ModelError(f'{FILE}: colours are words for words, such as {{"boat ship": "red white"}}.')
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
             raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
 

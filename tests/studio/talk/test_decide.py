@@ -272,3 +272,20 @@ def test_a_plain_question_about_what_is_there_is_one(said: str, sent: tuple[int,
     here = State(pictures=(HOUSE, Picture(number=2, kind="sent")), shown=1, sent=sent)
     assert decide(said, here).kind == "ask"
     assert decide("is there a way to share it?", here).kind != "ask"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    (
+        ("remove the background", "cutout"),
+        ("Can you get rid of the background, please?", "cutout"),
+        ("delete the background", "cutout"),
+        ("and now take away the bg", "cutout"),
+        ("make a gif", "video"),
+        ("create a gif", "video"),
+    ),
+)
+def test_in_the_middle_of_a_conversation_a_job_is_of_what_is_shown(said: str, kind: str) -> None:
+    decided = decide(said, NOW)
+    assert (decided.kind, decided.about, decided.words) == (kind, (NOW.shown,), "")
+    assert decide("remove the background", State()).kind != "cutout"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vision.edits.instruction import read_instruction
+from vision.edits.instruction import read_instruction, with_colour
 from vision.edits.several import Joining, for_lists, read_joinings
 
 
@@ -38,6 +38,26 @@ def test_a_change_of_colour_tells_the_colour() -> None:
     assert read_instruction("make the cat crimson").colour == (220, 20, 60)
     assert read_instruction("make the cat snow white").colour == (255, 255, 255)
     assert read_instruction("remove the red cat").colour == ()
+
+
+NIGHT, SAND = (30, 30, 60), (230, 200, 180)
+
+
+@pytest.mark.parametrize(
+    ("words", "ground", "wanted"),
+    (
+        ("add a boat", NIGHT, "add a red boat"),
+        ("add a boat", (220, 20, 30), "add a white boat"),
+        ("Add a cat next to the red house", SAND, "Add a brown cat next to the red house"),
+        ("Add a cat next to the red house", NIGHT, "Add a white cat next to the red house"),
+        ("add two boats", SAND, "add two red boats"),
+        ("add a greenish boat", SAND, "add a greenish boat"),
+        ("add a dragon", SAND, "add a dragon"),
+    ),
+)
+def test_what_comes_in_no_colour_takes_one_that_shows(words: str, ground: tuple, wanted: str) -> None:
+    usual = {"house": "red yellow", "boat ship": "red white", "cat": "brown white"}
+    assert with_colour(words, usual, ground)[0] == wanted
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from vision.edits.layers import (
     pasted_apart,
     recoloured,
     tinted,
+    with_added,
     without,
 )
 from vision.edits.several import laid_beside, laid_instead, side_with_room
+from vision.images.ops import pieces
 
 SIDE = 256
 BOX = (90, 100, 150, 160)
@@ -100,10 +102,48 @@ def test_an_object_that_would_touch_another_is_laid_apart_from_it() -> None:
 def test_where_nothing_has_room_an_object_covers_little_of_the_others() -> None:
     old, new, large = drawing("red", (20, 20, 254, 254)), drawing("blue"), disc((20, 20, 254, 254))
     made = np.nonzero(apart(pasted_apart(old, new, disc(), [large]), old) > 24)
-    assert max(made[0].min(), made[1].min()) < 40 or min(made[0].max(), made[1].max()) > 216, "in a corner"
-    beside = np.nonzero(apart(pasted_apart(old, new, disc(), [disc((60, 60, 120, 250))], 250), old) > 24)
-    assert beside[1].min() > 120 or beside[1].max() < 60
-    assert abs(int(beside[0].max()) - 250) < 6, "it stands where the other one does"
+    assert all(axis.min() < 40 or axis.max() > 216 for axis in made), "in a corner"
+
+
+def laid(words: str, there: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Around a disc that words add to a picture in which one is at a place."""
+    old, one = (
+        drawing("red", there),
+        Found(disc(there).mask, (*there[:2], there[2] + 1, there[3] + 1), "ball"),
+    )
+    sky = "sky" in words
+    rows, columns = np.nonzero(apart(with_added(old, drawing("blue"), [disc()], [one], sky=sky), old) > 24)
+    return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
+
+
+def test_what_comes_stands_beside_the_others_and_is_no_larger() -> None:
+    left, top, right, bottom = laid("add a ball", (20, 180, 60, 220))
+    assert left > 60 and abs(bottom - 220) < 6, "on the ground line of what is there, not in the air"
+    assert 40 < right - left < 66
+    left, top, right, bottom = laid("add a ball", (90, 130, 160, 200))
+    assert (left > 160 or right < 90) and abs(bottom - 200) < 8, "smaller rather than above the other"
+    assert laid("add a ball", (90, 10, 150, 70))[3] > 0.55 * SIDE, "below what is high up"
+    left, top, right, bottom = laid("a ball in the sky", (90, 150, 150, 210))
+    assert bottom < 0.5 * SIDE and top >= 4, "in the sky, and whole"
+
+
+def test_two_that_come_stand_apart() -> None:
+    old, new = drawing("red", (20, 180, 60, 220)), drawing("blue")
+    one = disc((20, 180, 60, 220))
+    made = apart(with_added(old, new, [disc(), disc()], [one], sky=False), old) > 24
+    assert len(list(pieces(made, made))) == 2
+
+
+def test_a_shadow_is_a_shadow_on_another_ground_too() -> None:
+    old = drawing(None, ground=(40, 150, 70))
+    ImageDraw.Draw(old).ellipse((84, 150, 156, 168), fill=(28, 105, 49))
+    ImageDraw.Draw(old).ellipse(BOX, fill="red", outline="black", width=3)
+    mask = disc().mask.copy()
+    ImageDraw.Draw(mask).ellipse((84, 150, 156, 168), fill=255)
+    one = Found(mask, (84, 100, 157, 169), "ball")
+    made = np.asarray(pasted(drawing(None, ground=(200, 190, 190)), old, one)).astype(int)
+    under = made[166, 100:140]
+    assert (under[:, 1] - under[:, 0]).max() < 12, "nothing green"
 
 
 def test_a_photographed_object_takes_a_colour_with_its_own_light_and_what_is_grey_stays() -> None:

@@ -15,6 +15,7 @@ HOUSE = Thing("house", 0.97, "red", (0.1, 0.3, 0.4, 0.7), 0.09)
 TREE = Thing("tree", 0.96, "green", (0.6, 0.3, 0.9, 0.7), 0.09)
 BOTH, ALONE = Scene((HOUSE, TREE), "white"), Scene((HOUSE,), "snow")
 MAYBE = Scene((Thing("fish", 0.8, "blue", (0.4, 0.4, 0.6, 0.6), 0.04),), "white")
+LIKELY = Scene((Thing("fish", 0.92, "blue", (0.4, 0.4, 0.6, 0.6), 0.04),), "white")
 STRANGE = Scene((Thing("fish", 0.4, "blue", (0.4, 0.4, 0.6, 0.6), 0.04),), "white")
 
 
@@ -54,6 +55,11 @@ def talk(demo: Measurer, scene: Scene, *said: str) -> str | None:
         (ALONE, "describe the landscape", "It is in the snow."),
         (ALONE, "What is the setting?", "It is in the snow."),
         (ALONE, "What did the artist draw?", "A red house in the snow."),
+        (ALONE, "pls tell me whats shown", "A red house in the snow."),
+        (ALONE, "what r we looking at", "A red house in the snow."),
+        (ALONE, "Give me a short description of this picture.", "A red house in the snow."),
+        (ALONE, "Would you happen to see a house?", "Yes, I see a red house, on the left."),
+        (LIKELY, "what is it", "Something blue, perhaps a fish on a white background. I'm not sure: "),
         (ALONE, "do u see a house", "Yes, I see a red house, on the left."),
         (ALONE, "theres a house right?", "Yes, I see a red house, on the left."),
         (BOTH, "there is a house on the right", "No: the house is on the left."),
