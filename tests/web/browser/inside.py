@@ -36,7 +36,7 @@ class InsideContext(Wrapped):
         return InsidePage(await self.inner.new_page())
 
     async def add_cookies(self, cookies: list[dict[str, Any]]) -> None:
-        """Set them for the frame, so that no page begins a session of its own: the eleventh ends the first."""
+        """Set them for the frame, so that no page begins a session of its own: the eleventh ends another."""
         await self.inner.add_cookies([{**one, "sameSite": "None"} for one in cookies])
 
     async def new_cdp_session(self, page: "InsidePage") -> Any:
