@@ -210,6 +210,11 @@ class Admin:
         work = partial(people.set_setting, key=people.LANGUAGE_IN.format(guild_id), value=language)
         await self._database.write(audited(row, work))
 
+    async def language(self, guild_id: int) -> str:
+        """Return the language that was chosen for public answers in the guild, "" for none."""
+        work = partial(people.read_setting, key=people.LANGUAGE_IN.format(guild_id))
+        return str(await self._database.read(work, once=True) or "")
+
     async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
         """Return what admins did (in a guild, if it is named), newest first."""
         work = partial(people.audit_rows, guild_id=guild_id, limit=limit)

@@ -113,7 +113,7 @@ def _changed(
         words, colour = with_colour(request.prompt, model.card.colours, ground)
         task = prepare(replace(request, prompt=words), objects.start, model)
         task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
-        notes = (*notes, *((GIVEN_COLOUR.format(colour),) if colour else ()))
+        notes = [*notes, *([GIVEN_COLOUR.format(colour)] if colour else [])]
         added = generate(model, task.generation, reporter)
         came = reporter.in_thread(
             lambda: [objects.lay(_cut(one, model, task)[0], alone=True) for one in added.images]

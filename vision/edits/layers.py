@@ -638,8 +638,8 @@ def with_added(
         cut = cut_object(new, one)
         share = wanted / max(cut.size)
         half, middle = share * cut.width / 2, (one.box[0] + one.box[2]) / 2
-        box = (middle - half, line - share * cut.height, middle + half, line)
-        smaller, x, y = _nearest_room(taken, tuple(value * scale for value in box))
+        left, top = (middle - half) * scale, (line - share * cut.height) * scale
+        smaller, x, y = _nearest_room(taken, (left, top, (middle + half) * scale, line * scale))
         place = round(x / scale), round(y / scale)
         picture = _laid_smaller(picture, cut, smaller * share, place)
         wide, high = (math.ceil(smaller * share * length * scale) for length in cut.size)
