@@ -572,7 +572,9 @@ def _brought_up(
     bits, size = bytearray(known.places), PLACES_OF_MARK // 8
     for page in changed:
         first = page * PLACES_OF_MARK
-        these = _bits(_places_of_page(connection, scope, wanted, model, first), first)
+        here = picture_places.c.place.between(first, first + PLACES_OF_MARK - 1)
+        chosen = _placed(scope, wanted, model).where(here, scope.allows(), _untrashed(sa.true()))
+        these = _bits(connection.execute(chosen).scalar_one() or "", first)
         begin = page * size
         bits += bytes(max(0, begin + size - len(bits)))
         bits[begin : begin + size] = these.ljust(size, b"\0")
@@ -615,13 +617,6 @@ def _all_places(connection: sa.Connection, scope: Scope, wanted: Filter, model: 
     return ",".join(places for places in found if places)
 
 
-def _places_of_page(connection: sa.Connection, scope: Scope, wanted: Filter, model: str, first: int) -> str:
-    """Return, as one text, the places of a page that begins with place ``first``."""
-    here = picture_places.c.place.between(first, first + PLACES_OF_MARK - 1)
-    chosen = _placed(scope, wanted, model).where(here, scope.allows(), _untrashed(sa.true()))
-    return connection.execute(chosen).scalar_one() or ""
-
-
 def _placed(scope: Scope, wanted: Filter, model: str) -> sa.Select[Any]:
     joined = jobs.join(picture_places, picture_places.c.seq == jobs.c.seq)
     if not wanted.is_of_jobs:
@@ -629,12 +624,9 @@ def _placed(scope: Scope, wanted: Filter, model: str) -> sa.Select[Any]:
         joined = joined.join(pictures, sa.and_(*same))
     if wanted.favourite:
         joined = joined.join(favourites, kept_by(scope.user_id))
-    chosen = sa.select(_listed(picture_places.c.place)).select_from(joined)
+    listed = sa.func.aggregate_strings(sa.cast(picture_places.c.place, sa.Text), ",")
+    chosen = sa.select(listed).select_from(joined)
     return chosen.where(picture_places.c.model == model, *limits(wanted))
-
-
-def _listed(place: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
-    return sa.func.aggregate_strings(sa.cast(place, sa.Text), ",")
 
 
 def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -652,9 +644,10 @@ def _bare(
     columns = sa.select(jobs.c.seq, pictures.c.job_id, pictures.c.position)
     same = picture_places.c.seq == jobs.c.seq, picture_places.c.position == pictures.c.position
     seen = sa.exists().where(*same, picture_places.c.model == model)
+    others = [] if without is None else [pictures.c.sha256 != without]
     found: list[sa.Row[Any]] = []
     for part in scope.parts():
-        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *_others(without))
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *others)
         found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
     found.sort(key=lambda row: (-row.seq, row.position))
     return tuple((row.job_id, row.position) for row in found[:MOST_BARE])
@@ -690,10 +683,6 @@ def found_tiles(
         these = chosen.where(sa.tuple_(pictures.c.job_id, pictures.c.position).in_(others), allowed)
         found |= {(row.id, row.picture_position): row for row in connection.execute(these)}
     return to_tiles(found[name] for name in names if name in found)
-
-
-def _others(without: str | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return () if without is None else (pictures.c.sha256 != without,)
 
 
 def _newest(statement: sa.Select[Any]) -> sa.Select[Any]:

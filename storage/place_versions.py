@@ -8,10 +8,8 @@ from core.vectors import PLACES_OF_MARK
 
 _versions = sa.table("place_versions", sa.column("page", sa.BigInteger), sa.column("version", sa.BigInteger))
 _PLACE = f"SELECT {{row}}.place / {PLACES_OF_MARK}, 1 WHERE true"
-_JOB = (
-    f"SELECT DISTINCT p.place / {PLACES_OF_MARK}, 1 FROM jobs j JOIN picture_places p ON p.seq = j.seq"
-    " WHERE j.id = {row}.{key}"
-)
+_PAGES = f"SELECT DISTINCT p.place / {PLACES_OF_MARK}, 1 FROM"
+_JOB = f"{_PAGES} jobs j JOIN picture_places p ON p.seq = j.seq WHERE j.id = {{row}}.{{key}}"
 _CHANGES = (  # (table, event, pages that it changes)
     ("picture_places", "INSERT", _PLACE.format(row="NEW")),
     ("picture_places", "DELETE", _PLACE.format(row="OLD")),
@@ -28,7 +26,8 @@ def create(connection: sa.Connection) -> None:
     """Make the table and its triggers where they aren't there."""
     on_sqlite = connection.dialect.name == "sqlite"
     connection.exec_driver_sql(
-        "CREATE TABLE IF NOT EXISTS place_versions (page BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)"
+        "CREATE TABLE IF NOT EXISTS place_versions"
+        " (page BIGINT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (page))"
     )
     for table, event, pages in _CHANGES:
         name = _name(table, event)
@@ -40,13 +39,10 @@ def create(connection: sa.Connection) -> None:
             made = f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {event} ON {table} BEGIN {count}; END"
             connection.exec_driver_sql(made)
             continue
-        body = f"$$ BEGIN {count}; RETURN NULL; END $$"
-        connection.exec_driver_sql(
-            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS {body}"
-        )
-        connection.exec_driver_sql(
-            f"CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
-        )
+        function = f"FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+        connection.exec_driver_sql(f"CREATE OR REPLACE {function} AS $$ BEGIN {count}; RETURN NULL; END $$")
+        trigger = f"TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW"
+        connection.exec_driver_sql(f"CREATE OR REPLACE {trigger} EXECUTE FUNCTION {name}()")
 
 
 def drop_triggers(connection: sa.Connection) -> None:

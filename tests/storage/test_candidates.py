@@ -113,7 +113,7 @@ async def test_only_pages_that_have_changed_are_read(database: Database) -> None
     await seen(database, job, apart=2000)
     before = await database.read(partial(candidates, scope=Scope(ANN), wanted=Filter(), model="m"))
     versions = await database.read(place_versions.read)
-    assert len(versions) == 4
+    assert {0, 1, 3, 5} <= set(versions)
     asked = list[str]()
     sa.event.listen(
         database.engine.sync_engine,

@@ -67,6 +67,7 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """Vectors around forty centres beside a common mean, in a file of their model: (5000, 64); three hundred
     are compared exactly."""
     monkeypatch.setattr(nearest, "EXACT", 300)
+    monkeypatch.setattr(nearest, "OF_ALL", 300)
     monkeypatch.setattr(nearest, "ROUGH", 1200)
     random = np.random.default_rng(0)
     centres = random.standard_normal((40, 64))[random.integers(0, 40, 5000)]
@@ -88,7 +89,7 @@ def found(path: Path, aim: np.ndarray, places: object, most: int = 5) -> list[in
     return list(finder_nearest(Nearest("q", str(path), *known)).others)
 
 
-@pytest.mark.parametrize("step", [1, 3, 11])
+@pytest.mark.parametrize("step", [1, 3, 7, 11])
 def test_of_many_nearly_all_of_the_nearest_are_found_in_order(tmp_path: Path, many, step: int) -> None:
     path, places, hits = put(tmp_path, many), range(0, 5000, step), 0
     for aim in many[::250]:

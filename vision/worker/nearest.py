@@ -24,10 +24,11 @@ FEW = 12  # pictures of which none is left out: they say too little of what is u
 NEAR = 0.4  # measured: docs/develop/decisions/search.md
 ABOVE = 5.0  # robust standard deviations: measured, docs/develop/decisions/search.md
 SAMPLE = 20_000  # places that texts which no picture shows are compared with at most
-USUAL = 4000  # places whose scores tell what is usual
+USUAL = 2000  # places whose scores tell what is usual
 NEAREST = 12  # places that are told where none shows what is wanted
 EXACT = 8000  # places that are compared exactly: all that fewer are, or the nearest by their signs
-ROUGH = 4 * EXACT  # places that are looked at a second time
+OF_ALL = 4000  # the same, of DENSE and more: others would hardly be among the best
+ROUGH = 32_000  # places that are looked at a second time
 DENSE = 0.1  # share of the places from which on the signs of all of them are looked at, none copied
 KEPT = 32  # limits of sets of places
 THREADS = min(2, os.cpu_count() or 1)  # that look at signs
@@ -125,7 +126,7 @@ class Vectors:
     def likely(self, marked: np.ndarray, aim: np.ndarray) -> np.ndarray:
         """Return those of the places that are ``marked`` (N,), in order, whose vectors may be nearest to
         ``aim`` (width,): about EXACT of them, those with most signs in common, or all where they aren't more.
-        The signs of all tell ROUGH of these; of those, the half of the numbers that are larger counts twice."""
+        The signs of all tell ROUGH of these; then the half of the numbers that is larger counts twice."""
         import numpy as np
 
         chosen = np.count_nonzero(marked)
@@ -135,7 +136,8 @@ class Vectors:
         if self.mean.any():  # how alike a vector is to the mean says little: all are about as much
             aim = aim - self.mean * ((aim @ self.mean) / (self.mean @ self.mean))
         code, larger = self._packed(np.stack((aim > 0, np.abs(aim) > np.median(np.abs(aim)))))
-        if chosen >= DENSE * len(marked):
+        dense = chosen >= DENSE * len(marked)
+        if dense:
             away = np.empty(len(marked), np.uint16)
 
             def compare(first: int) -> None:
@@ -145,19 +147,19 @@ class Vectors:
             list(self._threads.map(compare, range(0, len(away), CHUNK)))
             if chosen < len(marked):
                 away[~marked] = np.iinfo(np.uint16).max
-            places = np.flatnonzero(away <= _lowest(away, ROUGH))
+            places = np.flatnonzero((away <= _lowest(away, min(ROUGH, chosen))) & marked)
         else:
             places = np.flatnonzero(marked)
         away = self._away(places, code) + self._away(places, code, larger)
-        return places[away <= _lowest(away, EXACT)]
+        return places[away <= _lowest(away, OF_ALL if dense else EXACT)]
 
     def _away(
         self, places: np.ndarray | slice, code: np.ndarray, among: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return how many signs at ``places`` differ from ``code`` (words,), or of those ``among`` (words,)."""
+        """Return how many signs at ``places`` differ from ``code``, or of those ``among`` (words,)."""
         import numpy as np
 
-        found = np.uint16(0)
+        found: Any = np.uint16(0)
         for number, word in enumerate(code):
             differ = self._signs[number, places] ^ word
             found = found + np.bitwise_count(differ if among is None else differ & among[number])
@@ -165,16 +167,14 @@ class Vectors:
 
 
 def _lowest(numbers: np.ndarray, count: int) -> int:
-    """Return a limit that at least ``count`` of the numbers, or all, don't exceed, and few more."""
+    """Return a limit that ``count`` of the numbers, or all, don't exceed, and few more."""
     import numpy as np
 
+    count = min(count, len(numbers))
     some = numbers[:: max(1, len(numbers) // 65_536)]
-    limit = (
-        int(np.partition(some, share)[share])
-        if (share := count * len(some) // len(numbers)) < len(some)
-        else 0
-    )
-    while np.count_nonzero(numbers <= limit) < min(count, len(numbers)):
+    rank = min(len(some) - 1, count * len(some) // len(numbers))
+    limit = int(np.partition(some, rank)[rank])
+    while np.count_nonzero(numbers <= limit) < count:
         limit += 1
     return limit
 
