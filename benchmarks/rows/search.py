@@ -270,7 +270,7 @@ def measure_search_scan(options: Options) -> Result:
             least = Goal(at_most=25) if name == SHIPPED and share is None else None
             figures += [
                 Figure(f"p50, {label}", (quantile(ms, 0.5),), "ms", "wall"),
-                Figure(f"of a core, {label}", tuple(1000 * one for one in cores), "ms", "cpu", least),
+                Figure(f"of a core, {label}", tuple(1000 * one for one in cores), "ms", "CPU", least),
                 Figure(f"p95, {label}", (quantile(ms, 0.95),), "ms", "wall", goal),
                 Figure(f"recall of {TOP}, {label}", (100 * recall,), "%", "count"),
             ]

@@ -129,7 +129,7 @@ class Vectors:
         The signs of all tell ROUGH of these; then the half of the numbers that is larger counts twice."""
         import numpy as np
 
-        chosen = np.count_nonzero(marked)
+        chosen = int(np.count_nonzero(marked))
         if chosen <= EXACT:
             return np.flatnonzero(marked)
         self._update()
@@ -179,7 +179,7 @@ def _lowest(numbers: np.ndarray, count: int) -> int:
     return limit
 
 
-_open: dict[str, Vectors] = {}  # by path: few, since older models' files go
+_open: dict[str, Vectors] = {}  # by path
 _opening = threading.Lock()  # one question after the other
 
 
@@ -193,6 +193,8 @@ def nearest(question: Nearest) -> Neighbours:
     with _opening:
         held = _open.get(question.path)
         if held is None or held.width != len(aim):
+            for path in [path for path in _open if not Path(path).exists()]:  # mapped, it would keep its disk
+                del _open[path]
             held = _open[question.path] = Vectors(Path(question.path), len(aim))
         held.open()
         return _nearest(held, question, aim)
