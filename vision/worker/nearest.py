@@ -28,7 +28,7 @@ USUAL = 2000  # places whose scores tell what is usual
 NEAREST = 12  # places that are told where none shows what is wanted
 EXACT = 8000  # places that are compared exactly: all that fewer are, or the nearest by their signs
 OF_ALL = 4000  # the same, of DENSE and more: others would hardly be among the best
-ROUGH = 32_000  # places that are looked at a second time
+ROUGH = 16_000  # places that are looked at a second time
 DENSE = 0.1  # share of the places from which on the signs of all of them are looked at, none copied
 KEPT = 32  # limits of sets of places
 THREADS = min(2, os.cpu_count() or 1)  # that look at signs
@@ -142,7 +142,7 @@ class Vectors:
 
             def compare(first: int) -> None:
                 part = away[first : first + CHUNK]
-                part[:] = self._away(slice(first, first + len(part)), code)
+                part[:] = _away(self._signs[:, first : first + len(part)], code)
 
             list(self._threads.map(compare, range(0, len(away), CHUNK)))
             if chosen < len(marked):
@@ -150,20 +150,20 @@ class Vectors:
             places = np.flatnonzero((away <= _lowest(away, min(ROUGH, chosen))) & marked)
         else:
             places = np.flatnonzero(marked)
-        away = self._away(places, code) + self._away(places, code, larger)
+        signs = self._signs.take(places, 1)
+        away = _away(signs, code) + _away(signs, code, larger)
         return places[away <= _lowest(away, OF_ALL if dense else EXACT)]
 
-    def _away(
-        self, places: np.ndarray | slice, code: np.ndarray, among: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return how many signs at ``places`` differ from ``code``, or of those ``among`` (words,)."""
-        import numpy as np
 
-        found: Any = np.uint16(0)
-        for number, word in enumerate(code):
-            differ = self._signs[number, places] ^ word
-            found = found + np.bitwise_count(differ if among is None else differ & among[number])
-        return found
+def _away(signs: np.ndarray, code: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Return how many of the signs (words, P) differ from ``code``, or of those ``among`` (words,)."""
+    import numpy as np
+
+    found: Any = np.uint16(0)
+    for number, (word, wanted) in enumerate(zip(signs, code, strict=True)):
+        differ = word ^ wanted
+        found = found + np.bitwise_count(differ if among is None else differ & among[number])
+    return found
 
 
 def _lowest(numbers: np.ndarray, count: int) -> int:
