@@ -25,9 +25,10 @@ _CHANGES = (  # (table, event, pages that it changes)
 def create(connection: sa.Connection) -> None:
     """Make the table and its triggers where they aren't there."""
     on_sqlite = connection.dialect.name == "sqlite"
+    number = "INTEGER" if on_sqlite else "BIGINT"
     connection.exec_driver_sql(
         "CREATE TABLE IF NOT EXISTS place_versions"
-        " (page BIGINT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (page))"
+        f" (page {number} NOT NULL, version {number} NOT NULL, PRIMARY KEY (page))"
     )
     for table, event, pages in _CHANGES:
         name = _name(table, event)
