@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import StorageError
+from core.vectors import PLACES_OF_MARK, marks_path
 from storage.people import pages
 from storage.schema import GRID, jobs, picture_places, picture_vectors, pictures
 
@@ -212,6 +213,7 @@ class VectorFiles:
             for path in self._folder.glob("*.f32") if self._folder.is_dir() else ():
                 if path not in paths:
                     path.unlink(missing_ok=True)
+                    marks_path(path).unlink(missing_ok=True)
 
         await asyncio.to_thread(remove)
 
@@ -228,6 +230,12 @@ class VectorFiles:
                     file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            marks = marks_path(path)
+            marks.touch()
+            with marks.open("r+b") as file:
+                for number in {place // PLACES_OF_MARK for place in vectors}:
+                    file.seek(4 * number)
+                    file.write(os.urandom(4))
         except OSError as error:
             raise StorageError(f"vectors of pictures can't be written: {error.strerror}") from error
 

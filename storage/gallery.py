@@ -6,7 +6,7 @@ not see."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -16,10 +16,10 @@ from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
 from core.requests import AskRequest
-from storage import job_queries
+from core.vectors import PLACES_OF_MARK
+from storage import job_queries, place_versions
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
-from storage.embeddings import next_place
 from storage.schema import (
     CHILD,
     GRID,
@@ -472,7 +472,8 @@ def public_tiles(
 
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
-MOST_NEW = 2000  # vectors that are added to places that were read before; of more, all are read anew
+MOST_CHANGED = 200  # pages of places that are read again; of more, all are read
+TEXT_AT_ONCE = 65_536  # characters of places
 MOST_BARE = 200  # pictures whose prompt fits and that have no vector yet
 _PICTURES = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
 
@@ -515,21 +516,23 @@ def _is_posted() -> sa.ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class Known:
-    """Places that were read, separated by commas. last: the last of all that there were then."""
+    """Places that were read: a bit for each, the lowest first. versions: of their pages then."""
 
-    places: str
-    last: int
+    places: bytes
+    versions: Mapping[int, int]
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is compared: the places of ``known``. first: places of those whose prompt has the words, separated
-    by commas; they are among the others too. bare: (job, index) of such pictures without a vector, the newest
-    first."""
+    """What is compared: ``places``, a bit for each, the lowest first. first: the same, of those whose prompt
+    has the words; they are among the others too. bare: (job, index) of such pictures without a vector, the
+    newest first. known, known_first: to be handed in again."""
 
-    known: Known
-    first: str
+    places: bytes
+    first: bytes
     bare: tuple[tuple[str, int], ...]
+    known: Known
+    known_first: Known | None
 
 
 def candidates(
@@ -539,31 +542,73 @@ def candidates(
     model: str,
     without: str | None = None,
     known: Known | None = None,
+    known_first: Known | None = None,
 ) -> Candidates:
     """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is not.
-    known: what was read before; only what came since is read then."""
-    everything = _everything(connection, scope, replace(wanted, words=()), model, known, without)
-    if not wanted.words:
-        return Candidates(everything, "", ())
-    bare = _bare(connection, scope, wanted, model, without)
-    return Candidates(everything, _places(connection, scope, wanted, model, without), bare)
-
-
-def _places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None) -> str:
-    """Return the places as one text: a row of Python's for each of a hundred thousand would take longer than
-    the search. Rows of pictures are read only where the filter asks for something of theirs."""
-    joined = jobs.join(picture_places, picture_places.c.seq == jobs.c.seq)
-    if not wanted.is_of_jobs:
-        same = pictures.c.job_id == jobs.c.id, pictures.c.position == picture_places.c.position
-        joined = joined.join(pictures, sa.and_(*same))
-    if wanted.favourite:
-        joined = joined.join(favourites, kept_by(scope.user_id))
-    chosen = sa.select(_listed(picture_places.c.place)).select_from(joined)
-    chosen = chosen.where(picture_places.c.model == model, *limits(wanted))
+    known, known_first: what was read before, without and with the words; only pages that have changed since
+    are read then. A change of favourites or a folder isn't one."""
+    known = _brought_up(connection, scope, replace(wanted, words=()), model, known)
+    place = None
     if without is not None:
         mine = picture_vectors.c.sha256 == without, picture_vectors.c.model == model
-        place = sa.select(picture_vectors.c.place).where(*mine).scalar_subquery()
-        chosen = chosen.where(picture_places.c.place.is_distinct_from(place))
+        place = connection.execute(sa.select(picture_vectors.c.place).where(*mine)).scalar_one_or_none()
+    if not wanted.words:
+        return Candidates(_without(known.places, place), b"", (), known, None)
+    bare = _bare(connection, scope, wanted, model, without)
+    first = _brought_up(connection, scope, wanted, model, known_first)
+    return Candidates(_without(known.places, place), _without(first.places, place), bare, known, first)
+
+
+def _brought_up(
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, known: Known | None
+) -> Known:
+    """Return all places, of which only those in pages with another version than ``known`` has are read."""
+    versions = place_versions.read(connection)
+    if known is None:
+        return Known(_bits(_all_places(connection, scope, wanted, model)), versions)
+    changed = [page for page, version in versions.items() if known.versions.get(page) != version]
+    if len(changed) > MOST_CHANGED:
+        return Known(_bits(_all_places(connection, scope, wanted, model)), versions)
+    bits, size = bytearray(known.places), PLACES_OF_MARK // 8
+    for page in changed:
+        first = page * PLACES_OF_MARK
+        here = picture_places.c.place.between(first, first + PLACES_OF_MARK - 1)
+        chosen = _placed(scope, wanted, model).where(here, scope.allows(), _untrashed(sa.true()))
+        these = _bits(connection.execute(chosen).scalar_one() or "", first)
+        begin = page * size
+        bits += bytes(max(0, begin + size - len(bits)))
+        bits[begin : begin + size] = these.ljust(size, b"\0")
+    return Known(bytes(bits), versions)
+
+
+def _without(bits: bytes, place: int | None) -> bytes:
+    if place is None or place // 8 >= len(bits):
+        return bits
+    changed = bytearray(bits)
+    changed[place // 8] &= ~(1 << place % 8)
+    return bytes(changed)
+
+
+def _bits(text: str, first: int = 0) -> bytes:
+    """Return places, separated by commas, as bits, of which the lowest is place ``first``."""
+    if not text:
+        return b""
+    digits = bytearray()
+    for start in range(0, len(text), TEXT_AT_ONCE):  # numbers of the whole text would take 60 MB a million
+        begin = text.rfind(",", 0, start) + 1 if start else 0
+        end = text.rfind(",", 0, start + TEXT_AT_ONCE) if start + TEXT_AT_ONCE < len(text) else len(text)
+        some = list(map(int, text[begin:end].split(",")))
+        digits += b"0" * (max(some) - first + 1 - len(digits))
+        for place in some:
+            digits[place - first] = 49  # "1"
+    digits.reverse()
+    return int(digits, 2).to_bytes(-(-len(digits) // 8), "little")
+
+
+def _all_places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str) -> str:
+    """Return the places as one text: a row of Python's for each of a hundred thousand would take longer than
+    the search. Rows of pictures are read only where the filter asks for something of theirs."""
+    chosen = _placed(scope, wanted, model)
     own = trash.c.user_id == scope.user_id
     found = [
         connection.execute(chosen.where(part, _untrashed(whose))).scalar_one()
@@ -572,8 +617,16 @@ def _places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str,
     return ",".join(places for places in found if places)
 
 
-def _listed(place: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
-    return sa.func.aggregate_strings(sa.cast(place, sa.Text), ",")
+def _placed(scope: Scope, wanted: Filter, model: str) -> sa.Select[Any]:
+    joined = jobs.join(picture_places, picture_places.c.seq == jobs.c.seq)
+    if not wanted.is_of_jobs:
+        same = pictures.c.job_id == jobs.c.id, pictures.c.position == picture_places.c.position
+        joined = joined.join(pictures, sa.and_(*same))
+    if wanted.favourite:
+        joined = joined.join(favourites, kept_by(scope.user_id))
+    listed = sa.func.aggregate_strings(sa.cast(picture_places.c.place, sa.Text), ",")
+    chosen = sa.select(listed).select_from(joined)
+    return chosen.where(picture_places.c.model == model, *limits(wanted))
 
 
 def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -584,27 +637,6 @@ def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.tuple_(picture_places.c.seq, picture_places.c.position).not_in(named)
 
 
-def _everything(
-    connection: sa.Connection,
-    scope: Scope,
-    wanted: Filter,
-    model: str,
-    known: Known | None,
-    without: str | None,
-) -> Known:
-    """Return all places, of which ``known`` needn't be read again."""
-    last = next_place(connection) - 1
-    if known is None or last - known.last > MOST_NEW:
-        return Known(_places(connection, scope, wanted, model, without), last)
-    new = range(known.last + 1, last + 1)
-    if not new:
-        return known
-    chosen = _chosen(sa.select(_listed(picture_vectors.c.place)), _seen(model), scope.user_id, wanted)
-    found = chosen.where(picture_vectors.c.place.in_(new), scope.allows(), *_others(without))
-    places = known.places, connection.execute(found).scalar_one()
-    return Known(",".join(some for some in places if some), last)
-
-
 def _bare(
     connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None
 ) -> tuple[tuple[str, int], ...]:
@@ -612,9 +644,10 @@ def _bare(
     columns = sa.select(jobs.c.seq, pictures.c.job_id, pictures.c.position)
     same = picture_places.c.seq == jobs.c.seq, picture_places.c.position == pictures.c.position
     seen = sa.exists().where(*same, picture_places.c.model == model)
+    others = [] if without is None else [pictures.c.sha256 != without]
     found: list[sa.Row[Any]] = []
     for part in scope.parts():
-        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *_others(without))
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *others)
         found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
     found.sort(key=lambda row: (-row.seq, row.position))
     return tuple((row.job_id, row.position) for row in found[:MOST_BARE])
@@ -650,10 +683,6 @@ def found_tiles(
         these = chosen.where(sa.tuple_(pictures.c.job_id, pictures.c.position).in_(others), allowed)
         found |= {(row.id, row.picture_position): row for row in connection.execute(these)}
     return to_tiles(found[name] for name in names if name in found)
-
-
-def _others(without: str | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return () if without is None else (pictures.c.sha256 != without,)
 
 
 def _newest(statement: sa.Select[Any]) -> sa.Select[Any]:

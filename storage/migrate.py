@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import storage.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
+from storage import place_versions
 from storage.engines import sqlite
 from storage.engines.base import ADDRESS_WRITES
 from storage.schema import metadata
@@ -101,7 +102,9 @@ def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | No
         if path is not None and backup_dir is not None:
             sqlite.backup(path, backup_dir, label=f"{sqlite.BEFORE}{head}")
         config.attributes["connection"] = connection
+        place_versions.drop_triggers(connection)
         command.upgrade(config, "head")
+        place_versions.create(connection)
         _check_links(connection)
     else:
         raise StorageError(
@@ -119,6 +122,7 @@ def _create(connection: sa.Connection) -> None:
         partial = {index: index.dialect_options["sqlite"]["where"] is not None for index in table.indexes}
         for index in sorted(partial, key=lambda one: (partial[one], str(one.name))):
             connection.execute(CreateIndex(index))
+    place_versions.create(connection)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
-from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 from cachetools import LRUCache
 
@@ -152,7 +151,7 @@ def days_of(name: str, value: str, zone: tzinfo) -> tuple[datetime, datetime]:
         raise wrong from error
 
 
-COMPARED, COMPARED_FOR = 4, 120.0  # lists of places that are kept; seconds for each
+KEPT = 32  # sets of places; of a million, each takes 125 kB
 NAMED = 10  # folders that a refusal names
 NO_FOLDER = "`folder:` takes one of your folders; you have none with pictures."
 MOST = 300  # pictures that one search shows
@@ -202,24 +201,6 @@ class Ranked:
         return f"{first} these words in the prompt; the others look a little like it."
 
 
-class Compared:
-    """What was compared lately: who types sends one search after the other, and reading the places of a
-    hundred thousand pictures takes longest. What came since, and what may be seen, is read each time."""
-
-    def __init__(self) -> None:
-        self._kept = LRUCache[Hashable, tuple[float, Known]](COMPARED)
-
-    def get(self, key: Hashable) -> Known | None:
-        """Return the places that were compared; None when they weren't, or that was long ago."""
-        since, known = self._kept.get(key, (float("-inf"), None))
-        return known if monotonic() - since < COMPARED_FOR else None
-
-    def keep(self, key: Hashable, known: Known) -> None:
-        """Keep the places, for as long as those that they began with."""
-        since = monotonic() if self.get(key) is None else self._kept[key][0]
-        self._kept[key] = since, known
-
-
 class Search:
     """Looks for pictures. Every method checks the actor's right itself."""
 
@@ -229,7 +210,7 @@ class Search:
         self._rights, self._members, self._gallery, self._explore = rights, members, gallery, explore
         self._database, self._files, self._queue = services.database, services.files, services.queue
         self._showing, self._indexing, self._eyes = services.showing, services.indexing, services.eyes
-        self._compared = Compared()
+        self._known = LRUCache[Hashable, Known](KEPT)  # reading all places takes longest
 
     async def find(self, actor: Actor, query: Query, *, skip: int = 0, limit: int = 60) -> Found:
         """Return the pictures that fit ``query`` best, after ``skip`` others.
@@ -305,18 +286,30 @@ class Search:
         likest first. sha256: of the picture that they are to be like, which isn't among them; without one,
         others end where they clearly show something else."""
         model, wanted = self._indexing.model, query.filter
-        key = scope, replace(wanted, words=()), model, sha256
-        changes = wanted.favourite or wanted.folder  # without a vector being written
-        known = None if changes else self._compared.get(key)
-        work = partial(rows.candidates, scope=scope, wanted=wanted, model=model, without=sha256, known=known)
+        changes = wanted.favourite or wanted.folder  # without a page of places that says so
+        every, first = ((scope, one, model) for one in (replace(wanted, words=()), wanted))
+        known, known_first = (None if changes else self._known.get(key) for key in (every, first))
+        work = partial(
+            rows.candidates,
+            scope=scope,
+            wanted=wanted,
+            model=model,
+            without=sha256,
+            known=known,
+            known_first=known_first,
+        )
         aims, given = await asyncio.gather(self._aims(query, sha256), self._database.read(work))
-        self._compared.keep(key, given.known)
-        if not given.known.places:
+        if not changes:
+            self._known[every] = given.known
+            if given.known_first is not None:
+                self._known[first] = given.known_first
+        if not any(given.places):
             return Ranked(given.bare, len(given.bare))
-        path, places, first = self._indexing.path(model), given.known.places, given.first
-        by_text = sha256 is None
+        path, by_text = self._indexing.path(model), sha256 is None
         unrelated = await self._eyes.unrelated(model) if by_text else ()
-        near = await self._eyes.nearest(path, aims, places, first, MOST, clear=by_text, unrelated=unrelated)
+        near = await self._eyes.nearest(
+            path, aims, given.places, given.first, MOST, clear=by_text, unrelated=unrelated
+        )
         by_words: tuple[Name, ...] = (*near.first, *given.bare)
         others = () if by_words and near.none_shows else near.others
         return Ranked((*by_words, *others)[:MOST], len(by_words), near.none_shows, by_text)

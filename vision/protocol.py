@@ -203,16 +203,17 @@ class Selected(NamedTuple):
 @dataclass(frozen=True)
 class Nearest:
     """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do. path:
-    of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are compared,
-    separated by commas. first: of those that come before all others. most: places in the answer, which are
-    Neighbours. clear: leave out of the others what is clearly less alike than the best. unrelated: vectors of
-    texts that hardly any picture shows, by which it is judged whether any shows what is wanted."""
+    of vectors in float32, one after the other. wanted: as Embed answers. places: a bit for each, the lowest
+    first, which is set for those that are compared. first: the same, of those that come before all others.
+    most: places in the answer, which are Neighbours. clear: leave out of the others what is clearly less
+    alike than the best. unrelated: vectors of texts that hardly any picture shows, by which it is judged
+    whether any shows what is wanted."""
 
     question_id: str
     path: str
     wanted: tuple[bytes, ...] = field(repr=False)
-    places: str = field(repr=False)
-    first: str = field(repr=False)
+    places: bytes = field(repr=False)
+    first: bytes = field(repr=False)
     most: int
     clear: bool = False
     unrelated: tuple[bytes, ...] = field(default=(), repr=False)

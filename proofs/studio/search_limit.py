@@ -146,10 +146,10 @@ def main() -> None:
             found, told = list[bool](), list[bool]()
             for turn in range(1 if count == len(pictures) else 20):
                 some = sorted(random.Random(f"{count} {turn}").sample(range(len(pictures)), count))
-                names = ",".join(map(str, some))
+                names = sum(1 << at for at in some).to_bytes(len(pictures) // 8 + 1, "little")
 
-                def ask(text: str, names: str = names):
-                    return nearest(Nearest("q", str(file), (packed[text],), names, "", 300, True, unrelated))
+                def ask(text: str, names: bytes = names):
+                    return nearest(Nearest("q", str(file), (packed[text],), names, b"", 300, True, unrelated))
 
                 for query in there:
                     if any(query.shows(pictures[at][1]) for at in some):

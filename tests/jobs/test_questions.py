@@ -27,7 +27,7 @@ async def test_a_question_larger_than_a_pipe_holds_the_event_loop_up_for_nothing
         started = asyncio.Event()
         job = asyncio.create_task(executor.run("cpu", run_of(steps=3, delay=0.3), lambda _: started.set()))
         await started.wait()
-        question = asyncio.create_task(executor.ask(Nearest("q", "", (b"",), "1," * 5_000_000, "", 1)))
+        question = asyncio.create_task(executor.ask(Nearest("q", "", (b"",), b"1," * 5_000_000, b"", 1)))
         turns = 0
         while not question.done():
             await asyncio.sleep(0.005)

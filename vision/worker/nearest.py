@@ -1,26 +1,37 @@
-"""Finds the vectors of a file that are nearest to others: exactly, by comparing with each that may be
-found."""
+"""Finds the vectors of a file that are nearest to others: the signs of their numbers tell which few thousand
+may be, and those are compared exactly."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.vectors import PLACES_OF_MARK, marks_path
 from vision.protocol import Answered, Declined, Nearest, Neighbours
 
 if TYPE_CHECKING:
     import numpy as np
 
-CHUNK = 4096  # places that are looked at together
+CHUNK = 32_768  # places whose signs are looked at together: they stay in a core's cache
 BEST = 3  # scores whose mean is that of the best: one alone may stand out by chance
 FEW = 12  # pictures of which none is left out: they say too little of what is usual
 NEAR = 0.4  # measured: docs/develop/decisions/search.md
 ABOVE = 5.0  # robust standard deviations: measured, docs/develop/decisions/search.md
 SAMPLE = 20_000  # places that texts which no picture shows are compared with at most
+USUAL = 2000  # places whose scores tell what is usual
 NEAREST = 12  # places that are told where none shows what is wanted
-DENSE = 0.25  # share of the vectors between two places from which on all of them are compared, none copied
+EXACT = 8000  # places that are compared exactly: all that fewer are, or the nearest by their signs
+OF_ALL = 4000  # the same, of DENSE and more: others would hardly be among the best
+ROUGH = 16_000  # places that are looked at a second time
+DENSE = 0.1  # share of the places from which on the signs of all of them are looked at, none copied
+KEPT = 32  # limits of sets of places
+THREADS = min(2, os.cpu_count() or 1)  # that look at signs
 log = logging.getLogger(__name__)
 
 
@@ -42,31 +53,192 @@ class Finder:
             self._send(Declined(question.question_id, type(error).__name__))
 
 
+class Vectors:
+    """The vectors of a file (N, width), which is kept mapped, and their signs in memory: of each number less
+    the mean of all, as bits, 64 numbers in a word. They are brought in step with the file when they are
+    used."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        import numpy as np
+
+        self.path, self.width = path, width
+        self.mean = np.zeros(width, np.float32)
+        self._threads = ThreadPoolExecutor(THREADS, "signs")
+        self._words = -(-width // 64)
+        self._forget()
+
+    def _forget(self) -> None:
+        import numpy as np
+
+        self.vectors = np.empty((0, self.width), np.float32)
+        self._file: tuple[int, int] | None = None
+        self.written = 0  # when, in ns
+        self.limits: dict[bytes, float] = {}  # what ``shown_from`` has found
+        self._signs = np.empty((self._words, 0), np.uint64)  # (words, room for N)
+        self._marks = np.empty(0, np.uint32)
+        self._known = 0  # vectors whose signs and marks these are
+        self._mean_of = 0  # vectors that there were when the mean was taken
+
+    def open(self) -> None:
+        """Map what the file has now. Raises OSError when there is none."""
+        import numpy as np
+
+        found = self.path.stat()
+        size, self.written = 4 * self.width, found.st_mtime_ns
+        if self._file != (found.st_dev, found.st_ino) or found.st_size < self.vectors.nbytes:
+            self._forget()
+            self._file = found.st_dev, found.st_ino
+        if (count := found.st_size // size) > len(self.vectors):
+            self.vectors = np.memmap(self.path, np.dtype("<f4"), "r", shape=(count, self.width))
+
+    def _update(self) -> None:
+        """Take the signs of what was written since."""
+        import numpy as np
+
+        count, path = len(self.vectors), marks_path(self.path)
+        marks = np.zeros(-(-count // PLACES_OF_MARK), np.uint32)
+        written = np.fromfile(path, np.dtype("<u4"), len(marks)) if path.exists() else marks[:0]
+        marks[: len(written)] = written  # they are read first, as they are written last
+        if count >= 2 * self._mean_of:
+            self.mean, self._mean_of, self._known = self.vectors[:: -(-count // SAMPLE)].mean(0), count, 0
+        if count > self._signs.shape[1]:
+            grown = np.empty((self._words, count + count // 8), np.uint64)
+            grown[:, : self._known] = self._signs[:, : self._known]
+            self._signs = grown
+        whole = self._known // PLACES_OF_MARK
+        changed = np.ones(len(marks), bool)
+        changed[:whole] = marks[:whole] != self._marks[:whole]
+        for block in np.flatnonzero(changed).tolist():
+            some = self.vectors[block * PLACES_OF_MARK : (block + 1) * PLACES_OF_MARK]
+            first = block * PLACES_OF_MARK
+            self._signs[:, first : first + len(some)] = self._packed(some > self.mean).T
+        self._marks, self._known = marks, count
+
+    def _packed(self, signs: np.ndarray) -> np.ndarray:
+        """Return bits (N, width) as words (N, words)."""
+        import numpy as np
+
+        packed = np.zeros((len(signs), 8 * self._words), np.uint8)
+        bits = np.packbits(signs, axis=1)
+        packed[:, : bits.shape[1]] = bits
+        return packed.view(np.uint64)
+
+    def likely(self, marked: np.ndarray, aim: np.ndarray) -> np.ndarray:
+        """Return those of the places that are ``marked`` (N,), in order, whose vectors may be nearest to
+        ``aim`` (width,): about EXACT of them, those with most signs in common, or all where they aren't more.
+        The signs of all tell ROUGH of these; then the half of the numbers that is larger counts twice."""
+        import numpy as np
+
+        chosen = int(np.count_nonzero(marked))
+        if chosen <= EXACT:
+            return np.flatnonzero(marked)
+        self._update()
+        if self.mean.any():  # how alike a vector is to the mean says little: all are about as much
+            aim = aim - self.mean * ((aim @ self.mean) / (self.mean @ self.mean))
+        code, larger = self._packed(np.stack((aim > 0, np.abs(aim) > np.median(np.abs(aim)))))
+        dense = chosen >= DENSE * len(marked)
+        if dense:
+            away = np.empty(len(marked), np.uint16)
+
+            def compare(first: int) -> None:
+                part = away[first : first + CHUNK]
+                part[:] = _away(self._signs[:, first : first + len(part)], code)
+
+            list(self._threads.map(compare, range(0, len(away), CHUNK)))
+            if chosen < len(marked):
+                away[~marked] = np.iinfo(np.uint16).max
+            places = np.flatnonzero((away <= _lowest(away, min(ROUGH, chosen))) & marked)
+        else:
+            places = np.flatnonzero(marked)
+        signs = self._signs.take(places, 1)
+        away = _away(signs, code) + _away(signs, code, larger)
+        return places[away <= _lowest(away, OF_ALL if dense else EXACT)]
+
+
+def _away(signs: np.ndarray, code: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Return how many of the signs (words, P) differ from ``code``, or of those ``among`` (words,)."""
+    import numpy as np
+
+    found: Any = np.uint16(0)
+    for number, (word, wanted) in enumerate(zip(signs, code, strict=True)):
+        differ = word ^ wanted
+        found = found + np.bitwise_count(differ if among is None else differ & among[number])
+    return found
+
+
+def _lowest(numbers: np.ndarray, count: int) -> int:
+    """Return a limit that ``count`` of the numbers, or all, don't exceed, and few more."""
+    import numpy as np
+
+    count = min(count, len(numbers))
+    some = numbers[:: max(1, len(numbers) // 65_536)]
+    rank = min(len(some) - 1, count * len(some) // len(numbers))
+    limit = int(np.partition(some, rank)[rank])
+    while np.count_nonzero(numbers <= limit) < count:
+        limit += 1
+    return limit
+
+
+_open: dict[str, Vectors] = {}  # by path
+_opening = threading.Lock()  # one question after the other
+
+
 def nearest(question: Nearest) -> Neighbours:
     """Return the places that ``question`` asks for; those behind the end of the file are left out. Raises
     OSError when there is no file."""
     import numpy as np
 
     wanted = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.wanted])  # (Q, D)
-    numbers, width = np.memmap(question.path, np.dtype("<f4"), "r"), wanted.shape[1]
-    vectors = numbers[: len(numbers) // width * width].reshape(-1, width)  # (N, D)
-    others, named = (_marked(text, len(vectors)) for text in (question.places, question.first))
-    first, rest = np.flatnonzero(named), np.flatnonzero(others & ~named)
-    of_first, of_rest = (similarities(vectors, places, wanted) for places in (first, rest))
-    before = best(first, of_first, question.most)
-    bound = least(np.concatenate((of_first, of_rest))) if question.clear else -np.inf
-    limit = -np.inf
-    if question.unrelated and question.clear:
-        unrelated = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.unrelated])
-        limit = shown_from(vectors, np.flatnonzero(others | named), unrelated)
+    aim = wanted.mean(0)  # (D,): the mean of dot products is the dot product with the mean
+    with _opening:
+        held = _open.get(question.path)
+        if held is None or held.width != len(aim):
+            for path in [path for path in _open if not Path(path).exists()]:  # mapped, it would keep its disk
+                del _open[path]
+            held = _open[question.path] = Vectors(Path(question.path), len(aim))
+        held.open()
+        return _nearest(held, question, aim)
+
+
+def _nearest(held: Vectors, question: Nearest, aim: np.ndarray) -> Neighbours:
+    import numpy as np
+
+    others, named = (_marked(bits, len(held.vectors)) for bits in (question.places, question.first))
+    some_first, some_rest = held.likely(named, aim), held.likely(others & ~named, aim)
+    of_first, of_rest = held.vectors[some_first] @ aim, held.vectors[some_rest] @ aim
+    before = best(some_first, of_first, question.most)
+    bound = limit = -np.inf
+    if question.clear:
+        both = np.flatnonzero(others | named)
+        few = len(some_first) + len(some_rest) == len(both)
+        compared = np.concatenate((of_first, of_rest))
+        usual = compared if few else held.vectors[both[:: -(-len(both) // USUAL)]] @ aim
+        bound = least(compared, usual)
+        if question.unrelated:
+            limit = _limit(held, both, question.unrelated)
     none_shows = bool(len(of_rest)) and float(of_rest.max()) <= limit
     most = question.most - len(before)
     if none_shows:  # the nearest alone, unless others have the words
         return Neighbours(
-            tuple(before), tuple(best(rest, of_rest, 0 if before else min(most, NEAREST))), True
+            tuple(before), tuple(best(some_rest, of_rest, 0 if before else min(most, NEAREST))), True
         )
     alike = of_rest >= bound
-    return Neighbours(tuple(before), tuple(best(rest[alike], of_rest[alike], most)))
+    return Neighbours(tuple(before), tuple(best(some_rest[alike], of_rest[alike], most)))
+
+
+def _limit(held: Vectors, places: np.ndarray, texts: tuple[bytes, ...]) -> float:
+    """Return what ``shown_from`` finds for ``places`` or a sample of them; it is kept."""
+    import numpy as np
+
+    some = places[:: max(1, -(-len(places) // SAMPLE))]
+    written = held.written.to_bytes(8) if len(some) == len(places) else b""  # one in many changes little
+    key = hashlib.sha256(b"".join((written, some.tobytes(), *texts))).digest()
+    if key not in held.limits:
+        unrelated = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in texts])
+        if len(held.limits) == KEPT:
+            held.limits.clear()
+        held.limits[key] = shown_from(held.vectors, some, unrelated)
+    return held.limits[key]
 
 
 def shown_from(vectors: np.ndarray, places: np.ndarray, unrelated: np.ndarray) -> float:
@@ -78,49 +250,31 @@ def shown_from(vectors: np.ndarray, places: np.ndarray, unrelated: np.ndarray) -
 
     if not len(places):
         return -np.inf
-    step = -(-len(places) // SAMPLE)
-    scores = vectors[places[::step]] @ unrelated.T  # (P, U)
-    top = scores.max(0)
+    top = (vectors[places] @ unrelated.T).max(0)  # (U,)
     middle = np.median(top)
     return float(middle + ABOVE * 1.4826 * np.median(np.abs(top - middle)))
 
 
-def _marked(text: str, count: int) -> np.ndarray:
-    """Return which of ``count`` places stand in ``text``, (count,): sorting them takes ten times as long."""
+def _marked(bits: bytes, count: int) -> np.ndarray:
+    """Return which of ``count`` places are set in ``bits``, the lowest first, (count,)."""
     import numpy as np
 
-    places, marked = np.fromstring(text, np.int64, sep=","), np.zeros(count, bool)
-    marked[places[places < count]] = True
+    marked = np.zeros(count, bool)
+    found = np.unpackbits(np.frombuffer(bits, np.uint8), count=min(8 * len(bits), count), bitorder="little")
+    marked[: len(found)] = found
     return marked
 
 
-def similarities(vectors: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return how alike the vectors (N, D) at ``places`` (P,) are to all of ``wanted`` (Q, D): the mean of
-    their cosines, (P,)."""
+def least(scores: np.ndarray, usual: np.ndarray) -> float:
+    """Return the score from which on a vector is as alike as the best of ``scores`` (P,): ``NEAR`` of the way
+    from the lower quarter of ``usual`` (S,), of all that may be found or a sample, to the best few. That is
+    relative, since scores differ from model to model. Where the best don't stand out, all show the same
+    thing, or as good as none does: then it is -inf."""
     import numpy as np
 
-    aim = wanted.mean(0)  # (D,): the mean of dot products is the dot product with the mean
-    scores = np.empty(len(places), np.float32)
-    for start in range(0, len(places), CHUNK):
-        some = places[start : start + CHUNK]
-        first, last = int(some[0]), int(some[-1]) + 1
-        if len(some) >= DENSE * (last - first):
-            scores[start : start + CHUNK] = (vectors[first:last] @ aim)[some - first]
-        else:
-            scores[start : start + CHUNK] = vectors[some] @ aim
-    return scores
-
-
-def least(scores: np.ndarray) -> float:
-    """Return the score from which on a vector is as alike as the best, among ``scores`` (P,) of all that were
-    compared: ``NEAR`` of the way from their lower quarter to the best few. That is relative, since scores
-    differ from model to model. Where the best don't stand out, all show the same thing, or as good as none
-    does: then it is -inf."""
-    import numpy as np
-
-    if len(scores) < FEW:
+    if len(usual) < FEW:
         return -np.inf
-    low, quarter, middle = np.quantile(scores, (0.05, 0.25, 0.5))
+    low, quarter, middle = np.quantile(usual, (0.05, 0.25, 0.5))
     top = np.partition(scores, -BEST)[-BEST:].mean()
     return float(quarter + NEAR * (top - quarter)) if top - middle > middle - low else -np.inf
 

@@ -103,7 +103,7 @@ async def test_questions_are_answered_elsewhere_and_vectors_compared_here(
         assert await executor.ask(question) == Answered("a" * 16, (b"pixels",))
         choice = Choose("d" * 16, "Which?", ("draw", "change"))
         assert await executor.ask(choice) == Answered("d" * 16, Chosen((0.0, 1.0)))
-        nearest = Nearest("c" * 16, str(vectors), (struct.pack("<3e", 0, 0, 1),), "0,1", "", 2)
+        nearest = Nearest("c" * 16, str(vectors), (struct.pack("<3e", 0, 0, 1),), b"\x03", b"", 2)
         assert await executor.ask(nearest) == Answered("c" * 16, Neighbours((), (0, 1)))
 
 

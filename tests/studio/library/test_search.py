@@ -52,7 +52,7 @@ async def test_filters_leave_out_before_anything_is_compared(searched: Searched)
     await searched.drawn(ALICE, "a house --seed 200")
     assert await searched.seeds(ALICE, "92 seed:201") == [201]
     [*_, asked] = [one for one in searched.eyes.asked if isinstance(one, Nearest)]
-    assert len(asked.places.split(",")) == 1
+    assert int.from_bytes(asked.places).bit_count() == 1
     assert await searched.seeds(ALICE, "92 kind:blend") == []
     assert len(await searched.seeds(ALICE, "92 model:FAKE kind:imagine ar:1:1 by:me")) == 8
     assert await searched.seeds(ALICE, "92 model:other") == []
@@ -69,7 +69,7 @@ async def test_a_picture_that_two_have_drawn_is_found_by_both(searched: Searched
         assert [tile.job.origin.user_id for tile in found] == 4 * [actor.user_id]
         assert found[0].picture.seed == 92
     [*_, asked] = [one for one in searched.eyes.asked if isinstance(one, Nearest)]
-    assert len(asked.places.split(",")) == 4
+    assert int.from_bytes(asked.places).bit_count() == 4
     await searched.opened.studio.delete(ALICE, first)
     assert await searched.seeds(replace(ALICE, guild_id=None), "93") == []
     assert len(await searched.seeds(replace(BOB, guild_id=None), "93")) == 4
@@ -189,3 +189,32 @@ async def test_a_new_picture_is_found_at_once_and_a_deleted_one_no_more(searched
     assert 201 in await searched.seeds(ALICE, "by:me 92")
     await searched.opened.studio.delete(ALICE, old)
     assert sorted(await searched.seeds(ALICE, "by:me 92")) == [200, 201, 202, 203]
+
+
+async def compared(searched: Searched, actor: Actor, text: str) -> int:
+    """How many pictures a search compares."""
+    await searched.find(actor, text)
+    [*_, asked] = [one for one in searched.eyes.asked if isinstance(one, Nearest)]
+    return int.from_bytes(asked.places).bit_count()
+
+
+async def test_what_may_be_found_no_more_is_compared_no_more(searched: Searched) -> None:
+    """The places are kept between searches, and what changes is read again: a picture in the trash, one that
+    comes back, a job that is deleted, and prompts with the words."""
+    one = await searched.drawn(ALICE, "a house --seed 90")
+    two = await searched.drawn(ALICE, "a house --seed 200")
+    studio = searched.opened.studio
+    assert await compared(searched, ALICE, "house") == 8
+    await studio.trash.put(ALICE, [(one, 1)])
+    assert await compared(searched, ALICE, "house") == 7
+    assert await compared(searched, ALICE, f"like:{two}/1") == 6, "without itself"
+    await studio.trash.take_back(ALICE, [(one, 1)])
+    assert await compared(searched, ALICE, "house") == 8
+    await searched.drawn(ALICE, "a boat --seed 30")
+    assert await compared(searched, ALICE, "house") == 12
+    await studio.delete(ALICE, two)
+    assert await compared(searched, ALICE, "house") == 8
+    [*_, asked] = [one for one in searched.eyes.asked if isinstance(one, Nearest)]
+    assert int.from_bytes(asked.first).bit_count() == 4
+    await searched.drawn(BOB, "a house --seed 220")
+    assert await compared(searched, ALICE, "house") == 8, "a place that is used again is somebody else's"
