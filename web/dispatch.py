@@ -29,6 +29,7 @@ from core.errors import ImageError, LimitError, MissingError, NotAllowedError, S
 from core.language import N_, _, accepted_language, own_language, retold
 from storage.database import CAN_WAIT
 from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
+from studio.rights import rows_of
 from studio.studio import Studio
 from web import guard
 from web.auth import Visitors
@@ -325,8 +326,10 @@ def is_theirs(person: Person | None, made_for: str) -> bool:
 
 async def visitor(context: Context, request: web.Request) -> Person | None:
     """Return who a request comes from, None for nobody who is signed in."""
-    token = request.cookies.get(COOKIE, "")
-    return await context.visitors.find(token) if 0 < len(token) <= 100 else None
+    token, job_id = request.cookies.get(COOKIE, ""), request.match_info.get("job")
+    if not 0 < len(token) <= 100:
+        return None
+    return await context.visitors.find(token, rows_of(job_id) if job_id else ())
 
 
 async def choose_language(context: Context, request: web.Request, person: Person | None) -> None:
