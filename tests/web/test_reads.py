@@ -101,3 +101,40 @@ async def test_the_trash_hides_a_picture_from_its_page_at_once(site) -> None:
     assert await _looks(site.you, job) == (200, 200, 200)
     assert (await site.you.post("/api/trash", {"pictures": [f"{job}/1"]})).status == 200
     assert (await site.you.get(f"/pictures/{job}/1")).headers["Location"].endswith("/trash")
+
+
+async def test_a_picture_that_the_browser_has_is_not_sent_again(site) -> None:
+    job = (await site.drawn(site.you))["id"]
+    for path in (f"/files/{job}/1/256.webp", f"/files/{job}/1"):
+        whole = await site.you.get(path)
+        has = {"If-None-Match": whole.headers["ETag"]}
+        again = await site.you.get(path, headers=has)
+        assert (again.status, again.body) == (304, b"") and again.headers["ETag"] == whole.headers["ETag"]
+        assert again.headers["Cache-Control"] == whole.headers["Cache-Control"]
+        assert (await site.you.get(path, headers={"If-None-Match": '"another"'})).body == whole.body
+        stranger = await site.person(OTHER)
+        assert (await stranger.get(path, headers=has)).status == 404  # it isn't told that it is there
+    assert (await site.you.ask("DELETE", f"/api/jobs/{job}")).status == 204
+    assert (await site.you.get(path, headers=has)).status == 404
+    assert (await site.stranger().get(path, headers=has)).status == 401
+
+
+async def test_a_part_of_a_picture_is_sent_alone(site) -> None:
+    path = f"/files/{(await site.drawn(site.you))['id']}/1"
+    whole = await site.you.get(path)
+    size, etag = len(whole.body), whole.headers["ETag"]
+    for asked, part in (
+        ("bytes=0-9", slice(0, 10)),
+        ("bytes=5-", slice(5, size)),
+        ("bytes=-7", slice(size - 7, size)),
+        (f"bytes=1-{9 * size}", slice(1, size)),
+    ):
+        answer = await site.you.get(path, headers={"Range": asked, "If-Range": etag})
+        assert (answer.status, answer.body) == (206, whole.body[part]), asked
+        assert answer.headers["Content-Range"] == f"bytes {part.start}-{part.stop - 1}/{size}"
+    none = await site.you.get(path, headers={"Range": f"bytes={size}-"})
+    assert (none.status, none.headers["Content-Range"], none.body) == (416, f"bytes */{size}", b"")
+    for headers in ({"Range": "bytes=0-9", "If-Range": '"an older one"'}, {"Range": "pictures=1"}):
+        assert (await site.you.get(path, headers=headers)).body == whole.body
+    saved = await site.you.get(f"{path}?download=1", headers={"Range": "bytes=0-9"})
+    assert saved.status == 200 and "ETag" not in saved.headers
