@@ -519,7 +519,7 @@ class Queue:
         dispatcher = self.dispatcher
         work, jobs = partial(job_queries.read_jobs, ids=(*waiting, *running)), dict[str, Job]()
         if waiting or running:
-            [jobs] = await self.database.look_up(work, once=True)
+            jobs = await self.database.read(work, once=True)
         views = []
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)

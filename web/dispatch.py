@@ -413,9 +413,7 @@ def _saved_as(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{quote(name)}"'}
 
 
-def _response(
-    context: Context, found: Whole, person: Person | None, request: web.Request
-) -> web.Response:
+def _response(context: Context, found: Whole, person: Person | None, request: web.Request) -> web.Response:
     match found:
         case Json():
             return _json(context, found)
