@@ -140,7 +140,8 @@ class Database:
         new = {key: work for key, work in zip(keys, works, strict=True) if key not in found}
         if new:
             commits = self._commits
-            read = await self.read(partial(_run_each, works=list(new.values())), once=once and len(new) == 1)
+            each = list(new.values())
+            read = await self.read(lambda rows: [work(rows) for work in each], once=once and len(new) == 1)
             found |= zip(new, read, strict=True)
             if commits == self._commits and self.server is None:
                 self._known.update({key: found[key] for key in new})
@@ -288,10 +289,6 @@ class Database:
         finally:  # before anybody is told: what was known is of before
             self._commits += 1
             self._known.clear()
-
-
-def _run_each(connection: sa.Connection, works: list[Work[Any]]) -> list[Any]:
-    return [work(connection) for work in works]
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:

@@ -56,7 +56,7 @@ class Members:
 
     async def preferences(self, user_id: int) -> Preferences:
         """What the member has chosen, or the defaults."""
-        [text] = await self._database.look_up(partial(_choices_of, user_id=user_id), once=True)
+        [text] = await self._database.look_up(partial(read_choices, user_id=user_id), once=True)
         return Preferences.of_json(text) if text else Preferences()
 
     async def change(self, user_id: int, **values: Any) -> Preferences:
@@ -213,7 +213,8 @@ class Members:
         return await self._database.write(lambda c: c.execute(statement).rowcount)
 
 
-def _choices_of(connection: sa.Connection, user_id: int) -> str | None:
+def read_choices(connection: sa.Connection, user_id: int) -> str | None:
+    """Return what the member has chosen, as JSON; None for nothing."""
     return connection.scalar(_CHOICES, {"user": user_id})
 
 

@@ -99,7 +99,7 @@ class Sessions:
     async def find(self, token: str, beside: Iterable[partial[Any]] = ()) -> Session | None:
         """Return the session of a token, None when there is none or it has ended. beside: what is asked for
         next, see ``Database.look_up``."""
-        work = partial(_session_of, token_hash=hash_of(token))
+        work = partial(read_session, token_hash=hash_of(token))
         found: Session | None
         [found, *_] = await self._database.look_up(work, *beside, once=True)
         now = datetime.now(UTC)
@@ -132,7 +132,8 @@ def drop_ended(connection: sa.Connection, *, idle: timedelta, now: datetime) -> 
     connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
 
 
-def _session_of(connection: sa.Connection, token_hash: str) -> Session | None:
+def read_session(connection: sa.Connection, token_hash: str) -> Session | None:
+    """Return the session of a token, by its hash, ended or not."""
     row = connection.execute(_OF_TOKEN, {"hash": token_hash}).first()
     return None if row is None else from_row(Session, row)
 

@@ -150,16 +150,18 @@ class Gallery:
         made = await self._database.read(newest)
         return await self._looked(actor, made)
 
-    async def look(self, actor: Actor, job_id: str) -> Looked:
-        """Return a job with what it made. Raises ImageError when there is none, NotAllowedError unless the
-        actor may see it."""
+    async def look(self, actor: Actor, job_id: str, index: int | None = None) -> Looked:
+        """Return a job with what it made. index: what the page of that picture (from 0) asks is read with it.
+        Raises ImageError when there is none, NotAllowedError unless the actor may see it."""
+        if index is not None:
+            await self._prepare(actor, job_id, index, page=True)
         await self._rights.job(actor, job_id, Action.SHOW)
         [made] = await self._database.look_up(partial(rows.read_made, reader=actor.user_id, job_id=job_id))
         if made is None:
             raise ImageError("That job was deleted just now.")
         return (await self._looked(actor, [made]))[0]
 
-    async def prepare(self, actor: Actor, job_id: str, index: int, *, page: bool = False) -> None:
+    async def _prepare(self, actor: Actor, job_id: str, index: int, *, page: bool = False) -> None:
         """Read in one snapshot what ``thumbnail`` of picture ``index`` asks for an actor, or (``page``) what
         the page of that picture does; it decides nothing."""
         result = await self._queue.result(job_id)
@@ -233,7 +235,7 @@ class Gallery:
     ) -> Shown:
         """Return picture ``index`` (from 0; -1 = the chart) of a job as WebP of at most ``side`` px, as it
         may be shown where the actor is. veiled: blur a spoiler. Raises ImageError or NotAllowedError."""
-        await self.prepare(actor, job_id, index)
+        await self._prepare(actor, job_id, index)
         result, picture = await self._rights.picture(actor, job_id, index, Action.SHOW)
         visibility = await self._drawn_visibility(actor.place, result, picture)
         return await self._showing.thumbnail(picture, result.job, side, visibility, veiled=veiled)
