@@ -98,7 +98,8 @@ class People:
 
     async def guilds(self) -> frozenset[int]:
         """Return the ids of the guilds that the bot is in, by the rows of all its processes."""
-        return await self._database.read(people.guilds_there, once=True)
+        [found] = await self._database.look_up(partial(people.guilds_there), once=True)
+        return found
 
     async def user_flag(self, user_id: int, key: str) -> Any:
         """Return a small setting of the user, None when it was never set."""
@@ -159,7 +160,8 @@ class Admin:
     async def barred(self, user_id: int, guild_id: int | None) -> bool:
         """Return whether the user may ask for nothing there: banned in the guild, or everywhere."""
         work = partial(people.read_rules, user_id=user_id, guild_id=guild_id)
-        return (await self._database.read(work, once=True)).banned
+        [found] = await self._database.look_up(work, once=True)
+        return found.banned
 
     async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
         """Put a channel or role (``kind``) on the guild's list; only what is on a list may be used then."""
@@ -514,7 +516,9 @@ class Queue:
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self.dispatcher
-        jobs = await self.database.read(partial(job_queries.read_jobs, ids=[*waiting, *running]), once=True)
+        work, jobs = partial(job_queries.read_jobs, ids=(*waiting, *running)), dict[str, Job]()
+        if waiting or running:
+            jobs = await self.database.read(work, once=True)
         views = []
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)
@@ -593,18 +597,19 @@ class Queue:
 
     async def job(self, job_id: str) -> Job | None:
         """Return the job as its row has it now, None when there is none."""
-        return await self.database.read(partial(job_queries.read_job, job_id=job_id), once=True)
+        [found] = await self.database.look_up(partial(job_queries.read_job, job_id=job_id), once=True)
+        return found
 
     async def result(self, job_id: str) -> Result | None:
         """What a finished job made; None while, or if, it made nothing."""
-        found = await self.database.read(partial(job_queries.read_output, job_id=job_id))
+        [found] = await self.database.look_up(partial(job_queries.read_output, job_id=job_id))
         if found is None:
             return None
         return Result.of(*found)
 
     async def trashed(self, job_id: str) -> frozenset[int]:
         """Return which pictures (from 0) of a job its author has put into the trash."""
-        found = await self.database.read(partial(trashed_positions, job_ids=[job_id]), once=True)
+        [found] = await self.database.look_up(partial(trashed_positions, job_ids=(job_id,)), once=True)
         return found.get(job_id, frozenset())
 
     async def undelivered(self) -> list[Job]:

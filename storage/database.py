@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
+from cachetools import TTLCache
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, StorageError
@@ -42,6 +43,7 @@ AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
 OPERATIONS = ("read", "write", "commit")  # a write from handing it in; a commit may be of many
+KNOWN, KNOWN_FOR = 2000, 5.0  # answers that are kept, and the most seconds that each is
 CAN_WAIT: ContextVar[bool] = ContextVar("what a task reads can wait", default=False)
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -71,6 +73,8 @@ class Database:
         self._readers = asyncio.Semaphore(base.READERS)  # so that the writer always finds a connection
         self._patient = asyncio.Semaphore(base.READERS - FOR_OTHERS)
         self._writing = asyncio.Lock()
+        self._commits = 0
+        self._known: TTLCache[Any, Any] = TTLCache(KNOWN, KNOWN_FOR)
         self.supervisor = Supervisor()  # of the writer, and of what else of this program runs for ever
         writing = self.supervisor.forever("database writer", self._write_for_ever, pauses=(RESTART,))
         self._writer = asyncio.create_task(writing, name="database writer")
@@ -124,6 +128,24 @@ class Database:
         # one whose caller was cancelled may fail unseen
         reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(reading)
+
+    async def look_up(self, *works: partial[Any], once: bool = False) -> list[Any]:
+        """Return what each of these finds, as of the newest commit: all that no one has asked since then is
+        read in one snapshot, and kept until the next commit. Of hashable arguments, an answer that hangs on
+        rows alone and that nobody changes. once: as of ``read``, each sends one statement. On a server, where
+        other programs write as well, all is read."""
+        self._check_usable()
+        keys = [(work.func, work.args, frozenset(work.keywords.items())) for work in works]
+        found = {key: self._known[key] for key in keys if key in self._known}
+        new = {key: work for key, work in zip(keys, works, strict=True) if key not in found}
+        if new:
+            commits = self._commits
+            each = list(new.values())
+            read = await self.read(lambda rows: [work(rows) for work in each], once=once and len(new) == 1)
+            found |= zip(new, read, strict=True)
+            if commits == self._commits and self.server is None:
+                self._known.update({key: found[key] for key in new})
+        return [found[key] for key in keys]
 
     async def backup(self, label: str = "") -> Path | None:
         """Copy the SQLite file to the backup folder now; None where there is nothing to copy to or from."""
@@ -259,9 +281,14 @@ class Database:
             except DatabaseInUse:
                 self.taken.set()
                 raise
-        with base.our_errors():
-            async with self._writing, aclosing(await self.engine.connect()) as connection:
-                return await run_sync(connection, _run_one, partial(base.run_all, batch), base.ADDRESS_WRITES)
+        try:
+            with base.our_errors():
+                async with self._writing, aclosing(await self.engine.connect()) as connection:
+                    work = partial(base.run_all, batch)
+                    return await run_sync(connection, _run_one, work, base.ADDRESS_WRITES)
+        finally:  # before anybody is told: what was known is of before
+            self._commits += 1
+            self._known.clear()
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,7 +63,7 @@ class Members:
 
     async def preferences(self, user_id: int) -> Preferences:
         """What the member has chosen, or the defaults."""
-        text = await self._scalar(_CHOICES, {"user": user_id})
+        [text] = await self._database.look_up(partial(read_choices, user_id=user_id), once=True)
         return Preferences.of_json(text) if text else Preferences()
 
     async def choices(self, user_id: int, guild_id: int) -> tuple[Preferences, str]:
@@ -225,6 +226,11 @@ class Members:
 
     async def _execute(self, statement: Any) -> int:
         return await self._database.write(lambda c: c.execute(statement).rowcount)
+
+
+def read_choices(connection: sa.Connection, user_id: int) -> str | None:
+    """Return what the member has chosen, as JSON; None for nothing."""
+    return connection.scalar(_CHOICES, {"user": user_id})
 
 
 def _favourites(user_id: int, job_id: str, positions: Iterable[int]) -> tuple[sa.ColumnElement[bool], ...]:

@@ -183,12 +183,9 @@ def set_timeout(connection: sa.Connection, user_id: int, guild_id: int | None, u
     connection.execute(upsert(connection, timeouts, values, {"until": until}))
 
 
-def timeout_until(
-    connection: sa.Connection, user_id: int, guild_id: int | None, *, now: datetime
-) -> datetime | None:
-    """When the user's time-out there ends, None when there is none."""
-    mine = (*_of_user(timeouts, user_id, guild_id), timeouts.c.until > now)
-    return connection.scalar(sa.select(timeouts.c.until).where(*mine))
+def timeout_until(connection: sa.Connection, user_id: int, guild_id: int | None) -> datetime | None:
+    """When the user's time-out there ends or has ended, None when there is none."""
+    return connection.scalar(sa.select(timeouts.c.until).where(*_of_user(timeouts, user_id, guild_id)))
 
 
 def scores(connection: sa.Connection, sha256s: Iterable[str], classifier: str) -> dict[str, float]:

@@ -5,9 +5,11 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,6 +38,7 @@ def derived_token(key: bytes, name: str) -> str:
 PER_PERSON = 10  # sessions; the oldest ends when another begins
 SEEN_EVERY = timedelta(minutes=1)  # how exactly the last visit is kept
 OLDEST = timedelta(days=180)  # a session ends then, however often it is used
+_OF_TOKEN = sa.select(sessions).where(sessions.c.token_hash == sa.bindparam("hash"))
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,12 @@ class Sessions:
         """Return the token of a new session of somebody whom another way has signed in."""
         return await self._database.write(partial(_begin, user_id=user_id, name=name, label=label))
 
-    async def find(self, token: str) -> Session | None:
-        """Return the session of a token, None when there is none or it has ended."""
-        statement = sa.select(sessions).where(sessions.c.token_hash == hash_of(token))
-
-        def work(connection: sa.Connection) -> Session | None:
-            row = connection.execute(statement).first()
-            return None if row is None else from_row(Session, row)
-
-        found = await self._database.read(work, once=True)
+    async def find(self, token: str, beside: Iterable[partial[Any]] = ()) -> Session | None:
+        """Return the session of a token, None when there is none or it has ended. beside: what is asked for
+        next, see ``Database.look_up``."""
+        work = partial(read_session, token_hash=hash_of(token))
+        found: Session | None
+        [found, *_] = await self._database.look_up(work, *beside, once=True)
         now = datetime.now(UTC)
         if found is None or now - found.seen_at > self._idle or now - found.created_at > OLDEST:
             return None
@@ -130,6 +130,12 @@ def drop_ended(connection: sa.Connection, *, idle: timedelta, now: datetime) -> 
     ended = sa.or_(sessions.c.seen_at < now - idle, sessions.c.created_at < now - OLDEST)
     connection.execute(sa.delete(sessions).where(ended))
     connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
+
+
+def read_session(connection: sa.Connection, token_hash: str) -> Session | None:
+    """Return the session of a token, by its hash, ended or not."""
+    row = connection.execute(_OF_TOKEN, {"hash": token_hash}).first()
+    return None if row is None else from_row(Session, row)
 
 
 def _begin(connection: sa.Connection, user_id: int, name: str, label: str) -> str:

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from cachetools import LRUCache
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
 from jobs.queue import Queue, Result
-from storage import job_queries
+from storage import job_queries, moderation, people
+from storage.collections import trashed_positions
 from storage.database import Database
 from storage.job_queries import StoredPicture
 from storage.members import Members
@@ -152,7 +154,7 @@ class Sight:
         """Return every place where a job is shown, by the rows."""
         if job is None:
             return set()
-        found = await self._database.read(partial(job_queries.message_places, job_id=job.id), once=True)
+        [found] = await self._database.look_up(partial(job_queries.message_places, job_id=job.id), once=True)
         return {Place(*place) for place in found}
 
     async def everywhere(
@@ -199,6 +201,17 @@ LOOK_UP = 1.5  # seconds; Discord takes no first answer after three
 ONLY_THERE = "Atelier's operator hasn't allowed it outside of the servers that it is in."
 ONLY_MEMBERS = "Outside of its servers, Atelier is only for people who share a server with it."
 UNKNOWN = "Discord doesn't tell at the moment whether you share a server with Atelier. Try again in a minute."
+
+
+def rows_of(job_id: str) -> list[partial[Any]]:
+    """Return what is read of a job to decide about it, whoever asks, see ``Database.look_up``."""
+    return [
+        partial(job_queries.read_job, job_id=job_id),
+        partial(job_queries.read_output, job_id=job_id),
+        partial(job_queries.message_places, job_id=job_id),
+        partial(trashed_positions, job_ids=(job_id,)),
+        partial(people.guilds_there),
+    ]
 
 
 class Rights:
@@ -250,6 +263,15 @@ class Rights:
             if found.issuperset(actions):
                 break
         return frozenset(found)
+
+    async def prepare(self, actor: Actor, works: Iterable[partial[Any]]) -> None:
+        """Read in one snapshot whether an actor is barred, and what ``works`` find, see ``Database.look_up``:
+        what is decided and shown next waits for no other read."""
+        rules = partial(people.read_rules, user_id=actor.user_id)
+        ends = partial(moderation.timeout_until, user_id=actor.user_id)
+        places = await self._barring(actor)
+        asked = [partial(work, guild_id=place) for place in places for work in (rules, ends)]
+        await self._queue.database.look_up(*asked, *works)
 
     async def _check(self, actor: Actor, action: Action, job: Job | None, shown: Collection[Place]) -> None:
         until: datetime | None = None
@@ -335,13 +357,17 @@ class Rights:
     async def _barred(self, actor: Actor) -> tuple[bool, datetime | None]:
         """Return whether somebody is banned or in a time-out where they ask, and when the latter ends. In no
         server, what the bot's home servers say holds too."""
-        places = [actor.guild_id, *(await self.homes() if actor.guild_id is None else ())]
+        places = await self._barring(actor)
         for guild_id in places:
             if await self._queue.admin.barred(actor.user_id, guild_id):
                 return True, None
         ends = [await self._moderator.time_out_ends(actor.user_id, guild_id) for guild_id in places]
         until = max((end for end in ends if end is not None), default=None)
         return until is not None, until
+
+    async def _barring(self, actor: Actor) -> list[int | None]:
+        """Return the places whose bans and time-outs hold for somebody where they ask."""
+        return [actor.guild_id, *(await self.homes() if actor.guild_id is None else ())]
 
     async def homes(self) -> Set[int]:
         """Return the servers whose managers speak for the whole bot, see ``Authority.homes``."""

@@ -13,8 +13,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any
@@ -104,9 +105,10 @@ class Visitors:
         await self.sessions.end(person.user_id, person.session)
         return await self.sessions.begin(self._local()[who], who, label)
 
-    async def find(self, token: str) -> Person | None:
-        """Return who holds a session, None when it has ended."""
-        session = await self.sessions.find(token)
+    async def find(self, token: str, beside: Iterable[partial[Any]] = ()) -> Person | None:
+        """Return who holds a session, None when it has ended. beside: what is read with it, see
+        ``Database.look_up``."""
+        session = await self.sessions.find(token, beside)
         if session is None:
             return None
         return Person(session.name or "you", session.id, web_actor(session.user_id, session.name))

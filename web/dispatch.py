@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextman
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from email.message import Message
+from hashlib import blake2b
 from http import HTTPStatus
 from itertools import pairwise
 from mmap import mmap
@@ -29,6 +30,7 @@ from core.errors import ImageError, LimitError, MissingError, NotAllowedError, S
 from core.language import N_, _, accepted_language, own_language, retold
 from storage.database import CAN_WAIT
 from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
+from studio.rights import rows_of
 from studio.studio import Studio
 from web import guard
 from web.auth import Visitors
@@ -292,7 +294,7 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
             return await _streamed(context, found, request)
         if isinstance(found, File):
             return web.FileResponse(found.path, headers=_of_bytes(context, found))  # all, or a part
-        response = _response(context, found, person)
+        response = _response(context, found, person, request)
         if isinstance(found, Json):
             response.headers["X-Point"] = str(point)  # what was read is as new as this, at least
         return response
@@ -325,8 +327,10 @@ def is_theirs(person: Person | None, made_for: str) -> bool:
 
 async def visitor(context: Context, request: web.Request) -> Person | None:
     """Return who a request comes from, None for nobody who is signed in."""
-    token = request.cookies.get(COOKIE, "")
-    return await context.visitors.find(token) if 0 < len(token) <= 100 else None
+    token, job_id = request.cookies.get(COOKIE, ""), request.match_info.get("job")
+    if not 0 < len(token) <= 100:
+        return None
+    return await context.visitors.find(token, rows_of(job_id) if job_id else ())
 
 
 async def choose_language(context: Context, request: web.Request, person: Person | None) -> None:
@@ -409,14 +413,14 @@ def _saved_as(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{quote(name)}"'}
 
 
-def _response(context: Context, found: Whole, person: Person | None) -> web.Response:
+def _response(context: Context, found: Whole, person: Person | None, request: web.Request) -> web.Response:
     match found:
         case Json():
             return _json(context, found)
         case Html():
             return _page(context, found, person)
         case Bytes():
-            return web.Response(body=found.data, headers=_of_bytes(context, found))
+            return _bytes(context, found, request)
         case SeeOther(path):
             return _see_other(context, path)
         case Leave(url, attempt):
@@ -464,6 +468,32 @@ def _packed(response: web.Response) -> web.Response:
     if response.text and len(response.text) > PACKED_FROM:
         response.enable_compression()
     return response
+
+
+def _bytes(context: Context, found: Bytes, request: web.Request) -> web.Response:
+    """Return a picture. Where a browser may keep it: nothing of one that it has, and the part that it asks
+    for.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-conditional-requests, #name-range-requests
+    """
+    headers, data = _of_bytes(context, found), found.data
+    if found.shared or found.name is not None:
+        return web.Response(body=data, headers=headers)
+    version = blake2b(data, digest_size=16).hexdigest()
+    headers |= {"ETag": f'"{version}"', "Accept-Ranges": "bytes"}
+    if any(one.value in (version, "*") for one in request.if_none_match or ()):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if "Range" not in request.headers or request.headers.get("If-Range", headers["ETag"]) != headers["ETag"]:
+        return web.Response(body=data, headers=headers)
+    try:
+        begin, end, _step = request.http_range.indices(len(data))
+    except ValueError:  # no range that anybody knows
+        return web.Response(body=data, headers=headers)
+    if begin >= end:
+        headers["Content-Range"] = f"bytes */{len(data)}"
+        return web.Response(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
+    headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data)}"
+    return web.Response(body=data[begin:end], status=HTTPStatus.PARTIAL_CONTENT, headers=headers)
 
 
 def _of_bytes(context: Context, found: Bytes | File) -> dict[str, str]:

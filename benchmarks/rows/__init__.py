@@ -34,6 +34,7 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
     "search_beside": "beside",
     "search_gallery": "search",
     "search_scan": "search",
+    "requests": "web",
 }
 # Those that count CPU time, or objects; the others are timed by the clock on the wall, and nothing may run
 # beside them.
@@ -50,6 +51,7 @@ LONGEST_FIRST = (
     "image_tail",
     "preview",
     "search_beside",
+    "requests",
 )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import chain, islice
 from time import monotonic
+from typing import Any
 
 from cachetools import LRUCache, TTLCache
 
@@ -24,6 +25,7 @@ from storage.database import Database
 from storage.gallery import Cursor, Day, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
+from storage.turns import lineage
 from storage.videos import StoredVideo, videos_of_jobs
 from studio.authority import Action, Actor, Member, Place
 from studio.library.rendition import Showing, Shown
@@ -148,14 +150,36 @@ class Gallery:
         made = await self._database.read(newest)
         return await self._looked(actor, made)
 
-    async def look(self, actor: Actor, job_id: str) -> Looked:
-        """Return a job with what it made. Raises ImageError when there is none, NotAllowedError unless the
-        actor may see it."""
+    async def look(self, actor: Actor, job_id: str, index: int | None = None) -> Looked:
+        """Return a job with what it made. index: what the page of that picture (from 0) asks is read with it.
+        Raises ImageError when there is none, NotAllowedError unless the actor may see it."""
+        if index is not None:
+            await self._prepare(actor, job_id, index, page=True)
         await self._rights.job(actor, job_id, Action.SHOW)
-        made = await self._database.read(partial(rows.read_made, reader=actor.user_id, job_id=job_id))
+        [made] = await self._database.look_up(partial(rows.read_made, reader=actor.user_id, job_id=job_id))
         if made is None:
             raise ImageError("That job was deleted just now.")
         return (await self._looked(actor, [made]))[0]
+
+    async def _prepare(self, actor: Actor, job_id: str, index: int, *, page: bool = False) -> None:
+        """Read in one snapshot what ``thumbnail`` of picture ``index`` asks for an actor, or (``page``) what
+        the page of that picture does; it decides nothing."""
+        result = await self._queue.result(job_id)
+        if result is None:
+            return
+        works = list[partial[Any]]()
+        if page:
+            works = [
+                partial(rows.read_made, reader=actor.user_id, job_id=job_id),
+                partial(rows.made_from, reader=actor.user_id, limit=CHILDREN, job_ids=(job_id,), index=index),
+                partial(rows.read_message_place, job_id=job_id),
+                partial(lineage, job_id=job_id),
+                partial(people.read_names, user_ids=(result.job.origin.user_id,)),
+            ]
+        names = [picture.sha256 for picture in result.pictures if page or picture.index == index]
+        if any((name, job_id, actor.place) not in self._judged for name in names):
+            works += self._moderator.rows_of(names, actor.place)
+        await self._rights.prepare(actor, works)
 
     async def _looked(self, actor: Actor, made: Sequence[Made]) -> list[Looked]:
         # 1. Results without what was described, read or answered where that breaks a rule
@@ -178,7 +202,8 @@ class Gallery:
         labels that were said of it included. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
         work = partial(rows.made_from, reader=actor.user_id, limit=CHILDREN)
-        made = await self._database.read(partial(work, job_ids=[job.id], index=index), once=True)
+        [found] = await self._database.look_up(partial(work, job_ids=(job.id,), index=index))
+        made = list(found)
         if labelled := [one.job.id for one in made if one.job.request.answer is Answer.LABELS]:
             made += await self._database.read(partial(work, job_ids=labelled, index=None), once=True)
         drawn = (Answer.PICTURES, Answer.VIDEOS)
@@ -210,6 +235,7 @@ class Gallery:
     ) -> Shown:
         """Return picture ``index`` (from 0; -1 = the chart) of a job as WebP of at most ``side`` px, as it
         may be shown where the actor is. veiled: blur a spoiler. Raises ImageError or NotAllowedError."""
+        await self._prepare(actor, job_id, index)
         result, picture = await self._rights.picture(actor, job_id, index, Action.SHOW)
         visibility = await self._drawn_visibility(actor.place, result, picture)
         return await self._showing.thumbnail(picture, result.job, side, visibility, veiled=veiled)
@@ -359,8 +385,9 @@ class Explore:
         """Return the name of whoever asked for a job, "" where it isn't known. Raises NotAllowedError unless
         the actor may see the job."""
         await self._rights.check(actor, Action.SHOW, job)
-        work = partial(people.read_names, user_ids=[job.origin.user_id])
-        return (await self._database.read(work, once=True)).get(job.origin.user_id, "")
+        work = partial(people.read_names, user_ids=(job.origin.user_id,))
+        [names] = await self._database.look_up(work, once=True)
+        return names.get(job.origin.user_id, "")
 
     async def channels(self, actor: Actor, server_id: int | None = None) -> dict[int, list[int]]:
         """Return the channels whose pictures the actor can look at, by server. server_id: of that alone."""
@@ -376,7 +403,7 @@ class Explore:
         await self._rights.check(actor, Action.SHOW, job)
         if job.origin.private and job.origin.guild_id is not None:
             return None
-        found = await self._database.read(partial(rows.read_message_place, job_id=job.id), once=True)
+        [found] = await self._database.look_up(partial(rows.read_message_place, job_id=job.id), once=True)
         return None if found is None else Message(job.origin.guild_id, *found)
 
 

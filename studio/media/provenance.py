@@ -288,6 +288,9 @@ MARK_BYTES = 2000  # the most that the mark adds
 log = logging.getLogger(__name__)
 
 
+SMALL = 64 * 1024  # bytes that are marked sooner than a thread begins
+
+
 class Marker:
     """Marks what leaves. ai_mark: whether at all. credentials: by which it is signed, None = not."""
 
@@ -306,9 +309,10 @@ class Marker:
     async def mark(
         self, data: bytes, media_type: str, *, source: str | None, parameters: bool = False, sign: bool = True
     ) -> bytes:
-        """Return a picture or video as it leaves, in a thread: the checksums of a large one take tens of
-        milliseconds. source: IPTC's word for how it came to be, None = no mark. parameters: whether our own
-        texts stay in it. sign: whether it is worth credentials. Raises ValueError as ``outgoing``."""
+        """Return a picture or video as it leaves, in a thread unless it is small: the checksums of a large
+        one take tens of milliseconds. source: IPTC's word for how it came to be, None = no mark. parameters:
+        whether our own texts stay in it. sign: whether it is worth credentials. Raises ValueError as
+        ``outgoing``."""
 
         def marked() -> bytes:
             found = outgoing(data, media_type, source=source, parameters=parameters)
@@ -320,4 +324,5 @@ class Marker:
                 log.warning("a picture or video leaves without credentials: %s", error)
                 return found
 
-        return await asyncio.to_thread(marked)
+        small = len(data) <= SMALL and not sign
+        return marked() if small else await asyncio.to_thread(marked)

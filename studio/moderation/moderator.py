@@ -350,6 +350,18 @@ class Moderator:
         said = await self.visibilities(sha256s, place)
         return max(said, key=_STRICTER.index, default=Visibility.SHOW)
 
+    def rows_of(self, sha256s: Iterable[str], place: Place) -> list[partial[Any]]:
+        """Return what is read to decide how these pictures may be shown in ``place``, and the words beside
+        them, see ``Database.look_up``."""
+        names = tuple(dict.fromkeys(sha256s))
+        return [
+            partial(rows.policy, guild_id=place.guild_id),
+            partial(rows.words, guild_id=place.guild_id),
+            partial(rows.of_minors, sha256s=frozenset(names)),
+            partial(videos_of_posters, posters=names),
+            partial(rows.scores, sha256s=names, classifier=self.check.name),
+        ]
+
     async def visibilities(self, sha256s: Sequence[str], place: Place) -> list[Visibility]:
         """Return how each of many pictures may be shown in ``place``."""
         settings, minors = await self.settings_in(place), await self._minors.among(sha256s)
@@ -377,11 +389,12 @@ class Moderator:
         judged. A video and its poster are as the worst of its frames that were looked at."""
         if not sha256s:
             return []
-        videos = await self._database.read(partial(videos_of_posters, posters=sha256s), once=True)
+        [videos] = await self._database.look_up(partial(videos_of_posters, posters=tuple(sha256s)), once=True)
         groups = [(name, *sorted(videos.get(name, ()))) for name in sha256s]
-        every = list(dict.fromkeys(name for group in groups for name in group))
+        every = tuple(dict.fromkeys(name for group in groups for name in group))
         work = partial(rows.scores, sha256s=every, classifier=self.check.name)
-        known = await self._database.read(work, once=True)
+        [judged] = await self._database.look_up(work, once=True)
+        known = dict(judged)
         for name in every:
             if name not in known and (score := await self._score(name)) is not None:
                 known[name] = score
@@ -464,7 +477,8 @@ class Moderator:
 
     async def policy(self, guild_id: int | None) -> rows.ModerationRow:
         """Return what a server has chosen itself, None in each field that it leaves to the host."""
-        return await self._database.read(partial(rows.policy, guild_id=guild_id), once=True)
+        [found] = await self._database.look_up(partial(rows.policy, guild_id=guild_id), once=True)
+        return found
 
     async def settings_in(self, place: Place) -> ModerationSettings:
         """Return what holds in a place: where the bot isn't, what the host chose, but at least standard."""
@@ -478,7 +492,8 @@ class Moderator:
 
     async def words(self, guild_id: int | None) -> list[str]:
         """Return the server's own list of words and patterns, none in direct messages."""
-        return await self._database.read(partial(rows.words, guild_id=guild_id), once=True)
+        [found] = await self._database.look_up(partial(rows.words, guild_id=guild_id), once=True)
+        return list(found)
 
     async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
         """Put a word or pattern on the server's list."""
@@ -511,8 +526,9 @@ class Moderator:
 
     async def time_out_ends(self, user_id: int, guild_id: int | None) -> datetime | None:
         """Return when a member's time-out there ends, None when they are in none."""
-        work = partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))
-        return await self._database.read(work, once=True)
+        work = partial(rows.timeout_until, user_id=user_id, guild_id=guild_id)
+        [until] = await self._database.look_up(work, once=True)
+        return until if until is not None and until > datetime.now(UTC) else None
 
     async def _audited(
         self, actor_id: int, guild_id: int, action: str, work, target: str | None = None, **detail: object

@@ -345,7 +345,8 @@ class Minors:
         # 1. Back to files of which it is known, or that nobody here made
         known, made, unknown = dict[str, bool](), dict[str, list[Made]](), names
         while unknown:
-            known |= await self._database.read(partial(rows.of_minors, sha256s=unknown), once=True)
+            work = partial(rows.of_minors, sha256s=frozenset(unknown))
+            known |= (await self._database.look_up(work, once=True))[0]
             if unknown := unknown - known.keys():
                 found = await self._database.read(partial(rows.makers, sha256s=unknown - models), once=True)
                 if learned := unknown & models:

@@ -109,7 +109,8 @@ class Changes:
         all."""
         await self._rights.job(actor, job_id, Action.SHOW)
         found = list[Job]()
-        for job in reversed(await self._queue.database.read(partial(lineage, job_id=job_id))):
+        [led] = await self._queue.database.look_up(partial(lineage, job_id=job_id))
+        for job in reversed(led):
             if not isinstance(job.request, GenerateRequest) or not await self._rights.sees(actor, job):
                 break
             found.append(job)

@@ -24,6 +24,7 @@ from storage.database import CAN_WAIT, Database, open_database
 from storage.migrate import MIGRATIONS
 from storage.schema import metadata
 from tests.storage.conftest import a_job, added, count_settings, make_first_schema, put_setting, url_of
+from tests.support import postgres
 from tests.support.fresh import address_in
 
 LEFT = {"handled", "identifies"}  # that databases of before the first release may have
@@ -336,3 +337,48 @@ async def test_a_database_in_memory_is_refused() -> None:
     with pytest.raises(StorageError, match="forget every job"):
         async with open_database("sqlite:///:memory:", None):
             pass
+
+
+def _settings(connection: sa.Connection, beside: int = 0) -> int:
+    return int(connection.scalar(sa.text("SELECT count(*) FROM settings")) or 0)
+
+
+@pytest.mark.skipif(postgres.folder() is not None, reason="others write to a server as well")
+async def test_what_is_known_is_as_of_the_newest_commit(database: Database, monkeypatch) -> None:
+    reads, read = [], database.read
+
+    async def counted(work: Any, **options: Any) -> Any:
+        reads.append(work)
+        return await read(work, **options)
+
+    monkeypatch.setattr(database, "read", counted)
+    asked = partial(_settings), partial(_settings, beside=1)
+    assert await database.look_up(*asked) == await database.look_up(*asked) == [0, 0]
+    assert await database.look_up(partial(_settings, beside=2), *asked) == [0, 0, 0]
+    assert len(reads) == 2
+    await put_setting(database, "one")
+    assert await database.look_up(*asked) == [1, 1]
+    with pytest.raises(ValueError, match="refused"):
+        await database.write(_refuse)
+    assert await database.look_up(*asked) == [1, 1] and len(reads) == 4
+
+
+async def test_what_was_read_beside_a_commit_is_not_known_afterwards(database: Database) -> None:
+    go, asked = threading.Event(), threading.Event()
+
+    def slow(connection: sa.Connection) -> int:
+        found = _settings(connection)
+        asked.set()
+        go.wait(10)
+        return found
+
+    work = partial(slow)
+    looking = asyncio.create_task(database.look_up(work))
+    await asyncio.to_thread(asked.wait, 10)
+    await put_setting(database, "one")
+    go.set()
+    assert await looking == [0] and await database.look_up(work) == [1]
+
+
+def _refuse(connection: sa.Connection) -> None:
+    raise ValueError("refused")

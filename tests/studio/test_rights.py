@@ -81,12 +81,12 @@ class Rows(CurrentDirectory):
     def database(self) -> Rows:
         return self
 
-    async def read(self, work: partial[set[tuple[int | None, int]]], *, once: bool) -> Any:
+    async def look_up(self, work: partial[set[tuple[int | None, int]]], *, once: bool) -> Any:
         """Where a job is shown, which is all that is read here."""
         assert work.func is job_queries.message_places
         job_id = work.keywords["job_id"]
         self.looked_up.append("places")
-        return self.shown if any(job.id == job_id for job in self.known) else set()
+        return [self.shown if any(job.id == job_id for job in self.known) else set()]
 
     async def trashed(self, job_id: str) -> set[int]:
         return self.away if any(job.id == job_id for job in self.known) else set()

@@ -149,7 +149,7 @@ async def explore_page(call: Call) -> Answer:
 async def picture_page(call: Call) -> Answer:
     """One picture with all that is known of it."""
     studio, index = call.studio, number_of(call.path["n"]) - 1
-    seen = await studio.gallery.look(call.actor, call.path["job"])
+    seen = await studio.gallery.look(call.actor, call.path["job"], index)
     if index in seen.trashed and seen.job.origin.user_id == call.actor.user_id:
         return SeeOther("/trash")
     if seen.result is None or index in seen.trashed:
