@@ -17,7 +17,7 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
-from vision.edits.instruction import Instruction, read_instruction, with_colour
+from vision.edits.instruction import Instruction, read_instruction, with_colour, with_own_colour
 from vision.edits.layers import Found, Reader, by_difference, cut_object, find_named, find_objects, laid_where
 from vision.edits.several import (
     LEAST_ROOM,
@@ -119,9 +119,15 @@ def _changed(
             lambda: [objects.lay(_cut(one, model, task)[0], alone=True) for one in added.images]
         )
         return _kept(task, came, start, asked, (*notes, *added.notes))
+    said = request.prompt
+    if objects is not None and asked.kind == "replace" and model.card.colours and len(objects.meant) == 1:
+        [old_one] = objects.meant
+        colour = reporter.in_thread(lambda: objects.reader.colour(start, old_one))
+        request = replace(request, prompt=with_own_colour(request.prompt, asked.new, colour))
     again = objects is not None and objects.box is not None
     others = tuple(images[name] for name in request.images) if model.takes_several else ()
     task = prepare(request, start, model, others)
+    task = replace(task, parameters=task.parameters | {"prompt": said})
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.5, keeps=True) if again else reporter)
     size = encode.largest(
         (task.generation.width * model.card.output_scale, task.generation.height * model.card.output_scale),

@@ -157,5 +157,14 @@ def with_colour(words: str, usual: Mapping[str, str], ground: Sequence[int]) -> 
     return words, ""
 
 
+def with_own_colour(words: str, new: str, colour: str) -> str:
+    """Return an instruction that replaces an object, with the colour of the old one where what comes, ``new``
+    of its ``Instruction``, names none."""
+    at = words.lower().rfind(new)
+    if not colour or at < 0 or _COLOURED.search(new):
+        return words
+    return f"{words[:at]}{colour} {words[at:]}"
+
+
 def _bare(words: str) -> str:
     return _ARTICLE.sub("", words.strip())

@@ -18,6 +18,7 @@ from PIL import Image, ImageFilter
 from vision.edits.instruction import Instruction
 from vision.images import encode, ops
 from vision.images.ops import Box, Flags, Real
+from vision.readers.photo.describe import name_colours
 from vision.readers.segmentation import Object, ObjectSegmenter, box_of, outlined
 from vision.video.cutout.compose import Layers, cut_layers, filled
 
@@ -47,6 +48,7 @@ MOST = 0.6  # of an outline: where so much isn't the ground's, it is all the obj
 SHADE = 8  # of 255: colours that differ by less are one
 LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the ground's
 LEAST_OBJECT = 0.002  # of the picture
+SHARE = 0.15  # of an object's pixels, that have a colour which it may be called by
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP, GAP_ADDED = 0.03, 0.045  # of a picture's longer side, between objects: what touches is seen as one
@@ -228,6 +230,19 @@ class Reader:
             for one, fit in zip(some, fits, strict=True)
             if one.label == some[best].label and fit >= fits[best] - ALIKE
         ]
+
+    def colour(self, image: Image.Image, one: Found) -> str:
+        """Return the colour of an object of a drawing; of several that it shows, the one that it looks like
+        most; "" where it shows none much."""
+        inside = np.asarray(image.convert("RGB"))[np.asarray(one.mask) > 127]
+        names, counts = np.unique(name_colours(inside), return_counts=True)
+        shown = [str(name) for name in names[counts > SHARE * counts.sum()]]
+        if len(shown) < 2 or self.matcher is None:
+            return shown[0] if len(shown) == 1 else ""
+        matcher: Any = self.matcher
+        texts = matcher.embed_texts([f"a {name} {one.label}" for name in shown])
+        part = image.crop(_around(one.box, image.size, AROUND))
+        return shown[int((texts @ matcher.embed_images([part])[0]).argmax())]
 
 
 def _says(words: str, label: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vision.edits.instruction import read_instruction, with_colour
+from vision.edits.instruction import read_instruction, with_colour, with_own_colour
 from vision.edits.several import Joining, for_lists, read_joinings
 
 
@@ -58,6 +58,19 @@ NIGHT, SAND = (30, 30, 60), (230, 200, 180)
 def test_what_comes_in_no_colour_takes_one_that_shows(words: str, ground: tuple, wanted: str) -> None:
     usual = {"house": "red yellow", "boat ship": "red white", "cat": "brown white"}
     assert with_colour(words, usual, ground)[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "colour", "wanted"),
+    (
+        ("replace the Ball with a Moon", "purple", "replace the Ball with a purple Moon"),
+        ("replace the ball with a blue moon", "purple", "replace the ball with a blue moon"),
+        ("turn the ball into a ball", "red", "turn the ball into a red ball"),
+        ("replace the ball with a moon", "", "replace the ball with a moon"),
+    ),
+)
+def test_what_comes_instead_has_the_colour_of_what_was_there(words: str, colour: str, wanted: str) -> None:
+    assert with_own_colour(words, read_instruction(words).new, colour) == wanted
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,25 @@ def test_a_model_that_draws_all_anew_is_noticed() -> None:
     elsewhere = drawing("blue", ground=(190, 180, 150))
     assert objects.redraws([elsewhere], [elsewhere])
     assert apart(objects.lay(elsewhere) or elsewhere, old)[outside(8)].max() == 0
+
+
+class Looks:
+    """A matcher for which every picture looks like one text."""
+
+    def __init__(self, like: str) -> None:
+        self.like = like
+
+    def embed_images(self, images: list[Image.Image]) -> np.ndarray:
+        return np.ones((len(images), 1))
+
+    def embed_texts(self, texts: list[str]) -> np.ndarray:
+        return np.array([[float(text == self.like)] for text in texts])
+
+
+def test_of_the_colours_that_an_object_shows_it_has_the_one_that_it_looks_like() -> None:
+    image = drawing("purple")
+    assert Reader(None, None).colour(image, disc()) == "purple"
+    ImageDraw.Draw(image).rectangle((BOX[0], 125, BOX[2], BOX[3]), fill="white")
+    assert Reader(None, None).colour(image, disc()) == ""
+    assert Reader(None, Looks("a white ball")).colour(image, disc()) == "white"
+    assert Reader(None, Looks("a green ball")).colour(image, disc()) in ("purple", "white")
