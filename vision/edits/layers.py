@@ -233,12 +233,12 @@ class Reader:
 
     def colour(self, image: Image.Image, one: Found) -> str:
         """Return the colour of an object of a drawing; of several that it shows, the one that it looks like
-        most; "" where it shows none much."""
+        most, or without a matcher the most frequent."""
         inside = np.asarray(image.convert("RGB"))[np.asarray(one.mask) > 127]
         names, counts = np.unique(name_colours(inside), return_counts=True)
         shown = [str(name) for name in names[counts > SHARE * counts.sum()]]
         if len(shown) < 2 or self.matcher is None:
-            return shown[0] if len(shown) == 1 else ""
+            return str(names[counts.argmax()])
         matcher: Any = self.matcher
         texts = matcher.embed_texts([f"a {name} {one.label}" for name in shown])
         part = image.crop(_around(one.box, image.size, AROUND))

@@ -229,8 +229,8 @@ class Looks:
 
 def test_of_the_colours_that_an_object_shows_it_has_the_one_that_it_looks_like() -> None:
     image = drawing("purple")
-    assert Reader(None, None).colour(image, disc()) == "purple"
+    assert Reader(Segments(), None).colour(image, disc()) == "purple"
     ImageDraw.Draw(image).rectangle((BOX[0], 125, BOX[2], BOX[3]), fill="white")
-    assert Reader(None, None).colour(image, disc()) == ""
-    assert Reader(None, Looks("a white ball")).colour(image, disc()) == "white"
-    assert Reader(None, Looks("a green ball")).colour(image, disc()) in ("purple", "white")
+    assert Reader(Segments(), None).colour(image, disc()) == "white"
+    assert Reader(Segments(), Looks("a white ball")).colour(image, disc()) == "white"
+    assert Reader(Segments(), Looks("a green ball")).colour(image, disc()) in ("purple", "white")
