@@ -197,27 +197,21 @@ CUES = {
 
 _FOREIGN = frozenset(
     "der die das ein eine einen einem einer und ist nicht mit auf im den dem mir ich du bitte kannst"
-    " mach mache zeig wie"
-    " was wo für von zum zur noch mehr ohne dann aber auch sehr soll hätte gern kein keine el la los las"
-    " un una unos con"
-    " por favor que está en del al más haz pon quiero mi tu sin le les une et dans avec sur pas je il"
-    " elle plus fais mets"
-    " s'il vous te du des est sont où combien o os um uma com no na mais faça quero meu sem não por para"
-    " il lo gli di che"
-    " per più fai metti sono het een van niet maar zijn voor w z nie jest proszę bez puedes quita dibuja"
-    " dibújame pinta"
-    " dessine enlève disegna togli desenhe coloca qual quantos cuántas combien wieviele viele nochmal"
-    " zurück größer bild"
-    " oben links rechts kleiner noche cielo fondo imagen encore image ça très otra vez".split()
+    " mach mache zeig wie was wo für von zum zur noch mehr ohne dann aber auch sehr soll hätte gern kein"
+    " keine el la los las un una unos con por favor que está en del al más haz pon quiero mi tu sin le"
+    " les une et dans avec sur pas je il elle plus fais mets s'il vous te du des est sont où combien o"
+    " os um uma com no na mais faça quero meu sem não por para il lo gli di che per più fai metti sono"
+    " het een van niet maar zijn voor w z nie jest proszę bez puedes quita dibuja dibújame pinta dessine"
+    " enlève disegna togli desenhe coloca qual quantos cuántas combien wieviele viele nochmal zurück"
+    " größer bild oben links rechts kleiner noche cielo fondo imagen encore image ça très otra vez".split()
 ) - frozenset("die no in on was also an as me plus image la for il lo o w z con van".split())
 
 
 _VAGUE = frozenset(
     "a bit little much hmm hm um uh er make it be can could you still need needs more do something"
-    " somehow please just"
-    " idk the one i want better nicer different differently pop oomph improve improved fix special good"
-    " cooler prettier"
-    " thing other that stuff pls this not right bad too less some way no nope meh ok and now so yes".split()
+    " somehow please just idk the one i want better nicer different differently pop oomph improve"
+    " improved fix special good cooler prettier thing other that stuff pls this not right bad too less"
+    " some way no nope meh ok and now so yes".split()
 )
 
 

@@ -96,7 +96,8 @@ async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None
 
 
 async def test_settings_that_come_too_late_keep_the_answer_private(studio: Studio, monkeypatch) -> None:
-    monkeypatch.setattr("bot.submit.PATIENCE", 0.0)
+    for module in ("bot.submit", "studio.languages"):  # which read them first, with the language
+        monkeypatch.setattr(f"{module}.PATIENCE", 0.0)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert result.ephemeral and studio.channel.history() == []
 
