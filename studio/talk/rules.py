@@ -157,8 +157,7 @@ CUES = {
     ),
     "draw": re.compile(
         r"^\W*(?:(?:ok|okay|k|now|so|then|and|right|please|hi|hello|hey|yo|next|good|well|great|fine"
-        r"|aight|"
-        r"alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|for|thanks"
+        r"|aight|alright|can|could|would|you|i|we|id|i'd|let's|want|need|like|to|also|a|have|for|thanks"
         r"|pls)\b[^\w']*)*"
         r"(?:draw|paint|sketch|imagine|generate|create|design|illustrate|render|picture)\b"
     ),
