@@ -12,7 +12,7 @@ from PIL import ImageColor
 Kind = Literal["colour", "add", "remove", "replace", "alter", "ground", "whole"]
 
 _SHADE = r"(?:light|dark|bright|pale|pure|snow|deep|hot|neon|pastel|very|more|all|completely)[\s-]+"
-_PAINTS = ImageColor.colormap | {  # with those that CSS doesn't have, or has in other shades than paint
+_OTHERS = {  # colours that CSS doesn't have, or has in other shades than paint
     "blue": "#1e5ad2",
     "brown": "#784824",
     "pink": "#ff78b4",
@@ -29,6 +29,7 @@ _PAINTS = ImageColor.colormap | {  # with those that CSS doesn't have, or has in
     "sky blue": "#87ceeb",
     "snow white": "#ffffff",
 }
+_PAINTS = {name: ImageColor.getrgb(_OTHERS.get(name, name)) for name in ImageColor.colormap | _OTHERS}  # 0..255
 COLOUR = (
     rf"(?:an?\s+)?(?:{_SHADE})*(?P<colour>{'|'.join(sorted(_PAINTS, key=len, reverse=True))})"
     r"(?:ish|[\s-]colou?red)?(?:\s+(?:colou?r|one))?"
@@ -132,7 +133,7 @@ def read_instruction(words: str) -> Instruction:
         if kind == "alter" and (named in WHOLE or named.startswith(("it ", "the ")) or STYLE.search(text)):
             break
         paint = parts.get("colour")
-        colour = ImageColor.getrgb(str(_PAINTS[paint])) if paint else ()
+        colour = _PAINTS[paint] if paint else ()
         return Instruction(kind, "" if named in WHOLE else named, new, colour)
     if STYLE.search(text):
         return Instruction("whole")
@@ -151,7 +152,7 @@ def with_colour(words: str, usual: Mapping[str, str], ground: Sequence[int]) -> 
         if found is not None:
             *others, last = colours.split()
             shown = (one for one in others if one in _PAINTS)
-            seen = (one for one in shown if math.dist(ImageColor.getrgb(_PAINTS[one]), ground) > APART)
+            seen = (one for one in shown if math.dist(_PAINTS[one], ground) > APART)
             colour = next(seen, last)
             return f"{words[: found.start()]}{colour} {words[found.start() :]}", colour
     return words, ""
