@@ -34,7 +34,7 @@ async def _commit(site: Site) -> None:
 
 
 @KEEPS
-async def test_a_page_costs_two_reads_and_its_small_copies_none(tmp_path: Path, reads, monkeypatch) -> None:
+async def test_a_page_costs_few_reads_and_its_small_copies_none(tmp_path: Path, reads, monkeypatch) -> None:
     monkeypatch.setattr(database, "KNOWN_FOR", 600.0)  # seconds: as on a quiet machine
     async with open_site(tmp_path, SEARCH_PICTURES="off") as site:  # nothing is written beside it
         await _page_and_copies(site, reads)
@@ -42,12 +42,13 @@ async def test_a_page_costs_two_reads_and_its_small_copies_none(tmp_path: Path, 
 
 async def _page_and_copies(site: Site, reads: list[Any]) -> None:
     job = await site.drawn(site.you)
-    for path in ("/", "/pictures", f"/pictures/{job['id']}/1"):
+    pages = {"/": 3, "/pictures": 2, f"/pictures/{job['id']}/1": 2}  # the first shows prompts for one's model
+    for path, most in pages.items():
         await site.you.page(path)  # the language of a person is known for a minute
         await _commit(site)
         reads.clear()
         await site.you.page(path)
-        assert 0 < len(reads) <= 2, (path, reads)
+        assert 0 < len(reads) <= most, (path, reads)
     reads.clear()
     for number in range(1, 5):
         assert (await site.you.get(f"/files/{job['id']}/{number}/256.webp")).status == 200

@@ -29,7 +29,7 @@ _OTHERS = {  # colours that CSS doesn't have, or has in other shades than paint
     "sky blue": "#87ceeb",
     "snow white": "#ffffff",
 }
-_PAINTS = {name: ImageColor.getrgb(_OTHERS.get(name, name)) for name in ImageColor.colormap | _OTHERS}  # 0..255
+_PAINTS = {name: ImageColor.getrgb(_OTHERS.get(name, name)) for name in ImageColor.colormap | _OTHERS}
 COLOUR = (
     rf"(?:an?\s+)?(?:{_SHADE})*(?P<colour>{'|'.join(sorted(_PAINTS, key=len, reverse=True))})"
     r"(?:ish|[\s-]colou?red)?(?:\s+(?:colou?r|one))?"
