@@ -265,9 +265,9 @@ def bot_imagine(desk: Desk) -> None:
         tab.keyboard.press("Enter")
         over = re.compile(re.escape(finished(HOUSE)) + ".*" + DONE, re.S)
         page.wait_text(HOUSE, since=since)
-        drawing = tab.locator(MESSAGES).last.locator(".message-attachments, .attachments")
+        drawing = tab.locator(MESSAGES).last.locator(".component-gallery")
         film.follow(lambda: any(over.search(text) for text in page.texts(since)), drawing)
-        grid = tab.locator(MESSAGES).last.locator("img.attachment-image")
+        grid = tab.locator(MESSAGES).last.locator("img.gallery-image").first
         page.until(lambda: grid.evaluate("e => e.naturalWidth") >= 512, what="the picture itself")
         tab.mouse.move(0, 0)
         tab.wait_for_timeout(1000)
