@@ -96,7 +96,7 @@ def _files(page: Page, report: Report, folder: Path) -> None:
     with report.step(WHO, "/ask with a GIF", "the strip of frames, and an answer") as step:
         since = _ask_about(page, "Which way does the ball move?", clip)
         step.saw(page.wait_text("Which way.*" + ASKED, DRAWING, since=since))
-        page.until(lambda: page.message("Which way").locator("img.attachment-image").count(), 20)
+        page.until(lambda: page.message("Which way").locator("img.gallery-image").count(), 20)
 
 
 def _ask_about(page: Page, question: str, file: Path, **options: str) -> int:

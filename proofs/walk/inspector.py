@@ -120,7 +120,7 @@ class _Inspector:
 
     def _has_picture(self, text: str) -> None:
         """Wait until the newest message with ``text`` shows a picture, whole."""
-        pictures = self._page.message(text).locator("img.attachment-image")
+        pictures = self._page.message(text).locator("img.gallery-image")
         whole = "all => all.length > 0 && all.every(one => one.complete && one.naturalWidth > 0)"
         self._page.until(lambda: pictures.evaluate_all(whole), what="a picture")
         pictures.last.scroll_into_view_if_needed()

@@ -53,12 +53,12 @@ def _first_picture(page: Page, report: Report) -> None:
     with report.step(who, "waits on", "a picture of four, with its buttons") as step:
         step.saw(page.wait_text(prompt + r" - @you \(fast\).*" + DONE, DRAWING))
         message = page.message(finished(prompt))
-        page.until(lambda: message.locator("img.attachment-image").evaluate("e => e.naturalWidth") >= 512)
+        page.until(lambda: message.locator("img.gallery-image").first.evaluate("e => e.naturalWidth") >= 512)
         names = [button.inner_text() for button in message.get_by_role("button").all()]
         assert {"U1", "U4", "V1", "V4", "🔄"} <= set(names), names
     with report.step(who, "looks where the buttons are", "below the picture, as on Discord") as step:
         message = page.message(finished(prompt))
-        picture = message.locator("img.attachment-image").bounding_box()
+        picture = message.locator("img.gallery-image").last.bounding_box()
         button = message.get_by_role("button", name="U1").bounding_box()
         step.saw(f"picture ends at {picture['y'] + picture['height']:.0f}, buttons at {button['y']:.0f}")
         assert button["y"] >= picture["y"] + picture["height"]
@@ -100,7 +100,7 @@ def _words(page: Page, report: Report) -> None:
     with report.step(who, "asks for 3:2", "a picture of exactly that shape") as step:
         since = page.imagine("a yellow moon --ar 3:2 --draft")
         page.wait_text("a yellow moon --ar 3:2.*" + DONE, DRAWING, since=since)
-        picture = page.message("a yellow moon --ar 3:2").locator("img.attachment-image")
+        picture = page.message("a yellow moon --ar 3:2").locator("img.gallery-image").first
         page.until(lambda: picture.evaluate("e => e.naturalWidth") > 0)
         width, height = picture.evaluate("e => [e.naturalWidth, e.naturalHeight]")
         step.saw(f"{width}×{height}")
