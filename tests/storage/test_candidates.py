@@ -47,7 +47,7 @@ def there(connection: sa.Connection) -> list[tuple[int, str, int]]:
     return [tuple(row) for row in connection.execute(chosen.where(pictures.c.position > GRID))]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 async def test_places_that_are_kept_are_those_that_are_read_anew(database: Database, seed: int) -> None:
     random_, number = random.Random(seed), 0
     ids, away, known = list[str](), list[tuple[str, int]](), dict[object, tuple]()
