@@ -94,7 +94,7 @@ RULES: dict[str, Rule] = {
     "GET /examples/{set}": _rule(AUTHOR_ONLY, 200),
     "GET /shares": _rule(SIGNED_IN, 200),
     "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
-    "GET /s/{token}/embed.json": _rule(EVERYBODY, 404),  # nobody has let Discord embed it: test_shares.py does
+    "GET /s/{token}/embed.json": _rule(EVERYBODY, 404),  # it was not asked for
     # conversations: test_talks.py has questions, which are jobs
     "GET /talk": _rule(SIGNED_IN, 200),
     "GET /talk/{turn}": _rule(AUTHOR_ONLY, 200),
