@@ -42,7 +42,7 @@ from vision.video.families import FAMILIES as VIDEO_FAMILIES
 from vision.video.reader import open_sources
 from vision.video.request import prepare
 from vision.weights import card as identify
-from vision.weights import memory
+from vision.weights import copies, memory
 from vision.worker.main import quiet_libraries
 
 DRAWING = tuple(name for name, known in full_size.read_architectures().items() if "pipeline" in known)
@@ -135,8 +135,8 @@ def load(family: str, folder: Path, *, begins: bool = False, **how: Any) -> tupl
 
 @contextlib.contextmanager
 def hollow_card(capacity: int = 1 << 60) -> Iterator[HollowCard]:
-    """A card for the program's own loader, in a machine with memory for anything: nothing is read ahead,
-    weights are hollow before they become INT8, and no picture is taken for a black one."""
+    """A card for the program's own loader, in a machine with memory for anything: nothing is read ahead
+    or kept, weights are hollow before they become INT8, and no picture is taken for a black one."""
     ample = SimpleNamespace(available=1 << 60, total=1 << 60)
     with (
         HollowCard(capacity) as card,
@@ -144,6 +144,7 @@ def hollow_card(capacity: int = 1 << 60) -> Iterator[HollowCard]:
         mock.patch.object(psutil, "virtual_memory", lambda: ample),
         mock.patch.object(loader, "_read_ahead", lambda *args: None),
         mock.patch.object(image_model, "_is_blank", lambda decoded: False),
+        mock.patch.object(copies, "write", lambda *args: None),
     ):
         yield card
 

@@ -68,7 +68,8 @@ def test_copies_say_the_same_in_other_words_and_meet_the_same_conversation() -> 
     assert made == list(copies(dialogues))
 
 
-@pytest.mark.slow
+@pytest.mark.training
+@pytest.mark.timeout(3600)
 def test_learning_again_decides_the_same() -> None:
     again = training.learn_kinds(corpora.read_writers())
     turns = [
