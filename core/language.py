@@ -32,6 +32,7 @@ LANGUAGES = {
     "ja": "日本語",
     "pt-BR": "Português (Brasil)",
 }
+SEPARATORS = {"de": ".", "es": ".", "pt-BR": ".", "fr": "\u202f"}  # of thousands
 _own, _shared = ContextVar("own language", default=SOURCE), ContextVar("shared language", default=SOURCE)
 
 
@@ -139,7 +140,14 @@ def _(message: str, /, **values: object) -> str:
 
 def n_(singular: str, plural: str, n: int, /, **values: object) -> str:
     """Return the text for ``n`` of something, as ``_`` does; "{n}" in it is the number."""
-    return catalogue(_own.get()).ngettext(singular, plural, n).format(n=n, **values)
+    return catalogue(_own.get()).ngettext(singular, plural, n).format(n=Number(n), **values)
+
+
+class Number(int):
+    """A whole number that texts show as the language that holds writes it, such as 1.200 in German."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec or ",").replace(",", SEPARATORS.get(_own.get(), ","))
 
 
 def N_(message: str) -> str:

@@ -170,8 +170,8 @@ class SignedOut:
     """The session has ended: the cookie goes, and all that the browser has kept."""
 
 
-Whole = Json | Html | Bytes | SeeOther | Leave | SignedIn | SignedOut
-Answer = Whole | File | Stream
+Whole = Json | Html | SeeOther | Leave | SignedIn | SignedOut
+Answer = Whole | Bytes | File | Stream
 Handler = Callable[[Call], Awaitable[Answer]]
 
 

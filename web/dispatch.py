@@ -224,6 +224,7 @@ TITLES = {  # of pages that say why there is nothing else
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Internal Server Error"),
     HTTPStatus.SERVICE_UNAVAILABLE: N_("Service Unavailable"),
 }
+HASHED_ASIDE = 2**20  # bytes, of which more take over a millisecond
 PACKED_FROM = 1400  # characters, about what one packet carries
 # The session's cookie; the prefix binds it to this very host: rfc6265bis, "__Host-" prefix.
 COOKIE = "__Host-atelier"
@@ -294,7 +295,9 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
             return await _streamed(context, found, request)
         if isinstance(found, File):
             return web.FileResponse(found.path, headers=_of_bytes(context, found))  # all, or a part
-        response = _response(context, found, person, request)
+        if isinstance(found, Bytes):
+            return await _bytes(context, found, request)
+        response = _response(context, found, person)
         if isinstance(found, Json):
             response.headers["X-Point"] = str(point)  # what was read is as new as this, at least
         return response
@@ -413,14 +416,12 @@ def _saved_as(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{quote(name)}"'}
 
 
-def _response(context: Context, found: Whole, person: Person | None, request: web.Request) -> web.Response:
+def _response(context: Context, found: Whole, person: Person | None) -> web.Response:
     match found:
         case Json():
             return _json(context, found)
         case Html():
             return _page(context, found, person)
-        case Bytes():
-            return _bytes(context, found, request)
         case SeeOther(path):
             return _see_other(context, path)
         case Leave(url, attempt):
@@ -470,7 +471,7 @@ def _packed(response: web.Response) -> web.Response:
     return response
 
 
-def _bytes(context: Context, found: Bytes, request: web.Request) -> web.Response:
+async def _bytes(context: Context, found: Bytes, request: web.Request) -> web.Response:
     """Return a picture. Where a browser may keep it: nothing of one that it has, and the part that it asks
     for.
 
@@ -479,7 +480,11 @@ def _bytes(context: Context, found: Bytes, request: web.Request) -> web.Response
     headers, data = _of_bytes(context, found), found.data
     if found.shared or found.name is not None:
         return web.Response(body=data, headers=headers)
-    version = blake2b(data, digest_size=16).hexdigest()
+    if len(data) > HASHED_ASIDE:
+        digest = await asyncio.to_thread(blake2b, data, digest_size=16)
+    else:
+        digest = blake2b(data, digest_size=16)
+    version = digest.hexdigest()
     headers |= {"ETag": f'"{version}"', "Accept-Ranges": "bytes"}
     if any(one.value in (version, "*") for one in request.if_none_match or ()):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)

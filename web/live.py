@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Tab:
-    """An open socket. at: the point that its news end at. told: when it was sent something. full_since: when
-    its browser stopped reading. instance: of the Activity
-    that holds the pages, for its own socket; launch: what was asked for last there."""
+    """An open socket. at: the point that its news end at. told: when it was sent something. instance: of the
+    Activity that holds the pages, for its own socket; launch: what was asked for last there. full_since: when
+    its browser stopped reading."""
 
     socket: web.WebSocketResponse
     request: web.Request

@@ -4,8 +4,8 @@ restart still works.
 ``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption, short and draw (imagine it), remix (more:
 the button), edit, zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), teach,
 menu and example (about a message: a draft's id stands in the place of the job's), examples (a set's id stands
-there), blend, and try (of help; more: the topic). Those of ``bot.projects``
-begin with pj; a project's id, a job's or a draft's stands in the place of the job's.
+there), blend, and try (of help; more: the topic). Those of ``bot.projects`` begin with pj; a project's id, a
+job's or a draft's stands in the place of the job's.
 """
 
 from __future__ import annotations

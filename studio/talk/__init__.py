@@ -38,12 +38,8 @@ def _decide(said: str, state: State, weights: Weights, wrong_job: float) -> Deci
         return as_kind("change", said, state)
     if rules.is_redo(text, state):
         return as_kind("back", said, state)
-    if rules.shown(state) is not None and rules.is_plain_question(text):
-        return as_kind("ask", said, state)
-    if rules.shown(state) is not None and rules.is_other_time(text):
-        return as_kind("change", said, state)
-    if rules.shown(state) is not None and rules.is_bare_cutout(text):
-        return as_kind("cutout", said, state)
+    if rules.shown(state) is not None and (meant := rules.kind_of_whole(text)):
+        return as_kind(meant, said, state)
     found = features(read_words(text), situation(text, state))
     likely = dict(zip(KINDS, chances(found, weights), strict=True))
     here, grid = rules.shown(state), rules.grid_of(state)

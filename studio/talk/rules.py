@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from core.talk import MAX_PICTURES, Picture, Side, State
+from core.talk import MAX_PICTURES, Kind, Picture, Side, State
 from studio.talk.words import READ, WEAK, kind_of, plain, read_words, things_in
 
 ORDINALS = {
@@ -383,42 +383,30 @@ def picture_before(text: str, state: State) -> int | None:
 _PICTURED = (
     r"(?:it|here|there|this|that|(?:the|this|that|my) (?:picture|pic|image|img|photo|drawing|video|gif))"
 )
-_PLAIN_QUESTION = re.compile(
-    r"(?:(?:and|so|ok|hey|wait|please|tell me),? )*(?:(?:what|who|which one)(?: is|'s|s| are| was) "
-    rf"(?:these|those|(?:(?:going on|shown|happening|visible) )?(?:(?:in|on) )?{_PICTURED})"
-    rf"|what (?:do|can) you see(?: (?:in|on) {_PICTURED})?|what am i looking at"
-    r"|(?:is|are) there (?:an?|any|some) (?!.*\b(?:ways?|options?|chance|settings?|commands?|versions?"
-    r"|buttons?|limits?|others?)\b)[\w' -]{2,40}(?=\?)"
-    rf"|how many [\w' -]{{2,30}} (?:are there|(?:do|can) you see|are (?:in|on) {_PICTURED}))[ ?!.]*"
-)
+_WHOLE: dict[Kind, re.Pattern[str]] = {
+    "ask": re.compile(  # what is to be seen, in words that mean nothing else
+        r"(?:(?:and|so|ok|hey|wait|please|tell me),? )*(?:(?:what|who|which one)(?: is|'s|s| are| was) "
+        rf"(?:these|those|(?:(?:going on|shown|happening|visible) )?(?:(?:in|on) )?{_PICTURED})"
+        rf"|what (?:do|can) you see(?: (?:in|on) {_PICTURED})?|what am i looking at"
+        r"|(?:is|are) there (?:an?|any|some) (?!.*\b(?:ways?|options?|chance|settings?|commands?|versions?"
+        r"|buttons?|limits?|others?)\b)[\w' -]{2,40}(?=\?)"
+        rf"|how many [\w' -]{{2,30}} (?:are there|(?:do|can) you see|are (?:in|on) {_PICTURED}))[ ?!.]*"
+    ),
+    "change": re.compile(  # another time of the day
+        r"(?:and )?now at (?:night|dusk|dawn|sunset|sunrise|noon|midnight)"
+        r"(?:,? (?:and )?with [\w' -]{2,40})?[.! ]*"
+    ),
+    "cutout": re.compile(  # without its ground
+        r"(?:(?:and|now|then|ok|please|can you|could you|i want you to),? )*(?:remove|delete|erase|drop|lose"
+        r"|strip|cut out|get rid of|take (?:away|out|off))(?: all)?(?: of)? (?:the |its |that |this )?"
+        r"(?:whole )?(?:background|bg|backdrop)(?:,? (?:away|please|now|from it|too))*[.!? ]*"
+    ),
+}
 
 
-def is_plain_question(text: str) -> bool:
-    """Return whether the whole of ``text`` asks what is to be seen, in words that mean nothing else."""
-    return _PLAIN_QUESTION.fullmatch(text) is not None
-
-
-_OTHER_TIME = re.compile(
-    r"(?:and )?now at (?:night|dusk|dawn|sunset|sunrise|noon|midnight)"
-    r"(?:,? (?:and )?with [\w' -]{2,40})?[.! ]*"
-)
-
-
-def is_other_time(text: str) -> bool:
-    """Return whether the whole of ``text`` wishes the picture at another time of the day."""
-    return _OTHER_TIME.fullmatch(text) is not None
-
-
-_BARE_CUTOUT = re.compile(
-    r"(?:(?:and|now|then|ok|please|can you|could you|i want you to),? )*(?:remove|delete|erase|drop|lose"
-    r"|strip|cut out|get rid of|take (?:away|out|off))(?: all)?(?: of)? (?:the |its |that |this )?(?:whole )?"
-    r"(?:background|bg|backdrop)(?:,? (?:away|please|now|from it|too))*[.!? ]*"
-)
-
-
-def is_bare_cutout(text: str) -> bool:
-    """Return whether the whole of ``text`` asks for a picture without its background."""
-    return _BARE_CUTOUT.fullmatch(text) is not None
+def kind_of_whole(text: str) -> Kind | None:
+    """Return the kind of a text that as a whole means one thing about the picture that is shown."""
+    return next((kind for kind, pattern in _WHOLE.items() if pattern.fullmatch(text)), None)
 
 
 def is_redo(text: str, state: State) -> bool:

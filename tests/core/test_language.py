@@ -123,3 +123,13 @@ def test_a_kept_sentence_is_told_again_with_its_values(monkeypatch: pytest.Monke
         assert retold(said) == "Ada (twice) hat Job k7 gestoppt."
         assert retold("Job k7 went on.") == "Job k7 went on."
         assert retold("") == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "number"), (("en", "12,345"), ("de", "12.345"), ("fr", "12\u202f345"), ("ja", "12,345"))
+)
+def test_a_number_of_things_is_written_as_its_language_does(code: str, number: str) -> None:
+    with speaking(code):
+        assert number in n_("{n} picture", "{n} pictures", 12345)
+        assert number in n_("**Your {n:,} job is safe.**", "**Your {n:,} jobs are safe.**", 12345)
+        assert n_("{n} picture", "{n} pictures", 12).startswith("12 ")

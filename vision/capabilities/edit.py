@@ -37,6 +37,7 @@ from vision.readers.segmentation import ObjectSegmenter
 from vision.reporter import Quiet, Reporter, Stage
 from vision.store import Models
 from vision.video.cutout.compose import find_object_mask
+from vision.weights.card import unknown
 
 UNDRAWN = ("colour", "remove")  # of a photograph: its own pixels, in another colour, or without an object
 NOTHING_CAME = "“{}” wasn't found in the picture or in what was drawn, so the picture is as it was."
@@ -123,7 +124,8 @@ def _changed(
     if objects is not None and asked.kind == "replace" and model.card.colours and len(objects.meant) == 1:
         [old_one] = objects.meant
         colour = reporter.in_thread(lambda: objects.reader.colour(start, old_one))
-        request = replace(request, prompt=with_own_colour(request.prompt, asked.new, colour))
+        known = colour if not unknown([colour], model.card.vocabulary) else ""
+        request = replace(request, prompt=with_own_colour(request.prompt, asked.new, known))
     again = objects is not None and objects.box is not None
     others = tuple(images[name] for name in request.images) if model.takes_several else ()
     task = prepare(request, start, model, others)

@@ -63,16 +63,13 @@ CELLS = 128  # of a grid on which room is looked for
 EDGE = 2  # of these: so near to the picture's edge nothing is laid
 ALONE, LEAST_ADDED, MOST_ADDED = 0.4, 0.22, 0.42  # of the shorter side: how large something that comes is
 LIKE_OTHERS = 1.1  # times the largest that is there
-GROUND_LINE, HIGHEST, SKY_LINE = 0.85, 0.62, 0.45  # of the height: where what comes stands alone, and at
-# least where others are; where it ends in the sky
+# Of the height: where what comes stands alone, and at least where others are; where it ends in the sky
+GROUND_LINE, HIGHEST, SKY_LINE = 0.85, 0.62, 0.45
 SHRUNK, LEAST_SHRUNK = 0.5, 0.4  # of the grid: so far away is as bad as made all small; for that, no smaller
 IN_THE_SKY = re.compile(r"\b(?:moon|crescent|sun|stars?|clouds?|birds?|rainbow|sky|balloon|at the top)\b")
 SHADED = (0.25, 1.1)  # a shadow around an object: so much of the ground's light is left in it
-CAST, FOOT, DYED = (
-    0.5,
-    0.3,
-    40,
-)  # one at its foot, where there is more; of its height; of 255, the ground's hue
+# One at its foot, where there is more light; of its height; of 255, how far a ground is from grey
+CAST, FOOT, DYED = 0.5, 0.3, 40
 GLARE = 1.8  # times a dyed ground's light: around an object it is the ground's still
 SHADE_APART, LIT = 16, 80  # of 255: by so much a colour is another; a ground with shadows is no darker
 
@@ -603,11 +600,8 @@ def _nearest_room(taken: Flags, box: tuple[float, float, float, float]) -> tuple
         ys, xs = np.nonzero(covered == covered.min())
         away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - bottom)
         at = int(away.argmin())
-        if away[at] + SHRUNK * CELLS * (1 - smaller) < best:
-            best, found = (
-                float(away[at]) + SHRUNK * CELLS * (1 - smaller),
-                (smaller, int(xs[at]), int(ys[at])),
-            )
+        if (cost := float(away[at]) + SHRUNK * CELLS * (1 - smaller)) < best:
+            best, found = cost, (smaller, int(xs[at]), int(ys[at]))
     return found
 
 

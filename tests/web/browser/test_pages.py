@@ -1,6 +1,7 @@
 """The pages in Chromium, served by the studio itself with an executor that draws at once."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -195,6 +196,7 @@ async def test_a_picture_is_shared_and_the_link_taken_back_by_keys(opened: Site,
     assert embed == f"{link}/embed.json"
     assert await stranger.evaluate("() => document.querySelector('figure img').naturalWidth > 0")
     await you.goto(opened.web.url + "/shares")
+    assert re.fullmatch(r"until \d+ \w+ \d{4}", await you.locator("#shares time").inner_text())
     await you.get_by_role("button", name="Revoke").press("Enter")
     await you.wait_for_selector(".chip >> text=Revoked")
     assert (await stranger.goto(link)).status == 404

@@ -94,7 +94,8 @@ function startShares() {
   for (const time of document.querySelectorAll("#shares time")) {
     if (!(time instanceof HTMLTimeElement)) continue;
     time.title = time.dateTime;
-    time.textContent = timeAgo(time.dateTime, Date.parse(time.dateTime) + 8 * 86_400_000); // the date
+    const date = timeAgo(time.dateTime, Date.parse(time.dateTime) + 8 * 86_400_000);
+    time.textContent = time.textContent.replace(time.dateTime.slice(0, 10), date);
   }
 }
 
