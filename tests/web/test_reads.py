@@ -104,7 +104,9 @@ async def test_the_trash_hides_a_picture_from_its_page_at_once(site) -> None:
     assert (await site.you.get(f"/pictures/{job}/1")).headers["Location"].endswith("/trash")
 
 
-async def test_a_picture_that_the_browser_has_is_not_sent_again(site) -> None:
+@pytest.mark.parametrize("aside", [0, 2**20])
+async def test_a_picture_that_the_browser_has_is_not_sent_again(site, monkeypatch, aside) -> None:
+    monkeypatch.setattr("web.dispatch.HASHED_ASIDE", aside)
     job = (await site.drawn(site.you))["id"]
     for path in (f"/files/{job}/1/256.webp", f"/files/{job}/1"):
         whole = await site.you.get(path)
