@@ -14,7 +14,7 @@ from studio.talk.cuts import cut_changes
 from studio.talk.words import plain, read_words
 
 # What a mistake costs, a question back that need not be being 1: a job that wasn't meant, and anything else.
-WRONG_JOB, WRONG = 6.0, 1.25
+WRONG_JOB, WRONG = 5.0, 1.25
 _STARTED = (*MAKES, "ask")
 _OFFERED = tuple(kind for kind in KINDS if kind not in ("unclear", "talk"))
 

@@ -14,7 +14,7 @@ from core.talk import MAX_CHANGES
 from studio.talk.classifier import Weights, chances, stored_weights
 from studio.talk.words import READ, plain, read_words
 
-CUT = 0.26  # a gap that is likelier to be a cut is one
+CUT = 0.33  # a gap that is likelier to be a cut is one
 MOST_GAPS, MOST_PLAIN = 30, 20  # gaps that are weighed, and words of a sentence whose plain gaps are, too
 
 _BETWEEN = re.compile(

@@ -70,11 +70,14 @@ def write_words() -> None:
     count: Counter[str] = Counter()
     writers: Counter[str] = Counter()
     for name, dialogues in corpora.read_writers().items():
-        turns = [turn for one in dialogues for turn in (*one["turns"], *one.get("instead", ()))]
+        turns = [
+            turn for one in dialogues for kept in ("turns", "instead", "single") for turn in one.get(kept, ())
+        ]
         seen = Counter(
             word
             for turn in turns
-            if name != corpora.TEACHER or turn["kind"] != "unclear"
+            if turn["kind"] != "unclear"
+            or (name != corpora.TEACHER and "also" not in turn)  # other languages
             for word in set(re.findall(r"[a-z]+(?:['-][a-z]+)*", plain(turn["say"])))
         )
         count.update({word: min(times, 3) for word, times in seen.items()})

@@ -3,9 +3,10 @@
 A line of ``writer_*.jsonl`` is a conversation: ``turns``, each with what was said, its kind, the picture it
 is ``about`` (where it isn't a new one), the ``parts`` of a change, the ``index`` of a pick, and ``also``:
 other kinds that are as right. ``instead`` holds sentences of which each could come next. Writer 9 wrote
-single sentences to teach the program, and 46 single ones of many people; all others wrote conversations
-without knowing of any: 1 to 21 marked characters, 22 to 45 and 59 to 82 ordinary people, 47 to 58 some of
-both.
+single sentences to teach the program, 46 and 83 to 92 single ones of many people; all others wrote
+conversations without knowing of any: 1 to 21 marked characters, 22 to 45 and 59 to 82 ordinary people, 47 to
+58 some of both, 93 to 108 short ones and what many people could say next. A single sentence comes ``after``
+a change of the house in ``SINGLE``.
 """
 
 from __future__ import annotations
@@ -99,4 +100,6 @@ def with_states(dialogue: dict[str, list[Turn]]) -> Iterator[tuple[Turn, State]]
     for turn in dialogue.get("instead", ()):
         yield turn, state()
     for turn in dialogue.get("single", ()):
-        yield turn, SINGLE
+        house, last = SINGLE.pictures
+        last = replace(last, words=turn.get("after", last.words))
+        yield turn, replace(SINGLE, pictures=(house, last))
