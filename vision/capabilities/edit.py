@@ -121,10 +121,9 @@ def _changed(
         )
         return _kept(task, came, start, asked, (*notes, *added.notes))
     said = request.prompt
-    if objects is not None and asked.kind == "replace" and model.card.colours and len(objects.meant) == 1:
-        [old_one] = objects.meant
-        colour = reporter.in_thread(lambda: objects.reader.colour(start, old_one))
-        known = colour if not unknown([colour], model.card.vocabulary) else ""
+    if objects is not None and objects.drawn and model.card.colours and asked.kind == "replace":
+        colours = reporter.in_thread(lambda: {objects.reader.colour(start, one) for one in objects.meant})
+        known = "" if len(colours) > 1 or unknown(sorted(colours), model.card.vocabulary) else colours.pop()
         request = replace(request, prompt=with_own_colour(request.prompt, asked.new, known))
     again = objects is not None and objects.box is not None
     others = tuple(images[name] for name in request.images) if model.takes_several else ()
@@ -146,7 +145,8 @@ def _changed(
             made = reporter.in_thread(lambda: [objects.lay(new) for new in whole])
     else:
         if asked.kind not in IN_PLACE or not again:
-            made = reporter.in_thread(lambda: [objects.lay(new) for _, new in news])
+            alone = asked.kind == "replace"  # moved to where it has room
+            made = reporter.in_thread(lambda: [objects.lay(new, alone=alone) for _, new in news])
         if again and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
             part = prepare(request, objects.start, model)
             drawn = generate(model, part.generation, Stage(reporter, 0.5, 1))
