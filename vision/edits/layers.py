@@ -52,7 +52,7 @@ SHARE = 0.15  # of an object's pixels, that have a colour which it may be called
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP, GAP_ADDED = 0.03, 0.045  # of a picture's longer side, between objects: what touches is seen as one
-PLAIN = (178, 214, 240)  # a ground before which the demo's colours are all seen
+GROUNDS = (178, 214, 240), (96, 120, 170)  # what comes is drawn before: the next where nothing came
 SMALLER = (1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.32)  # by which an object is made smaller until it has room
 LIGHT = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue
 COLOURED = 36.0  # of 255, from grey: what has a colour
@@ -269,10 +269,7 @@ class Objects:
 
     @property
     def start(self) -> Image.Image:
-        """What the model is to change: the part around what is meant, with nothing else in it; where an
-        object comes, a ground on which any is well drawn."""
-        if self.asked.kind == "add":
-            return Image.new("RGB", self.old.size, PLAIN)
+        """What the model is to change: the part around what is meant, with nothing else in it."""
         if self.box is None:
             return self.old
         others = [one for one in self.others if one.overlap(self.box)]
