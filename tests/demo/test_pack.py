@@ -32,6 +32,7 @@ from demo.drawing import draw  # noqa: E402
 from demo.evaluate import REPORT, AskReport, Report, readers  # noqa: E402
 from demo.evaluate import chat as chats  # noqa: E402
 from demo.evaluate import choose as edit_rows  # noqa: E402
+from demo.evaluate import edits as edits_of_others  # noqa: E402
 from demo.evaluate.images import (  # noqa: E402
     SINGLE,
     Pack,
@@ -56,6 +57,8 @@ from demo.world import (  # noqa: E402  # noqa: E402
     known_words,
     parse,
 )
+from vision.capabilities import edit as edit_capability  # noqa: E402
+from vision.edits import layers  # noqa: E402
 from vision.images import upscaler  # noqa: E402
 from vision.reporter import Reporter  # noqa: E402
 from vision.weights import card  # noqa: E402
@@ -256,6 +259,21 @@ def test_pictures_are_edited_as_words_say_and_keep_the_rest(pack, count, least):
     for (edit, *_), (before, after) in zip(edits, pairs, strict=True):
         if edit.group >= 0:
             assert edit_rows.change_outside(edit.changed, before, after) < 12
+
+
+@pytest.mark.slow
+def test_what_cant_be_seen_before_one_ground_is_drawn_before_another(pack, monkeypatch):
+    added, grounds = edit_capability._added, []
+
+    def unseen(request, ground, *given):
+        grounds.append(ground)
+        task, made = added(request, ground, *given)
+        return task, made if len(grounds) > 1 else [None] * len(made)
+
+    monkeypatch.setattr(edit_capability, "_added", unseen)
+    before = edit_rows.asked("ground", "colour")[0].pictures()[0].resize((512, 512))
+    after = edits_of_others.changed(pack, before, "add a red star in the sky", 1)
+    assert grounds == list(layers.GROUNDS) and after.tobytes() != before.tobytes()
 
 
 def test_the_segmenter_is_4_mb_at_most_and_loads_as_any_other(pack):

@@ -18,7 +18,17 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
 from vision.edits.instruction import Instruction, read_instruction, with_colour, with_own_colour
-from vision.edits.layers import Found, Reader, by_difference, cut_object, find_named, find_objects, laid_where
+from vision.edits.layers import (
+    GROUNDS,
+    Found,
+    Objects,
+    Reader,
+    by_difference,
+    cut_object,
+    find_named,
+    find_objects,
+    laid_where,
+)
 from vision.edits.several import (
     LEAST_ROOM,
     ZOOM,
@@ -43,6 +53,7 @@ UNDRAWN = ("colour", "remove")  # of a photograph: its own pixels, in another co
 NOTHING_CAME = "“{}” wasn't found in the picture or in what was drawn, so the picture is as it was."
 GIVEN_COLOUR = "Its colour wasn't named, so it was drawn {}."
 IN_PLACE = ("colour", "replace")  # what is drawn where an object is
+MOSTLY = 0.9  # of an object that comes: it is rarely drawn a second time
 EDGES = 16  # how many of the soft edges between old and new make the native side
 SAY_HOW = (
     "{} is shown one picture at a time. Say which object of the others goes where, for example `put the cat"
@@ -112,25 +123,24 @@ def _changed(
     if objects is not None and asked.kind == "add":
         ground = np.median(np.asarray(start, np.float32), (0, 1)).tolist()
         words, colour = with_colour(request.prompt, model.card.colours, ground)
-        task = prepare(replace(request, prompt=words), objects.start, model)
-        task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
         notes = [*notes, *([GIVEN_COLOUR.format(colour)] if colour else [])]
-        added = generate(model, task.generation, reporter)
-        came = reporter.in_thread(
-            lambda: [objects.lay(_cut(one, model, task)[0], alone=True) for one in added.images]
-        )
-        return _kept(task, came, start, asked, (*notes, *added.notes))
+        worded, mostly = replace(request, prompt=words), Stage(reporter, 0, MOSTLY, keeps=True)
+        task, came = _added(worded, GROUNDS[0], objects, model, mostly)
+        if None in came:
+            task, again = _added(worded, GROUNDS[1], objects, model, Stage(reporter, MOSTLY, 1))
+            came = [one or other for one, other in zip(came, again, strict=True)]
+        task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
+        return _kept(task, came, start, asked, notes)
     said = request.prompt
-    if objects is not None and asked.kind == "replace" and model.card.colours and len(objects.meant) == 1:
-        [old_one] = objects.meant
-        colour = reporter.in_thread(lambda: objects.reader.colour(start, old_one))
-        known = colour if not unknown([colour], model.card.vocabulary) else ""
+    if objects is not None and objects.drawn and model.card.colours and asked.kind == "replace":
+        colours = reporter.in_thread(lambda: {objects.reader.colour(start, one) for one in objects.meant})
+        known = "" if len(colours) > 1 or unknown(sorted(colours), model.card.vocabulary) else colours.pop()
         request = replace(request, prompt=with_own_colour(request.prompt, asked.new, known))
-    again = objects is not None and objects.box is not None
+    parted = objects is not None and objects.box is not None
     others = tuple(images[name] for name in request.images) if model.takes_several else ()
     task = prepare(request, start, model, others)
     task = replace(task, parameters=task.parameters | {"prompt": said})
-    drawn = generate(model, task.generation, Stage(reporter, 0, 0.5, keeps=True) if again else reporter)
+    drawn = generate(model, task.generation, Stage(reporter, 0, 0.5, keeps=True) if parted else reporter)
     size = encode.largest(
         (task.generation.width * model.card.output_scale, task.generation.height * model.card.output_scale),
         task.generation.shape,
@@ -145,9 +155,10 @@ def _changed(
         if asked.kind == "colour":  # its lines stay its own
             made = reporter.in_thread(lambda: [objects.lay(new) for new in whole])
     else:
-        if asked.kind not in IN_PLACE or not again:
-            made = reporter.in_thread(lambda: [objects.lay(new) for _, new in news])
-        if again and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
+        if asked.kind not in IN_PLACE or not parted:
+            alone = asked.kind == "replace"  # moved to where it has room
+            made = reporter.in_thread(lambda: [objects.lay(new, alone=alone) for _, new in news])
+        if parted and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
             part = prepare(request, objects.start, model)
             drawn = generate(model, part.generation, Stage(reporter, 0.5, 1))
             parts = reporter.in_thread(
@@ -157,6 +168,19 @@ def _changed(
         return _kept(task, made, start, asked, (*notes, *drawn.notes))
     finished = [one or laid for one, (laid, _) in zip(made, news, strict=True)]
     return replace(task, notes=(*notes, *task.notes, *drawn.notes)), finished
+
+
+def _added(
+    request: EditRequest, ground: tuple[int, ...], objects: Objects, model: ImageModel, reporter: Reporter
+) -> tuple[drawing.Task, list[Image.Image | None]]:
+    """Draw what comes before a plain ground: the task, and the picture with it for each of its seeds, None
+    where it can't be seen."""
+    task = prepare(request, Image.new("RGB", objects.old.size, ground), model)
+    drawn = generate(model, task.generation, reporter)
+    made = reporter.in_thread(
+        lambda: [objects.lay(_cut(one, model, task)[0], alone=True) for one in drawn.images]
+    )
+    return replace(task, notes=(*task.notes, *drawn.notes)), made
 
 
 def _kept(

@@ -15,6 +15,7 @@ _SHADE = r"(?:light|dark|bright|pale|pure|snow|deep|hot|neon|pastel|very|more|al
 _OTHERS = {  # colours that CSS doesn't have, or has in other shades than paint
     "blue": "#1e5ad2",
     "brown": "#784824",
+    "orange": "#f68a1e",
     "pink": "#ff78b4",
     "scarlet": "#ff2400",
     "amber": "#ffbf00",

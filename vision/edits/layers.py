@@ -52,7 +52,7 @@ SHARE = 0.15  # of an object's pixels, that have a colour which it may be called
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
 GAP, GAP_ADDED = 0.03, 0.045  # of a picture's longer side, between objects: what touches is seen as one
-PLAIN = (178, 214, 240)  # a ground before which the demo's colours are all seen
+GROUNDS = (178, 214, 240), (96, 120, 170)  # what comes is drawn before: the next where nothing came
 SMALLER = (1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.32)  # by which an object is made smaller until it has room
 LIGHT = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue
 COLOURED = 36.0  # of 255, from grey: what has a colour
@@ -63,9 +63,11 @@ CELLS = 128  # of a grid on which room is looked for
 EDGE = 2  # of these: so near to the picture's edge nothing is laid
 ALONE, LEAST_ADDED, MOST_ADDED = 0.4, 0.22, 0.42  # of the shorter side: how large something that comes is
 LIKE_OTHERS = 1.1  # times the largest that is there
-# Of the height: where what comes stands alone, and at least where others are; where it ends in the sky
+# Of the height: where what comes stands alone and may stand at most, and at least where others are; where
+# it ends in the sky
 GROUND_LINE, HIGHEST, SKY_LINE = 0.85, 0.62, 0.45
 SHRUNK, LEAST_SHRUNK = 0.5, 0.4  # of the grid: so far away is as bad as made all small; for that, no smaller
+SHRUNK_ADDED, LOWERED = 1.5, 0.25  # the same of what comes new; how bad a cell lower on its ground is
 IN_THE_SKY = re.compile(r"\b(?:moon|crescent|sun|stars?|clouds?|birds?|rainbow|sky|balloon|at the top)\b")
 SHADED = (0.25, 1.1)  # a shadow around an object: so much of the ground's light is left in it
 # One at its foot, where there is more light; of its height; of 255, how far a ground is from grey
@@ -267,10 +269,7 @@ class Objects:
 
     @property
     def start(self) -> Image.Image:
-        """What the model is to change: the part around what is meant, with nothing else in it; where an
-        object comes, a ground on which any is well drawn."""
-        if self.asked.kind == "add":
-            return Image.new("RGB", self.old.size, PLAIN)
+        """What the model is to change: the part around what is meant, with nothing else in it."""
         if self.box is None:
             return self.old
         others = [one for one in self.others if one.overlap(self.box)]
@@ -318,7 +317,10 @@ class Objects:
         if asked.kind == "colour":
             if not self.drawn:
                 return _each(self.old, self.meant, lambda picture, one: tinted(picture, one, asked.colour))
-            return _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
+            made = _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
+            left = [one for one in self.meant if not _differs(self.old, made, one)]  # it was drawn as it was
+            paint = Image.new("RGB", made.size, asked.colour)
+            return _each(made, left, lambda picture, one: recoloured(picture, paint, one))
         base = without(self.old, self.meant, self.others)
         if asked.kind == "remove":
             return base
@@ -581,10 +583,12 @@ def _taken(others: Sequence[Found], size: tuple[int, int], gap: float = GAP) -> 
     return ops.dilated(taken, round(gap * CELLS))
 
 
-def _nearest_room(taken: Flags, box: tuple[float, float, float, float]) -> tuple[float, int, int]:
+def _nearest_room(
+    taken: Flags, box: tuple[float, float, float, float], lowest: float = 0.0, shrunk: float = SHRUNK
+) -> tuple[float, int, int]:
     """Return by how much what fills a box is made smaller, and its corner, so that it is apart from what is
-    ``taken`` and its foot near to the box's; where there is no room, it covers as little as it can. All in
-    cells."""
+    ``taken`` and its foot near to the box's, or down to ``lowest``; where there is no room, it covers as
+    little as it can. All in cells."""
     sums = np.pad(taken, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     left, top, right, bottom = box
     best, found = math.inf, (SMALLER[-1], 0, 0)
@@ -598,9 +602,11 @@ def _nearest_room(taken: Flags, box: tuple[float, float, float, float]) -> tuple
         if covered.all() and smaller != SMALLER[-1]:
             continue
         ys, xs = np.nonzero(covered == covered.min())
-        away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * np.abs(ys + high - bottom)
+        down = ys + high - bottom
+        off = np.maximum(np.maximum(down - max(0.0, lowest - bottom), -down), 0)
+        away = np.abs(xs + wide / 2 - (left + right) / 2) + 2 * off + LOWERED * np.maximum(down, 0)
         at = int(away.argmin())
-        if (cost := float(away[at]) + SHRUNK * CELLS * (1 - smaller)) < best:
+        if (cost := float(away[at]) + shrunk * CELLS * (1 - smaller)) < best:
             best, found = cost, (smaller, int(xs[at]), int(ys[at]))
     return found
 
@@ -643,12 +649,14 @@ def with_added(
     wanted = min(max(like, LEAST_ADDED * side), MOST_ADDED * side)
     line = max([HIGHEST * height, *(one.box[3] for one in others)] if others else [GROUND_LINE * height])
     line = SKY_LINE * height if sky else line
+    lowest = line if sky else max(line, GROUND_LINE * height)
     for one in came:
         cut = cut_object(new, one)
         share = wanted / max(cut.size)
         half, middle = share * cut.width / 2, (one.box[0] + one.box[2]) / 2
         left, top = (middle - half) * scale, (line - share * cut.height) * scale
-        smaller, x, y = _nearest_room(taken, (left, top, (middle + half) * scale, line * scale))
+        box = left, top, (middle + half) * scale, line * scale
+        smaller, x, y = _nearest_room(taken, box, lowest * scale, SHRUNK_ADDED)
         place = round(x / scale), round(y / scale)
         picture = _laid_smaller(picture, cut, smaller * share, place)
         wide, high = (math.ceil(smaller * share * length * scale) for length in cut.size)

@@ -122,7 +122,8 @@ def test_what_comes_stands_beside_the_others_and_is_no_larger() -> None:
     assert 40 < right - left < 66
     left, top, right, bottom = laid("add a ball", (90, 130, 160, 200))
     assert (left > 160 or right < 90) and abs(bottom - 200) < 8, "smaller rather than above the other"
-    assert laid("add a ball", (90, 10, 150, 70))[3] > 0.55 * SIDE, "below what is high up"
+    left, top, right, bottom = laid("add a ball", (90, 30, 160, 100))
+    assert bottom > 0.6 * SIDE and right - left > 60, "below what is high up, on the ground, and as large"
     left, top, right, bottom = laid("a ball in the sky", (90, 150, 150, 210))
     assert bottom < 0.5 * SIDE and top >= 4, "in the sky, and whole"
 
@@ -161,11 +162,9 @@ def test_a_photographed_object_takes_a_colour_with_its_own_light_and_what_is_gre
     assert white.min() > 180
 
 
-def test_what_comes_is_drawn_on_a_plain_ground_and_without_it_the_picture_stays() -> None:
+def test_without_what_should_come_nothing_is_laid() -> None:
     old, reader = drawing("red"), Reader(Segments(), None)  # type: ignore[arg-type]
     objects = Objects(old, read_instruction("add a blue ball"), reader, (disc(),), (), None)
-    [(count, _)] = objects.start.getcolors() or []
-    assert objects.start.size == old.size and count == SIDE * SIDE
     assert objects.lay(drawing("blue"), alone=True) is None, "nothing was found in what was drawn"
 
 
@@ -212,6 +211,15 @@ def test_a_model_that_draws_all_anew_is_noticed() -> None:
     elsewhere = drawing("blue", ground=(190, 180, 150))
     assert objects.redraws([elsewhere], [elsewhere])
     assert apart(objects.lay(elsewhere) or elsewhere, old)[outside(8)].max() == 0
+
+
+def test_what_a_model_leaves_in_its_old_colour_is_painted_in_the_one_that_is_asked() -> None:
+    old, reader = drawing("red"), Reader(Segments(), None)  # type: ignore[arg-type]
+    ImageDraw.Draw(old).ellipse((112, 122, 128, 138), fill="yellow")
+    objects = Objects(old, read_instruction("make the ball purple"), reader, (disc(),), (disc(),), None)
+    pixels = np.asarray(objects.lay(old)).astype(int)
+    assert np.abs(pixels[110, 120] - (128, 0, 128)).max() < 40
+    assert np.abs(pixels[130, 120] - (255, 255, 0)).max() < 60, "what has another colour keeps it"
 
 
 class Looks:
