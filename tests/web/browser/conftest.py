@@ -29,10 +29,9 @@ POLICY = (
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types lit-html"
 )
-# Playwright turns ThirdPartyStoragePartitioning off: a frame of another site would keep nothing. Chromium has it.
-PARTITIONED = [
-    "--disable-features=AvoidUnnecessaryBeforeUnloadCheckSync,HttpsUpgrades,MediaRouter,OptimizationHints,PaintHolding"
-]
+# Playwright turns ThirdPartyStoragePartitioning off: frames of other sites would keep nothing. Chromium has it.
+OFF = "AvoidUnnecessaryBeforeUnloadCheckSync,HttpsUpgrades,MediaRouter,OptimizationHints,PaintHolding"
+PARTITIONED = [f"--disable-features={OFF}"]
 SIDEWAYS = "() => document.documentElement.scrollWidth - innerWidth"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What still rises or fades has colours that nobody reads: it comes to rest first.
