@@ -29,7 +29,7 @@ POLICY = (
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types lit-html"
 )
-# Playwright turns ThirdPartyStoragePartitioning off: frames of other sites would keep nothing. Chromium has it.
+# Playwright turns ThirdPartyStoragePartitioning off, so frames of other sites keep nothing; Chromium has it
 OFF = "AvoidUnnecessaryBeforeUnloadCheckSync,HttpsUpgrades,MediaRouter,OptimizationHints,PaintHolding"
 PARTITIONED = [f"--disable-features={OFF}"]
 SIDEWAYS = "() => document.documentElement.scrollWidth - innerWidth"
@@ -43,10 +43,11 @@ RUN = """async (rules) => {
     .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`); }"""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items if os.environ.get("INSIDE") else ():
-        if why := OUTSIDE.get(getattr(item, "originalname", item.name)):
-            item.add_marker(pytest.mark.skip(why))
+        for name in (item.module.__name__, item.originalname):
+            if why := OUTSIDE.get(name):
+                item.add_marker(pytest.mark.skip(why))
 
 
 def pages_of(site: Site) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from yarl import URL
 
 from tests.web.fake_discord import opened_at
 
-OUTSIDE = {  # tests that don't run there → why
+OUTSIDE = {  # tests and modules that don't run there → why
+    "tests.web.browser.test_line": "It reaches the studio by a line of its own, not by Discord's.",
     "test_every_component_looks_as_it_was_last_looked_at": "What is higher than a frame isn't drawn whole.",
     "test_signing_in": "There Discord says who somebody is.",
     "test_outside_of_discord_it_says_where_it_belongs": "It opens the page of the frame without Discord.",
