@@ -111,7 +111,8 @@ class FakeDiscord:
 
     async def show(self, request: web.Request) -> web.Response:
         """The client's page."""
-        given = json.dumps({"frame": self.frame, "client": CLIENT, "instance": INSTANCE})
+        frame = request.query.get("frame", self.frame)  # or a line before it
+        given = json.dumps({"frame": frame, "client": CLIENT, "instance": INSTANCE})
         headers = {"Referrer-Policy": "strict-origin-when-cross-origin"}
         return web.Response(text=PAGE.replace("GIVEN", given), content_type="text/html", headers=headers)
 
