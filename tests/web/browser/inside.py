@@ -13,12 +13,15 @@ OUTSIDE = {  # tests that don't run there → why
             "test_signing_in",
             "test_a_session_that_ended_while_the_line_was_away_leads_to_signing_in_and_back",
             "test_a_tab_of_somebody_who_has_left_the_browser_does_nothing_as_the_next",
+            "test_the_link_is_spent_by_its_button_alone",
+            "test_a_link_is_tried_again_where_the_studio_could_not_look_at_it",
             "test_who_signs_in_goes_on_with_the_page_that_was_wanted",
             "test_a_link_works_on_the_page_that_signing_out_leads_to",
             "test_what_is_typed_while_a_prompt_is_sent_stays_and_outlives_the_session",
         ),
         "There Discord says who somebody is.",
     ),
+    "test_a_picture_is_shared_and_the_link_taken_back_by_keys": "Who has the link isn't in Discord.",
     "test_outside_of_discord_it_says_where_it_belongs": "It opens the page of the frame without Discord.",
 }
 OF_THE_PAGE = {"on", "once", "remove_listener", "expect_event", "wait_for_event", "is_closed"}
