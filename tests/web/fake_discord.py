@@ -148,8 +148,12 @@ class FakeDiscord:
         self, request: web.Request, address: URL, headers: dict[str, str]
     ) -> web.StreamResponse:
         near = web.WebSocketResponse()
-        await near.prepare(request)
-        async with self.http.ws_connect(address, headers=headers) as far:
+        try:
+            far = await self.http.ws_connect(address, headers=headers)
+        except aiohttp.WSServerHandshakeError as error:
+            return web.Response(status=error.status)
+        async with far:
+            await near.prepare(request)
             self.calls.append(("SOCKET", request.path, 101))
 
             async def back() -> None:
