@@ -10,7 +10,7 @@ help:
 	@awk -F '  ## ' '/^[a-z-]+:.*  ## / {sub(/:.*/, "", $$1); printf "make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "The others are proofs and measurements, each with its words in the Makefile."
 
-.PHONY: help test-setup languages docs docs-serve card-check pictures walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: help test-setup languages docs docs-serve card-check pictures walk image-check structure security audit constraints setup run test slow-test long-test real-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test inside-test web-proof quantize-check quantize-test compile-test mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need, and stays; the names are in pyproject.toml. LOCKED= (empty) takes the newest versions that
 # pyproject.toml admits instead of those that were tested. UV= (empty) takes pip, with its configuration, where uv is installed, too. torch is a range in both, so that each processor and card has its build.
@@ -147,6 +147,11 @@ kill-test: test-setup
 browser-test: test-setup  ## the web in Chromium
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55' 'axe-playwright-python>=0.1.4'
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
+
+# The same pages in Discord's frame, of a Discord of the tests; what can't run there is in tests/web/browser/inside.py with why. Half an hour.
+inside-test: test-setup
+	@$(INSTALL) --editable '.[browser]'
+	INSIDE=1 REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
 
 # Chat servers that others wrote, on this machine and with a tiny model: `transformers serve` and llama.cpp. A minute.
 servers-test: test-setup

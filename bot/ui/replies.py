@@ -208,6 +208,14 @@ def alt_text(job: Job) -> str:
     return plain(words or job_name(job.request))
 
 
+class Upload(discord.File):
+    """A file that says its name where its bytes are, and not once more among the message's attachments."""
+
+    def to_dict(self, index: int) -> dict[str, Any]:
+        """Return what Discord is told of the file beside its bytes."""
+        return {name: value for name, value in super().to_dict(index).items() if name != "filename"}
+
+
 @dataclass(frozen=True)
 class Post:
     """What a message is to show: ``text``, whose last lines of small print stand below everything, pictures
@@ -233,15 +241,17 @@ class Post:
         text = messages.fit_message(f"{self.text}\n-# {messages.NO_FILES}", MOST_CHARACTERS)
         return replace(self, text=text, media=(), files=())
 
-    async def deliver(self, send: Callable[[discord.ui.LayoutView, list[discord.File]], Awaitable[T]]) -> T:
+    async def deliver(
+        self, send: Callable[[discord.ui.LayoutView, Sequence[discord.File]], Awaitable[T]]
+    ) -> T:
         """Return what ``send`` returns, which sends the layout with its files. A layout that Discord refuses
         is sent once more without its buttons: a message without them is better than none."""
         post = self
         while True:
             view = layout(post.text, post.media, post.rows, post.files, post.accent)
-            files = [discord.File(io.BytesIO(one.data), one.file_name) for one in post.media]  # told by items
+            files = [Upload(io.BytesIO(one.data), one.file_name) for one in post.media]  # told by items
             files += [
-                discord.File(io.BytesIO(one.data), one.file_name, description=cut_text(one.alt_text, MAX_ALT))
+                Upload(io.BytesIO(one.data), one.file_name, description=cut_text(one.alt_text, MAX_ALT))
                 for one in post.files
             ]
             try:

@@ -17,7 +17,7 @@ from tests.web.conftest import COOKIE, YOU, Site
 from tests.web.editor.scenery import Scenes
 from tests.web.fake_discord import INSTANCE, FakeDiscord, open_inside
 
-ROUNDS = 3  # of brushing, in the frame and outside by turns
+ROUNDS = 4  # of brushing, in the frame and outside, each first as often
 
 
 async def first_page(browser: Any, discord: FakeDiscord) -> float:
@@ -71,7 +71,7 @@ async def prove(times: int) -> bool:
             job = await site.drawn(site.you, "a house")
             for turn in range(2 * ROUNDS):
                 found = await brushing(
-                    browser, site, discord, f"/edit/{job['id']}/1", inside=(inside := turn % 2 == 0)
+                    browser, site, discord, f"/edit/{job['id']}/1", inside=(inside := turn % 4 in (0, 3))
                 )
                 handled[inside] += found["handled"]
                 gaps[inside] += found["gaps"]

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -196,10 +197,20 @@ def refusal(code: int) -> discord.HTTPException:
     return discord.HTTPException(response, {"code": code, "message": "components[0].components[2]: no"})
 
 
+async def test_files_are_named_where_their_bytes_are_alone() -> None:
+    async def send(view: discord.ui.LayoutView, files: Sequence[discord.File]) -> list[Any]:
+        return discord.http.handle_message_parameters(view=view, attachments=files).multipart or []
+
+    told, *given = await Post("a", (FILE, FILE), files=(FILE,)).deliver(send)
+    attachments = json.loads(told["value"])["attachments"]
+    assert attachments == [{"id": 0}, {"id": 1}, {"id": 2, "description": FILE.alt_text}]
+    assert [one["filename"] for one in given] == ["a_file.png"] * 3
+
+
 async def test_a_refused_layout_is_sent_once_more_without_its_buttons(caplog) -> None:
     sent = []
 
-    async def send(view: discord.ui.LayoutView, files: list[discord.File]) -> str:
+    async def send(view: discord.ui.LayoutView, files: Sequence[discord.File]) -> str:
         sent.append((items_of(Shown(view)), [file.filename for file in files]))
         if len(sent) == 1:
             raise refusal(INVALID_FORM)
@@ -213,7 +224,7 @@ async def test_a_refused_layout_is_sent_once_more_without_its_buttons(caplog) ->
 
 @pytest.mark.parametrize("code", [INVALID_FORM, 50013])
 async def test_what_is_refused_for_good_is_told(code: int) -> None:
-    async def send(view: discord.ui.LayoutView, files: list[discord.File]) -> None:
+    async def send(view: discord.ui.LayoutView, files: Sequence[discord.File]) -> None:
         raise refusal(code)
 
     with pytest.raises(discord.HTTPException):

@@ -111,7 +111,8 @@ class FakeDiscord:
 
     async def show(self, request: web.Request) -> web.Response:
         """The client's page."""
-        given = json.dumps({"frame": self.frame, "client": CLIENT, "instance": INSTANCE})
+        frame = request.query.get("frame", self.frame)  # or a line before it
+        given = json.dumps({"frame": frame, "client": CLIENT, "instance": INSTANCE})
         headers = {"Referrer-Policy": "strict-origin-when-cross-origin"}
         return web.Response(text=PAGE.replace("GIVEN", given), content_type="text/html", headers=headers)
 
@@ -147,8 +148,12 @@ class FakeDiscord:
         self, request: web.Request, address: URL, headers: dict[str, str]
     ) -> web.StreamResponse:
         near = web.WebSocketResponse()
-        await near.prepare(request)
-        async with self.http.ws_connect(address, headers=headers) as far:
+        try:
+            far = await self.http.ws_connect(address, headers=headers)
+        except aiohttp.WSServerHandshakeError as error:
+            return web.Response(status=error.status)
+        async with far:
+            await near.prepare(request)
             self.calls.append(("SOCKET", request.path, 101))
 
             async def back() -> None:

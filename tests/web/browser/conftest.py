@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from tests.web.browser.desk import editing
-from tests.web.browser.inside import InsideBrowser
+from tests.web.browser.inside import OUTSIDE, InsideBrowser
 from tests.web.conftest import Site, open_site, open_site_of
 from tests.web.editor.scenery import Objects, Scenes
 
@@ -29,6 +29,9 @@ POLICY = (
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types lit-html"
 )
+# Playwright turns ThirdPartyStoragePartitioning off, so frames of other sites keep nothing; Chromium has it
+OFF = "AvoidUnnecessaryBeforeUnloadCheckSync,HttpsUpgrades,MediaRouter,OptimizationHints,PaintHolding"
+PARTITIONED = [f"--disable-features={OFF}"]
 SIDEWAYS = "() => document.documentElement.scrollWidth - innerWidth"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What still rises or fades has colours that nobody reads: it comes to rest first.
@@ -38,6 +41,12 @@ RUN = """async (rules) => {
   await Promise.all(ending.map((one) => one.finished.catch(() => {})));
   return (await axe.run({ runOnly: rules })).violations
     .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`); }"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    for item in items if os.environ.get("INSIDE") else ():
+        if why := OUTSIDE.get(item.originalname):
+            item.add_marker(pytest.mark.skip(why))
 
 
 def pages_of(site: Site) -> tuple[str, ...]:
@@ -75,8 +84,9 @@ def chromium() -> str:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(playwright, chromium):
     """One browser for all tests."""
-    found = await playwright.chromium.launch(executable_path=chromium)
-    yield InsideBrowser(found) if os.environ.get("INSIDE") else found
+    inside = bool(os.environ.get("INSIDE"))
+    found = await playwright.chromium.launch(executable_path=chromium, args=PARTITIONED if inside else [])
+    yield InsideBrowser(found) if inside else found
     await found.close()
 
 

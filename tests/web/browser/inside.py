@@ -6,6 +6,24 @@ from yarl import URL
 
 from tests.web.fake_discord import opened_at
 
+OUTSIDE = {  # tests that don't run there → why
+    "test_every_component_looks_as_it_was_last_looked_at": "What is higher than a frame isn't drawn whole.",
+    **dict.fromkeys(
+        (
+            "test_signing_in",
+            "test_a_session_that_ended_while_the_line_was_away_leads_to_signing_in_and_back",
+            "test_a_tab_of_somebody_who_has_left_the_browser_does_nothing_as_the_next",
+            "test_the_link_is_spent_by_its_button_alone",
+            "test_a_link_is_tried_again_where_the_studio_could_not_look_at_it",
+            "test_who_signs_in_goes_on_with_the_page_that_was_wanted",
+            "test_a_link_works_on_the_page_that_signing_out_leads_to",
+            "test_what_is_typed_while_a_prompt_is_sent_stays_and_outlives_the_session",
+        ),
+        "There Discord says who somebody is.",
+    ),
+    "test_a_picture_is_shared_and_the_link_taken_back_by_keys": "Who has the link isn't in Discord.",
+    "test_outside_of_discord_it_says_where_it_belongs": "It opens the page of the frame without Discord.",
+}
 OF_THE_PAGE = {"on", "once", "remove_listener", "expect_event", "wait_for_event", "is_closed"}
 
 
@@ -37,7 +55,8 @@ class InsideContext(Wrapped):
 
     async def add_cookies(self, cookies: list[dict[str, Any]]) -> None:
         """Set them for the frame, so that no page begins a session of its own: the eleventh ends another."""
-        await self.inner.add_cookies([{**one, "sameSite": "None"} for one in cookies])
+        kept = {"sameSite": "None", "partitionKey": "http://localhost"}
+        await self.inner.add_cookies([{**one, **kept} for one in cookies])
 
     async def new_cdp_session(self, page: "InsidePage") -> Any:
         return await self.inner.new_cdp_session(page.inner)
@@ -63,6 +82,8 @@ class InsidePage(Wrapped):
             shell = self.inner.frame_locator("iframe")
             await shell.frame_locator("iframe").locator("body[data-started]").wait_for(state="attached")
             self.frame = self.inner.frames[2]
+            if URL(self.frame.url) == target:
+                return None
         if target.path != "/in":
             return await self.frame.goto(address, **options)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+OF_A_PAGE = re.compile(rb"GET /api/live(?!\?instance=)")  # the frame's around it has one too
 
 
 @dataclass
@@ -58,7 +61,7 @@ class _Pair:
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
         try:
             while data := await reader.read(65536):
-                line.sockets += data.startswith(b"GET /api/live")
+                line.sockets += bool(OF_A_PAGE.match(data))
                 if not self.is_silent:
                     writer.write(data.replace(line.here, line.there))
                     await writer.drain()

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import sqlalchemy as sa
+from yarl import URL
 
 from storage import schema as rows
 from tests.web.browser.conftest import SIDEWAYS, faults, look, pages_of
@@ -43,7 +44,7 @@ async def filled(opened: Site) -> list[str]:
     document = {"v": 1, "width": 512, "height": 512, "layers": [layer]}
     await opened.you.post("/api/documents", {"document": document, "name": "The house"})
     share = (await opened.you.post("/api/shares", {"job": job["id"], "words": True})).data
-    shown = share["link"].removeprefix(opened.web.url)
+    shown = URL(share["link"]).path
     return [*pages_of(opened), job["pictures"][0]["href"], folder["href"], shown, "/in"]
 
 

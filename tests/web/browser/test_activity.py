@@ -13,6 +13,7 @@ from aiohttp import web
 
 from studio.authority import Place
 from tests.web.browser.conftest import SIDEWAYS, faults, served, shot
+from tests.web.browser.inside import OUTSIDE
 from tests.web.conftest import YOU, Site
 from tests.web.fake_discord import INSTANCE, FakeDiscord, open_inside
 
@@ -242,3 +243,8 @@ async def test_outside_of_discord_it_says_where_it_belongs(browser, inside) -> N
     await page.goto(f"{discord.frame}/?frame_id=1&instance_id=1&platform=desktop")
     await page.get_by_text("This page is opened in Discord").wait_for()
     await page.close()
+
+
+async def test_what_is_named_as_not_running_inside_is_there() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert [name for name in OUTSIDE if f"async def {name}(" not in tests] == []

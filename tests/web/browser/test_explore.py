@@ -11,7 +11,7 @@ from tests.web.browser.conftest import faults
 from tests.web.conftest import YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-HERE, HALL, OTHER = 10, 100, 50
+HERE, HALL, OTHER = 20, 100, 50
 
 
 def in_a_server(opened: Site) -> AbstractContextManager[None]:

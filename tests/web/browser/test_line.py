@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import pytest_asyncio
@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.web.browser.conftest import FOUR
 from tests.web.browser.line import Line, open_line
 from tests.web.conftest import GUEST, YOU, Site
+from tests.web.fake_discord import opened_at
 from tests.web.test_projects import project
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,6 +22,8 @@ SWEPT = 1600  # ms: connections that the browser kept are given up by then
 @pytest_asyncio.fixture(loop_scope="session")
 async def line(opened: Site) -> AsyncIterator[Line]:
     async with open_line(int(opened.web.url.rpartition(":")[2])) as found:
+        if around := opened_at.get(opened.web.url):
+            opened_at[found.url] = f"{around}/?{urlencode({'frame': found.url})}"
         yield found
 
 

@@ -50,6 +50,7 @@ async def test_a_model_is_chosen_in_the_panel_with_its_time(tmp_path, page, axe)
         assert "about" not in await usual.inner_text()  # nobody has asked it for any
         await usual.click()
         assert (await field.input_value()).strip() == "a red house"
+        await page.close()  # before what it asks is gone
 
 
 async def test_an_only_model_is_told_and_not_chosen(opened: Site, you) -> None:

@@ -325,7 +325,7 @@ async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you
     await you.get_by_role("button", name="Post to Discord").click()
     await you.wait_for_selector(".toast >> text=no channel on Discord where both you and the bot can write")
     channels = {number: Channel({YOU}, {YOU}, name=name) for number, name in ((100, "hall"), (101, "art"))}
-    servers = Servers({10: Server("Here", channels, {YOU: False})})
+    servers = Servers({20: Server("There", channels, {YOU: False})})
     with opened.opened.services.directory.connected(servers):
         await you.goto(page)
         await you.click("#more-button")
@@ -333,7 +333,7 @@ async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you
         await you.get_by_label("Channel", exact=True).select_option(label="#art")
         await you.locator("dialog button", has_text="Post").click()
         await you.wait_for_selector(".toast >> text=Posted")
-    assert servers.posted == [(Place(10, 101), job["id"], 1, YOU)]
+    assert servers.posted == [(Place(20, 101), job["id"], 1, YOU)]
 
 
 ENDS_LEFT = r"""(prompt) => {
