@@ -23,8 +23,8 @@ PEOPLE = 6
 
 @dataclass(frozen=True)
 class Device:
-    """points: (rows, seconds) of a pass. rows: of one job's step. rest: seconds of a job's work outside of its
-    passes, which nobody shares."""
+    """points: (rows, seconds) of a pass. rows: of one job's step. rest: seconds of a job's work outside of
+    its passes, which nobody shares."""
 
     points: tuple[tuple[int, float], ...]
     rows: int = 1
@@ -113,9 +113,9 @@ def _calls(device: Device, jobs: list[Job], cap: int) -> None:
 
 def step_batches(device: Device, jobs: list[Job]) -> None:
     """The rule of vLLM-Omni (its documentation, "Continuous Batching for Step-Wise Diffusion") and, as far as
-    it is described, of SGLang's continuous batching: jobs are let in between steps in the order of their
-    coming; one that can't share passes with those inside, for its kind or guidance, blocks all later ones; all
-    inside are in every pass."""
+    it is described, of SGLang's continuous batching. Jobs are let in between steps, in the order of their
+    coming; one that can't share passes with those inside, for its kind or guidance, blocks all later ones;
+    all inside are in every pass."""
     coming, inside, now = list(jobs), list[Job](), 0.0
     while coming or inside:
         if not inside:

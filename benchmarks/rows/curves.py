@@ -30,7 +30,7 @@ Goals = dict[tuple[str, str], float]
 
 
 def demo(options: Options) -> Device:
-    """Return the demo pack's device: one thread of this processor's time, pictures of 128 px with guidance."""
+    """Return the demo pack's device: one thread of this processor's time, pictures of 128 px."""
     model = image_model(DEMO, options.folder)
     steps = serving.Mix(steps=((12, 1.0),), guidances=(3.0,), side=128)
     asks = serving.poisson(steps, 4, 1.0, 0)
@@ -69,8 +69,9 @@ def measure(options: Options, device: Device, goals: Goals) -> Result:
     cases += [(f"{BURST} at once", PEOPLE, 0.0), (f"all jobs alike, load {LOAD:g}", ALIKE, LOAD)]
     notes = [
         f"Pass of {', '.join(str(rows) for rows, _ in device.points)} rows:"
-        f" {', '.join(f'{1000 * seconds:.0f}' for _, seconds in device.points)} ms; a picture is {device.rows}"
-        f" row{'s' * (device.rows > 1)}; {1000 * device.rest:.0f} ms of its own work. Load is counted one by one."
+        f" {', '.join(f'{1000 * seconds:.0f}' for _, seconds in device.points)} ms; a job has {device.rows}"
+        f" row{'s' * (device.rows > 1)}; {1000 * device.rest:.0f} ms of its own work.",
+        "Load: of what one by one can serve.",
     ]
     for title, mix, load in cases:
         for way, found in better(mix, load).items():
@@ -105,8 +106,8 @@ def measure_h100(options: Options) -> Result:
 
 
 AGAINST = (
-    "one job at a time; batches of whole requests of up to 8; and the step batching of vLLM-Omni and SGLang: first"
-    " come, first served, the same size and guidance, up to 8"
+    "one job at a time; batches of whole requests of up to 8; and the step batching of vLLM-Omni and SGLang,"
+    " first come, first served, the same size and guidance, up to 8"
 )
 ROWS = {
     "curve_demo": Row("Six people on the demo pack's curve (simulated)", AGAINST, measure_demo),

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 2.0
-# jobs that come, for each that waits, until those that wait have ended: time that a wide pass saves is theirs,
-# too. At load 0.9 it would be 9, but a pass slows those in it for certain
+# jobs still to come, for each that waits, to whom the time counts that a wide pass saves; by simulation, of
+# 0 to 3: with fewer the mean is longer on the demo pack's curve, with more the worst
 COMING = 1.5
 
 # share of the passes' time that side work may take: a twentieth, less what comes with it (cold caches)
