@@ -237,7 +237,7 @@ class Engine:
         self.building = BuildGuard()
         self.fibers: list[Fiber] = []
         self.exclusive_fiber: Fiber | None = None
-        self._due_dates, self._side_work = batches.DueDates(), batches.SideWorkBudget()
+        self._side_work = batches.SideWorkBudget()
         self._streams = batches.StreamBudget()
         self.shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
         self._ready: deque[tuple[Fiber, Callable[[], None]]] = deque()  # fibers, and what makes each go on
@@ -258,7 +258,7 @@ class Engine:
         done: Callable[[Any, BaseException | None], None] = lambda result, error: None,
     ) -> Fiber:
         """Take in a job, which starts at the next tick. See Fiber."""
-        fiber = Fiber(name, work, self, check, done)
+        fiber = Fiber(name, work, self, check, done, came=self.clock())
         self.fibers.append(fiber)
         self._ready.append((fiber, lambda: self._resume(fiber, fiber)))  # its first argument
         self.wake.set()
@@ -268,20 +268,15 @@ class Engine:
         self, fiber: Fiber, work: Callable[[], Any], *, thread: Thread, lock: PriorityLock | None = None
     ) -> Future[Any]:
         """Run ``work`` in a thread; the fiber that waits for it goes on at the tick after its end."""
-        drawing = thread == "decoding"
 
-        def timed() -> Any:
+        def guarded() -> Any:
             with (
                 nullcontext() if lock is None else lock.hold(),
-                self.building.working() if drawing else nullcontext(),
+                self.building.working() if thread == "decoding" else nullcontext(),
             ):
-                begin = self.clock()
-                try:
-                    return work()
-                finally:
-                    fiber.own_seconds += self.clock() - begin if drawing else 0.0
+                return work()
 
-        future = self._threads[thread].submit(timed)
+        future = self._threads[thread].submit(guarded)
         future.add_done_callback(lambda _: self._hand_over_soon(fiber, future))
         return future
 
@@ -372,7 +367,7 @@ class Engine:
             return False
         begin = self.clock()
         go_on()
-        if fiber.pass_kind is None and (isinstance(fiber.waits_for, SideWorkFuture) or fiber.ended):
+        if not fiber.draws and (isinstance(fiber.waits_for, SideWorkFuture) or fiber.ended):
             self._charge_side_work(self.clock() - begin)  # it opened its picture, or sent its answer
         return True
 
@@ -429,44 +424,27 @@ class Engine:
     # Planning
 
     def _choose(self, calling: list[Fiber]) -> list[Fiber]:
-        now = self.clock()
         kinds: dict[Hashable, str] = {fiber.call.key: fiber.call.kind for fiber in calling}
         for fiber in calling:
-            if fiber.due_at is None or fiber.due_at == float("inf"):  # its passes were unknown when it came
-                self._set_due_date(fiber, now)
+            if not fiber.pass_seconds:  # 0, too, while its passes are unknown
+                fiber.pass_seconds = fiber.steps_left * self.passes.seconds(fiber.call.kind, fiber.call.count)
         chosen = batches.choose(
-            [self._candidate(fiber) for fiber in calling],
+            [
+                batches.Candidate(
+                    fiber.call.key,
+                    fiber.call.count,
+                    fiber.steps_left,
+                    max(fiber.total, fiber.steps_left),
+                    fiber.came,
+                    is_new=not fiber.passes,
+                )
+                for fiber in calling
+            ],
             lambda key, rows: self.passes.seconds(kinds[key], rows),
             lambda key: self.passes.max_rows(kinds[key]),
-            now,
+            self.clock(),
         )
         return [calling[i] for i in chosen]
-
-    def _candidate(self, fiber: Fiber) -> batches.Candidate:
-        return batches.Candidate(
-            fiber.call.key,
-            fiber.call.count,
-            fiber.steps_left,
-            float("inf") if fiber.due_at is None else fiber.due_at,
-            is_new=not fiber.passes,
-            between=self.durations.between.of(fiber.pass_kind),
-            after=self._seconds_after_passes(fiber),
-            alike=(fiber.pass_kind, fiber.total),
-        )
-
-    def _set_due_date(self, fiber: Fiber, now: float) -> None:
-        """Set when the job is due, by what it has to do from its first pass on."""
-        call = fiber.call
-        fiber.pass_seconds = fiber.steps_left * self.passes.seconds(call.kind, call.count)
-        idle = all(other is fiber or other.due_at is None for other in self.fibers)
-        between = fiber.steps_left * self.durations.between.of(fiber.pass_kind)
-        work = fiber.pass_seconds + between + self._seconds_after_passes(fiber)
-        fiber.due_at = self._due_dates.due_at(now, work, idle=idle) if fiber.pass_seconds else float("inf")
-
-    def _seconds_after_passes(self, fiber: Fiber) -> float:
-        """Seconds of its own work after its passes. What follows on the last pass counts as between."""
-        kind, durations = fiber.pass_kind, self.durations
-        return max(0.0, durations.outside.of(kind) - fiber.own_seconds - durations.between.of(kind))
 
     # Going on
 
@@ -496,23 +474,15 @@ class Engine:
         self._go_on(fiber, lambda: fiber.throw(error))
 
     def _go_on(self, fiber: Fiber, switch: Callable[[], Any]) -> None:
-        """Run the job up to its next wait, or its end, and take in how long that took."""
+        """Run the job up to its next wait, or its end."""
         result = error = None
-        begin, after_pass = self.clock(), isinstance(fiber.waits_for, Call)
         try:
             result = switch()
         except Exception as problem:
             error = problem
-        seconds = self.clock() - begin
-        if after_pass and isinstance(fiber.waits_for, Call) and fiber.pass_kind is not None:
-            self.durations.between.note(fiber.pass_kind, seconds)
-        else:
-            fiber.own_seconds += seconds
         if not fiber.ended:
             return
         self.fibers.remove(fiber)
-        if error is None and fiber.pass_kind is not None and fiber.steps_left == 1:  # not stopped half-way
-            self.durations.outside.note(fiber.pass_kind, fiber.own_seconds)
         fiber.done(result, error)
 
     def _evaluate(self, fibers: list[Fiber]) -> None:

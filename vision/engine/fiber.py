@@ -27,7 +27,6 @@ import torch
 from greenlet import getcurrent, greenlet
 
 from vision import devices
-from vision.engine.batches import PassKind
 from vision.engine.denoiser import Call
 
 
@@ -238,11 +237,10 @@ class Fiber:
 
     name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
 
-    The rest is for the engine's planning. step, total: denoising steps done, and in all, as far as they are
-    known. passes: how many it was in. due_at: seconds on the engine's clock, see batches.DueDates; None = it
-    never waited for a pass. pass_seconds: of all its passes, as estimated at the first. own_seconds: of its
-    work outside of passes, and between them. side_work_seconds: by which side work has delayed it. pass_kind:
-    of its passes.
+    The rest is for the engine's planning. came: seconds on the engine's clock. step, total: denoising steps
+    done, and in all, as far as they are known. draws: it has waited for a pass. passes: how many it was in.
+    pass_seconds: of all its passes, as estimated at the first. side_work_seconds: by which side work has
+    delayed it.
     """
 
     name: str
@@ -250,14 +248,13 @@ class Fiber:
     engine: Runner
     check: Callable[[], None]
     done: Callable[[Any, BaseException | None], None]
+    came: float
     step: int = 0
     total: int = 0
+    draws: bool = False
     passes: int = 0
-    due_at: float | None = None
     pass_seconds: float = 0.0
-    own_seconds: float = 0.0
     side_work_seconds: float = 0.0
-    pass_kind: PassKind | None = None
     waits_for: Call | Future[Any] | Pause | StreamPause | Condition | None = None
     _greenlet: greenlet = field(init=False, repr=False)
 
@@ -288,7 +285,7 @@ class Fiber:
     def is_drawing(self) -> bool:
         """Whether side work can delay this job: it waits for a pass, its turn or decoding."""
         if isinstance(self.waits_for, Future):
-            return self.due_at is not None and not isinstance(self.waits_for, SideWorkFuture)
+            return self.draws and not isinstance(self.waits_for, SideWorkFuture)
         return isinstance(self.waits_for, Call | Turn)
 
     # Called by the job
@@ -299,7 +296,7 @@ class Fiber:
 
     def evaluate(self, call: Call) -> Any:
         """Return what the denoiser of ``call`` returns for it; other jobs go on meanwhile."""
-        self.pass_kind = self.pass_kind or (call.kind, call.count)
+        self.draws = True
         return self._wait(call)
 
     def in_thread(

@@ -5,22 +5,20 @@ import functools
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vision.engine import batches
 from vision.engine.batches import (
     ENOUGH,
-    MARGIN,
     PATIENCE,
     SIDE_WORK_SHARE,
-    UNNOTICED,
     Candidate,
     Curve,
-    DueDates,
     DurationModel,
     SideWorkBudget,
     budget,
@@ -50,20 +48,21 @@ class Job:
     arrived: float
     steps: int
     left: int
-    due: float
     first: float = 0.0
     ended: float = 0.0
 
 
 @dataclass(frozen=True)
 class Fared:
-    """Ratios to first come, first served, larger is better; but worst: the longest any job's time grew."""
+    """Ratios to first come, first served, larger is better; but slowed: the most that any job's time grew."""
 
     mean: float
     first: float
     short: float
-    throughput: float
+    p95: float
     worst: float
+    throughput: float
+    slowed: float
 
 
 SHORT = 4
@@ -81,55 +80,43 @@ def trace(
     return jobs
 
 
-def fifo(arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0) -> list[float]:
-    """When each would end; ``rest``: see Candidate.after."""
+def fifo(arrivals: Sequence[tuple[float, int]], cost: Cost) -> list[float]:
+    """When each would end."""
     end, ends = 0.0, []
     for at, steps in arrivals:
-        end = max(end, at) + steps * cost(1) + rest
+        end = max(end, at) + steps * cost(1)
         ends.append(end)
     return ends
 
 
-def serve(
-    arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0, known: bool = True
-) -> list[Job]:
-    """rest: see Candidate.after; ``known`` to the policy."""
-    told = rest if known else 0.0
-    due_dates, now, coming, here, all_jobs = DueDates(), 0.0, list(arrivals), [], []
+def serve(arrivals: Sequence[tuple[float, int]], cost: Cost) -> list[Job]:
+    now, coming, here, all_jobs = 0.0, list(arrivals), [], []
     while coming or here:
         while coming and coming[0][0] <= now:
             at, steps = coming.pop(0)
-            here.append(Job(at, steps, steps, due_dates.due_at(at, steps * cost(1) + told, idle=not here)))
+            here.append(Job(at, steps, steps))
             all_jobs.append(here[-1])
         if not here:
             now = coming[0][0]
             continue
-        waiting = [Candidate("all", 1, job.left, job.due, job.left == job.steps, 0.0, told) for job in here]
+        waiting = [
+            Candidate("all", 1, job.left, job.steps, job.arrived, job.left == job.steps) for job in here
+        ]
         chosen = [here[i] for i in choose(waiting, lambda key, rows: cost(rows), lambda key: 16, now)]
         assert chosen and len({id(job) for job in chosen}) == len(chosen)
         now += cost(len(chosen))
         for job in chosen:
             job.first = job.first or now
             job.left -= 1
-            now += 0 if job.left else rest
             job.ended = now
         here = [job for job in here if job.left]
     return all_jobs
 
 
 @functools.cache
-def fared(
-    load: float,
-    cost: Cost,
-    mix: tuple[tuple[int, float], ...],
-    seed: int,
-    count: int = 400,
-    rest: float = 0.0,
-    known: bool = True,
-) -> Fared:
-    share = 1 + rest / (cost(1) * sum(n * weight for n, weight in mix))
-    arrivals = trace(random.Random(seed), count, load / share, cost, mix)
-    jobs, ends = serve(arrivals, cost, rest, known), fifo(arrivals, cost, rest)
+def fared(load: float, cost: Cost, mix: tuple[tuple[int, float], ...], seed: int, count: int = 400) -> Fared:
+    arrivals = trace(random.Random(seed), count, load, cost, mix)
+    jobs, ends = serve(arrivals, cost), fifo(arrivals, cost)
     plain = [end - at for end, (at, _) in zip(ends, arrivals, strict=True)]
     ours = [job.ended - job.arrived for job in jobs]
     firsts = [p - (job.steps - 1) * cost(1) for p, job in zip(plain, jobs, strict=True)]
@@ -138,6 +125,8 @@ def fared(
         statistics.mean(plain) / statistics.mean(ours),
         statistics.mean(firsts) / statistics.mean(job.first - job.arrived for job in jobs),
         statistics.mean(plain[i] for i in shorts) / statistics.mean(ours[i] for i in shorts),
+        sorted(plain)[count * 95 // 100] / sorted(ours)[count * 95 // 100],
+        max(plain) / max(ours),
         max(ends) / max(job.ended for job in jobs),
         max(o / p for o, p in zip(ours, plain, strict=True)),
     )
@@ -158,35 +147,37 @@ def test_where_batching_helps_jobs_are_joined() -> None:
     assert mean("mean", results) > 3.5 and mean("short", results) > 10
 
 
-@pytest.mark.parametrize(("seeds", "times"), [(SEEDS, 6), pytest.param(range(8), 8, marks=pytest.mark.long)])
-@pytest.mark.parametrize("cost", [saturated, between])
-def test_where_it_does_not_short_jobs_go_first(cost: Cost, seeds: range, times: float) -> None:
+@pytest.mark.parametrize("seeds", [SEEDS, ALL])
+@pytest.mark.parametrize(("cost", "short", "mean_"), [(saturated, 1.3, 1.1), (between, 5, 1.6)])
+def test_where_it_does_not_short_jobs_go_first(cost: Cost, short: float, mean_: float, seeds: range) -> None:
     results = [fared(0.9, cost, MIX, seed) for seed in seeds]
-    assert mean("short", results) > times and mean("mean", results) > 1.6
+    assert mean("short", results) > short and mean("mean", results) > mean_ and mean("first", results) > 8
     assert min(result.throughput for result in results) > 0.97
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [SEEDS, ALL])
 @pytest.mark.parametrize("load", [0.7, 0.9, 1.3])
 @pytest.mark.parametrize("cost", [saturated, between, roomy])
-def test_no_job_takes_more_than_twice_as_long_as_in_its_turn(cost: Cost, load: float, seeds: range) -> None:
-    assert max(fared(load, cost, MIX, seed).worst for seed in seeds) <= 1.85
+def test_under_load_the_late_are_no_later_than_first_come_first_served(cost: Cost, load: float) -> None:
+    results = [fared(load, cost, MIX, seed) for seed in range(8)]
+    assert mean("p95", results) > 0.97 and mean("worst", results) > 0.85
 
 
-def test_decoding_is_part_of_what_a_job_takes() -> None:
-    """Three steps' time for each job. Where that wasn't reckoned with, all were late by their due dates, and
-    went in their turn."""
-    known, unknown = (
-        [fared(0.9, between, MIX, seed, rest=3.0, known=known) for seed in SEEDS] for known in (True, False)
-    )
-    assert mean("short", known) > 5 and max(result.worst for result in known) <= 1.85
-    assert mean("short", unknown) < 0.7 * mean("short", known)
+def test_without_ageing_the_longest_would_wait_far_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "PATIENCE", float("inf"))
+    assert mean("worst", [fared.__wrapped__(0.9, saturated, MIX, seed) for seed in SEEDS]) < 0.75
 
 
-def test_without_ageing_a_long_job_would_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DueDates, "due_at", lambda self, now, work, idle: float("inf"))
-    assert max(fared.__wrapped__(0.9, saturated, MIX, seed).worst for seed in SEEDS) > 2
+def test_short_jobs_hardly_wait_for_one_that_is_a_hundred_times_as_long() -> None:
+    """A video, with pictures that come while it is drawn and take half of the time until it has twice its
+    own."""
+    rng, at, arrivals = random.Random(1), 0.0, [(0.0, 600)]
+    while (at := at + rng.expovariate(1 / 8)) < 1100:
+        arrivals.append((at, 4))
+    jobs = serve(arrivals, lambda rows: float(rows))
+    video, pictures = jobs[0], sorted(job.ended - job.arrived for job in jobs[1:])
+    assert video.ended <= PATIENCE * 600 * 1.05
+    assert pictures[len(pictures) * 95 // 100] < 30, "alone a picture takes 4 seconds, and 15 at this load"
 
 
 LINES = st.tuples(st.floats(0, 3), st.floats(0.01, 1.0)).map(
@@ -200,21 +191,18 @@ LINES = st.tuples(st.floats(0, 3), st.floats(0.01, 1.0)).map(
     mix=st.lists(st.tuples(st.integers(1, 60), st.floats(0.05, 1.0)), min_size=1, max_size=4),
     load=st.floats(0.5, 1.4),
     count=st.integers(2, 40),
-    rest=st.floats(0, 5),
     seed=st.integers(0, 2**32),
 )
-def test_on_any_device_with_any_jobs_nobody_takes_more_than_twice_as_long_as_in_its_turn(
-    cost: Cost, mix: Sequence[tuple[int, float]], load: float, count: int, rest: float, seed: int
+def test_on_any_device_with_any_jobs_all_end_and_no_later_than_one_by_one(
+    cost: Cost, mix: Sequence[tuple[int, float]], load: float, count: int, seed: int
 ) -> None:
-    """Or UNNOTICED longer; and as nobody knows who comes next, the pass in which a job comes doesn't
-    count."""
-    total, rest = sum(weight for _, weight in mix), rest * cost(1)
+    total = sum(weight for _, weight in mix)
     arrivals = trace(
         random.Random(seed), count, load, cost, [(steps, weight / total) for steps, weight in mix]
     )
-    for job, end in zip(serve(arrivals, cost, rest), fifo(arrivals, cost, rest), strict=True):
-        turn = end - job.arrived
-        assert job.ended - job.arrived <= max(PATIENCE * turn, turn + UNNOTICED) + cost(16) + rest
+    jobs = serve(arrivals, cost)
+    assert all(job.ended >= job.arrived + job.steps * cost(1) * (1 - 1e-9) for job in jobs)
+    assert max(job.ended for job in jobs) <= fifo(arrivals, cost)[-1] + cost(16)
 
 
 WAITING = st.builds(
@@ -222,102 +210,81 @@ WAITING = st.builds(
     st.sampled_from("ab"),
     st.integers(1, 8),
     st.integers(1, 50),
-    st.one_of(st.floats(-10, 100), st.just(float("inf"))),
+    st.integers(50, 60),
+    st.floats(-100, 0),
     st.booleans(),
-    st.floats(0, 1),
-    st.floats(0, 1),
 )
 
 
 @settings(max_examples=200, deadline=None)
-@given(waiting=st.lists(WAITING, min_size=1, max_size=12), cost=LINES, most=st.integers(1, 16))
-def test_those_in_a_pass_share_it_and_fit(waiting: list[Candidate], cost: Cost, most: int) -> None:
-    chosen = choose(waiting, lambda key, rows: cost(rows), lambda key: most, 0.0)
-    assert 1 <= len(set(chosen)) == len(chosen) and set(chosen) <= set(range(len(waiting)))
-    assert len({waiting[i].key for i in chosen}) == 1
-    assert len(chosen) == 1 or sum(waiting[i].rows for i in chosen) <= most
+@given(jobs=st.lists(WAITING, min_size=1, max_size=12), cost=LINES, most=st.integers(1, 16))
+def test_those_in_a_pass_share_it_and_fit(jobs: list[Candidate], cost: Cost, most: int) -> None:
+    chosen = choose(jobs, lambda key, rows: cost(rows), lambda key: most, 0.0)
+    assert 1 <= len(set(chosen)) == len(chosen) and set(chosen) <= set(range(len(jobs)))
+    assert len({jobs[i].key for i in chosen}) == 1
+    assert len(chosen) == 1 or sum(jobs[i].rows for i in chosen) <= most
+
+
+def waiting(
+    key: str, left: int, *, rows: int = 1, steps: int = 50, came: float = 0.0, new: bool = False
+) -> Candidate:
+    return Candidate(key, rows, left, steps, came, new)
 
 
 def test_jobs_that_cannot_share_are_never_in_one_pass() -> None:
-    waiting = [Candidate("a", 1, 5), Candidate("b", 1, 2), Candidate("a", 1, 3), Candidate("b", 1, 9)]
-    assert choose(waiting, lambda key, rows: 1.0, lambda key: 8, 0.0) == [1, 3]
+    jobs = [waiting("a", 5), waiting("b", 2), waiting("a", 3), waiting("b", 9)]
+    assert choose(jobs, lambda key, rows: 1.0, lambda key: 8, 0.0) == [1, 3]
 
 
 def test_what_does_not_fit_stays_out_but_one_always_goes() -> None:
-    waiting = [Candidate("a", 8, 5), Candidate("a", 8, 6), Candidate("a", 8, 7)]
-    assert choose(waiting, lambda key, rows: 1.0, lambda key: 16, 0.0) == [0, 1]
-    assert choose(waiting, lambda key, rows: 1.0, lambda key: 1, 0.0) == [0]
+    jobs = [waiting("a", left, rows=8) for left in (5, 6, 7)]
+    assert choose(jobs, lambda key, rows: 1.0, lambda key: 16, 0.0) == [0, 1]
+    assert choose(jobs, lambda key, rows: 1.0, lambda key: 1, 0.0) == [0]
 
 
 def test_a_newcomers_first_step_goes_at_once() -> None:
-    waiting = [Candidate("a", 1, 3), Candidate("a", 1, 50, is_new=True)]
-    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
+    jobs = [waiting("a", 3), waiting("a", 50, new=True)]
+    assert choose(jobs, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
 
 
-def test_of_jobs_alike_the_first_goes_first_whatever_is_guessed_of_its_end() -> None:
-    waiting = [Candidate("a", 1, 11, after=after, alike="grid") for after in (3.0, 2.0, 1.0)]
-    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 1, 0.0) == [0]
+def test_of_jobs_alike_the_first_goes_first() -> None:
+    for now in (1.0, 1000.0):
+        jobs = [waiting("a", 11, came=came) for came in (0.0, 0.5, 1.0)]
+        assert choose(jobs, lambda key, rows: saturated(rows), lambda key: 1, now) == [0]
 
 
-def test_of_jobs_alike_the_first_goes_first_when_time_presses() -> None:
-    """The line was reckoned too long when the first one came, so that the second is due before it."""
-    waiting = [Candidate("a", 1, 11, due_at=due, alike="grid") for due in (60.0, 2.0)]
-    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 1, 0.0) == [0]
-    unlike = [replace(job, alike=None) for job in waiting]
-    assert choose(unlike, lambda key, rows: saturated(rows), lambda key: 1, 0.0) == [1]
+def test_a_job_that_would_take_twice_its_time_goes_before_shorter_ones() -> None:
+    jobs = [waiting("a", 50), waiting("a", 3, steps=30, came=40.0)]
+    assert choose(jobs, lambda key, rows: float(rows), lambda key: 8, 49.0) == [1]
+    assert choose(jobs, lambda key, rows: float(rows), lambda key: 8, 51.0) == [0]
 
 
-def test_a_job_that_is_late_goes_first_and_alone_where_company_costs_time() -> None:
-    waiting = [
-        Candidate("a", 1, 3, due_at=100.0),
-        Candidate("a", 1, 50, due_at=12.3),
-        Candidate("a", 1, 5, due_at=100.0, is_new=True),
-    ]
-    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
+def test_a_second_of_waiting_counts_as_much_as_a_second_less_to_do() -> None:
+    late = [waiting("a", 20, steps=20, came=0.0), waiting("a", 5, steps=5, came=14.0)]
+    assert choose(late, lambda key, rows: float(rows), lambda key: 8, 100.0) == [1]
+    late[1] = waiting("a", 5, steps=5, came=16.0)
+    assert choose(late, lambda key, rows: float(rows), lambda key: 8, 100.0) == [0]
 
 
-def test_a_job_that_is_pressed_for_time_takes_as_many_along_as_its_date_allows() -> None:
-    waiting = [
-        Candidate("a", 1, 50, due_at=50 * roomy(1) + spare) for spare in (0.05, 90.0, 90.0, 90.0, 90.0)
-    ]
+def test_nobody_joins_at_the_cost_of_those_before_it() -> None:
+    """Two rows take 1.5 times one: two jobs alone are joined, but not past three that are ahead of the second
+    and gain nothing by it."""
+    cost = {1: 1.0, 2: 1.5}
+    pair = [waiting("a", 2), waiting("a", 9)]
+    assert choose(pair, lambda key, rows: cost[rows], lambda key: 2, 0.0) == [0, 1]
+    behind = [waiting("a", 2), *(waiting("b", left) for left in (3, 4, 5, 6, 7, 8)), waiting("a", 9)]
+    assert choose(behind[:2] + behind[-1:], lambda key, rows: cost[rows], lambda key: 2, 0.0) == [0, 2]
     assert choose(
-        [*waiting, Candidate("b", 1, 5, is_new=True)], lambda key, rows: roomy(rows), lambda key: 8, 0.0
-    ) == [0, 1, 2]
+        behind[:1] + behind[3:], lambda key, rows: 1.4 * cost[rows] if rows > 1 else 1.0, lambda key: 2, 0.0
+    ) == [0]
 
 
-def test_the_job_due_first_is_in_every_wide_pass() -> None:
-    waiting = [
-        Candidate("a", 1, 50, due_at=90.0),
-        *(Candidate("a", 1, left, due_at=900.0) for left in (4, 5, 6, 7)),
-    ]
-    assert set(choose(waiting, lambda key, rows: roomy(rows), lambda key: 3, 0.0)) == {1, 0, 2}
-
-
-def test_jobs_that_come_at_once_share_passes_and_keep_their_dates() -> None:
-    """Where a late one went alone, half of all passes were those of single jobs, and its date was missed all
-    the same."""
+def test_jobs_that_come_at_once_share_passes() -> None:
     for seed in SEEDS:
         rng = random.Random(seed)
         arrivals = [(0.0, rng.choice((8, 12, 20, 30))) for _ in range(48)]
         jobs, ends = serve(arrivals, roomy), fifo(arrivals, roomy)
-        assert max(job.ended / end for job, end in zip(jobs, ends, strict=True)) <= 1.75
         assert max(ends) / max(job.ended for job in jobs) > 2.4
-
-
-def test_those_that_end_in_a_pass_are_decoded_before_those_that_are_due_first() -> None:
-    """Reckoned at its own place in the line, the decoding of sixteen small jobs made others take 2.3 times as
-    long as in their turn."""
-    tiny, rest = lambda rows: 0.007 + 0.0016 * rows, 0.012
-    for seed in SEEDS:
-        rng = random.Random(seed)
-        arrivals = [(0.0, rng.choice((8, 12, 20, 30))) for _ in range(48)]
-        for job, end in zip(serve(arrivals, tiny, rest), fifo(arrivals, tiny, rest), strict=True):
-            assert job.ended <= max(PATIENCE * MARGIN * end, end + UNNOTICED) + 1e-6
-
-
-def test_the_shortest_jobs_may_take_longer_by_what_nobody_notices() -> None:
-    assert DueDates().due_at(10.0, 0.1) == pytest.approx(10.0 + 0.1 + UNNOTICED)
-    assert DueDates().due_at(10.0, 10.0) == pytest.approx(10.0 + 10.0 * PATIENCE * MARGIN)
 
 
 def test_side_work_gets_its_share_of_the_time_and_no_more() -> None:
@@ -396,7 +363,10 @@ def test_an_unknown_curve_lets_jobs_join_once_so_that_it_becomes_known() -> None
     empty, one = Curve(), measured({2: 1.0})
     for curve in (empty, one):
         assert choose(
-            [Candidate("a", 2, 5)] * 2, lambda key, rows, curve=curve: curve.seconds(rows), lambda key: 4, 0.0
+            [waiting("a", 5, rows=2)] * 2,
+            lambda key, rows, curve=curve: curve.seconds(rows),
+            lambda key: 4,
+            0.0,
         ) == [0, 1]
 
 
@@ -417,12 +387,8 @@ def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -
     durations = DurationModel(path)
     durations.note_pass("model", 2, 1.0)
     durations.note_pass("model", 4, 1.5)
-    durations.between.note(("model", 2), 0.25)
-    durations.outside.note(("model", 2), 3.0)
     durations.save()
-    kept = DurationModel(path)
-    assert (kept.between.of(("model", 2)), kept.outside.of(("model", 2))) == (0.25, 3.0)
-    again = kept.curve("model")
+    again = DurationModel(path).curve("model")
     assert again.seconds(4) == 1.5 and again.widest == 4
     again.note(4, 9.0)
     assert again.seconds(4) == 9.0, "what is measured now counts"
@@ -434,9 +400,9 @@ def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -
     [
         "",
         "[1]",
-        '{"curves": {"model": 5}, "overhead": []}',
-        '{"curves": {"model": [["a", 1]]}, "overhead": []}',
-        '{"curves": {}}',
+        '{"curves": {"model": 5}}',
+        '{"curves": {"model": [["a", 1]]}}',
+        '{"points": {}}',
     ],
 )
 def test_damaged_curves_are_measured_anew(text: str, tmp_path, caplog) -> None:

@@ -28,7 +28,7 @@ from vision.diffusion.checkpoint import FlowMatchFromShare, noise_share
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine import collate
-from vision.engine.batches import MARGIN, PATIENCE, UNNOTICED
+from vision.engine.batches import PATIENCE
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import PriorityLock
 from vision.families import Mode
@@ -476,38 +476,6 @@ def test_without_a_core_to_spare_decoding_is_done_in_its_turn(model, monkeypatch
     assert threads == {threading.current_thread()}
 
 
-def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -> None:
-    now = [0.0]
-
-    def module(sample: torch.Tensor) -> tuple[torch.Tensor]:
-        now[0] += 1.0
-        return (sample,)
-
-    engine, dues = Engine(clock=lambda: now[0], has_spare_core=lambda: False), []
-
-    def later(seconds: float) -> None:
-        now[0] += seconds
-
-    def work(fiber: Fiber) -> None:
-        fiber.total = 3
-        for step in range(3):
-            fiber.step = step
-            fiber.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
-            later(0.5)
-        dues.append(fiber.due_at)
-        fiber.in_thread(lambda: later(7.0))
-
-    began = []
-    for _ in range(4):
-        began.append(now[0])
-        engine.begin("job", work)
-        engine.run()
-    assert dues[0] == began[0] + 2 * 1.5 + max((PATIENCE * MARGIN - 1) * 1.5, UNNOTICED) + 1.5, (
-        "known from the third pass on"
-    )
-    assert (dues[-1] - began[-1]) / (PATIENCE * MARGIN) == pytest.approx(3 * 1.0 + 3 * 0.5 + 7.0)
-
-
 def test_what_a_job_in_two_stages_has_left_is_told_in_steps(models_of, monkeypatch) -> None:
     """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came
     later."""
@@ -575,8 +543,6 @@ def test_a_long_job_of_a_kind_that_nobody_knows_yet_is_not_put_off_for_ever() ->
 
 
 def test_equal_jobs_end_in_the_order_in_which_they_came() -> None:
-    """What is left to do is estimated from what a job did before its passes: one that was quick there had
-    more left, and let every later one pass."""
     timed, ended, preparing = Timed(), [], iter((0.4, 0.1, 0.3, 0.4, 0.5, 0.4, 0.6, 0.5, 0.4, 0.7))
     engine = timed.engine("step")
     passes = timed.job("step", 12)
@@ -590,7 +556,7 @@ def test_equal_jobs_end_in_the_order_in_which_they_came() -> None:
         engine.begin(str(name), work, done=lambda result, error: ended.append(name))
 
     begin(0)
-    engine.run()  # now it is known what a job does outside of its passes
+    engine.run()
     begun = 0
     while begun < 9 or engine.fibers:
         while begun < 9 and len(engine.fibers) < 3:
@@ -598,22 +564,6 @@ def test_equal_jobs_end_in_the_order_in_which_they_came() -> None:
             begin(begun)
         engine.tick()
     assert ended == list(range(10))
-
-
-def test_what_a_job_did_that_was_stopped_half_way_says_nothing_about_others() -> None:
-    timed = Timed()
-    engine = timed.engine("step")
-
-    def stopped(fiber: Fiber) -> None:
-        fiber.total = 5
-        fiber.evaluate(Call(timed, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
-
-    engine.begin("stopped", stopped)
-    engine.run()
-    assert ("step", 1) not in engine.durations.outside.known
-    engine.begin("done", timed.job("step", 5))
-    engine.run()
-    assert ("step", 1) in engine.durations.outside.known
 
 
 def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
