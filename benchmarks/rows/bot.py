@@ -23,6 +23,7 @@ from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean
 from benchmarks.models import DEMO
 from benchmarks.rows import Options, Row
 from core.settings import ROOT
+from tests.support.messages import text_of
 from tests.wire.discord import GUILD, Discord, Interaction, Message
 from tests.wire.process import BotProcess
 from vision.images import encode
@@ -68,7 +69,7 @@ def picture(message: Message) -> np.ndarray:
 
 
 def _finished(made: Interaction) -> bool:
-    return made.message is not None and bool(made.message.files) and _tells_the_end(made.message.content)
+    return made.message is not None and bool(made.message.files) and _tells_the_end(text_of(made.message))
 
 
 def _tells_the_end(text: str) -> bool:
