@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.rows import ROWS
 from core.settings import KNOWN, ROOT
 from host.cli import parser
 from tools.docs.__main__ import PAGES, page_file
@@ -58,6 +59,21 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)[^)]*\)|<(?:img|source|video)\b[^>]*\
 PICTURES = {".png", ".webp", ".svg", ".gif", ".jpg", ".mp4"}
 NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")  # of a setting
 SHELLS = ("", "sh", "bash", "console")  # of a fence
+CLAIMING = (*GUIDES, "docs/explanation/*")  # where a figure of speed or memory says where it is from
+_NUMBER = r"(?:\d[\d.,]*|two|three|four|five)"
+FIGURE = re.compile(  # limits and pauses are none: "after 20 s", "within 30 s"
+    rf"\b(?:takes?|took|opens?|costs?|draws?)\b[^.;|]{{0,30}}?{_NUMBER} (?:core )?(?:ms|s|seconds|minutes)\b"
+    rf"|{_NUMBER} core (?:ms|s)\b|\bp\d\d\b|\bseconds a picture\b"
+    rf"|{_NUMBER} (?:×|times) (?:faster|sooner|quicker|slower|lower|less|cheaper|longer)\b"
+    rf"|{_NUMBER} [kMG]i?B (?:of memory|used)|\([\d.]+ used\)"
+)
+SAYS = {  # what stands in the section of such a figure
+    "device": re.compile(r"\b(?:processor|cores?|EPYC|H100|H200)\b"),
+    "load": re.compile(r"\b(?:quiet|busy|load|beside)\b"),
+    "row": re.compile(
+        rf"`(?:{'|'.join(ROWS)})`|`(?:python -m (?:benchmarks|proofs)|make [a-z]+-proof)[^`]*`"
+    ),
+}
 
 
 def name_of(page: Path) -> str:
@@ -280,6 +296,43 @@ def test_every_setting_of_the_pages_exists() -> None:
         for name in re.findall(rf"`({NAME.pattern})(?:=[^`]*)?`", read(page))
     ]
     assert [f"{name_of(page)}: {name}" for page, name in named if name not in known] == []
+
+
+def unfounded(text: str) -> list[str]:
+    """Each figure of speed or memory in a page whose section lacks its device, its load, or the row of the
+    benchmark or the proof that prints it."""
+    found = []
+    for section in re.split(r"^#+ ", FENCE.sub("\n", text), flags=re.MULTILINE):
+        lacks = [name for name, pattern in SAYS.items() if not pattern.search(section)]
+        found += [f"{one}: no {', '.join(lacks)}" for one in FIGURE.findall(section) if lacks]
+    return found
+
+
+def test_every_figure_of_speed_says_where_it_is_from() -> None:
+    pages = [page for page in BY_HAND if belongs(page, CLAIMING)]
+    assert {name_of(page): found for page in pages if (found := unfounded(read(page)))} == {}
+    assert any(FIGURE.search(read(page)) for page in pages)
+
+
+@pytest.mark.parametrize(
+    ("said", "lacks"),
+    [
+        ("A picture takes 2 seconds.", "device, load, row"),
+        ("A page costs 40 core ms on two cores.", "load, row"),
+        ("3 times sooner on a quiet processor.", "row"),
+        ("p95 of a busy H100.\n\n# Next\n\n`make scale-proof`", "row"),
+    ],
+)
+def test_a_figure_without_its_place_is_found(said: str, lacks: str) -> None:
+    assert [one.partition(": no ")[2] for one in unfounded(said)] == [lacks]
+    assert unfounded(f"{said.partition('#')[0]} A processor with two quiet cores, `start`.") == []
+
+
+@pytest.mark.parametrize(
+    "said", ["It gives up after 20 s.", "A video lasts 3 seconds.", "`IDLE` is 5 minutes."]
+)
+def test_a_limit_is_no_figure_of_speed(said: str) -> None:
+    assert unfounded(said) == []
 
 
 def test_nothing_is_drawn_by_scripts_from_elsewhere() -> None:
