@@ -13,10 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean_apart, quantile, times_less
@@ -263,17 +265,21 @@ PARTS = {  # what a worker does before it is ready, in its order
 
 
 def measure_start(options: Options) -> Result:
-    """The bot connects to a Discord on loopback; somebody types /imagine at once, with one step."""
+    """The bot connects to a Discord on loopback; somebody types /imagine at once, as a newcomer does."""
     times: dict[str, list[float]] = {}
     for repeat in range(options.repeats):
         folder = options.folder / str(repeat)
         folder.mkdir()
         for name, seconds in {**asyncio.run(_first_picture(folder)), **_page(folder), **_parts()}.items():
             times.setdefault(name, []).append(seconds)
-    figures = tuple(
-        Figure(name, tuple(values), "s", "CPU" if name.startswith("import") else "wall")
-        for name, values in times.items()
-    )
+    counted = {
+        "first picture: all processes": ("s", "CPU", Goal(at_most=11)),
+        "memory: bot": ("MB", "count", Goal(at_most=160)),
+        "memory: worker, readers of pictures": ("MB", "count", Goal(at_most=900)),
+    }
+    usual = {name: ("s", "CPU" if name.startswith("import") else "wall", None) for name in times}
+    figures = tuple(Figure(name, tuple(times[name]), *how) for name, how in {**usual, **counted}.items())
+    times = {name: values for name, values in times.items() if not name.startswith("memory")}
     series = {name: values for name, values in times.items()}
     slow = statistics.median(times["worker: ready"])
     notes = (
@@ -295,13 +301,29 @@ async def _first_picture(folder) -> dict[str, float]:
     async with Discord() as discord, RealBot(discord, folder) as bot:
         await discord.until(lambda: "imagine" in discord.commands)
         connected = time.monotonic() - bot.started
-        (message,) = await answered(discord, [imagine(discord, 0, "a red house --steps 1 --seed 1")])
+        (message,) = await answered(discord, [imagine(discord, 0, "a red house in the snow --seed 1")])
         (ready,) = re.findall(r"worker for cpu .* ready in ([\d.]+) s", bot.log)
+        seconds, memory = _used(bot)
         return {
             "bot: connected": connected,
             "bot: first picture": finished_at(message) - bot.started,
             "worker: ready": float(ready),
+            "first picture: all processes": seconds,
+            "memory: bot": memory[0],
+            "memory: worker, readers of pictures": sum(memory[1:]),
         }
+
+
+def _used(bot: RealBot) -> tuple[float, list[float]]:
+    """CPU seconds of the bot and all its processes, those that have ended too, and MB of each that lives, the
+    bot first; of pages that several share each has its part."""
+    own = psutil.Process(bot.process.pid)
+    seconds, memory = 0.0, []
+    for one in (own, *own.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            seconds += sum(one.cpu_times()[:4])
+            memory.append(one.memory_full_info().pss / 1e6)
+    return seconds, memory
 
 
 def _page(folder) -> dict[str, float]:
