@@ -13,6 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,8 @@ def _files(folder: Path, count: int) -> list[str]:
                 await files.put_derived(name, f"{side}.webp", small)
         return names
 
-    return asyncio.run(put())
+    with ThreadPoolExecutor(1) as aside:  # of an event loop that may run here
+        return aside.submit(asyncio.run, put()).result()
 
 
 def _small() -> bytes:
