@@ -263,14 +263,14 @@ def test_pictures_are_edited_as_words_say_and_keep_the_rest(pack, count, least):
 
 @pytest.mark.slow
 def test_what_cant_be_seen_before_one_ground_is_drawn_before_another(pack, monkeypatch):
-    added, grounds = edit_capability._added, []
+    added, grounds = edit_capability.draw_added, []
 
     def unseen(request, ground, *given):
         grounds.append(ground)
         task, made = added(request, ground, *given)
         return task, made if len(grounds) > 1 else [None] * len(made)
 
-    monkeypatch.setattr(edit_capability, "_added", unseen)
+    monkeypatch.setattr(edit_capability, "draw_added", unseen)
     before = edit_rows.asked("ground", "colour")[0].pictures()[0].resize((512, 512))
     after = edits_of_others.changed(pack, before, "add a red star in the sky", 1)
     assert grounds == list(layers.GROUNDS) and after.tobytes() != before.tobytes()

@@ -125,9 +125,9 @@ def _changed(
         words, colour = with_colour(request.prompt, model.card.colours, ground)
         notes = [*notes, *([GIVEN_COLOUR.format(colour)] if colour else [])]
         worded, mostly = replace(request, prompt=words), Stage(reporter, 0, MOSTLY, keeps=True)
-        task, came = _added(worded, GROUNDS[0], objects, model, mostly)
+        task, came = draw_added(worded, GROUNDS[0], objects, model, mostly)
         if None in came:
-            task, again = _added(worded, GROUNDS[1], objects, model, Stage(reporter, MOSTLY, 1))
+            task, again = draw_added(worded, GROUNDS[1], objects, model, Stage(reporter, MOSTLY, 1))
             came = [one or other for one, other in zip(came, again, strict=True)]
         task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
         return _kept(task, came, start, asked, notes)
@@ -170,7 +170,7 @@ def _changed(
     return replace(task, notes=(*notes, *task.notes, *drawn.notes)), finished
 
 
-def _added(
+def draw_added(
     request: EditRequest, ground: tuple[int, ...], objects: Objects, model: ImageModel, reporter: Reporter
 ) -> tuple[drawing.Task, list[Image.Image | None]]:
     """Draw what comes before a plain ground: the task, and the picture with it for each of its seeds, None

@@ -328,7 +328,11 @@ class Objects:
         if not came or (not alone and any(_room_for(one, self.others, base.size) for one in came)):
             return None
         if asked.kind == "add":
-            return with_added(base, new, came, self.others, sky=bool(IN_THE_SKY.search(asked.new)))
+            sky, seen = bool(IN_THE_SKY.search(asked.new)), len(self.others) + len(came)
+            made = with_added(base, new, came, self.others, sky=sky)
+            if len(find_objects(self.reader.segmenter, made)) < seen:  # two look like one
+                made = with_added(base, new, came, self.others, sky=sky, gap=2 * GAP_ADDED)
+            return made
         return _each(base, came, lambda picture, one: pasted_apart(picture, new, one, self.others))
 
     def _that_came(self, new: Image.Image) -> list[Found]:
@@ -636,13 +640,20 @@ def pasted_apart(
 
 
 def with_added(
-    picture: Image.Image, new: Image.Image, came: Sequence[Found], others: Sequence[Found], *, sky: bool
+    picture: Image.Image,
+    new: Image.Image,
+    came: Sequence[Found],
+    others: Sequence[Found],
+    *,
+    sky: bool,
+    gap: float = GAP_ADDED,
 ) -> Image.Image:
     """Return a picture with objects of ``new`` beside those there, no larger than these, each on their ground
-    line, or in the sky; from left to right about where ``new`` has them."""
+    line, or in the sky; from left to right about where ``new`` has them. gap: of the picture's longer side,
+    between objects."""
     height = picture.height
-    side, scale, gap = min(picture.size), CELLS / max(picture.size), round(GAP_ADDED * CELLS)
-    taken = _taken(others, picture.size, GAP_ADDED)
+    side, scale, cells = min(picture.size), CELLS / max(picture.size), round(gap * CELLS)
+    taken = _taken(others, picture.size, gap)
     taken[:EDGE], taken[-EDGE:], taken[:, :EDGE], taken[:, -EDGE:] = True, True, True, True
     sizes = [max(one.box[2] - one.box[0], one.box[3] - one.box[1]) for one in others]
     like = LIKE_OTHERS * max(sizes, default=ALONE * side)
@@ -660,7 +671,7 @@ def with_added(
         place = round(x / scale), round(y / scale)
         picture = _laid_smaller(picture, cut, smaller * share, place)
         wide, high = (math.ceil(smaller * share * length * scale) for length in cut.size)
-        taken[max(0, y - gap) : y + high + gap, max(0, x - gap) : x + wide + gap] = True
+        taken[max(0, y - cells) : y + high + cells, max(0, x - cells) : x + wide + cells] = True
     return picture
 
 
