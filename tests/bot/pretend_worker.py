@@ -1,8 +1,8 @@
 """A worker for tests of the Discord side: speaks the real protocol, draws plain pictures at once, loads no
 torch.
 
-Prompts steer it: "slow" takes many short steps, "broken" fails, "huge" makes a large noisy picture, "crash"
-ends the process once per file named in PRETEND_CRASH.
+Prompts steer it: each "slow" takes many short steps, "broken" fails, "huge" makes a large noisy picture,
+"crash" ends the process once per file named in PRETEND_CRASH.
 """
 
 import io
@@ -142,7 +142,7 @@ def _run(send, run: Run, stops: set[str]):
     words = getattr(request, "prompt", getattr(request, "question", ""))
     if "broken" in words:
         return Broke(run.job_id, Fault.USER, "The model can't draw that.")
-    steps = steps_of(request) if isinstance(request, ProjectRequest) else 40 if "slow" in words else 4
+    steps = steps_of(request) if isinstance(request, ProjectRequest) else 40 * words.count("slow") or 4
     missing = [sha for sha in request.pictures if sha not in run.paths]
     if missing:
         return Broke(run.job_id, Fault.ERROR, f"{len(missing)} pictures weren't handed over")

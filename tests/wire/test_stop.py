@@ -15,7 +15,7 @@ def _said(asked: Interaction, words: str) -> int:
 
 async def test_a_stopped_bot_says_paused_once_and_the_next_life_ends_its_jobs(tmp_path: Path) -> None:
     async with Discord() as discord, BotProcess(discord, tmp_path, GRACE_SECONDS="0") as bot:
-        running = discord.slash("imagine", CHANNEL, 500, prompt="a slow slow slow river")
+        running = discord.slash("imagine", CHANNEL, 500, prompt="a slow slow river")
         await discord.until(lambda: _said(running, "%"))
         waiting = discord.slash("imagine", CHANNEL, 501, prompt="a red house")
         await discord.until(lambda: _said(waiting, "Waiting"))
@@ -32,7 +32,7 @@ async def test_a_stopped_bot_says_paused_once_and_the_next_life_ends_its_jobs(tm
 
 async def test_a_second_sigterm_is_not_waited_for(tmp_path: Path) -> None:
     async with Discord() as discord, BotProcess(discord, tmp_path, GRACE_SECONDS="600") as bot:
-        running = discord.slash("imagine", CHANNEL, 500, prompt="a slow slow slow river")
+        running = discord.slash("imagine", CHANNEL, 500, prompt="a slow slow river")
         await discord.until(lambda: _said(running, "%"))
         bot.process.send_signal(signal.SIGTERM)
         await discord.until(lambda: "stop" in bot.log.lower(), every=0.05)
