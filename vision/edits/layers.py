@@ -48,6 +48,7 @@ MOST = 0.6  # of an outline: where so much isn't the ground's, it is all the obj
 SHADE = 8  # of 255: colours that differ by less are one
 LEAST_SHADE = 0.001  # of a picture's border: what has less is none of the ground's
 LEAST_OBJECT = 0.002  # of the picture
+LEAST_NAMED = 0.25  # of an object that has a colour
 SHARE = 0.15  # of an object's pixels, that have a colour which it may be called by
 SURER = 0.75  # of the surest that looks like what words say, the others are no less sure
 LIKELY = 0.5  # what looks less like its label may be no object
@@ -317,10 +318,9 @@ class Objects:
         if asked.kind == "colour":
             if not self.drawn:
                 return _each(self.old, self.meant, lambda picture, one: tinted(picture, one, asked.colour))
-            made = _each(self.old, self.meant, lambda picture, one: recoloured(picture, new, one))
-            left = [one for one in self.meant if not _differs(self.old, made, one)]  # it was drawn as it was
-            paint = Image.new("RGB", made.size, asked.colour)
-            return _each(made, left, lambda picture, one: recoloured(picture, paint, one))
+            return _each(
+                self.old, self.meant, lambda picture, one: _coloured(picture, new, one, asked.colour)
+            )
         base = without(self.old, self.meant, self.others)
         if asked.kind == "remove":
             return base
@@ -555,6 +555,21 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     shares = np.exp((away.min(-1, keepdims=True) - away) / (2 * BLENDED**2))
     shares /= shares.sum(-1, keepdims=True)
     return np.asarray(colours + shares @ (became - paints), np.float32)
+
+
+def _coloured(picture: Image.Image, new: Image.Image, one: Found, colour: Sequence[int]) -> Image.Image:
+    """Return a picture with an object in the colours that it has in ``new``, or in the one that was asked."""
+    made = recoloured(picture, new, one)
+    if _has_colour(made, one, colour):
+        return made
+    return recoloured(picture, Image.new("RGB", picture.size, tuple(colour)), one)
+
+
+def _has_colour(picture: Image.Image, one: Found, colour: Sequence[int]) -> bool:
+    """Whether much of an object has a colour, 0..255, by its name."""
+    inside = np.asarray(picture)[np.asarray(one.mask) > 127]
+    [wanted] = name_colours(np.array([colour], np.uint8))
+    return bool((name_colours(inside) == wanted).mean() > LEAST_NAMED)
 
 
 def _differs(old: Image.Image, new: Image.Image, one: Found) -> bool:
