@@ -557,19 +557,15 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     return np.asarray(colours + shares @ (became - paints), np.float32)
 
 
-def _coloured(picture: Image.Image, new: Image.Image, one: Found, colour: Sequence[int]) -> Image.Image:
-    """Return a picture with an object in the colours that it has in ``new``, or in the one that was asked."""
+def _coloured(picture: Image.Image, new: Image.Image, one: Found, colour: tuple[int, ...]) -> Image.Image:
+    """Return a picture with an object in the colours that it has in ``new``, or, where little of it has the
+    one that was asked then, in that."""
     made = recoloured(picture, new, one)
-    if _has_colour(made, one, colour):
-        return made
-    return recoloured(picture, Image.new("RGB", picture.size, tuple(colour)), one)
-
-
-def _has_colour(picture: Image.Image, one: Found, colour: Sequence[int]) -> bool:
-    """Whether much of an object has a colour, 0..255, by its name."""
-    inside = np.asarray(picture)[np.asarray(one.mask) > 127]
     [wanted] = name_colours(np.array([colour], np.uint8))
-    return bool((name_colours(inside) == wanted).mean() > LEAST_NAMED)
+    named = name_colours(np.asarray(made)[np.asarray(one.mask) > 127]) == wanted
+    return (
+        made if named.mean() > LEAST_NAMED else recoloured(picture, Image.new("RGB", made.size, colour), one)
+    )
 
 
 def _differs(old: Image.Image, new: Image.Image, one: Found) -> bool:
