@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from core.errors import JobCancelled
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from vision.diffusion.checkpoint import Checkpoint
     from vision.engine.engine import Fiber
     from vision.engine.fiber import Batched, PriorityLock, SideWork, Thread
@@ -26,12 +28,14 @@ class Reporter:
     """Reports nothing and never stops the job; the worker's subclass talks to the pipe. checkpoint: where the
     job keeps its state, if anywhere. fiber: its side of the engine; None = it has the device for itself.
     share: (begin, end) of the whole job that this reports on, 0..1. is_guest: it works in the background, so
-    that nothing is given up for the models that it needs."""
+    that nothing is given up for the models that it needs. stays: asked halfway for each picture of a drawing,
+    by its number and about as it will look, whether it is drawn to its end; None = all are."""
 
     checkpoint: Checkpoint | None = None
     fiber: Fiber | None = None
     share: tuple[float, float] = (0.0, 1.0)
     is_guest = False
+    stays: Callable[[int, Image.Image], bool] | None = None
 
     def loading(
         self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
@@ -111,12 +115,20 @@ class Quiet(Reporter):
 
 class Stage(Reporter):
     """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. keeps:
-    the stage may save a checkpoint; otherwise it starts again after a crash."""
+    the stage may save a checkpoint; otherwise it starts again after a crash. stays: see Reporter."""
 
     PARTS = 1000  # steps of the whole job
 
-    def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
-        self.whole, self.share, self.fiber = whole, (begin, end), whole.fiber
+    def __init__(
+        self,
+        whole: Reporter,
+        begin: float,
+        end: float,
+        *,
+        keeps: bool = False,
+        stays: Callable[[int, Image.Image], bool] | None = None,
+    ) -> None:
+        self.whole, self.share, self.fiber, self.stays = whole, (begin, end), whole.fiber, stays
         self.checkpoint = whole.checkpoint if keeps else None
 
     def loading(

@@ -21,14 +21,14 @@ from vision.reporter import Reporter
 from vision.store import Models
 
 NAMES = ("house", "boat", "fish", "cat")
-BOX = (0.1, 0.1, 0.4, 0.4)
 REQUEST = ImagineRequest(prompt="a red house and a blue boat", seed=5, num_inference_steps=1, think=True)
 
 
 def scene(*things: str) -> Scene:
-    """A scene of "red house" and the like."""
-    named = (one.split() for one in things)
-    return Scene(tuple(Thing(name, 1.0, colour, BOX, 0.1) for colour, name in named), "white")
+    """A scene of "red house" and the like, from the left to the right."""
+    named = enumerate(one.split() for one in things)
+    at = [(Thing(name, 1.0, colour, (0.2 * n, 0.1, 0.2 * n + 0.1, 0.4), 0.1)) for n, (colour, name) in named]
+    return Scene(tuple(at), "white")
 
 
 WHOLE, HALF = scene("red house", "blue boat"), scene("red house", "green boat")
@@ -47,7 +47,13 @@ def test_a_part_is_there_in_its_number() -> None:
         (Part("boat", "blue", 1), scene("red house"), "add a blue boat"),
         (Part("boat", "blue", 1), scene("red house", "red cat"), "replace the red cat with a blue boat"),
         (Part("boat", "blue", 2), HALF, ""),
-        (Part("boat", "blue", 1), scene("blue boat", "blue boat"), ""),
+        (Part("boat", "blue", 1), scene("blue boat", "blue boat"), "remove the boat on the left"),
+        (
+            Part("boat", "blue", 1),
+            scene("red boat", "blue boat", "blue boat"),
+            "remove the boat on the right",
+        ),
+        (Part("boat", "blue", 1), scene("red boat", "blue boat", "blue boat", "red boat"), ""),
     ],
 )
 def test_an_editor_is_asked_for_what_is_missing_and_leaves_the_rest(
@@ -113,11 +119,11 @@ def test_a_missing_part_is_mended_by_an_edit_and_nothing_else_is_drawn(models, m
 
 
 def test_where_no_edit_helps_more_are_drawn_and_the_best_are_kept(models, monkeypatch) -> None:
-    readers = Readers(monkeypatch, [HALF, WHOLE, HALF, WHOLE, HALF, HALF, WHOLE, WHOLE])
+    readers = Readers(monkeypatch, [HALF, WHOLE, HALF, WHOLE, HALF, HALF, HALF, WHOLE, WHOLE])
     output = ask(models, REQUEST)
     assert readers.wishes == ["make the boat blue"], "what brought nothing isn't tried on another picture"
-    assert next(readers.seen, None) is None, "only as many are drawn as were missing"
-    assert len(output.pictures) == 4 and seeds(output) == [6, 8, 10, 11]
+    assert next(readers.seen, None) is None, "twice as many are drawn as were missing"
+    assert len(output.pictures) == 4 and seeds(output) == [6, 8, 11, 12]
     assert output.parameters["notes"][-1] == "`--think` saw a red house and a blue boat in 4 of 4 pictures."
 
 
@@ -145,21 +151,28 @@ def test_a_picture_is_sorted_out_where_both_readers_miss_something(
     models, monkeypatch, seen: Scene, said: str, sorted_out: bool
 ) -> None:
     right = "a red house and a blue boat"
-    Readers(monkeypatch, [seen, WHOLE, WHOLE, WHOLE, WHOLE])
+    Readers(monkeypatch, [seen, WHOLE, WHOLE, WHOLE, WHOLE, WHOLE])
     monkeypatch.setitem(models.config.models, "edit", "")
     monkeypatch.setitem(models.config.models, "caption", "a captioner")
-    get, teller = models.get, Teller(said, *[right] * 4)
+    get, teller = models.get, Teller(said, *[right] * 5)
     monkeypatch.setattr(
         models, "get", lambda role, *given: teller if role == "caption" else get(role, *given)
     )
     assert seeds(ask(models, REQUEST)) == ([6, 7, 8, 9] if sorted_out else [5, 6, 7, 8])
 
 
+def test_of_those_drawn_again_what_fails_halfway_leaves(models, monkeypatch) -> None:
+    one = scene("red house")
+    Readers(monkeypatch, [one, WHOLE, WHOLE, WHOLE, one, HALF, WHOLE])  # halfway colours don't count yet
+    monkeypatch.setitem(models.config.models, "edit", "")
+    assert seeds(ask(models, replace(REQUEST, num_inference_steps=4))) == [6, 7, 8, 10]
+
+
 def test_words_in_quotes_are_read_where_there_is_a_reader(models_of, monkeypatch) -> None:
     models = models_of(image="stable-diffusion")
     request = replace(REQUEST, prompt="a sign that says “Open now”", num_images=1)
     assert "no effect" in ask(models, request).parameters["notes"][-1]
-    lines = iter([[], [SimpleNamespace(text="OPEN"), SimpleNamespace(text="now!")]])
+    lines = iter([[], [SimpleNamespace(text="OPEN"), SimpleNamespace(text="now!")], []])
     reader, get = SimpleNamespace(read=lambda *given: next(lines)), models.get
     monkeypatch.setitem(models.config.models, "ocr", "a reader of text")
     monkeypatch.setattr(models, "get", lambda role, *given: reader if role == "ocr" else get(role, *given))
@@ -176,7 +189,7 @@ def test_without_readers_it_says_so(models_of: Callable[..., Models]) -> None:
 
 
 def test_where_drawing_brings_nothing_it_ends(models, monkeypatch) -> None:
-    readers = Readers(monkeypatch, [HALF, WHOLE, WHOLE, WHOLE, HALF, HALF])
+    readers = Readers(monkeypatch, [HALF, WHOLE, WHOLE, WHOLE, HALF, HALF, HALF])
     assert seeds(ask(models, REQUEST)) == [6, 7, 8, 5] and next(readers.seen, None) is None
 
 

@@ -2,6 +2,7 @@
 each picture, changes what misses a part of the prompt, and draws more where that didn't help."""
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from vision.weights.card import read_card
 WISHES = 2  # edits of a picture, at most
 # of the whole work: when the pictures are drawn, changed, and more are drawn, three times at most
 DRAWN, MENDED, AGAIN = 0.5, 0.75, (0.85, 0.92, 0.97)
+MOST_AGAIN = 4  # pictures that are drawn again together
 NOWHERE = (0.0, 0.0, 0.0, 0.0)  # the box of what a caption names
 NAMELESS = frozenset({"ground", "background"})  # of a segmenter's classes: no objects
 
@@ -61,6 +63,13 @@ class _Candidate:
     doubts: int = 0
     is_changed: bool = False
 
+    @property
+    def lack(self) -> tuple[int, int]:
+        """How many parts are missing, and by how many things their numbers are wrong."""
+        parts = [want for want in self.missing if isinstance(want, Part)] if self.scene else []
+        off = sum(abs(want.number_in(self.scene) - want.count) for want in parts if self.scene)
+        return len(self.missing), off
+
 
 def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
     look = _Look(request, models, reporter)
@@ -74,14 +83,14 @@ def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: 
             look.changed(one, Stage(reporter, DRAWN + i * stage, DRAWN + (i + 1) * stage))
             for i, one in enumerate(found)
         ]
-        every, number, last = list(found), request.num_images, MENDED
+        number, drawn, last = request.num_images, request.num_images, MENDED
         for end in AGAIN:
             if not (short := sum(len(one.missing) > 0 for one in found)):
                 break
-            seed = (request.seed + len(every)) % (MAX_SEED + 1)
-            again = replace(request, seed=seed, num_images=short)
-            every += look.draw(again, images, Stage(reporter, last, end))[1]
-            found, last = sorted(every, key=lambda one: (len(one.missing), one.doubts))[:number], end
+            seed, more = (request.seed + drawn) % (MAX_SEED + 1), min(2 * short, MOST_AGAIN)
+            again, part = replace(request, seed=seed, num_images=more), Stage(reporter, last, end)
+            found, drawn = [*found, *look.draw(again, images, part, leave=True)[1]], drawn + more
+            found, last = sorted(found, key=lambda one: (len(one.missing), one.doubts))[:number], end
             lacks = {want for one in found for want in one.missing}
             by_seed = any(isinstance(want, Part) and want.count > 1 for want in lacks)
             if sum(len(one.missing) > 0 for one in found) == short and not by_seed:
@@ -119,15 +128,19 @@ class _Look:
         self.captioner = captioner if isinstance(captioner, Captioner) else None
 
     def draw(
-        self, request: ImagineRequest, images: Pictures, stage: Reporter
+        self, request: ImagineRequest, images: Pictures, stage: Stage, *, leave: bool = False
     ) -> tuple[task.Task, list[_Candidate]]:
-        """Return the task of a request and its pictures, looked at."""
+        """Return the task of a request and its pictures, looked at. leave: pictures that fail halfway leave
+        the passes, and aren't returned."""
         model, prepared = _prepare(request, images, self.models, self.reporter)
-        drawn = task.draw_pictures(prepared, model, stage)
-        pictures = stage.in_thread(lambda: task.finished_pictures(prepared, drawn, model))
-        prepared = replace(prepared, notes=(*prepared.notes, *drawn.notes))
         seeds = prepared.generation.seeds
-        return prepared, [self.seen(one, seed) for one, seed in zip(pictures, seeds, strict=True)]
+        stage.stays = self.stays if leave else None
+        drawn = task.draw_pictures(prepared, model, stage)
+        stay = [number for number in range(len(seeds)) if number not in drawn.left]
+        kept = replace(drawn, images=tuple(drawn.images[number] for number in stay))
+        pictures = stage.in_thread(lambda: task.finished_pictures(prepared, kept, model))
+        prepared = replace(prepared, notes=(*prepared.notes, *drawn.notes))
+        return prepared, [self.seen(one, seeds[n]) for one, n in zip(pictures, stay, strict=True)]
 
     def seen(self, picture: Image.Image, seed: int, *, is_changed: bool = False) -> _Candidate:
         """Return a picture with what isn't seen in it, neither at a glance nor by a caption, or, where there
@@ -152,6 +165,20 @@ class _Look:
             or (isinstance(want, Part) and told is not None and want.number_in(told) > want.count > 1)
         )
         return _Candidate(picture, seed, scene, missing, len(missed) + len(untold), is_changed)
+
+    def stays(self, number: int, image: Image.Image) -> bool:
+        """Return whether a picture that is drawn halfway has the objects that are asked for, in their number
+        and their places; colours come later."""
+        one = self.seen(image, number)
+        asked = Counter[str]()
+        for want in self.wants:
+            if isinstance(want, Part):
+                asked[want.name] += want.count
+        there = Counter(thing.name for thing in one.scene.things) if one.scene else asked
+        return not any(
+            isinstance(want, Place) or (isinstance(want, Part) and there[want.name] != asked[want.name])
+            for want in one.missing
+        )
 
     def text(self, image: Image.Image) -> str:
         """Return what is written in a picture, if words are asked for."""
@@ -194,7 +221,7 @@ class _Look:
             request = EditRequest(prompt=wish, image="0" * 64, seed=one.seed, num_images=1)
             made = edit.run(request, {"0" * 64: one.picture}, self.models, stage).pictures[0]
             after = self.seen(Image.open(io.BytesIO(made.data)), one.seed, is_changed=True)
-            if len(after.missing) >= len(one.missing) or after.picture.size != one.picture.size:
+            if after.lack >= one.lack or after.picture.size != one.picture.size:
                 self.vain.add(wish)
                 return one
             one = after

@@ -7,10 +7,10 @@ once or, for a job with a fiber in the engine, together with the other jobs' ste
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -21,11 +21,19 @@ from vision.diffusion import checkpoint
 from vision.diffusion.edit_mask import keeping_of
 from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.parameters import Drawn, Generation
-from vision.diffusion.pipeline import PicturePipeline, PictureSteps, Position, denoise
+from vision.diffusion.pipeline import NoneStays, PicturePipeline, PictureSteps, Position, denoise
 from vision.images import encode
 from vision.reporter import Reporter
 
 log = logging.getLogger(__name__)
+
+
+class _Made(NamedTuple):
+    """A picture. is_veiled: the model's safety checker objects. has_left: it was drawn only halfway."""
+
+    image: Image.Image
+    is_veiled: bool = False
+    has_left: bool = False
 
 
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
@@ -109,7 +117,7 @@ def _draw(
 ) -> Drawn:
     """Draw at most ``batch`` pictures in a pipeline call, from ``saved`` on."""
     images = [Image.fromarray(image.numpy()) for image in saved.images] if saved else []
-    veiled = list(saved.veiled) if saved else []
+    veiled, left = list(saved.veiled) if saved else [], set[int]()
     chunks = [generation.seeds[i : i + batch] for i in range(0, len(generation.seeds), batch)]
     try:
         for number, seeds in enumerate(chunks):
@@ -121,8 +129,10 @@ def _draw(
             state = saved if saved and number == saved.chunk else None
             begin = number * batch
             own = replace(generation, seeds=seeds, images=generation.images[begin : begin + len(seeds)])
-            for image, flagged in _draw_chunk(model, own, reporter, position, state):
-                if flagged:
+            for image, is_veiled, has_left in _draw_chunk(model, own, reporter, position, state):
+                if has_left:
+                    left.add(len(images))
+                if is_veiled:
                     small = image.convert("RGB").resize((8, 8), Image.Resampling.BOX)
                     image = small.resize(image.size, Image.Resampling.BICUBIC)
                     veiled.append(len(images) + 1)
@@ -131,7 +141,7 @@ def _draw(
         model.free_hooks()
     numbers = ", ".join(map(str, veiled))
     notes = (f"The model's own safety check has hidden picture {numbers}.",) if veiled else ()
-    return Drawn(tuple(images), notes)
+    return Drawn(tuple(images), notes, frozenset(left))
 
 
 def _draw_chunk(
@@ -140,40 +150,52 @@ def _draw_chunk(
     reporter: Reporter,
     position: Position,
     saved: checkpoint.State | None,
-) -> list[tuple[Image.Image, bool]]:
-    """Draw ``generation`` in one pipeline call: each picture, and whether the safety checker objects."""
+) -> list[_Made]:
+    """Draw ``generation`` in one pipeline call."""
     nothing = contextlib.nullcontext()
     job = PicturePipeline(model, generation, reporter, position.chunks)
     resume = checkpoint.Resume(job.pipe, saved, position.generators) if saved else None
     # in an engine each pass applies the LoRAs of its rows
     loras = model.loras.applied([generation.loras]) if job.fiber is None else nothing
-    with PictureSteps(model, job.pipe, generation, reporter, position, resume) as on_step:
-        with job, resume or nothing, loras:
-            result = denoise(model, job.pipe, generation, position.generators, on_step)
+    with PictureSteps(model, job, generation, reporter, position, resume) as on_step:
+        try:
+            with job, resume or nothing, loras:
+                result = denoise(model, job.pipe, generation, position.generators, on_step)
+        except NoneStays:
+            return [_Made(image, has_left=True) for image in on_step.left.values()]
         reporter.check()
-        finished = list(_finish(model, job.pipe, generation, reporter, result))
+        finished = list(_finish(model, job.pipe, generation, reporter, result, on_step.left))
     keeping = keeping_of(job.pipe)
     masks = [None] * len(finished) if keeping is None else keeping.masks()
-    for (image, _), changed in zip(finished, masks, strict=True):
+    for (image, *_), changed in zip(finished, masks, strict=True):
         if changed is not None:  # it is transparent where it hasn't
             image.putalpha(changed.resize(image.size, Image.Resampling.NEAREST))
     return finished
 
 
 def _finish(
-    model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, result: Any
-) -> Iterator[tuple[Image.Image, bool]]:
-    """What ``denoise`` returned → pictures of its size, and whether the checker objects."""
+    model: ImageModel,
+    pipe: Any,
+    generation: Generation,
+    reporter: Reporter,
+    result: Any,
+    left: Mapping[int, Image.Image],
+) -> Iterator[_Made]:
+    """What ``denoise`` returned → pictures of its size. left: those that were drawn only halfway."""
     size = (generation.width, generation.height)  # FLUX.2 klein shrinks inputs over 1 megapixel
     if model.family.unpack is None:
-        yield from ((encode.resize(image, size), False) for image in result)
+        yield from (_Made(encode.resize(image, size)) for image in result)
         return
     if generation.draft and model.tiny_decoder is not None:
         pipe = model.tiny_decoder.replace_in(pipe)
     run = reporter.in_thread if model.shares_steps else reporter.inline
-    for latents in model.family.unpack(pipe, result, generation.height, generation.width):
+    unpacked = model.family.unpack(pipe, result, generation.height, generation.width)
+    for number, latents in enumerate(unpacked):
+        if number in left:
+            yield _Made(left[number], has_left=True)
+            continue
         work = partial(decode, model, pipe, latents[None], generation.seamless)
         if generation.frames:
             reporter.give_way()
-        image, flagged = run(work, lock=model.decoder_lock)
-        yield encode.resize(image, size), flagged
+        image, is_veiled = run(work, lock=model.decoder_lock)
+        yield _Made(encode.resize(image, size), is_veiled)

@@ -280,7 +280,9 @@ class Generation:
 @dataclass(frozen=True)
 class Drawn:
     """The result. images: one for each seed, at the model's scale; RGBA where the picture that was edited
-    stays, which is transparent then. notes: sentences for the person who asked."""
+    stays, which is transparent then. notes: sentences for the person who asked. left: numbers of those that
+    were drawn only halfway, see Reporter.stays."""
 
     images: tuple[Image.Image, ...]
     notes: tuple[str, ...] = ()
+    left: frozenset[int] = frozenset()

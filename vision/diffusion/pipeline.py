@@ -2,9 +2,11 @@
 
 What happens after each denoising step: cancel, progress, preview, checkpoint."""
 
+from __future__ import annotations
+
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -16,7 +18,7 @@ from PIL import Image
 from vision.diffusion import checkpoint, prompt_embeddings, vae
 from vision.diffusion.adapters import looking_at_first
 from vision.diffusion.edit_mask import Keeping, keeping_of
-from vision.diffusion.model import ImageModel, arguments
+from vision.diffusion.model import BlankPicture, ImageModel, arguments, decode
 from vision.diffusion.parameters import Generation, TextSpec
 from vision.diffusion.seamless import Rolling
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
@@ -81,21 +83,28 @@ class StepCallback:
         raise NotImplementedError
 
 
+class NoneStays(Exception):
+    """Raised from a pipeline call in which every picture has left halfway."""
+
+
 class PictureSteps(StepCallback):
-    """The steps of pictures, and of their decoding."""
+    """The steps of pictures, and of their decoding. left: by number, those that have left halfway, see
+    Reporter.stays."""
 
     def __init__(
         self,
         model: ImageModel,
-        pipe: Any,
+        job: PicturePipeline,
         generation: Generation,
         reporter: Reporter,
         position: Position,
         resume: checkpoint.Resume | None,
     ) -> None:
         keeps = model.family.unpack is not None and not model.has_step_memory
-        super().__init__(pipe, reporter, resume, keeps=keeps)
-        self.model, self.generation, self.position = model, generation, position
+        super().__init__(job.pipe, reporter, resume, keeps=keeps)
+        self.model, self.generation, self.position, self.job = model, generation, position, job
+        self.left: dict[int, Image.Image] = {}
+        self._looks = reporter.stays is not None and model.family.unpack is not None
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
         """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it. An exception
@@ -110,10 +119,39 @@ class PictureSteps(StepCallback):
         step, steps = self._set_progress(i + 1, total)
         if self.checkpoint is not None and self.checkpoint.due(step, steps):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
+
+        def preview() -> bytes | None:
+            if self.model.latent_map is None:
+                return None
+            show = encode.strip if self.generation.frames else encode.preview
+            return show(
+                self.model.latent_map.pictures(self._unpacked(before, latents)), self.generation.shape
+            )
+
         can_show = self.model.family.unpack is not None and not self.generation.is_tiles
-        has_preview = latents is not None and can_show
-        self.reporter.step(step, steps, (lambda: self._preview(before, latents)) if has_preview else None)
+        self.reporter.step(step, steps, preview if latents is not None and can_show else None)
+        if self._looks and total / 2 <= i + 1 < total:
+            self._looks = False
+            self._look(before, latents)
         return values
+
+    def _look(self, before: torch.Tensor | None, latents: torch.Tensor) -> None:
+        """Let those pictures leave that need not be drawn to their end."""
+        assert self.reporter.stays is not None
+        g, first = self.generation, self.position.chunk * self.position.batch
+        run = self.reporter.in_thread if self.model.shares_steps else self.reporter.inline
+        for number, one in enumerate(self._unpacked(before, latents)):
+            work = partial(decode, self.model, self.pipe, one[None], g.seamless)
+            try:
+                image, _ = run(work, lock=self.model.decoder_lock)
+            except BlankPicture:
+                continue
+            image = encode.resize(image, (g.width, g.height))
+            if not self.reporter.stays(first + number, image):
+                self.left[number] = image
+        if len(self.left) == len(g.seeds):
+            raise NoneStays
+        self.job.leave(self.left)
 
     def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
         values = super()._skip(resume, step, values)
@@ -146,17 +184,13 @@ class PictureSteps(StepCallback):
             relevance=None if keeping is None else keeping.relevance,
         )
 
-    def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes | None:
-        latent_map, unpack = self.model.latent_map, self.model.family.unpack
-        if latent_map is None or unpack is None:
-            return None
+    def _unpacked(self, before: torch.Tensor | None, latents: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w): what the pictures are about to become."""
+        assert self.model.family.unpack is not None
         predicted = vae.predicted(checkpoint.unwrapped(self.pipe.scheduler), before, latents)
         if predicted.shape != latents.shape:
             predicted = latents
-        g = self.generation
-        unpacked = unpack(self.pipe, predicted, g.height, g.width)
-        show = encode.strip if g.frames else encode.preview
-        return show(latent_map.pictures(unpacked), g.shape)
+        return self.model.family.unpack(self.pipe, predicted, self.generation.height, self.generation.width)
 
 
 class JobPipeline:
@@ -186,6 +220,11 @@ class JobPipeline:
         self._release_decoder()
         for denoiser in self._denoisers:
             denoiser.forget()
+
+    def leave(self, pictures: Collection[int]) -> None:
+        """Evaluate no rows of these ``pictures`` from now on."""
+        for denoiser in self._denoisers:
+            denoiser.left = frozenset(pictures)
 
     def _release_decoder(self) -> None:
         if self._has_decoder:
@@ -237,9 +276,9 @@ class PicturePipeline(JobPipeline):
             if multiple is not None:
                 encode = prompt_embeddings.filled_up(encode, multiple)
             self._replace(encode_prompt=cached_encoder(model, generation, encode, "pipeline"))
-        self._replace_denoiser(model, generation)
+        self._replace_denoiser(model, generation, leaves=reporter.stays is not None)
 
-    def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
+    def _replace_denoiser(self, model: ImageModel, generation: Generation, *, leaves: bool) -> None:
         name = denoiser_attribute(self.pipe)
         # hooks of offloading sit on the module itself, so that no copy of it can be used
         copies = name == "unet" and model.offload == "none"
@@ -260,13 +299,16 @@ class PicturePipeline(JobPipeline):
             applied, apart = model.loras.applied, model.loras.apart(wanted)
             shared = Denoiser(module, self._evaluate, label, applied, loras, control=control, apart=apart)
             self._denoisers.append(shared)
-            self._replace(**{name: shared})
         elif name and model.loras.is_guided(wanted):
             own = getattr(self.pipe, name)
-            unet = Denoiser(own, self._evaluate, "", model.loras.applied, loras, control=control)
-            self._replace(**{name: unet})
-        elif control is not None:
-            self._replace(unet=Denoiser(self.pipe.unet, self._evaluate, control=control))
+            self._denoisers.append(
+                Denoiser(own, self._evaluate, "", model.loras.applied, loras, control=control)
+            )
+        elif name and (control is not None or leaves):
+            self._denoisers.append(Denoiser(getattr(self.pipe, name), self._evaluate, control=control))
+        for denoiser in self._denoisers:
+            denoiser.pictures = pictures
+            self._replace(**{name or "": denoiser})
         if generation.mode is Mode.EDIT and model.family is stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
             self._keep_to_picture(model, generation)
         if generation.seamless and name and not copies:

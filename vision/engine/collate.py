@@ -157,7 +157,11 @@ def part(arguments: Arguments, begin: int, end: int, total: int) -> Arguments:
     """Return the arguments for the rows ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the
     last row is repeated. Tensors are made contiguous, whatever the call's own strides: a channels-last
     picture takes other kernels and so other last bits."""
-    rows = [min(i, total - 1) for i in range(begin, end)]
+    return taken(arguments, [min(i, total - 1) for i in range(begin, end)], total)
+
+
+def taken(arguments: Arguments, rows: list[int], total: int) -> Arguments:
+    """Return the arguments for some ``rows``, at least one, of a call of ``total`` rows."""
     return {name: _take(name, value, rows, total) for name, value in arguments.items()}
 
 
@@ -189,6 +193,16 @@ def outputs(output: Any) -> tuple[Any, ...]:
 def cut_outputs(output: tuple[Any, ...], begin: int, end: int) -> tuple[Any, ...]:
     """Return what of an ``output`` belongs to the rows ``begin`` to ``end``."""
     return tuple(value[begin:end] for value in output)
+
+
+def spread_outputs(output: tuple[Any, ...], rows: list[int], total: int) -> tuple[Any, ...]:
+    """Return an ``output`` for ``total`` rows, of which it has only ``rows``; the others are 0."""
+    spread = []
+    for value in output:
+        own = dict(zip(rows, value, strict=True))
+        whole = [own[row] if row in own else torch.zeros_like(value[0]) for row in range(total)]
+        spread.append(torch.stack(whole) if isinstance(value, torch.Tensor) else whole)
+    return tuple(spread)
 
 
 def cat_outputs(parts: list[tuple[tuple[Any, ...], int]]) -> tuple[Any, ...]:

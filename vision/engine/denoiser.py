@@ -10,7 +10,7 @@ that it would have skipped unbatched."""
 import hashlib
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -148,7 +148,8 @@ class Denoiser:
     evaluate: Call → what the module returns for it. label: of the weights, for Call.kind. adapt: see Call.
     adapters: (rows of a call, its timestep) → the job's own, one entry for each of its rows. control: what
     else each of the job's rows gets (1, …), for a module that takes it. apart: what jobs must have in common
-    to share passes.
+    to share passes. pictures: of the job, 0 = unknown; picture *i* has the rows *i*, *pictures* + *i* and so
+    on. left: numbers of pictures that aren't drawn on: passes have no rows for them, and they get zeros.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
     module.
@@ -161,6 +162,8 @@ class Denoiser:
     adapters: Callable[[int, Any], list[Any]] = _no_adapters
     control: torch.Tensor | None = None
     apart: Any = None
+    pictures: int = 0
+    left: Collection[int] = ()
     _context: str | None = None
     _where: dict[str, Any] = field(default_factory=dict)
     _serial: int = field(default_factory=itertools.count().__next__)
@@ -204,18 +207,27 @@ class Denoiser:
             arguments = {**arguments, name: arguments[name].unflatten(0, (count, -1))}
         if self.control is not None:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
+        adapters = [] if self.adapt is None else self.adapters(count, arguments.get("timestep"))
+        # what a cache keeps from step to step is about all rows
+        left = () if is_on(self.module) else self.left
+        rows = [i for i in range(count) if not left or i % self.pictures not in left]
+        total, is_part = count, 0 < len(rows) < count
+        if is_part:
+            arguments, count = collate.taken(arguments, rows, count), len(rows)
+            adapters = [adapters[i] for i in rows] if adapters else []
         key = (id(self.module), self.apart, *collate.key(arguments, count, self._digest))
         if self.adapt is not None:
-            arguments = {**arguments, "adapters": self.adapters(count, arguments.get("timestep"))}
+            arguments = {**arguments, "adapters": adapters}
         kind, context = f"{self.label} {collate.size(arguments)}", self._context
         if self._is_large(arguments):
             key, kind = (*key, self._serial), f"{kind}{ALONE}"
         # the cache decides for all rows of a pass at once, by its states of this request
         if is_on(self.module):
             key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
-        return self.evaluate(
+        output = self.evaluate(
             Call(self.module, arguments, count, key, kind, context, self.adapt, self._where, folded)
         )
+        return collate.spread_outputs(collate.outputs(output), rows, total) if is_part else output
 
     def forget(self) -> None:
         """Drop what caches remember of this request, when it has ended."""

@@ -87,9 +87,15 @@ class Part:
         return sum(map(self.is_like, scene.things))
 
     def wish(self, scene: Scene, others: Iterable[Part]) -> str:
-        """Return the words of an edit that gives ``scene`` what it lacks of this; "" where none does: where
-        the number is wrong. others: parts whose things stay as they are."""
-        if self.count > 1 or any(map(self.is_like, scene.things)):
+        """Return the words of an edit that brings ``scene`` nearer to this; "" where none does. To too few
+        none is added: things that touch are easily seen as one. others: parts whose things stay as they
+        are."""
+        if (number := self.number_in(scene)) > self.count:
+            alike = sorted((one for one in scene.things if one.name == self.name), key=lambda one: one.middle)
+            ends = ((alike[0], "left"), (alike[-1], "right"))  # the smaller one goes
+            side = min(((one.share, side) for one, side in ends if self.is_like(one)), default=(0.0, ""))[1]
+            return side and f"remove the {self.name} on the {side}"
+        if number or self.count > 1:
             return ""
         free = [one for one in scene.things if not any(other.is_like(one) for other in others)]
         if self.colour and any(one.name == self.name for one in free):

@@ -69,7 +69,7 @@ class Watcher(Recorder):
 def keep_latents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding is left out; what would have been decoded is kept with its job."""
 
-    def keep(model: ImageModel, pipe, generation: Generation, reporter: Reporter, result: torch.Tensor):
+    def keep(model: ImageModel, pipe, generation: Generation, reporter: Reporter, result: torch.Tensor, left):
         reporter.job.latents += list(model.family.unpack(pipe, result, generation.height, generation.width))
         return iter(())
 
