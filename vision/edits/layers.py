@@ -137,11 +137,12 @@ class Found:
 def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
     """Return the objects of a picture, the largest first, each with its outline."""
     found, ground = list[Found](), _ground_shown(image)
-    for obj in segmenter.see(image):
-        mask = segmenter.outline(image, [obj]).mask
+    seen = [(obj, segmenter.outline(image, [obj]).mask) for obj in segmenter.see(image)]
+    for obj, mask in seen:
         if mask.getbbox() is None:
             continue
-        one = _looked_at(segmenter, image, obj, _outlined(image, mask, ground))
+        others = [other for _, other in seen if other is not mask]
+        one = _looked_at(segmenter, image, obj, _outlined(image, mask, others, ground))
         if one.sure > CLEAR and obj.piece.mean() < LARGE:
             found.append(one)
             continue
@@ -158,12 +159,14 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
     return sorted(found, key=lambda one: -(one.box[2] - one.box[0]) * (one.box[3] - one.box[1]))
 
 
-def _outlined(image: Image.Image, seen: Image.Image, ground: Flags) -> Image.Image:
+def _outlined(
+    image: Image.Image, seen: Image.Image, others: Sequence[Image.Image], ground: Flags
+) -> Image.Image:
     """Return the outline ("L") of what stands out at about ``seen``, without what stands out beside it and is
-    a line, as a horizon is, or has colours of the ``ground``."""
+    a line, as a horizon is, or has colours of the ``ground``. others: where other objects are, about."""
     left, top, right, bottom = seen.getbbox() or (0, 0, 0, 0)
     near = ops.dilated(np.asarray(seen) > 127, max(2, round(RIM * max(right - left, bottom - top))))
-    found, edge = np.asarray(outlined(image, seen)) > 127, max(1, min(image.size) // LINES)
+    found, edge = np.asarray(outlined(image, seen, others)) > 127, max(1, min(image.size) // LINES)
     found &= near | ops.dilated(ops.eroded(found & ~ground, edge), edge)
     found = ops.connected(found & near, found)
     return Image.fromarray(found.astype(np.uint8) * 255) if found.any() else seen

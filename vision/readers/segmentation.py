@@ -402,17 +402,20 @@ LEAST_OUTLINE, MOST = 0.1, 4.0  # of the rough place's area: an outline of less 
 Flags = NDArray[np.bool_]
 
 
-def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
+def outlined(image: Image.Image, rough: Image.Image, others: Sequence[Image.Image] = ()) -> Image.Image:
     """Return the mask ("L", 255 = the object) of what stands out at about ``rough``, a mask of the same size;
-    ``rough`` itself where nothing does."""
+    ``rough`` itself where nothing does. others: such masks of objects that aren't its ground."""
     scale = min(1.0, SIDE / max(image.size))
     size = max(8, round(image.width * scale)), max(8, round(image.height * scale))
     colours = np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
     near = np.asarray(rough.resize(size, Image.Resampling.BOX)) > 127
     if not near.any():
         return rough
+    beside = np.zeros_like(near)
+    for other in others:
+        beside |= np.asarray(other.resize(size, Image.Resampling.BOX)) > 0
     # the flags with their holes filled: all that the ground can't reach from the picture's border
-    apart = _apart(colours, near)
+    apart = _apart(colours, near, beside)
     border = np.zeros_like(apart)
     border[0] = border[-1] = border[:, 0] = border[:, -1] = True
     obj = _object((~connected(border & ~apart, ~apart)), near)
@@ -422,11 +425,14 @@ def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
     return large.point(lambda value: 255 * (value > 127))
 
 
-def _apart(colours: NDArray[np.float32], near: Flags) -> Flags:
-    """Return which pixels show none of the colours that lie around the object at about their height."""
+def _apart(colours: NDArray[np.float32], near: Flags, beside: Flags) -> Flags:
+    """Return which pixels show none of the colours that lie around the object at about their height, but
+    those of objects ``beside`` it."""
     ys, xs = np.nonzero(near)
     reach = max(3, round(0.3 * max(np.ptp(ys), np.ptp(xs))))
     around = ~dilated(near, reach)
+    if (free := around & ~dilated(beside, reach)).any():
+        around = free
     if not around.any():
         return np.zeros_like(near)
     chance, height = np.random.default_rng(0), len(colours)

@@ -42,6 +42,15 @@ def test_an_object_is_cut_out_of_a_ground_that_changes_with_its_holes_filled() -
     assert not np.asarray(found)[:30, :30].any(), "the other thing is left alone"
 
 
+def test_what_stands_beside_an_object_is_none_of_its_ground() -> None:
+    picture = scene()[0]
+    ImageDraw.Draw(picture).ellipse((185, 60, 235, 120), fill=(220, 60, 30))  # of the same colour
+    alone, beside = rough(picture.size, (75, 45, 165, 135)), rough(picture.size, (180, 55, 240, 125))
+    truth = scene()[1]
+    assert overlap(outlined(picture, alone), truth) < 0.9
+    assert overlap(outlined(picture, alone, [beside]), truth) > 0.95
+
+
 def test_where_nothing_stands_out_the_rough_place_stays() -> None:
     place = rough((120, 90), (20, 20, 60, 60))
     assert outlined(Image.new("RGB", (120, 90), "white"), place) is place
