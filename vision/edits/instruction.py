@@ -60,7 +60,11 @@ _BEHIND = re.compile(
 )  # "in the sky"
 _ARTICLE = re.compile(r"^(?:the|a|an|another|one|some|this|that|my|its|their|his|her)\s+")
 _NEW = r"(?:an?|another|one|two|three|four|some|\d)\b.*"
-_OLD = r"(?P<named>(?:(?! (?:on|in|at|into|to|with|of) ).)+?)"  # without a place behind it
+# without a place behind it, but with a side
+_OLD = (
+    r"(?P<named>(?:(?! (?:on|in|at|into|to|with|of) ).)+?"
+    r"(?: (?:on|at|to) the (?:far )?(?:left|right|top|bottom)(?: side)?)?)"
+)
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     *(
         ("remove", re.compile(rf"^{pattern}$"))

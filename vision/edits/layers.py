@@ -69,6 +69,11 @@ LIKE_OTHERS = 1.1  # times the largest that is there
 GROUND_LINE, HIGHEST, SKY_LINE = 0.85, 0.62, 0.45
 SHRUNK, LEAST_SHRUNK = 0.5, 0.4  # of the grid: so far away is as bad as made all small; for that, no smaller
 SHRUNK_ADDED, LOWERED = 1.5, 0.25  # the same of what comes new; how bad a cell lower on its ground is
+SIDE = re.compile(
+    r"\b(?:(?:on|at|to|in) the )?(?:very |far )?(?P<side>left|right|top|bottom|upper|lower)(?:[- ]?most)?\b"
+    r"(?: side| hand side)?(?! of\b)"
+)
+ANY = ("", "one", "object", "thing")  # what may be any object
 IN_THE_SKY = re.compile(r"\b(?:moon|crescent|sun|stars?|clouds?|birds?|rainbow|sky|balloon|at the top)\b")
 SHADED = (0.25, 1.1)  # a shadow around an object: so much of the ground's light is left in it
 # One at its foot, where there is more light; of its height; of 255, how far a ground is from grey
@@ -213,12 +218,17 @@ class Reader:
     matcher: object | None
 
     def named(self, image: Image.Image, found: Sequence[Found], words: str) -> list[Found]:
-        """Return those of ``found`` in ``image`` that words mean; "" = the one that stands out."""
+        """Return those of ``found`` in ``image`` that words mean; "" = the one that stands out. Of several
+        alike, words may say the side."""
         if len(found) < 2 or not words:
             return list(found[:1])
+        words, side = side_of(words)
         spoken = [one for one in found if _says(words, one.label)]
         surest = max((one.sure for one in spoken), default=0.0)
         spoken = [one for one in spoken if one.sure > SURER * surest]
+        if side is not None and (spoken or words in ANY):
+            if any(words == one.label for one in spoken) or words in ANY or self.matcher is None:
+                return [max(spoken or found, key=side)]
         if len(spoken) == 1 or self.matcher is None:
             return spoken
         some = spoken or list(found)
@@ -226,13 +236,14 @@ class Reader:
         parts = [image.crop(_around(one.box, image.size, AROUND)) for one in some]
         fits = (matcher.embed_images(parts) @ matcher.embed_texts([words])[0]).float().tolist()
         best = max(range(len(some)), key=fits.__getitem__)
-        if not spoken and not words.endswith("s"):
+        if not spoken and not words.endswith("s") and side is None:
             return [some[best]]
-        return [
+        alike = [
             one
             for one, fit in zip(some, fits, strict=True)
             if one.label == some[best].label and fit >= fits[best] - ALIKE
         ]
+        return alike if side is None else [max(alike, key=side)]
 
     def colour(self, image: Image.Image, one: Found) -> str:
         """Return the colour of an object of a drawing; of several that it shows, the one that it looks like
@@ -246,6 +257,20 @@ class Reader:
         texts = matcher.embed_texts([f"a {name} {one.label}" for name in shown])
         part = image.crop(_around(one.box, image.size, AROUND))
         return shown[int((texts @ matcher.embed_images([part])[0]).argmax())]
+
+
+def side_of(words: str) -> tuple[str, Callable[[Found], float] | None]:
+    """Return words without a side that they name, and how far to that side an object is."""
+    found = SIDE.search(words)
+    if found is None:
+        return words, None
+    name, rest = found["side"], " ".join(f"{words[: found.start()]} {words[found.end() :]}".split())
+
+    def far(one: Found) -> float:
+        x, y = one.box[0] + one.box[2], one.box[1] + one.box[3]
+        return {"left": -x, "right": x, "top": -y, "upper": -y}.get(name, y)
+
+    return rest, far
 
 
 def _says(words: str, label: str) -> bool:

@@ -26,6 +26,9 @@ from vision.edits.several import Joining, for_lists, read_joinings
         ("as watercolor", "whole", "", ""),
         ("turn it into pixel art", "whole", "", ""),
         ("make the cat fluffy", "alter", "cat", ""),
+        ("make the cat on the left green", "colour", "cat on the left", ""),
+        ("turn the boat at the top into a fish", "replace", "boat at the top", "fish"),
+        ("make the cat in the snow green", "ground", "", ""),
         ("mach das Haus blau", "whole", "", ""),
     ),
 )

@@ -1,5 +1,7 @@
 """What of a result is laid over a picture; every other pixel stays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -220,6 +222,26 @@ def test_what_a_model_leaves_in_its_old_colour_is_painted_in_the_one_that_is_ask
     pixels = np.asarray(objects.lay(old)).astype(int)
     assert np.abs(pixels[110, 120] - (128, 0, 128)).max() < 40
     assert np.abs(pixels[130, 120] - (255, 255, 0)).max() < 60, "what has another colour keeps it"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("ball on the right", [2]),
+        ("left ball", [0]),
+        ("one at the bottom", [1]),
+        ("topmost object", [2]),
+        ("upper star", [3]),
+        ("star on the left", [3]),
+        ("balls", [0, 1, 2]),
+    ],
+)
+def test_of_several_alike_the_side_tells_which_is_meant(words: str, meant: list[int]) -> None:
+    boxes = (10, 80, 50, 120), (100, 180, 140, 220), (200, 20, 240, 60)
+    star = replace(disc((90, 60, 130, 100)), label="star")
+    there = [*map(disc, boxes), star]
+    found = Reader(Segments(), None).named(drawing(None), there, words)  # type: ignore[arg-type]
+    assert [there.index(one) for one in found] == meant
 
 
 class Looks:
