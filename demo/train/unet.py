@@ -52,7 +52,7 @@ VARIETY = {
         "{} near the bottom",
         "small {} on the right",
         "{}",
-        "small {}",
+        "large {}",
         "{} on the right",
         "small {} near the bottom",
     ],
