@@ -1,9 +1,11 @@
 """How people put the questions that the demo chat model was taught: a part of its card, by which a question
 is understood, or said not to be."""
 
+import json
 from typing import Any
 
 from demo.train.chat_data import NUMBERS, STYLES
+from demo.train.talk import corpora
 from demo.world import (
     BACKGROUNDS,
     COLOUR_WORDS,
@@ -117,7 +119,15 @@ def asks() -> dict[str, Any]:
         "little": LITTLE,
         "answers": sorted({word for phrase in answers for word in phrase.split()}),
         "examples": list(EXAMPLES),
+        "others": " ".join(sorted(_others() - things.keys())),
     }
+
+
+def _others() -> set[str]:
+    """Names of things that people have asked the studio for, and of their parts."""
+    listed = json.loads((corpora.HERE / "vocabulary.json").read_text("utf-8"))
+    names = {*listed["thing"].split(), *listed["part"].split()}
+    return {name for name in names if not {name.removesuffix("s"), name.removesuffix("es")} & names - {name}}
 
 
 def _article(word: str) -> str:

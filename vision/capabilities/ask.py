@@ -18,9 +18,11 @@ from vision.chat.prompt import Picture, skipped, stored_picture
 from vision.chat.talker import Talker
 from vision.images import encode
 from vision.protocol import Measure, Talk, Turn
-from vision.readers import charts, questions, scene
+from vision.readers import charts, scene
+from vision.readers.answers import Answerer
 from vision.readers.ocr import UNREAD, TextReader, enough, to_read, with_texts
 from vision.readers.photo import describe
+from vision.readers.questions import Measurer, asks_for_text
 from vision.reporter import Quiet, Reporter
 from vision.store import Models
 
@@ -154,16 +156,9 @@ def _of_photograph(
     return Output(answer=ChatAnswer(said), parameters=known)
 
 
-_TEXT = re.compile(
-    r"\b(written|text|says|read|words?|letters|sign|spell\w*)\b"
-    r"|\b(does|do|did|what) (it|they|that|this|the \w+) say\b",
-    re.IGNORECASE,
-)
-
-
 def _text_in(question: str, path: str, models: Models, reporter: Reporter) -> str | None:
     """Return the text in a picture where a question asks for it, None where it doesn't, or nothing reads."""
-    if not _TEXT.search(question):
+    if not asks_for_text(question):
         return None
     found = charts.measure(Measure("", path, "text"), models, reporter)
     if found is None:
@@ -185,12 +180,12 @@ def _measured(
     """Return what is measured of a drawing or a video's frames, where the chat model's card says that its
     pack's readers can; None for any other model, and for what they can't. What people have taught to be the
     answer of the same question stays it."""
-    measurer, last = questions.Measurer.of(talker.model.card), talk.turns[-1]
+    measurer, last = Measurer.of(talker.model.card), talk.turns[-1]
     names = output_parser.talk_pictures(talk)
     is_video = bool(names) and any(turn.pictures == names and turn.has_video for turn in talk.turns)
     if measurer is None or not names or (len(names) > 1 and not is_video) or _BARS.search(last.text):
         return None
-    if talk.answer not in ("free", "short", "boxes") or _TEXT.search(last.text):
+    if talk.answer not in ("free", "short", "boxes") or asks_for_text(last.text):
         return None
     asked, before, answers = measurer.follow(talk.turns, names)
     parameters: dict[str, Any] = {"kind": request.kind, "model": talker.name, "notes": []}
@@ -216,8 +211,9 @@ def _measured(
         boxes = ChatAnswer(measurer.boxes(last.text, seen))
         finish = partial(output_renderer.finish_output, talk, boxes, talker.model.wanted, paths, parameters)
         return reporter.in_thread(finish)
-    said = measurer.answer(asked, seen, before, short=talk.answer == "short")
-    if asked.kind == "what" and not is_video and measurer.is_doubtful(seen):
+    answerer = Answerer(measurer)
+    said = answerer.answer(asked, seen, before, short=talk.answer == "short")
+    if asked.kind == "what" and not is_video and answerer.is_doubtful(seen):
         chart = charts.measure(Measure("", paths[names[0]], "table"), models, reporter)
         text = charts.measure(Measure("", paths[names[0]], "text"), models, reporter)
         if chart is not None and chart.table is not None:

@@ -1,38 +1,71 @@
-"""Questions about drawings that are answered by measuring: what is asked, in English as people write it, and
-the answer in words. ``vision.readers.scene`` measures."""
+"""Questions about drawings that are answered by measuring: what is asked, in English as people write it.
+``vision.readers.scene`` measures, ``vision.readers.answers`` answers."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from vision.images.ops import place
 from vision.protocol import Turn
-from vision.readers.scene import PERHAPS, STILL, Scene, Thing, Vocabulary
+from vision.readers.scene import Scene, Thing, Vocabulary
 
 Kind = Literal[
     "what", "colour", "count", "where", "there", "beside", "ground", "direction", "size", "sure", ""
 ]
-SURE = 0.93  # chance of a name from which on it is told flatly
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SPELLED = (
     (r"[\u2018\u2019`]", "'"),
     (r"\b(what|where|there|it|that|who|how|whereabout)s?'s\b", r"\1 is"),
-    (r"\bwhats\b", "what is"),
-    (r"\bwheres\b", "where is"),
-    (r"\btheres\b", "there is"),
+    (r"\b(what|where|there|how|wat|that)s\b", r"\1 is"),
+    (r"\b(?:whit|wot|wat)\b", "what"),
+    (r"\bwhaur\b", "where"),
+    (r"\b(?:hmny|hw many|how meny)\b|#(?= ?of)", "how many"),
+    (r"\bwher\b|^were(?= is\b)", "where"),
+    (r"\b(kind|sort)a\b", r"\1 of"),
+    (r"\bor (?:what|am i\b.*)\W*$|\bboys and girls\b|\b(?:please )?answer yes or no\b", " "),
+    (r"\ball over\b", "in"),
+    (r"\b(\w+)in'(?= |$)", r"\1ing"),
+    (r"\b(go|do|look|mov|head|fly|be|show)in\b", r"\1ing"),
+    (r"\bteh\b", "the"),
+    (r"\b(?:thre|ther)\b", "there"),
+    (r"\b(?:colr|clr|coler|culor|colur|coulour|colou?rs?'s)\b", "colour"),
+    (r"\bbg\b", "background"),
+    (r"\bd'(?=you\b)", "do "),
+    (r"\bo'", "of "),
+    (r"\b(?:aye|nah|nope|yep|yeah)\b", "yes"),
+    (r"\b(?:to the )?best of your knowledge\b|\bif (?:you do not|you don't) mind\b|\bat first glance\b", " "),
+    (r"\bif (?:it|that) (?:is not|isn't) too much (?:trouble|to ask)\b|\breal(?:ly)? quick\b", " "),
+    (
+        r"\bfor the record\b|\bif it(?: is|'s) (?:no|not any) trouble\b"
+        r"|\bif you (?:please|can|could|would)\b",
+        " ",
+    ),
+    (r"\b(?:am|would) i (?:be )?(?:right|correct) in (?:thinking|saying)(?: that)?\b", "is"),
     (r"\bu\b", "you"),
-    (r"\bwat\b", "what"),
     (r"\bpls\b", "please"),
+    (r"\bdir\b", "direction"),
+    (r"\b(?:pos|loc)\b", "position"),
+    (r"\bcol\b", "colour"),
+    (r"\b(?:num|no\.|#) ?of\b|^# ?|\bnumbers of\b|\bhead count (?:on|of)\b|\bfigure for\b", "number of "),
+    (r"\bwhere'd\b", "where did"),
+    (r"\by ?/ ?n\b|\b(?:true or false|yes or no)\b", " "),
+    (
+        r"\b(?:sir|madam|ma'am|hon|hun|honey|sugar|sweetie|darling|bud|buddy|dude|bro|eh|um|uh|lol|rq)\b"
+        r"|\breckon\b",
+        " ",
+    ),
     (r"\br\b", "are"),
     (r"\b(?:m8|mate)\b", " "),
     (r"\bhappen to\b", " "),
-    (r"\bin (?:a few|short|simple|other) words\b|\b(?:short|brief|quick)(?= description\b)", " "),
+    (r"\b(?:any|have you any|have you an|got any) (?:idea|clue|guess)(?: about| as to| of)?\b", "tell me"),
+    (r"\bhave i (?:got it )?right\b|\bam i right\b|\bis (?:that|it) so\b", " right so "),
+    (r"\bin (?:a few|a couple of|short|simple|other|plain|your own|one|a single) (?:words?|sentence)\b", " "),
+    (r"\b(?:short|brief|quick)(?= (?:description|account|summary)\b)", " "),
     (r"\bdis\b", "this"),
     (r"\bem\b", "them"),
     (r"^(there is\b(?!.*\b(?:the|upper|lower|or) right).*) right\W*$", r"\1 right so"),
@@ -49,7 +82,7 @@ _SPELLED = (
     (r"\b(?:am i|is it) (?:right|correct|true) (?:that|in)\b", "is"),
     (r"\b(?:what|how) about\b", "and"),
     (r"\bon top of\b", "above"),
-    (r"\btake place\b", "background"),
+    (r"\btak(?:e|es|ing|in) place\b", "background"),
     (r"[^\w\s]", " "),
 )
 _SIDES = {
@@ -83,29 +116,63 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
         r"\b(?:are you (?:really |quite |very )?(?:sure|certain)|^(?:really|sure|certain)$|how sure"
         r"|(?:is|are) (?:that|this|it|you) (?:right|correct|true)$)(?:\b|$)",
     ),
-    ("what", r"\bgoing on\b|\bhappen\w*\b"),
+    ("what", r"\bgoing on\b(?!.*\b(?:behind|background|back)\b)|\bhappen\w*\b"),
     ("where", r"\bwherea\w+\b"),
     (
         "direction",
-        r"\b(?:directions?|move[sd]?|moving|movement|motion|go(?:es|ing)?|went|head(?:s|ed|ing)?|doing"
-        r"|travel\w*|fly|flying|flies|drift\w*|(?:which|what) way)\b"
+        r"\b(?:directions?|moves|moved|moving|movement|motion|travel\w*|(?:which|what) way)\b"
         r"|\bwhere\b(?!.*\b(?:drawn|put|placed|painted)\b).* to$",
     ),
-    ("count", r"\bhow (?:many|much)\b|\bcount\b|\bnumber\b|\bamount\b|\bmore than one\b"),
     (
-        "ground",
-        r"\bbackground\b|\bbackdrop\b|\bbehind\b|\bsurround\w*\b|\baround\b|\bin front of (?:what|which)\b",
+        "direction",
+        r"\b(?:walk\w*|advanc\w*|animating|gone|hanging a|runs?|running|roll\w*|bounc\w*|swim\w*)\b",
+    ),
+    (
+        "direction",
+        r"\bpath\b|\bcourse\b|\bwander\w*\b|\bwhere .*\boff to\b|\bmaking (?:for|its way)\b|\bbreaking\b"
+        r"|\bleaves? by\b",
+    ),
+    (
+        "count",
+        r"\bhow (?:many|much)\b|\bcount(?:ing)?\b|\bnumber\b|\bamount\b|\bmore than one\b|\btally\b",
+    ),
+    (
+        "count",
+        r"\bquantity\b|\bfrequency\b|\bcardinality\b|\btotal\b"
+        r"|\b(?:one|two|three) (?:\w+ )?or (?:two|three|four|more|several)\b",
     ),
     (
         "ground",
-        r"\bscenery\b|\blandscape\b|\bground\b|\bsetting\b|\benvironment\b"
-        r"|\b(?:kind|sort|type) of place\b|\bwhat place is (?:this|it|that)\b",
+        r"\bbackground\b|\bbackdrop\b|\bbacking\b|\bbehind\b|\bsurround\w*\b|\baround\b|\bdecor\b|\bstage\b"
+        r"|\bterrain\b|\blie of the land\b",
     ),
     (
         "ground",
-        r"\b(?:stand|sit|li|ly|float|rest)(?:s|es|ing|ting|e)? on(?: top of)?$|\bwhere (?:is this|are we)$",
+        r"\bin front of (?:what|which)\b|\b(?:at|in|out) the (?:very )?back\b|\bin back of\b"
+        r"|\bback (?:part|of the (?:picture|paper|page|image|drawing))\b",
     ),
-    ("colour", r"\bcolou?r(?:s|ed)?\b|\bhue\b|\bshade\b"),
+    (
+        "ground",
+        r"\bscenery\b|\blandscape\b|\bground\b|\bsetting\b|\benvironment\b|\bset against\b"
+        r"|\b(?:kind|sort|type) of (?:an? )?(?:place|scene|spot|country)\b|\bround the\b",
+    ),
+    (
+        "ground",
+        r"\b(?:stand|sit|li|ly|float|rest)(?:s|es|ing|ting|e)? on(?: top of)?$"
+        r"|\b(?:on|above) (?:what|which)$",
+    ),
+    ("colour", r"\bcolou?r(?:s|ed)?\b|\bhue\b|\bshade\b|\btint\b|\bpigment\b|\bcrayon\b"),
+    (
+        "direction",
+        r"\b(?:move|go(?! on\b| and\b)|goes|going(?! to (?:see|be|find|show))|went|doing|fly|flying|flies)\b"
+        r"|\bhead(?:s|ed|ing)?\b(?! count)"
+        r"|\bdrift\w*",
+    ),
+    (
+        "where",
+        r"\b(?:direct|point|guide) (?:me|us)\b|\bquadrant\b|\bplacement\b|\bbearing\b|\bhigh or low\b"
+        r"|\b(?:left|right|top|bottom|middle|centre)\b.* or .*\b(?:left|right|top|bottom|middle|centre)\b",
+    ),
     ("size", r"\b(?:big|bigger|biggest|large|larger|small|smaller|tiny|huge)\b"),
     ("where", r"\bwhere\w*\b|\bposition\w*\b|\blocat\w*\b|\bplaced\b|\bplace (?:does|of)\b"),
     (
@@ -114,19 +181,31 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
         r"(?:part|bit|side|corner|area|half|third|quarter|edge|end|region|spot|place)\b",
     ),
 )
-_ASKS = re.compile(
-    r"\b(?:what|which|describe\w*|explain\w*|identify|depicted|contents?|recogni[sz]e|description)\b"
+_PLACE = re.compile(  # where nothing is named that may be there
+    r"\b(?:wherea?\w*|(?:which|what) place|location)\b.*"
+    r"\b(?:scene|set|happens?|happening|plays?|takes?|taking|located|supposed|background|say|they all)\b"
+    r"|\bwhere (?:is|was) this\b"
+    r"|\b(?:what|which) (?:for a )?(?:place|world|scene|country|map|biome|venue|location|terrain|manor)\b"
+    r"|\b(?:kind|sort|type|class) of (?:an? )?(?:place|scene|country|location|terrain|waters|land)\b"
+    r"|\bscene type\b|\bvenue\b|\bwhere (?:am i|are we|are they|would (?:i|we) be)\b|\bor where$"
 )
-_TELL = re.compile(r"\b(?:tell|say|name|show|see)\b")
+_ASKS = re.compile(
+    r"\b(?:what|which|describe\w*|explain\w*|identify|depicted|contents?|recogni[sz]e|description|list|itemi[sz]e"
+    r"|inventory|summar\w+|write (?:\w+ )?(?:a|an) (?:caption|alt))\b"
+)
+_TELL = re.compile(r"\b(?:tell|say|name|show|see|write|give|spell)\b")
+_WH = re.compile(r"\b(?:what|which|where\w*|how|who|whether|describe|tell|count|list|name|locate)\b")
+_ALL = re.compile(r"\b(?:objects|things|everything|contents|alt text|tldr)\b|^objects?\b|^caption\b")
 _YES_NO = re.compile(
     r"^(?:(?:so|and|but|then|hey|hi|please|well|also"
     r"|(?:can you |could you )?(?:tell|say)(?: me)? (?:if|whether)"
     r"|do you (?:know|think)(?: if| whether)?|would you say) )*"
-    r"(?:is|are|was|were|do|does|did|can|could|has|have|any|there|would|might|isn|aren|will|if|whether|a|an)\b"
+    r"(?:is|are|was|were|do|does|did|can|could|has|have|any|there|would|might|may|isn|aren|will|if|whether|a|an)\b"
 )
 _ORDER = re.compile(
     r"^(?:please )?(?:can|could|would|will) you (?:please )?"
-    r"(?:tell|say|describe|count|name|identify|give|locate|show|list)\b(?! (?:me )?(?:if|whether))"
+    r"(?:kindly )?(?:tell|say|describe|count|name|identify|give|locate|show|list|inform|state|point|direct)\b"
+    r"(?! (?:me )?(?:if|whether))"
 )
 _HEADED = frozenset(  # words that a noun follows
     """a an any the my your his her our some many much no this that these those another of with or see count
@@ -139,47 +218,78 @@ _OF_PICTURES = frozenset(  # that have what words before them say, and no object
 )
 _WHOSE = frozenset("my your his her our their this that".split())
 _SPEAKER = frozenset("you i we please to they".split())  # words that a verb follows
+_ASKED = frozenset(  # words that what is asked about follows, with or without "a", "the" …
+    """is are was were do does did has have of many much which what about with see sees spot find there and or
+    show shows showing contain contains include includes any""".split()
+)
+_EMPTY = frozenset(
+    "wee single little young old nice dear whole entire very actual".split()
+)  # say nothing of a thing
 _DRAWS = frozenset(
     "draw draws drew paint make see sees".split()
 )  # what follows a person who isn't asked about
+_BEFORE_SIDE = frozenset("the a on upper lower top bottom far or more its".split())  # not "I left my glasses"
+_BEHIND_SIDE = frozenset("or side part half corner edge hand and".split())
 _ABOUT = re.compile(r"^(?:and|or|what about|how about|then|but|also|now)\b")
 _KNOWN = frozenset(  # words that change nothing, or whose meaning is in the patterns
     """
-    a about above across actually after again all along alongside also altogether am among amount an
-    and animation any anybody anyone anything anywhere apart appear appears approximately are area
-    aren around art artwork as ask at attached attachment back backdrop background be because been
-    begin beginning behind being believe below beneath beside besides big bigger biggest bit both
-    bottom briefly but by call called calls can cannot canvas cartoon center centre certain
-    certainly chance check choose chose chosen clear clearly clip clue colour coloured colours come
-    comes contain contained contains content contents corner correct could count create created
-    curious currently depict depicted depicts describe describes description did different direction
-    do does doesn doing doodle down draw drawing drawings drawn drew drift drifting drifts each edge
-    else end entire environment ever every everybody everything everywhere exactly exist exists
-    explain eyes feature features figure file find finds flies floating fly flying for found frame
-    frames from front gave get gets gif give given go goes going got ground guess had half hand
-    happen happening happens has have having head headed heading heads hello help here hey hi hidden
-    hide hm hmm hold holds how hue huge i idea identify if illustrated illustration image images in
-    include included includes including inside intend intended into is isn it its just keep kind
-    know known knows landscape large larger left let lie lies like likely list little locate located
-    location look looking looks lower lying made make many maybe me mean means meant mention middle
-    might mine more motif motion move moved movement moves moving much my name named near nearby
-    need no not notice now number object objects obviously of off oh ok okay on one ones only
-    opinion or other our out over page paint painted painting paper part per photo pic pick picked
-    picture pictured pictures piece place placed please plus point portray portrayed position
-    positioned possibly post posted present probably provide put quarter quickly quite rather read
-    really recognise recognised recognize region represent represented represents resting right
-    roughly same say scene scenery screen see seen select send sent setting several shade share
-    sheet shortly should show showing shown shows side sideways simply sits sitting size sketch
-    sketched small smaller so some somebody someone something somewhere sort spot spotted stand
-    standing stands start state stuff subject supposed supposedly sure surround surrounded
-    surrounding surroundings surrounds take tell than thank thanks that the their them theme then
-    there these they thing things think third this those tiny to today together top topic total
-    toward towards travel traveling travelling travels tried true try trying turn turned type under
-    underneath understand up upload uploaded upper us use used very via video view visible want was
-    way ways we well went were what where whereabouts whether which while whole will with without
-    wonder wondering work would wrong yeah yes you your
+    a able about above absence account across actually advance after again all along alongside also alt
+    altogether am among amount an and animating animation answer any anybody anyone anything anywhere
+    apart appear appears approximately are area aren around art artwork as ask at attached attachment
+    back backdrop background be bearing because been begin beginning behind being believe below beneath
+    beside besides big bigger biggest biome bit boast both bottom briefly brush but by call called calls
+    can cannot canvas caption cardinality carefully cartoon center centre certain certainly chance check
+    choose chose chosen class clear clearly clip clue colour coloured colours come comes composition
+    confirm contain contained containing contains content contents corner correct could count counting
+    country crayon create created curious currently daughter deny depict depicted depicts describe
+    describes description did different direction disclosed do does doesn doing doodle doors down draw
+    drawing drawings drawn drew drift drifting drifts dry each edge element elements else end english
+    entire enumerate environment even ever every everybody everything everywhere exactly exhibit exist
+    exists explain eye eyes feature features figure figures file find finds flies floating fly flying
+    for found frame frames frequency from front gave get gets gif girl give given go goes going got
+    grandbaby grateful greets ground guess guide guv had half hand happen happening happens has have
+    having head headed heading heads hello help here hey hi hidden hide hiding high hm hmm hold holds
+    how hue huge i idea identify if illustrated illustration image images img in include included
+    includes including inconvenience inform inside intend intended into inventory is isn it item itemise
+    itemize items its jumped just keep kind kindly know known knows lady land landscape large larger
+    learners left let lie lies like likely list little locate located location look looking looks low
+    lower lying made make many map matter maybe me mean means meant mention middle might mine more motif
+    motion move moved movement moves moving much my name named near nearby need no not notice now number
+    object objects obliged observe obviously of off oh ok okay on one ones only opinion or other our out
+    outside over page paint painted painting paper part patience per photo pic pick picked picture
+    pictured pictures piece pigment place placed placement please plus point portray portrayed position
+    positioned possibly post posted presence present probably provide pupils put quadrant quantity
+    quarter quick quickly quite rather read really recognise recognised recognize region represent
+    represented represents resting right roughly same saw say scene scenery screen see seeing seen
+    select send sent set setting several shade share sheet short shortly should show showing shown shows
+    side sideways sign simply sits sitting size sketch sketched small smaller so some somebody someone
+    something somewhere sorry sort specify spot spotted stand standing stands start state stuff subject
+    supposed supposedly sure surround surrounded surrounding surroundings surrounds take tally telephone
+    tell terrain text than thank thanks that the their them theme then there these they thing things
+    think third this those tint tiny tldr to today together top topic total totals toward towards track
+    travel traveling travelling travels tried trouble true truly try trying turn turned type under
+    underneath understand up upload uploaded upper us use used venue verify very via video view visible
+    wait want was waters way ways we well went were what whatever where whereabouts whether which while
+    whole will with without wonder wondering words work would wrong yeah yes you your
     """.split()
 ) | set(NUMBERS)
+
+
+_NO_TEXT = re.compile(
+    r"\bin (?:a few|a couple of|short|simple|other|plain|your own|one|a single) words?\b|\balt[- ]text\b"
+    r"|\bspell it out\b|\bin words\b|\bone word\b|\bsigns? of\b|(?<!\bwhat )(?<!\bit )\bsays\b",
+    re.IGNORECASE,
+)
+_TEXT = re.compile(
+    r"\b(written|text|says|read|words?|letters|sign|spell\w*)\b"
+    r"|\b(does|do|did|what) (it|they|that|this|the \w+) say\b",
+    re.IGNORECASE,
+)
+
+
+def asks_for_text(question: str) -> bool:
+    """Return whether a question is about what is written in a picture."""
+    return _TEXT.search(_NO_TEXT.sub(" ", question)) is not None
 
 
 @dataclass(frozen=True)
@@ -199,7 +309,7 @@ class Question:
     """What is asked. things: that are named, those of ``side`` last. yes_no: it can be answered by yes or no.
     colours: said of a thing ("is it red?"). count: "are there two …?". side: of the last thing. part: of the
     picture. grounds: that are asked for. unknown: words that nothing here knows. its: about what was spoken
-    of before."""
+    of before. is_where: it says "where"."""
 
     kind: Kind = ""
     things: tuple[Meant, ...] = ()
@@ -211,18 +321,20 @@ class Question:
     grounds: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     its: bool = False
+    is_where: bool = False
 
 
 @dataclass(frozen=True)
 class Measurer:
-    """Understands questions by a card's words, and answers them. things, colours, places: words → what the
-    pack calls it. says: a ground → words behind an object."""
+    """Understands questions by a card's words. things, colours, places: words → what the
+    pack calls it. says: a ground → words behind an object. others: names of what it doesn't know."""
 
     things: Mapping[str, str]
     colours: Mapping[str, str]
     places: Mapping[str, str]
     says: Mapping[str, str]
     plurals: Mapping[str, str]
+    others: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, card: Mapping[str, Any]) -> Measurer | None:
@@ -237,6 +349,7 @@ class Measurer:
             groups["place"],
             told["grounds"],
             {one: groups["things"][one] for one in set(groups["thing"].values())},
+            frozenset(told.get("others", "").split()),
         )
 
     @cached_property
@@ -245,44 +358,75 @@ class Measurer:
         names, colours = dict.fromkeys(self.things.values()), dict.fromkeys(self.colours.values())
         return Vocabulary(tuple(names), tuple(colours), self.says)
 
-    # Understanding
-
     def understand(self, text: str, before: Question | None = None) -> Question:
-        """Return what a question asks. before: what was asked before it."""
+        """Return what a question asks. before: what was asked before it. Of several sentences, or what stands
+        between commas, the first counts that asks something and says it whole."""
         asked = text.lower()
-        for pattern, instead in _SPELLED:
+        for pattern, instead in _SPELLED[:-1]:
             asked = re.sub(pattern, instead, asked)
-        words = asked.split()
+        whole = self._understood(asked, before)
+        parts = [part for part in re.split(r"[.!?;:,\u2014]+| - ", asked) if part.strip()]
+        is_clear = whole.kind not in ("", "there", "size", "sure") and not whole.unknown
+        if len(parts) < 2 or is_clear or self._names(whole.unknown):
+            return whole
+        for part in parts:
+            one = self._understood(part, before) if _WH.search(part) or _YES_NO.match(part) else Question()
+            if one.kind and not one.unknown and (one.things or not whole.things or one.its):
+                if not one.things and len(whole.things) == 1 and one.kind not in ("what", "ground"):
+                    one = replace(one, things=whole.things, its=False)
+                return one
+        return whole
+
+    def _names(self, words: Sequence[str]) -> bool:
+        """Whether any of some words names a thing, though none that is known."""
+        forms = (form for word in words for form in (word, word.removesuffix("s"), word.removesuffix("es")))
+        return not self.others.isdisjoint(forms)
+
+    def _understood(self, asked: str, before: Question | None) -> Question:
+        pattern, instead = _SPELLED[-1]
+        words = re.sub(pattern, instead, asked).split()
         asked = " ".join(words)
         found = self._read(words)
         kind: Kind = next((kind for kind, pattern in _KINDS if re.search(pattern, asked)), "")
         yes_no = bool(_YES_NO.match(asked)) and not (
             _ORDER.match(asked) or re.search(r"\b(?:what|which|who|how|where\w*)\b", asked)
         )
+        if not found.things and kind in ("where", "what", "") and _PLACE.search(asked):
+            kind = "ground"
+        is_open = len(found.colours) > 1 or (len(found.part) > 1 and " or " in asked)
+        if is_open:
+            kind, yes_no = kind or ("colour" if len(found.colours) > 1 else "where"), False
         if (
             kind == "count"
             and found.count is not None
-            and not re.search(r"\bhow\b|\bcount\b|\bnumber\b", asked)
+            and not re.search(r"\bhow\b|\bcount\b|\bnumber\b|\b(?:one|two|three) (?:\w+ )?or\b", asked)
         ):
             kind = ""
-        if kind in ("colour", "where", "ground") and yes_no and not re.search(r"tell|say|name|locate", asked):
-            kind = "" if kind != "ground" or found.grounds else kind
+        said = {"colour": found.colours, "where": found.part or found.side, "ground": found.grounds}
+        if kind in said and yes_no and not is_open:
+            kind = "" if said[kind] else kind
         if (
             kind == "where"
+            and not is_open
             and found.side
             and found.things
-            and not re.search(r"\bwhere|\bposition|\blocat(?:e|ion)\b", asked)
+            and not re.search(r"\bwhere|\bposition\b|\blocat(?:e|ion)\b", asked)
         ):
             kind = ""
-        if not kind and (found.side or found.part) and (found.things or found.part or found.its):
+        beside = found.things or found.part or found.its or self._names(found.unknown)
+        if not kind and (found.side or found.part) and beside:
             kind = "beside"
         if not kind and yes_no and not found.things and _ASKS.search(asked):
             kind, yes_no = "what", False  # "can you identify this?"
-        if not kind and (yes_no or (found.things and "there" in words) or re.search(r"\bif\b", asked)):
+        if not kind and not found.things and _ALL.search(asked):
+            kind, yes_no = "what", False
+        wonders = re.search(r"\b(?:if|whether)\b(?!.*\b(?:what|which)\b)", asked)
+        if not kind and (yes_no or (found.things and "there" in words) or wonders):
             kind = "there"
         if not kind and (_ASKS.search(asked) or (_TELL.search(asked) and not found.things)):
             kind = "what"
-        found = replace(found, kind=kind, yes_no=yes_no, unknown=self._unknown(found, kind, words))
+        unknown, is_where = self._unknown(found, kind, words), "where" in words
+        found = replace(found, kind=kind, yes_no=yes_no, unknown=unknown, is_where=is_where)
         if before is not None and kind != "sure" and (not kind or _ABOUT.match(asked)):
             found = self._continued(found, before)
         elif not kind and (found.things or found.unknown):
@@ -339,8 +483,8 @@ class Measurer:
         return found
 
     def _unknown(self, found: Question, kind: Kind, words: Sequence[str]) -> tuple[str, ...]:
-        """Return those words that nothing here knows and that a question is about: names of objects, and all
-        where it isn't clear without them what is asked."""
+        """Return those words that nothing here knows and that a question is about: what is asked of, what is
+        said of a thing, and all where it isn't clear without them what is asked."""
         named, kept = bool(found.things) or found.its or kind == "ground", list[str]()
         for word in found.unknown:
             at = words.index(word)
@@ -348,16 +492,23 @@ class Measurer:
             if at + 1 < len(words):
                 _, sort, what = self._phrase(words, at + 1)
                 after = what if sort == "word" else sort
-            if after in _DRAWS:
+            if after in _DRAWS or word in _EMPTY:
                 continue
-            verb = before in _SPEAKER or (not at and len(words) > 2 and not word.endswith("s"))
-            noun = before in (_HEADED - _WHOSE if found.things else _HEADED) and after not in (
-                "thing",
-                *_OF_PICTURES,
-            )
-            bare = kind in ("", "size", "sure") or (kind == "there" and not verb)
-            noun = noun or (kind == "what" and before in _ITS)
-            if noun or bare or not (named or verb):
+            is_name = self._names([word])
+            is_headed = before in _HEADED - _WHOSE
+            head = words[at - 2] if is_headed and at > 1 and before not in _ASKED else before
+            is_asked = head in _ASKED and after not in ("thing", *_OF_PICTURES)
+            if kind in ("", "size", "sure"):
+                is_about = True
+            elif kind == "what":
+                is_about = before in _ITS or (is_name and is_asked)
+            elif after == "thing" and is_headed:  # "a wooden house"
+                is_about = True
+            elif named:
+                is_about = is_name and (is_asked or not found.things)
+            else:
+                is_about = is_asked or is_name
+            if is_about:
                 kept.append(word)
         return tuple(kept)
 
@@ -391,7 +542,7 @@ class Measurer:
                 after = words[at + 1 : at + 2]
                 if word not in ("left", "right") or after in (["of"], ["from"], ["to"]):
                     side, sided = _SIDES[word], True
-                else:
+                elif _BEFORE_SIDE.intersection(words[at - 1 : at]) or _BEHIND_SIDE.intersection(after):
                     parts.append(word)
             elif sort == "word" and word in _PARTS and _PARTS[word]:
                 parts.append(_PARTS[word])
@@ -428,342 +579,3 @@ class Measurer:
         ):
             return 1, "thing", self.things[near[0]]
         return 1, "word", word
-
-    # Answering
-
-    def answer(
-        self, asked: Question, scene: Scene, before: Question | None = None, *, short: bool = False
-    ) -> str | None:
-        """Return the answer, None where nothing here measures it."""
-        if asked.unknown:
-            names = " or ".join(f"“{word}”" for word in asked.unknown[:3])
-            return f"I don't know {names}, so I can't tell. {self.limits(scene)}"
-        meant = asked.things
-        if not meant and asked.its and before is not None:  # what that found beside something, or named
-            found = self._besides(before, scene) if before.kind == "beside" and not before.yes_no else None
-            meant = (
-                before.things[-1:] if found is None else tuple(Meant(one.name, one.colour) for one in found)
-            )
-        if not asked.kind:
-            return None
-        told: dict[str, Callable[[Question, Scene], str | None]] = {
-            "what": self._what,
-            "colour": self._colour,
-            "count": self._count,
-            "where": self._where,
-            "there": self._there,
-            "beside": self._beside,
-            "ground": self._ground,
-            "direction": self._direction,
-            "size": self._size,
-            "sure": self._sure,
-        }
-        said = told[asked.kind](replace(asked, things=meant), scene)
-        return said if not short or said is None else shortened(said)
-
-    def limits(self, scene: Scene | None = None) -> str:
-        """Return a sentence that says what this pack knows, and what it sees."""
-        names = sorted(self.vocabulary.names)
-        count = (
-            NUMBERS[len(names)]
-            if len(names) < len(NUMBERS)
-            else {11: "eleven", 12: "twelve"}.get(len(names), len(names))
-        )
-        knows = f"I only know drawings of {count} objects: {', '.join(names[:-1])} and {names[-1]}."
-        return knows if scene is None or not scene.things else f"{knows} What I see: {self.shown(scene)}."
-
-    def called(self, thing: Thing, count: int = 1) -> str:
-        """Return what a thing is called: "a red house", "something red, perhaps a house"."""
-        if thing.sure >= SURE:
-            return (
-                article(f"{thing.colour} {thing.name}")
-                if count == 1
-                else (f"{_number(count)} {thing.colour} {self.plurals.get(thing.name, thing.name + 's')}")
-            )
-        what = f"something {thing.colour}" if count == 1 else f"{_number(count)} {thing.colour} objects"
-        if thing.sure < PERHAPS:
-            return f"{what} that I can't name"
-        perhaps = article(thing.name) if count == 1 else self.plurals.get(thing.name, thing.name + "s")
-        return f"{what}, perhaps {perhaps}"
-
-    def listed(self, things: Sequence[Thing]) -> str:
-        """Return several things, those of one kind together."""
-        return _and([self.called(of[0], len(of)) for of in _alike(things)])
-
-    def shown(self, scene: Scene) -> str:
-        """Return all that is in a picture, in a line: "a red house in the snow"."""
-        if not scene.things:
-            return f"nothing that I know, {self.says[scene.ground]}"
-        of = _alike(scene.things)
-        if len(of) == 2 and all(len(one) == 1 for one in of):
-            first, second = (one[0] for one in of)
-            if _side(first, second) in ("below", "right"):
-                first, second = second, first
-            said = f"{self.called(first)} {_RELATION[_side(first, second)]} {self.called(second)}"
-            return f"{said}, {self.says[scene.ground]}"
-        return f"{self.listed(scene.things)} {self.says[scene.ground]}"
-
-    def is_doubtful(self, scene: Scene) -> bool:
-        """Return whether anything in a picture can't be named for sure."""
-        return not scene.things or any(thing.sure < SURE for thing in scene.things)
-
-    def _what(self, asked: Question, scene: Scene) -> str | None:
-        if asked.grounds and not asked.things:
-            return self._there(asked, scene)
-        some = [*asked.things, *(Meant("", colour) for colour in asked.colours)]
-        if some and all(one.colour and not one.name for one in some):  # "what is the red thing?"
-            found = [thing for thing in scene.things if any(one.fits(thing) for one in some)]
-            return _capital(f"{self.listed(found)}.") if found else self._none(some[0], scene)
-        said = self.shown(scene)
-        if scene.moves:
-            said += f". {self._direction(replace(asked, things=()), scene)}".rstrip(".")
-        doubt = f" I'm not sure: {_lower(self.limits())}" if self.is_doubtful(scene) else ""
-        return _capital(f"{said}.{doubt}")
-
-    def _colour(self, asked: Question, scene: Scene) -> str | None:
-        found = self._found(asked, scene)
-        if isinstance(found, str):
-            return found
-        of = _alike(found)
-        if len(of) == 1:
-            return _capital(f"{self._the(of[0])} {'is' if len(of[0]) == 1 else 'are'} {of[0][0].colour}.")
-        parts = [f"{self._the(one)} {'is' if len(one) == 1 else 'are'} {one[0].colour}" for one in of]
-        if len({one[0].name for one in of}) == 1:
-            parts = [f"{_number(len(one))} {'is' if len(one) == 1 else 'are'} {one[0].colour}" for one in of]
-        said = _and(parts)
-        return _capital(f"{said}.")
-
-    def _count(self, asked: Question, scene: Scene) -> str | None:
-        wanted = asked.things[:1] if not asked.side else asked.things[:-1][:1]
-        if not wanted:
-            if asked.grounds:
-                return None
-            count = len(scene.things)
-            return f"I count {_number(count)} {'object' if count == 1 else 'objects'}" + (
-                f": {self.listed(scene.things)}." if count else "."
-            )
-        found = [thing for thing in scene.things if wanted[0].fits(thing)]
-        if not found:
-            return self._none(wanted[0], scene)
-        count, doubt = len(found), min(thing.sure for thing in found) < SURE
-        name = " ".join(filter(None, (wanted[0].colour, self._plural(wanted[0].name or "object", count))))
-        return f"I count {_number(count)} {name}" + (
-            ", but I'm not sure that it is one." if doubt and count == 1 else "."
-        )
-
-    def _where(self, asked: Question, scene: Scene) -> str | None:
-        found = self._found(asked, scene)
-        if isinstance(found, str):
-            return found
-        parts = [f"{self._the([thing])} is {at_place(thing)}" for thing in found]
-        if len(found) > 1 and len({thing.name for thing in found}) == 1:
-            parts = [
-                f"{'one' if n == 0 else 'another'} is {at_place(thing)}" for n, thing in enumerate(found)
-            ]
-        said = _and(parts)
-        return _capital(f"{said}.")
-
-    def _there(self, asked: Question, scene: Scene) -> str | None:
-        fitting = [[thing for thing in scene.things if meant.fits(thing)] for meant in asked.things]
-        if asked.things and not any(fitting):
-            return self._none(asked.things[0], scene, no="No")
-        if asked.grounds:  # "is it night?", "is the house in the snow?"
-            return f"{_yes(scene.ground in asked.grounds)}: {_lower(self._ground(asked, scene))}"
-        if asked.colours and (asked.things or asked.its or len(scene.things) == 1):  # "is the house red?"
-            of = [thing for some in fitting for thing in some] or list(scene.things)
-            said = self._colour(replace(asked, colours=()), scene) or ""
-            right = bool(of) and all(thing.colour in asked.colours for thing in of)
-            return said if len(asked.colours) > 1 else f"{_yes(right)}: {_lower(said)}"
-        if asked.colours:  # "is there anything red?"
-            return self._there(replace(asked, colours=(), things=(Meant("", asked.colours[0]),)), scene)
-        if not asked.things:
-            return None if asked.yes_no else self._what(asked, scene)
-        there = [bool(some) and asked.count in (None, len(some)) for some in fitting]
-        told = [
-            f"{self.listed(some)}, {at_place(some[0])}" if len(some) == 1 else self.listed(some)
-            for some in fitting
-            if some
-        ]
-        return f"{_yes(any(there))}, I see {_and(told)}."
-
-    def _besides(self, asked: Question, scene: Scene) -> list[Thing] | None:
-        """Return what is on a side of something, or in a part of the picture; None where that isn't clear."""
-        if not asked.side:
-            some = list[Thing]()
-            for thing in scene.things:
-                x, y = thing.middle
-                fits = {"left": x < 0.42, "right": x > 0.58, "upper": y < 0.42, "lower": y > 0.58}
-                fits["middle"] = 0.3 < x < 0.7 and 0.3 < y < 0.7
-                some += [thing] if all(fits.get(part, True) for part in asked.part) else []
-            return some
-        if not asked.things and len(scene.things) != 1:
-            return None
-        of = asked.things[-1] if asked.things else Meant(scene.things[0].name)
-        ends = sorted((thing for thing in scene.things if of.fits(thing)), key=_area)
-        if not ends:
-            return None
-        sides = ("left", "right") if asked.side == "beside" else (asked.side,)
-        return [one for one in scene.things if one is not ends[-1] and _side(one, ends[-1]) in sides]
-
-    def _beside(self, asked: Question, scene: Scene) -> str | None:
-        for meant in asked.things:
-            if not any(meant.fits(thing) for thing in scene.things):
-                return self._none(meant, scene, no="No" if asked.yes_no else "None")
-        found = self._besides(asked, scene)
-        if found is None:
-            return None
-        if not asked.side and asked.things and asked.yes_no:  # "is the house on the left?"
-            yes = any(asked.things[0].fits(thing) for thing in found)
-            return f"{_yes(yes)}: {_lower(self._where(asked, scene) or '')}"
-        said = self.listed(found) if found else "nothing"
-        if len(asked.things) > 1:  # "is the house left of the tree?"
-            yes = any(asked.things[0].fits(thing) for thing in found)
-            return f"{_yes(yes)}: {_RELATION[asked.side]} the {asked.things[-1].name} is {said}."
-        if not found:
-            return f"{'No' if asked.yes_no else 'Nothing'}: I see only {self.shown(scene)}."
-        return f"Yes, {said}." if asked.yes_no else _capital(f"{said}.")
-
-    def _ground(self, asked: Question, scene: Scene) -> str:
-        if scene.ground in self.vocabulary.colours:
-            return f"The background is {scene.ground}."
-        return f"It is {self.says[scene.ground]}."
-
-    def _direction(self, asked: Question, scene: Scene) -> str | None:
-        if not scene.moves:
-            return "This is a single picture, so I can't see anything move."
-        pairs = [
-            (thing, move)
-            for thing, move in zip(scene.things, scene.moves, strict=True)
-            if not asked.things or any(meant.fits(thing) for meant in asked.things)
-        ]
-        if not pairs:
-            if asked.things and scene.things:
-                pairs = list(zip(scene.things, scene.moves, strict=True))
-            else:
-                return f"I see nothing that I know move. {self.limits()}"
-        said = _and([f"{self._the([thing])} {_moves(move)}" for thing, move in pairs])
-        return _capital(f"{said}.")
-
-    def _size(self, asked: Question, scene: Scene) -> str | None:
-        if not scene.things:
-            return None
-        found = sorted(scene.things, key=_area, reverse=True)
-        parts = [f"{self._the([thing])} takes {max(1, round(100 * _area(thing)))} %" for thing in found]
-        return _capital(f"{_and(parts)} of the picture.")
-
-    def _sure(self, asked: Question, scene: Scene) -> str | None:
-        parts = [f"{thing.colour} {thing.name}, {thing.sure:.0%} sure" for thing in scene.things]
-        seen = "; ".join(parts) or "nothing that I know"
-        return f"I looked again and see: {seen}. {self.limits()}"
-
-    def _found(self, asked: Question, scene: Scene) -> list[Thing] | str:
-        """Return the things that are meant: those named, else all of a picture; or that there is none."""
-        found = [thing for thing in scene.things if any(meant.fits(thing) for meant in asked.things)]
-        if not asked.things:
-            found = list(scene.things)
-        if found:
-            return found
-        return (
-            self._none(asked.things[0], scene)
-            if asked.things
-            else f"I see nothing that I know. {self.limits()}"
-        )
-
-    def _none(self, meant: Meant, scene: Scene, no: str = "None") -> str:
-        """Return that something isn't there, or may be."""
-        doubtful = [thing for thing in scene.things if thing.sure < SURE]
-        name = " ".join(filter(None, (meant.colour, meant.name or "object")))
-        if doubtful and not meant.colour:
-            return f"{no}, I see no {name}; but I can't name all that I see: {self.shown(scene)}."
-        return f"{no}, I see no {name}, only {self.shown(scene)}."
-
-    def _the(self, things: Sequence[Thing]) -> str:
-        thing = things[0]
-        if thing.sure < PERHAPS:
-            return f"the {thing.colour} object" if len(things) == 1 else f"the {thing.colour} objects"
-        return f"the {self._plural(thing.name, len(things))}"
-
-    def _plural(self, name: str, count: int) -> str:
-        return name if count == 1 else self.plurals.get(name, name + "s")
-
-
-_RELATION = {
-    "left": "to the left of",
-    "right": "to the right of",
-    "above": "above",
-    "below": "below",
-    "beside": "beside",
-}
-
-
-def article(words: str) -> str:
-    """Return "a red house", "an orange cat"."""
-    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
-
-
-def shortened(said: str) -> str:
-    """Return an answer in a few words: its first sentence, without what begins every such sentence."""
-    first = re.split(r"(?<=[a-z])[.;:,] ", said, maxsplit=1)[0].rstrip(".")
-    return re.sub(r"^(?:I count |The background is |[Tt]he [\w ]+? (?:is|are) )", "", first)
-
-
-def at_place(thing: Thing) -> str:
-    """Return where a thing is: "on the left", "in the upper left", "in the middle"."""
-    where = place(*thing.middle)
-    return (
-        f"{'on' if where in ('left', 'right') else 'at' if where in ('top', 'bottom') else 'in'} the {where}"
-    )
-
-
-def _alike(things: Sequence[Thing]) -> list[list[Thing]]:
-    """Return things in groups of one name and colour, of which the surest tells how sure the name is."""
-    groups = dict[tuple[str, str], list[Thing]]()
-    for thing in sorted(things, key=lambda thing: -thing.sure):
-        name = thing.name if thing.sure >= PERHAPS else ""
-        groups.setdefault((name, thing.colour), []).append(thing)
-    return sorted(groups.values(), key=lambda group: things.index(group[0]))
-
-
-def _side(one: Thing, other: Thing) -> str:
-    """Return on which side of another thing one is."""
-    (x0, y0), (x1, y1) = one.middle, other.middle
-    if abs(x0 - x1) >= abs(y0 - y1):
-        return "left" if x0 < x1 else "right"
-    return "above" if y0 < y1 else "below"
-
-
-def _area(thing: Thing) -> float:
-    left, top, right, bottom = thing.box
-    return (right - left) * (bottom - top)
-
-
-def _moves(move: tuple[float, float]) -> str:
-    x, y = move
-    if max(abs(x), abs(y)) < STILL:
-        return "stands still"
-    words = list[str]()
-    if abs(y) > abs(x) / 2:
-        words.append("down" if y > 0 else "up")
-    if abs(x) > abs(y) / 2:
-        words.append("to the right" if x > 0 else "to the left")
-    return f"moves {' and '.join(words)}"
-
-
-def _and(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""
-
-
-def _number(count: int) -> str:
-    return NUMBERS[count] if count < len(NUMBERS) else str(count)
-
-
-def _yes(right: bool) -> str:
-    return "Yes" if right else "No"
-
-
-def _capital(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}"
-
-
-def _lower(said: str) -> str:
-    return said if said.startswith("I ") or said.startswith("I'") else f"{said[:1].lower()}{said[1:]}"

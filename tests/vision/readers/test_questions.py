@@ -8,7 +8,8 @@ import pytest
 from core.profiles import DEMO
 from demo.evaluate.answers import WAYS, cases, right
 from vision.protocol import Turn
-from vision.readers.questions import Measurer, Question
+from vision.readers.answers import Answerer
+from vision.readers.questions import Measurer, Question, asks_for_text
 from vision.readers.scene import Scene, Thing
 
 HOUSE = Thing("house", 0.97, "red", (0.1, 0.3, 0.4, 0.7), 0.09)
@@ -31,7 +32,7 @@ def talk(demo: Measurer, scene: Scene, *said: str) -> str | None:
     before: Question | None = None
     for text in said[:-1]:
         before = demo.understand(text, before)
-    return demo.answer(demo.understand(said[-1], before), scene, before)
+    return Answerer(demo).answer(demo.understand(said[-1], before), scene, before)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,18 @@ def talk(demo: Measurer, scene: Scene, *said: str) -> str | None:
         (BOTH, "Is there a wooden house?", "I don't know “wooden”, so I can't tell. "),
         (BOTH, "How many windows has the house?", "I don't know “windows”, so I can't tell. "),
         (BOTH, "What season is it?", "I don't know “season”, so I can't tell. "),
+        (ALONE, "I left my glasses at work, what's in the picture?", "A red house in the snow."),
+        (ALONE, "Tell me in a few words what the picture contains", "A red house in the snow."),
+        (ALONE, "Write me an alt text for this picture.", "A red house in the snow."),
+        (ALONE, "Right then, everything you can see, please", "A red house in the snow."),
+        (ALONE, "If it isn't too much trouble, where is this set?", "It is in the snow."),
+        (BOTH, "Is the tree on the left or on the right?", "The tree is on the right."),
+        (BOTH, "is the house red or blue or what", "The house is red."),
+        (BOTH, "What has the artist put to the left of the tree?", "A red house."),
+        (BOTH, "Where did the tree go?", "The tree is on the right."),
+        (BOTH, "My son says there's a tree in it, is he right?", "Yes, I see a green tree, on the right."),
+        (BOTH, "Is there a castle in it? I can't see one.", "I don't know “castle”, so I can't tell. "),
+        (BOTH, "Could you tell me where the castle is?", "I don't know “castle”, so I can't tell. "),
     ],
 )
 def test_a_question_is_answered_from_what_was_measured(
@@ -111,6 +124,22 @@ def test_boxes_are_of_what_is_named_and_of_nothing_that_is_unknown(demo: Measure
     assert demo.boxes("Where is the dragon?", BOTH) == demo.boxes("Where is the cat?", BOTH) == "[]"
 
 
+@pytest.mark.parametrize(
+    ("question", "is_about_text"),
+    [
+        ("What does the sign say?", True),
+        ("read it to me", True),
+        ("what is written there", True),
+        ("Tell me in a few words what you see", False),
+        ("My son says there is a cat", False),
+        ("Is there any sign of a cat?", False),
+        ("An alt text for this, please", False),
+    ],
+)
+def test_what_is_written_is_asked_for_by_its_own_words(question: str, is_about_text: bool) -> None:
+    assert asks_for_text(question) == is_about_text
+
+
 def test_what_is_no_question_is_left_to_the_chat_model(demo: Measurer) -> None:
     assert talk(demo, BOTH, "ok thanks") is None and talk(demo, BOTH, "Do you like it?") is None
 
@@ -142,5 +171,5 @@ def test_forms_of_many_people_are_understood(demo: Measurer) -> None:
         scene = Scene(
             tuple(things), case.drawn.ground, () if way is None else ((way[0] * 0.3, way[1] * 0.3),)
         )
-        hits.append(right(case, demo.answer(demo.understand(case.question), scene) or ""))
+        hits.append(right(case, Answerer(demo).answer(demo.understand(case.question), scene) or ""))
     assert sum(hits) > 0.95 * len(hits)
