@@ -74,6 +74,8 @@ SIDE = re.compile(
     r"(?: side| hand side)?(?! of\b)"
 )
 ANY = ("", "one", "object", "thing")  # what may be any object
+MANY = ("s", "fish")  # how words end that may mean several
+ALL = ("them", "all of them", "both", "both of them", "these", "those")
 IN_THE_SKY = re.compile(r"\b(?:moon|crescent|sun|stars?|clouds?|birds?|rainbow|sky|balloon|at the top)\b")
 SHADED = (0.25, 1.1)  # a shadow around an object: so much of the ground's light is left in it
 # One at its foot, where there is more light; of its height; of 255, how far a ground is from grey
@@ -219,10 +221,12 @@ class Reader:
 
     def named(self, image: Image.Image, found: Sequence[Found], words: str) -> list[Found]:
         """Return those of ``found`` in ``image`` that words mean; "" = the one that stands out. Of several
-        alike, words may say the side."""
+        alike, words may say the side; a plural means all that have the same colour."""
         if len(found) < 2 or not words:
             return list(found[:1])
         words, side = side_of(words)
+        if words in ALL:
+            return [one for one in found if one.label == found[0].label]
         spoken = [one for one in found if _says(words, one.label)]
         surest = max((one.sure for one in spoken), default=0.0)
         spoken = [one for one in spoken if one.sure > SURER * surest]
@@ -236,14 +240,19 @@ class Reader:
         parts = [image.crop(_around(one.box, image.size, AROUND)) for one in some]
         fits = (matcher.embed_images(parts) @ matcher.embed_texts([words])[0]).float().tolist()
         best = max(range(len(some)), key=fits.__getitem__)
-        if not spoken and not words.endswith("s") and side is None:
+        if not spoken and not words.endswith(MANY) and side is None:
             return [some[best]]
+        same = [one for one in some if one.label == some[best].label]
         alike = [
-            one
-            for one, fit in zip(some, fits, strict=True)
-            if one.label == some[best].label and fit >= fits[best] - ALIKE
+            one for one, fit in zip(some, fits, strict=True) if one in same and fit >= fits[best] - ALIKE
         ]
-        return alike if side is None else [max(alike, key=side)]
+        if side is not None:
+            return [max(alike, key=side)]
+        if words.endswith(MANY) and len(alike) < len(same):
+            is_bare = any(f"{one.label}{end}" == words for one in same for end in ("s", "es"))
+            if is_bare or len({self.colour(image, one) for one in same}) == 1:
+                return same
+        return alike
 
     def colour(self, image: Image.Image, one: Found) -> str:
         """Return the colour of an object of a drawing; of several that it shows, the one that it looks like

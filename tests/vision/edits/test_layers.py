@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from vision.edits.instruction import read_instruction
@@ -242,6 +243,37 @@ def test_of_several_alike_the_side_tells_which_is_meant(words: str, meant: list[
     there = [*map(disc, boxes), star]
     found = Reader(Segments(), None).named(drawing(None), there, words)  # type: ignore[arg-type]
     assert [there.index(one) for one in found] == meant
+
+
+class Fits:
+    """A matcher for which the first picture fits all words best, and each further one less."""
+
+    def embed_images(self, images: list[Image.Image]) -> torch.Tensor:
+        return torch.tensor([[1 - 0.1 * number] for number in range(len(images))])
+
+    def embed_texts(self, texts: list[str]) -> torch.Tensor:
+        return torch.ones(len(texts), 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "second", "meant"),
+    [
+        ("balls", "blue", 2),  # all of them, whatever their colours
+        ("orbs", "red", 2),
+        ("scarlet orbs", "red", 2),
+        ("scarlet orbs", "blue", 1),
+        ("orb", "red", 1),
+        ("goldfish", "red", 2),  # one or several
+        ("them", "blue", 2),
+    ],
+)
+def test_a_plural_means_all_that_have_one_colour(words: str, second: str, meant: int) -> None:
+    places = (10, 80, 70, 140), (150, 80, 210, 140)
+    image = drawing(None)
+    for place, colour in zip(places, ("red", second), strict=True):
+        ImageDraw.Draw(image).ellipse(place, fill=colour)
+    there = [*map(disc, places)]
+    assert len(Reader(Segments(), Fits()).named(image, there, words)) == meant  # type: ignore[arg-type]
 
 
 class Looks:
