@@ -29,6 +29,14 @@ _SPELLED = (
     (r"\b(kind|sort)a\b", r"\1 of"),
     (r"\bor (?:what|am i\b.*)\W*$|\bboys and girls\b|\b(?:please )?answer yes or no\b", " "),
     (r"\ball over\b", "in"),
+    (r"\bover the (?:tele)?phone\b|[.!?,] go\W*$", " "),
+    (r"\b(?:walk|run|talk) (?:me|us) through\b", "tell me"),
+    (r"\b(?:whaddya|what've|wah)\b", "what do"),
+    (r"\bwhe\b", "where is"),
+    (r"\binna\b", "in"),
+    (r"\b(?:di|yon)\b", "the"),
+    (r"\bmi\b", "i"),
+    (r"\bdeh\b", " "),
     (r"\b(\w+)in'(?= |$)", r"\1ing"),
     (r"\b(go|do|look|mov|head|fly|be|show)in\b", r"\1ing"),
     (r"\bteh\b", "the"),
@@ -125,7 +133,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
     ),
     (
         "direction",
-        r"\b(?:walk\w*|advanc\w*|animating|gone|hanging a|runs?|running|roll\w*|bounc\w*|swim\w*)\b",
+        r"\b(?:walk\w*|advanc\w*|animating|hanging a|runs?|running|roll\w*|bounc\w*|swim\w*)\b",
     ),
     (
         "direction",
@@ -148,8 +156,12 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
     ),
     (
         "ground",
-        r"\bin front of (?:what|which)\b|\b(?:at|in|out) the (?:very )?back\b|\bin back of\b"
-        r"|\bback (?:part|of the (?:picture|paper|page|image|drawing))\b",
+        r"\bin front of(?: what| which|$)|\bat back\b|\bthe back with\b|\bin back of\b"
+        r"|\b(?:at|in|out) the (?:very )?back\b",
+    ),
+    (
+        "ground",
+        r"\bback (?:part|of the (?:picture|paper|page|image|drawing))\b",
     ),
     (
         "ground",
@@ -187,15 +199,18 @@ _PLACE = re.compile(  # where nothing is named that may be there
     r"|\bwhere (?:is|was) this\b"
     r"|\b(?:what|which) (?:for a )?(?:place|world|scene|country|map|biome|venue|location|terrain|manor)\b"
     r"|\b(?:kind|sort|type|class) of (?:an? )?(?:place|scene|country|location|terrain|waters|land)\b"
-    r"|\bscene type\b|\bvenue\b|\bwhere (?:am i|are we|are they|would (?:i|we) be)\b|\bor where$"
+    r"|\bscene type\b|\bvenue\b|\bor where\b"
+    r"|\bwhere (?:am i|are we|are they|is every(?:body|one)|would (?:i|we) be)\b"
 )
 _ASKS = re.compile(
     r"\b(?:what|which|describe\w*|explain\w*|identify|depicted|contents?|recogni[sz]e|description|list|itemi[sz]e"
     r"|inventory|summar\w+|write (?:\w+ )?(?:a|an) (?:caption|alt))\b"
 )
-_TELL = re.compile(r"\b(?:tell|say|name|show|see|write|give|spell)\b")
+_TELL = re.compile(r"\b(?:tell|say|name|show|see|write|give|spell|state)\b")
 _WH = re.compile(r"\b(?:what|which|where\w*|how|who|whether|describe|tell|count|list|name|locate)\b")
-_ALL = re.compile(r"\b(?:objects|things|everything|contents|alt text|tldr)\b|^objects?\b|^caption\b")
+_ALL = re.compile(
+    r"\b(?:objects|things|everything|contents|alt text|tldr|subject matter)\b|^objects?\b|^caption\b"
+)
 _YES_NO = re.compile(
     r"^(?:(?:so|and|but|then|hey|hi|please|well|also"
     r"|(?:can you |could you )?(?:tell|say)(?: me)? (?:if|whether)"
@@ -222,6 +237,7 @@ _ASKED = frozenset(  # words that what is asked about follows, with or without "
     """is are was were do does did has have of many much which what about with see sees spot find there and or
     show shows showing contain contains include includes any""".split()
 )
+_VERBS = frozenset("is are was were do does did has have of can".split())  # "what season is it"
 _EMPTY = frozenset(
     "wee single little young old nice dear whole entire very actual".split()
 )  # say nothing of a thing
@@ -281,7 +297,7 @@ _NO_TEXT = re.compile(
     re.IGNORECASE,
 )
 _TEXT = re.compile(
-    r"\b(written|text|says|read|words?|letters|sign|spell\w*)\b"
+    r"\b(written|text|says|read|(?:any|the|these|those|what|which) words?|letters|sign|spell\w*)\b"
     r"|\b(does|do|did|what) (it|they|that|this|the \w+) say\b",
     re.IGNORECASE,
 )
@@ -501,7 +517,7 @@ class Measurer:
             if kind in ("", "size", "sure"):
                 is_about = True
             elif kind == "what":
-                is_about = before in _ITS or (is_name and is_asked)
+                is_about = (before in _ITS and after in _VERBS) or (is_name and is_asked and head != "there")
             elif after == "thing" and is_headed:  # "a wooden house"
                 is_about = True
             elif named:
