@@ -274,8 +274,8 @@ def other_rows(pack: Pack, report: Report, n: int):
             shares.append(seen.kept)
     report.share("edit, other hands: asked change done", [hit for hits in done.values() for hit in hits], 0.9)
     for kind, hits in done.items():
-        report.share(f"edit, other hands, {NAMES[kind]}: done", hits, None)
-    name = "edit, other hands: pixels outside of the object's grown box within 2 of 255"
+        print(f"edit, other hands, {NAMES[kind]}: {sum(hits)} of {len(hits)}")
+    name = "edit, other hands: rest within 2 of 255"
     report.row(f"{name}, mean %", round(100 * statistics.mean(shares), 2), 97.0)
     report.share(f"{name}: in {KEPT:.0%} of them", kept, None)
 
@@ -366,8 +366,8 @@ def several_rows(pack: Pack, report: Report, n: int):
         there = find_objects(reader.segmenter, after)
         names = [reader.named(after, there, scene.groups[0].object)[:1] for scene in scenes]
         again.append(all(names) and names[0] != names[1])
-    report.share("two pictures: both objects with their colours", both, 0.85)
-    report.share("two pictures: both found by their names for the next change", again, 0.85)
+    report.share("two pictures: both with their colours", both, 0.85)
+    report.share("two pictures: both found again by name", again, 0.85)
     report.share("two pictures: the first one's ground", ground, None)
 
 
@@ -443,8 +443,8 @@ def chain_rows(pack: Pack, report: Report, n: int):
                 done.append(_is_done(turn, before, found, verdict.background))
                 before = turn.things
             whole.append(sorted(found) == sorted(turns[-1].things) and verdict.background == turns[-1].ground)
-        report.share(f"four changes, {name}: asked change done", done, bars[0])
-        report.share(f"four changes, {name}: all of it true in the end", whole, bars[1])
+        report.share(f"four changes, {name}: done", done, bars[0])
+        report.share(f"four changes, {name}: all true at the end", whole, bars[1])
 
 
 def _is_done(turn: Turn, before: tuple, found: list[tuple[str, str]], ground: str) -> bool:
