@@ -90,7 +90,9 @@ def kept_latents() -> Iterator[None]:
         reporter.latents.append(latents.clone())
         return decode(drawing, latents, *rest) if reporter.decodes else iter(())
 
-    def keep_picture(model: Any, pipe: Any, generation: Any, reporter: Any, result: torch.Tensor) -> Any:
+    def keep_picture(
+        model: Any, pipe: Any, generation: Any, reporter: Any, result: torch.Tensor, left: Any
+    ) -> Any:
         reporter.latents += [one.clone() for one in result]
         return iter(())
 
