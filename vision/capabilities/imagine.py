@@ -66,9 +66,8 @@ class _Candidate:
     @property
     def lack(self) -> tuple[int, int]:
         """How many parts are missing, and by how many things their numbers are wrong."""
-        parts = [want for want in self.missing if isinstance(want, Part)] if self.scene else []
-        off = sum(abs(want.number_in(self.scene) - want.count) for want in parts if self.scene)
-        return len(self.missing), off
+        scene, parts = self.scene or Scene((), ""), [want for want in self.missing if isinstance(want, Part)]
+        return len(self.missing), sum(abs(want.number_in(scene) - want.count) for want in parts)
 
 
 def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:

@@ -18,6 +18,7 @@ Kind = Literal[
     "what", "colour", "count", "where", "there", "beside", "ground", "direction", "size", "sure", ""
 ]
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_IN_WORDS = r"\bin (?:a few|a couple of|short|simple|other|plain|your own|one|a single) (?:words?|sentence)\b"
 _SPELLED = (
     (r"[\u2018\u2019`]", "'"),
     (r"\b(what|where|there|it|that|who|how|whereabout)s?'s\b", r"\1 is"),
@@ -29,6 +30,7 @@ _SPELLED = (
     (r"\b(kind|sort)a\b", r"\1 of"),
     (r"\bor (?:what|am i\b.*)\W*$|\bboys and girls\b|\b(?:please )?answer yes or no\b", " "),
     (r"\ball over\b", "in"),
+    (r"\bany signs? of\b", "any"),
     (r"\bover the (?:tele)?phone\b|[.!?,] go\W*$", " "),
     (r"\b(?:walk|run|talk) (?:me|us) through\b", "tell me"),
     (r"\b(?:whaddya|what've|wah)\b", "what do"),
@@ -72,7 +74,7 @@ _SPELLED = (
     (r"\bhappen to\b", " "),
     (r"\b(?:any|have you any|have you an|got any) (?:idea|clue|guess)(?: about| as to| of)?\b", "tell me"),
     (r"\bhave i (?:got it )?right\b|\bam i right\b|\bis (?:that|it) so\b", " right so "),
-    (r"\bin (?:a few|a couple of|short|simple|other|plain|your own|one|a single) (?:words?|sentence)\b", " "),
+    (_IN_WORDS, " "),
     (r"\b(?:short|brief|quick)(?= (?:description|account|summary)\b)", " "),
     (r"\bdis\b", "this"),
     (r"\bem\b", "them"),
@@ -232,7 +234,6 @@ _OF_PICTURES = frozenset(  # that have what words before them say, and no object
     way""".split()
 )
 _WHOSE = frozenset("my your his her our their this that".split())
-_SPEAKER = frozenset("you i we please to they".split())  # words that a verb follows
 _ASKED = frozenset(  # words that what is asked about follows, with or without "a", "the" …
     """is are was were do does did has have of many much which what about with see sees spot find there and or
     show shows showing contain contains include includes any""".split()
@@ -253,47 +254,46 @@ _KNOWN = frozenset(  # words that change nothing, or whose meaning is in the pat
     altogether am among amount an and animating animation answer any anybody anyone anything anywhere
     apart appear appears approximately are area aren around art artwork as ask at attached attachment
     back backdrop background be bearing because been begin beginning behind being believe below beneath
-    beside besides big bigger biggest biome bit boast both bottom briefly brush but by call called calls
-    can cannot canvas caption cardinality carefully cartoon center centre certain certainly chance check
-    choose chose chosen class clear clearly clip clue colour coloured colours come comes composition
-    confirm contain contained containing contains content contents corner correct could count counting
-    country crayon create created curious currently daughter deny depict depicted depicts describe
-    describes description did different direction disclosed do does doesn doing doodle doors down draw
-    drawing drawings drawn drew drift drifting drifts dry each edge element elements else end english
-    entire enumerate environment even ever every everybody everything everywhere exactly exhibit exist
-    exists explain eye eyes feature features figure figures file find finds flies floating fly flying
-    for found frame frames frequency from front gave get gets gif girl give given go goes going got
-    grandbaby grateful greets ground guess guide guv had half hand happen happening happens has have
-    having head headed heading heads hello help here hey hi hidden hide hiding high hm hmm hold holds
-    how hue huge i idea identify if illustrated illustration image images img in include included
-    includes including inconvenience inform inside intend intended into inventory is isn it item itemise
-    itemize items its jumped just keep kind kindly know known knows lady land landscape large larger
-    learners left let lie lies like likely list little locate located location look looking looks low
-    lower lying made make many map matter maybe me mean means meant mention middle might mine more motif
-    motion move moved movement moves moving much my name named near nearby need no not notice now number
-    object objects obliged observe obviously of off oh ok okay on one ones only opinion or other our out
-    outside over page paint painted painting paper part patience per photo pic pick picked picture
-    pictured pictures piece pigment place placed placement please plus point portray portrayed position
-    positioned possibly post posted presence present probably provide pupils put quadrant quantity
-    quarter quick quickly quite rather read really recognise recognised recognize region represent
-    represented represents resting right roughly same saw say scene scenery screen see seeing seen
-    select send sent set setting several shade share sheet short shortly should show showing shown shows
-    side sideways sign simply sits sitting size sketch sketched small smaller so some somebody someone
+    beside besides big bigger biggest biome bit boast both bottom briefly but by call called calls can
+    cannot canvas cardinality carefully cartoon center centre certain certainly chance check choose
+    chose chosen class clear clearly clip clue colour coloured colours come comes composition confirm
+    contain contained containing contains content contents corner correct could count counting country
+    crayon create created curious currently deny depict depicted depicts describe describes description
+    did different direction disclosed do does doesn doing doodle down draw drawing drawings drawn drew
+    drift drifting drifts dry each edge element elements else end english entire enumerate environment
+    even ever every everybody everything everywhere exactly exhibit exist exists explain eyes feature
+    features figure figures file find finds flies floating fly flying for found frame frames frequency
+    from front gave get gets gif give given go goes going got grateful greets ground guess guv had half
+    hand happen happening happens has have having head headed heading heads hello help here hey hi
+    hidden hide hiding high hm hmm hold holds how hue huge i idea identify if illustrated illustration
+    image images img in include included includes including inconvenience inform inside intend intended
+    into inventory is isn it item itemise itemize items its jumped just keep kind kindly know known
+    knows land landscape large larger left let lie lies like likely list little locate located location
+    look looking looks low lower lying made make many matter maybe me mean means meant mention middle
+    might mine more motif motion move moved movement moves moving much my name named near nearby need no
+    not notice now number object objects obliged observe obviously of off oh ok okay on one ones only
+    opinion or other our out outside over page paint painted painting paper part patience per photo pic
+    pick picked picture pictured pictures piece place placed placement please plus point portray
+    portrayed position positioned possibly post posted presence present probably provide put quadrant
+    quantity quarter quick quickly quite rather read really recognise recognised recognize region
+    represent represented represents resting right roughly same saw say scene scenery screen see seeing
+    seen select send sent set setting several shade share sheet short shortly should show showing shown
+    shows side sideways simply sits sitting size sketch sketched small smaller so some somebody someone
     something somewhere sorry sort specify spot spotted stand standing stands start state stuff subject
-    supposed supposedly sure surround surrounded surrounding surroundings surrounds take tally telephone
-    tell terrain text than thank thanks that the their them theme then there these they thing things
-    think third this those tint tiny tldr to today together top topic total totals toward towards track
-    travel traveling travelling travels tried trouble true truly try trying turn turned type under
-    underneath understand up upload uploaded upper us use used venue verify very via video view visible
-    wait want was waters way ways we well went were what whatever where whereabouts whether which while
-    whole will with without wonder wondering words work would wrong yeah yes you your
+    supposed supposedly sure surround surrounded surrounding surroundings surrounds take tally tell
+    terrain than thank thanks that the their them theme then there these they thing things think third
+    this those tint tiny tldr to today together top topic total totals toward towards track travel
+    traveling travelling travels tried trouble true truly try trying turn turned type under underneath
+    understand up upload uploaded upper us use used venue verify very via video view visible wait want
+    was waters way ways we well went were what whatever where whereabouts whether which while whole will
+    with without wonder wondering words work would wrong yeah yes you your
     """.split()
 ) | set(NUMBERS)
 
 
 _NO_TEXT = re.compile(
-    r"\bin (?:a few|a couple of|short|simple|other|plain|your own|one|a single) words?\b|\balt[- ]text\b"
-    r"|\bspell it out\b|\bin words\b|\bone word\b|\bsigns? of\b|(?<!\bwhat )(?<!\bit )\bsays\b",
+    rf"{_IN_WORDS}|\balt[- ]text\b|\bspell it out\b|\bin words\b|\bone word\b|\bsigns? of\b"
+    r"|(?<!\bwhat )(?<!\bit )\bsays\b",
     re.IGNORECASE,
 )
 _TEXT = re.compile(
@@ -520,6 +520,8 @@ class Measurer:
                 is_about = (before in _ITS and after in _VERBS) or (is_name and is_asked and head != "there")
             elif after == "thing" and is_headed:  # "a wooden house"
                 is_about = True
+            elif kind == "there" and before in self.things and words[0] in _VERBS and words[1] != "there":
+                is_about = True  # "is the house wooden?"
             elif named:
                 is_about = is_name and (is_asked or not found.things)
             else:
