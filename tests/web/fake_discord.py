@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +134,11 @@ class FakeDiscord:
         headers["X-Forwarded-For"] = "203.0.113.7"
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request, address, headers)
-        given: dict[str, Any] = {"headers": headers, "data": await request.read(), "allow_redirects": False}
+        data = BytesIO(await request.read()) if request.body_exists else None
+        given: dict[str, Any] = {"headers": headers, "data": data, "allow_redirects": False}
         async with self.http.request(request.method, address, **given) as found:
-            body = await found.read()
             self.calls.append((request.method, request.path, found.status))
-            answer = web.Response(body=body, status=found.status)
+            answer = web.Response(body=await found.read(), status=found.status)
             for name, value in found.headers.items():
                 if name.lower() not in HOP and (self.keeps_cookies or name != "Set-Cookie"):
                     answer.headers.add(name, value)
