@@ -236,6 +236,11 @@ class Discord:
         data = {"id": str(self.commands[name]["id"]), "name": name, "type": 1, "options": inside}
         return self.act(made, {"data": data})
 
+    def launch(self, channel_id: int, user_id: int) -> Interaction:
+        """Somebody presses the command that opens the Activity."""
+        data = {"id": self.commands["launch"]["id"], "name": "launch", "type": 4}
+        return self.act(self.interaction(channel_id, user_id), {"data": data})
+
     def press(self, message: Message, custom_id: str, user_id: int) -> Interaction:
         """Somebody presses a button."""
         made = self.interaction(message.channel_id, user_id, kind=3)
@@ -348,6 +353,7 @@ class Discord:
             ("GET", "/users/@me", self._me),
             ("GET", r"/users/(\d+)", self._person),
             ("GET", "/oauth2/applications/@me", self._application),
+            ("GET", r"/applications/(\d+)/commands", self._get_commands),
             ("PUT", r"/applications/(\d+)/commands", self._put_commands),
             ("POST", r"/interactions/(\d+)/([^/]+)/callback", self._acknowledge),
             *((method, r"/webhooks/(\d+)/([^/]+)/messages/@original", self._original) for method in TOUCHING),
@@ -385,9 +391,21 @@ class Discord:
         url = self.url.replace("http", "ws") + "/gateway/"
         return {"url": url, "shards": self.shards, "session_start_limit": limit}
 
+    def make_entry_point(self) -> dict[str, Any]:
+        """The command that Discord makes where Activities are ticked."""
+        made = {"id": str(self.new_id()), "name": "launch", "type": 4, "description": "", "handler": 1}
+        self.commands["launch"] = {**made, "application_id": APPLICATION}
+        return self.commands["launch"]
+
+    def _get_commands(self, call: Call, application: int) -> Any:
+        return [{**command, "id": str(command["id"])} for command in self.commands.values()]
+
     def _put_commands(self, call: Call, application: int) -> Any:
+        kept = {name for name, command in self.commands.items() if command["type"] == 4}
+        if kept - {command["name"] for command in call.body}:
+            raise Refusal(400, 50240, "You cannot remove this app's Entry Point command in a bulk update")
         named = {"application_id": application}
-        self.commands = {c["name"]: {**c, **named, "id": self.new_id()} for c in call.body}
+        self.commands = {c["name"]: {"id": self.new_id(), **c, **named} for c in call.body}
         known = {"description": "", "contexts": None, "integration_types": None}  # menus have no description
         return [{**known, **c, "id": str(c["id"])} for c in self.commands.values()]
 
@@ -409,6 +427,8 @@ class Discord:
             if kind == 7 and made.message is not None:
                 self._change(made.message, data, call.files)
         told = {"interaction": {"id": str(made.id), "type": made.kind}}
+        if kind == 12:
+            told["resource"] = {"type": kind, "activity_instance": {"id": f"i-{made.id}"}}
         if made.message:
             told["resource"] = {"type": kind, "message": self._message(made.message)}
         return told
