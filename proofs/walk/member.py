@@ -124,7 +124,7 @@ def _guest(page: Page, report: Report) -> None:
         since = page.press(GRID, "V1")
         step.saw(page.wait_text(r"Variations.*@guest.*" + DONE, DRAWING, since=since))
     with report.step(who, "presses Delete under it", "a refusal in a sentence") as step:
-        since = page.press(PICTURE, "Delete")
+        since = page.choose(PICTURE, "More", "Delete")
         step.saw(page.wait_text("Only you can see this", since=since))
         assert page.message(PICTURE).count()
     for command in ("queue pause", "studio rules", "moderation show"):

@@ -152,7 +152,7 @@ class Page:
         """Choose an entry of a menu under the newest message with ``text``; return what was the newest one
         before."""
         before = self.newest()
-        box = self.message(text).get_by_role("combobox").filter(has_text=menu).first
+        box = self.message(text).get_by_role("combobox", name=menu).first
         option = self.tab.get_by_role("option").filter(has_text=entry).first
         for _ in range(PRESSES):
             box.click()

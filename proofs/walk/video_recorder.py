@@ -42,16 +42,21 @@ class _VideoRecorder:
     def words(self) -> str:
         """Make a video of words, and return the id of its job."""
         page = self._page
-        with self._report.step(WHO, f"/video {BOAT}", "four videos as one, with U1 to U4") as step:
+        job = ""
+        with self._report.step(WHO, f"/video {BOAT}", "a video, with what can be done") as step:
             since = page.run("video", prompt=BOAT)
-            job = self._video(step, rf"{BOAT} - Video by.*" + DONE, since, videos=4)
-            self._buttons(BOAT, {"U1", "U4", "🔄"})
+            job = self._video(step, rf"{BOAT}.* - Video by.*" + DONE, since, videos=1)
+            self._buttons(BOAT, {"Extend (High)", "Loop", "Remix", "Blend…", "Cut", "GIF"})
         with self._report.step(WHO, "presses Play", "the video runs") as step:
             player = page.message(BOAT).locator("video")
             page.until(lambda: player.evaluate("e => e.readyState") >= 2, DRAWING, "the video's first frame")
             page.message(BOAT).get_by_role("button", name="Play").click()
             page.until(lambda: player.evaluate("e => e.currentTime") > 0.5, what="the video's motion")
             step.saw(f"{player.evaluate('e => e.currentTime'):.1f} s in")
+        with self._report.step(WHO, "presses Three more", "three videos as one, with U1 to U3") as step:
+            since = page.press(BOAT, "Three more")
+            self._video(step, rf"{BOAT}.* - Video by.*" + DONE, since, videos=3)
+            self._buttons(BOAT, {"U1", "U3", "🔄"})
         with self._report.step(WHO, "presses U2", "the second video alone, with what can be done") as step:
             since = page.press(BOAT, "U2")
             step.saw(page.wait_text("Video #2", RUNNING_VIDEOS, since=since))
@@ -76,23 +81,20 @@ class _VideoRecorder:
     def gone_on(self, animated: str, words: str) -> None:
         """Press what makes another video of one."""
         page = self._page
-        with self._report.step(WHO, "presses U1 under it", "the first video alone") as step:
-            since = page.press("Video by", "U1")
-            step.saw(page.wait_text(rf"Video #1.*job {animated} 1", RUNNING_VIDEOS, since=since))
         for button, title in (
             ("Extend (High)", "Extended by"),
             ("Extend back", "Extended back by"),
             ("Loop", "Loop by"),
         ):
             with self._report.step(WHO, f"presses {button}", f"a video called {title}") as step:
-                since = page.press(f"job {animated} 1", button)
+                since = page.press(f"job {animated}", button)
                 self._video(step, f"{title}.*{DONE}", since)
         with self._report.step(WHO, "presses Remix, and types other words", "the video drawn anew") as step:
-            since = page.press(f"job {animated} 1", "Remix")
+            since = page.press(f"job {animated}", "Remix")
             page.answer_window("a white moon at night")
             self._video(step, f"Remix.*{DONE}", since)
         with self._report.step(WHO, "presses Blend…, and names the boat", "one video of both") as step:
-            since = page.press(f"job {animated} 1", "Blend…")
+            since = page.press(f"job {animated}", "Blend…")
             page.answer_window(f"{words} 1")
             self._video(step, f"Blend of 2.*{DONE}", since)
 
