@@ -19,7 +19,7 @@ from benchmarks.measure import Goal, Result
 from core.settings import ROOT
 
 FOLDER = ROOT / "docs" / "evidence" / "benchmarks"
-LIBRARIES = ("torch", "diffusers", "transformers", "peft", "pillow", "isal", "discord.py")
+LIBRARIES = ("torch", "diffusers", "transformers", "peft", "pillow", "discord.py")
 
 
 def environment(device: str) -> dict[str, Any]:

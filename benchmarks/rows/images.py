@@ -38,46 +38,20 @@ ROUNDS = 3
 
 def measure_image_tail(options: Options) -> Result:
     """Both ways on a drawing and on a photo-like picture; the pixels that come back must be the same."""
-    figures, checks, series, notes = [], [], {}, []
+    figures, checks, series = [], [], {}
     for kind, picture in (("drawing", samples.drawing(SIDE)), ("photo", samples.photo(SIDE))):
         decoded = samples.decoded(picture)
-        ways = {
-            "diffusers + Pillow": _plain(decoded),
-            "PNG": _ours(decoded, pictures.png),
-            "WebP": _ours(decoded, lambda image: pictures.grid([image])),
-        }
-        wanted = _read(ways["diffusers + Pillow"]())
-        checks.append(
-            check(
-                f"pixels of the {kind}", [apart(_read(ways[name]()), wanted) for name in ("PNG", "WebP")], 0
-            )
-        )
+        ways = {"diffusers + Pillow": _plain(decoded), "PNG": _ours(decoded)}
+        plain, ours = (work() for work in ways.values())
+        checks.append(check(f"pixels of the {kind}", [apart(_read(ours), _read(plain))], 0))
         costs = {
             name: cpu_ms(found) for name, found in interleaved(ways, options.repeats, rounds=ROUNDS).items()
         }
-        figures += [
-            Figure(
-                f"PNG, {kind}",
-                times_less(costs["diffusers + Pillow"], costs["PNG"]),
-                "× less",
-                goal=Goal(at_least=10),
-            ),
-            Figure(
-                f"WebP, {kind}",
-                times_less(costs["diffusers + Pillow"], costs["WebP"]),
-                "× less",
-                goal=Goal(at_least=10),
-            ),
-        ]
+        faster = times_less(costs["diffusers + Pillow"], costs["PNG"])
+        figures.append(Figure(f"PNG, {kind}", faster, "× less", goal=Goal(at_least=3)))
+        figures.append(Figure(f"PNG, {kind}: bytes", [len(ours) / len(plain)], "×", goal=Goal(at_most=1.1)))
         series |= {f"{name}, {kind}": found for name, found in costs.items()}
-        notes.append(
-            f"{kind}: " + ", ".join(f"{name} {len(work()) / 1000:.0f} kB" for name, work in ways.items())
-        )
-    notes.append(
-        "Single pictures are PNG; WebP is for grids only, where a quarter less to upload is worth 20 to 30 ms"
-        " in a thread beside the steps."
-    )
-    return Result(tuple(figures), tuple(checks), Chart("CPU ms a picture", series), tuple(notes))
+    return Result(tuple(figures), tuple(checks), Chart("CPU ms a picture", series))
 
 
 def _plain(decoded: torch.Tensor) -> Callable[[], bytes]:
@@ -93,8 +67,8 @@ def _plain(decoded: torch.Tensor) -> Callable[[], bytes]:
     return work
 
 
-def _ours(decoded: torch.Tensor, encode: Callable) -> Callable[[], bytes]:
-    return lambda: encode(Image.fromarray(pixels_of(decoded)[0])).data
+def _ours(decoded: torch.Tensor) -> Callable[[], bytes]:
+    return lambda: pictures.png(Image.fromarray(pixels_of(decoded)[0])).data
 
 
 def _read(data: bytes) -> np.ndarray:

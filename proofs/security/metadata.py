@@ -120,7 +120,7 @@ def outputs(count: int) -> tuple[int, int, int]:
     wrong = unmarked = control = 0
     for (_, data), index in zip(hidden(), range(count), strict=False):
         image = Image.open(io.BytesIO(data)).convert("RGB")
-        made = [encode.png(image, {"prompt": "a boat"}, 5), encode.grid([image, image])][index % 2]
+        made = [encode.png(image, {"prompt": "a boat"}, 5), encode.drawing(image)][index % 2]
         kind, body = made.media_type, made.data
         if index % 4 == 2:
             header, body = media_process.answer_request(body, "shrink", limit=4000)

@@ -37,19 +37,6 @@ def with_card(folder: Path, tmp_path: Path, **card) -> Models:
     return cpu_models({"image": copy}, tmp_path / "cache")
 
 
-def test_a_grid_is_the_four_pictures_without_loss(models_of: Callable[..., Models]) -> None:
-    output = ask(models_of(image="stable-diffusion"), REQUEST)
-    sheet = np.asarray(opened(output.grid))
-    assert output.grid.media_type == "image/webp" and (output.grid.width, output.grid.height) == (128, 128)
-    for i, picture in enumerate(output.pictures):
-        y, x = i // 2 * 64, i % 2 * 64
-        assert (sheet[y : y + 64, x : x + 64] == np.asarray(opened(picture))).all()
-
-
-def test_one_picture_has_no_grid(models_of: Callable[..., Models]) -> None:
-    assert ask(models_of(image="stable-diffusion"), replace(REQUEST, num_images=1)).grid is None
-
-
 def test_the_parameters_really_used_are_reported_and_written_into_every_png(models_of) -> None:
     output = ask(models_of(image="stable-diffusion"), replace(REQUEST, sampler="dpm++", guidance_scale=6.5))
     told = {
@@ -164,7 +151,7 @@ def test_a_small_model_draws_small_and_delivers_large(folders: dict[str, Path], 
         == (256, 384)
         == (output.parameters["width"], output.parameters["height"])
     )
-    assert ask(models, replace(REQUEST, num_images=2)).grid.width == 512
+    assert [one.width for one in ask(models, replace(REQUEST, num_images=2)).pictures] == [256, 256]
     with pytest.raises(UserError, match="up to 512x512"):
         ask(models, replace(REQUEST, width=2048, height=2048))
 

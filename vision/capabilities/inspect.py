@@ -50,7 +50,7 @@ def run(
         verdicts.append(verdict)
         reporter.step(number, count)
     sheet = shown[0] if alone else _sheet(shown, verdicts)
-    grid = reporter.in_thread(lambda: encode.grid([sheet]))
+    grid = reporter.in_thread(lambda: encode.drawing(sheet))
     return Output(
         grid=grid,
         scores=verdicts[0].names,

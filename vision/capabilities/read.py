@@ -23,7 +23,7 @@ def run(request: ReadRequest, images: encode.Pictures, models: Models, reporter:
     if not found:
         raise UserError(NOTHING)
     lines = tuple(line for row in lines_in_rows(found) for line in row)
-    sheet = reporter.in_thread(lambda: encode.grid([ocr.draw_lines(image, lines)]))
+    sheet = reporter.in_thread(lambda: encode.drawing(ocr.draw_lines(image, lines)))
     notes = [FULL] if len(lines) >= ocr.MOST_LINES else []
     parameters = {
         "kind": request.kind,

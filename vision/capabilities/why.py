@@ -24,7 +24,7 @@ def run(request: WhyRequest, images: encode.Pictures, models: Models, reporter: 
     reason, name = _reason(image, request.label, labels, models, reporter)
     reporter.step(1, 1)
     sheet = reporter.in_thread(
-        lambda: encode.grid([attribution.draw_heat(image, reason.counts, reason.seen)])
+        lambda: encode.drawing(attribution.draw_heat(image, reason.counts, reason.seen))
     )
     notes = [
         (f"Bright areas support the answer: {HOW[reason.how]}. This shows where, not whether it is right.")

@@ -236,13 +236,13 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
-    """Encode each picture as PNG with its parameters, and a grid when there are several."""
+    """Encode each picture as PNG with its parameters."""
     parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
     own = {k: v for k, v in parameters.items() if k not in ("notes", "num_images")}
     singles: tuple[Picture, ...] = tuple(
         encode.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
     )
-    return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)
+    return Output(singles, parameters=parameters)
 
 
 def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: ImageModel) -> Task:
