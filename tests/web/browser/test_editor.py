@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.web.browser.conftest import shot
 from tests.web.browser.desk import (
     BIT,
     DIGEST,
@@ -370,6 +371,7 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
             await touch("touchMove", (x - 20 - 5 * step, y), (x + 20 + 5 * step, y))
         await touch("touchEnd")
         zoomed = await painted(page)
+        await shot(page, "editor-finger")
         assert zoomed["scale"] > 1.5 * seen["scale"]
         assert zoomed["count"] == seen["count"]  # what the first of them began is taken back
         await page.locator("#words").fill("a blue door")
@@ -379,6 +381,7 @@ async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes
         assert (await page.evaluate(READ))["shown"]
         await page.get_by_role("button", name="Picture 2", exact=True).tap()
         await page.get_by_label("How much of the new picture is shown").fill("40")
+        await shot(page, "editor-finger-results")
         assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         await page.get_by_role("button", name="Keep", exact=True).tap()
         assert (await page.evaluate(READ))["layers"][0]["source"]["n"] == 2
