@@ -35,6 +35,7 @@ SETTINGS = {
     "DISCORD_CLIENT_SECRET": SECRET,
 }
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Discord</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <style>body { margin: 0 } iframe { border: 0; width: 100vw; height: 100vh; display: block }</style>
 <script type="module">
