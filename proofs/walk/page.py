@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+
+from playwright.sync_api import TimeoutError
 
 T = TypeVar("T")
 DRAWING = 180.0  # seconds for a drawing, on a machine that does other things as well
 PRESSES = 3
 ANSWER = 60.0  # seconds for anything else
+SOON = 5000.0  # ms for what is in sight
 MESSAGES = "#channel-message-list > [data-message-id]"
 
 
@@ -88,21 +92,28 @@ class Page:
     def fill(self, option: str, value: str) -> None:
         """Give an option of the command a value."""
         field = self.tab.locator(f'.command-option-input[data-option="{option}"]')
-        if not field.count():
-            if not self.tab.locator(f'.command-suggestion[data-value="{option}"]').count():
-                self.tab.locator(".command-ghost").click()
-            self.tab.locator(f'.command-suggestion[data-value="{option}"]').first.click()
+        self._take_option(option, field)
         field.click()
         self.tab.keyboard.type(value, delay=8)
 
     def attach(self, option: str, path: Path) -> None:
         """Give an option of the command a file."""
         field = self.tab.locator(f'input[type=file][aria-label^="{option} attachment"]')
-        if not field.count():
-            if not self.tab.locator(f'.command-suggestion[data-value="{option}"]').count():
-                self.tab.locator(".command-ghost").click()
-            self.tab.locator(f'.command-suggestion[data-value="{option}"]').first.click()
+        self._take_option(option, field)
         field.set_input_files(path)
+
+    def _take_option(self, option: str, field: Any) -> None:
+        """Choose an option of the command until its field is there: choices for the one before, which come
+        late, take the list away."""
+        offered = self.tab.locator(f'.command-suggestion[data-value="{option}"]')
+        for _ in range(PRESSES):
+            if field.count():
+                return
+            if not offered.count():
+                self.tab.locator(".command-ghost").click()
+            with suppress(TimeoutError):
+                offered.first.click(timeout=SOON)
+        field.wait_for(state="attached")
 
     def pick(self, text: str) -> None:
         """Choose what is offered for the option that was filled last."""
