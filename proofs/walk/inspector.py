@@ -79,16 +79,18 @@ class _Inspector:
             page.send_window(self._files(range(950, 951)))
             step.saw(page.wait_text(f"{USUAL}.*{DONE}", DRAWING, since=since))
             self._has_picture("Inspection by")
-        with self._report.step(WHO, "Try another, six at once", "a sheet and a table") as step:
+        with self._report.step(WHO, "Try another, six at once", "a sheet") as step:
             since = page.press("Inspection by", "Try another")
             page.send_window([*self._files(range(960, 963)), *self._files(range(970, 973), "missing")])
             step.saw(page.wait_text(rf"of 6 pictures.*{DONE}", DRAWING, since=since))
             self._has_picture("of 6 pictures")
-            assert "verdicts-" in page.message("of 6 pictures").inner_text(), "the table"
-        with self._report.step(WHO, "Wrong?, for the first picture", "that it was noted") as step:
+        with self._report.step(WHO, "Details", "the table of all six") as step:
+            since = page.press("of 6 pictures", "Details")
+            step.saw(page.wait_text("Only you can see this.*verdicts-", since=since))
+        with self._report.step(WHO, "Wrong?, for the first picture", "that it was saved") as step:
             since = page.press("of 6 pictures", "Wrong?")
             page.answer_window("1")
-            step.saw(page.wait_text("Only you can see this.*Noted", since=since))
+            step.saw(page.wait_text("Only you can see this.*Saved", since=since))
         with self._report.step(WHO, "/inspect report", "the report, with a button a chart") as step:
             since = page.run("inspect report", name="plates")
             step.saw(page.wait_text("Only you can see this.*version 1", since=since))
