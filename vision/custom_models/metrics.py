@@ -3,6 +3,7 @@ boxes as COCO counts it: the mean, over 101 recalls, of the best precision at th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,10 @@ class Share:
         found = stats.binomtest(self.hits, self.n).proportion_ci(CONFIDENCE)
         return float(found.low), float(found.high)
 
+    def pair(self) -> list[int]:
+        """Return hits and n, as JSON has them."""
+        return [self.hits, self.n]
+
     def __str__(self) -> str:
         if not self.n:
             return "none of none"
@@ -52,6 +57,11 @@ class LabelFigures:
         right, missed = self.recall.hits, self.recall.n - self.recall.hits
         wrong = self.precision.n - self.precision.hits
         return 2 * right / (2 * right + missed + wrong) if right else 0.0
+
+    def told(self) -> dict[str, Any]:
+        """Return its figures as JSON."""
+        shares = {"precision": self.precision.pair(), "recall": self.recall.pair()}
+        return shares | {"f1": round(self.f1, 4)}
 
 
 @dataclass(frozen=True)

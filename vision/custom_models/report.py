@@ -15,12 +15,16 @@ from vision.custom_models.anomaly.detector import Inspector
 from vision.custom_models.classification import Classifier, by_chance, expected_error
 from vision.custom_models.detection import Detector, Found
 from vision.custom_models.figures import Outline, drawn, short
-from vision.custom_models.metrics import OVERLAPS, Boxes, Share, by_label, curve, matched
+from vision.custom_models.metrics import OVERLAPS, Boxes, LabelFigures, Share, by_label, curve, matched
 from vision.custom_models.snapshot import GOOD
 from vision.custom_models.thresholds import Limit
 
 STRANGE = "defect"  # what a strange part is called where no kind was taught
 COLUMNS, GAP = 2, 8  # of the page, px between charts
+COPIED = (  # from an inspection's card to its figures
+    *("good_scores", "good_groups", "bad_scores", "weak", "unsure", "method", "alike", "separation"),
+    *("taught", "promise"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,24 +59,14 @@ def of_inspection(
     good = [one for one in tested if one.right == GOOD]
     strange, scores = [one.right != GOOD for one in tested], [one.score for one in tested]
     lines = metrics.curves(strange, scores)
-    figures: dict[str, Any] = {
-        "good_scores": card["good_scores"],
-        "good_groups": card["good_groups"],
-        "bad_scores": card["bad_scores"],
-        "weak": card["weak"],
-        "unsure": card["unsure"],
-        "method": card["method"],
-        "alike": card["alike"],
+    figures: dict[str, Any] = {name: card[name] for name in COPIED} | {
         "backbone": card["extractor"],
-        "separation": card["separation"],
-        "taught": card["taught"],
-        "promise": card["promise"],
         "overlapping": card.get("overlapping", 0),
         "test": _test(tested),
         "roc": lines and round(lines[0].area, 4),
         "average_precision": lines and round(lines[1].area, 4),
-        "found": _counted(metrics.share_above([one.score for one in bad], limit)),
-        "stopped": _counted(metrics.share_above([one.score for one in good], limit)),
+        "found": metrics.share_above([one.score for one in bad], limit).pair(),
+        "stopped": metrics.share_above([one.score for one in good], limit).pair(),
     }
     # a kind that the model can't name counts as found, whatever it is called
     known = set(card["names"]) | {GOOD}
@@ -119,12 +113,9 @@ def of_classifier(
         "doubtful": [
             {
                 "place": taught.index(sha256),
-                "label": label,
-                "rather": rather,
-                "chance": chance,
-                "other": other,
+                **dict(zip(("label", "rather", "chance", "other"), rest, strict=True)),
             }
-            for sha256, label, rather, chance, other in doubted
+            for sha256, *rest in doubted
         ],
     }
     if not tested:
@@ -158,22 +149,15 @@ def of_classifier(
 def page(pictures: Sequence[Image.Image]) -> Image.Image:
     """Return charts and sheets on one page, COLUMNS side by side where they are narrow."""
     wide = max(one.width for one in pictures)
-    rows: list[list[Image.Image]] = []
+    places, left, top, bottom, column = list[tuple[int, int]](), 0, 0, 0, 0
     for one in pictures:
-        fits = rows and len(rows[-1]) < COLUMNS and sum(each.width for each in rows[-1]) + one.width <= wide
-        if fits:
-            rows[-1].append(one)
-        else:
-            rows.append([one])
-    high = sum(max(one.height for one in row) for row in rows) + GAP * (len(rows) - 1)
-    whole = Image.new("RGB", (max(sum(one.width for one in row) for row in rows), high), "white")
-    top = 0
-    for row in rows:
-        left = 0
-        for one in row:
-            whole.paste(one, (left, top))
-            left += one.width
-        top += max(one.height for one in row) + GAP
+        if column == COLUMNS or left + one.width > wide:
+            left, top, column = 0, bottom + GAP, 0
+        places.append((left, top))
+        left, bottom, column = left + one.width, max(bottom, top + one.height), column + 1
+    whole = Image.new("RGB", (wide, bottom), "white")
+    for one, place in zip(pictures, places, strict=True):
+        whole.paste(one, place)
     return whole
 
 
@@ -184,22 +168,11 @@ def _test(tested: Sequence[Tested]) -> list[dict[str, Any]]:
     ]
 
 
-def _counted(share: metrics.Share) -> list[int]:
-    return [share.hits, share.n]
-
-
 def _named(names: metrics.NamesReport) -> dict[str, Any]:
     return {
-        "accuracy": _counted(names.accuracy),
+        "accuracy": names.accuracy.pair(),
         "macro_f1": round(names.macro_f1, 4),
-        "labels": {
-            one.label: {
-                "precision": _counted(one.precision),
-                "recall": _counted(one.recall),
-                "f1": round(one.f1, 4),
-            }
-            for one in names.figures
-        },
+        "labels": {one.label: one.told() for one in names.figures},
     }
 
 
@@ -297,17 +270,12 @@ def counted(one: Looked) -> Counted:
     scores = np.zeros(len(one.right))
     false: list[tuple[str, float]] = []
     for label in sorted({each.label for each in (*one.right, *one.found)}):
-        places = [at for at, each in enumerate(one.right) if each.label == label]
+        places = np.flatnonzero([each.label == label for each in one.right])
         said, hits = matched(_of(one, label), OVERLAPS[0])
-        for score, hit in zip(said.tolist(), hits.tolist(), strict=True):
-            if hit >= 0:
-                scores[places[hit]] = score
-            else:
-                false.append((label, round(score, 4)))
-    objects = tuple(
-        (each.label, round(score, 4)) for each, score in zip(one.right, scores.tolist(), strict=True)
-    )
-    return Counted(objects, tuple(false))
+        scores[places[hits[hits >= 0]]] = said[hits >= 0]
+        false += [(label, round(score, 4)) for score in said[hits < 0].tolist()]
+    objects = [(each.label, round(score, 4)) for each, score in zip(one.right, scores.tolist(), strict=True)]
+    return Counted(tuple(objects), tuple(false))
 
 
 def of_detector(
@@ -318,38 +286,37 @@ def of_detector(
     came = [counted(one) for one in tested]
     known = {label: [_of(one, label) for one in tested] for label in model.labels}
     told = by_label(known)
-    labels = {label: _label(label, came, told.get(label), model.limit) for label in model.labels}
+    labels = {}
+    for label in model.labels:
+        ap50, ap = (round(one, 4) for one in told[label]) if label in told else (None, None)
+        found, right = _shares(came, model.limit, label)
+        labels[label] = LabelFigures(label, right, found).told() | {"ap50": ap50, "ap": ap}
+    ap50, ap = (
+        (round(float(np.mean(one)), 4) for one in zip(*told.values(), strict=True)) if told else (None, None)
+    )
+    found, right = _shares(came, model.limit)
+    boxes = model.card["boxes"]
     figures: dict[str, Any] = {
         "test": [{"objects": one.objects, "false": one.false} for one in came],
         "backbone": model.card["extractor"],
         "too_few": model.card["too_few"],
         "pictures": model.card["pictures"],
-        "boxes": model.card["boxes"],
+        "boxes": boxes,
         "labels": labels,
-        "ap50": round(float(np.mean([one for one, _ in told.values()])), 4) if told else None,
-        "ap": round(float(np.mean([one for _, one in told.values()])), 4) if told else None,
+        "ap50": ap50,
+        "ap": ap,
+        "found": found.pair(),
+        "right": right.pair(),
     }
-    found, right = _shares(came, model.limit)
-    figures |= {"found": _counted(found), "right": _counted(right)}
-    drawn_: dict[str, bytes] = {}
     if told:
         lines = {label: curve(some, OVERLAPS[0]) for label, some in known.items()}
-        drawn_["curves"] = charts.boxes(
-            {label: (*line, labels[label]["ap50"]) for label, line in lines.items() if line is not None}
-        )
+        areas = {label: (*line, labels[label]["ap50"]) for label, line in lines.items() if line is not None}
+        drawn_ = {"curves": charts.boxes(areas)}
     else:
-        shares = [
-            (label, count / max(model.card["boxes"].values())) for label, count in model.card["boxes"].items()
-        ]
-        drawn_["boxes"] = charts.bars(
-            shares, "boxes that were learned from", list(model.card["boxes"].values())
-        )
-    return Report(
-        figures,
-        drawn_,
-        _box_mistakes(model, tested, came, open_picture),
-        _sentence(model, tested, found, right, figures),
-    )
+        shares = [(label, count / max(boxes.values())) for label, count in boxes.items()]
+        drawn_ = {"boxes": charts.bars(shares, "boxes that were learned from", list(boxes.values()))}
+    sheet = _box_mistakes(model, tested, came, open_picture)
+    return Report(figures, drawn_, sheet, _sentence(model, tested, found, right, figures))
 
 
 def _of(one: Looked, label: str) -> Boxes:
@@ -370,20 +337,6 @@ def _shares(came: Sequence[Counted], limit: float, label: str | None = None) -> 
     return Share(hits, len(objects)), Share(hits, hits + sum(score >= limit for score in false))
 
 
-def _label(
-    label: str, came: Sequence[Counted], precision: tuple[float, float] | None, limit: float
-) -> Mapping[str, Any]:
-    found, right = _shares(came, limit, label)
-    both = found.n + right.n
-    return {
-        "precision": _counted(right),
-        "recall": _counted(found),
-        "f1": round(2 * found.hits / both, 4) if both else 0.0,
-        "ap50": None if precision is None else round(precision[0], 4),
-        "ap": None if precision is None else round(precision[1], 4),
-    }
-
-
 def _box_mistakes(
     model: Detector,
     tested: Sequence[Looked],
@@ -398,9 +351,7 @@ def _box_mistakes(
         false = sum(score >= model.limit for _, score in what.false)
         if not missed and not false:
             continue
-        said = ", ".join(
-            part for part in (f"{len(missed)} missed" * bool(missed), f"{false} wrong" * bool(false)) if part
-        )
+        said = ", ".join(f"{n} {word}" for n, word in ((len(missed), "missed"), (false, "wrong")) if n)
         wrong.append(charts.Mistake(one.sha256, f"{len(one.right)} objects", said, len(missed) + false))
         shown[one.sha256] = _outlines(one, missed, what, model.limit)
     wrong.sort(key=lambda one: (-one.wrong, one.sha256))
@@ -414,24 +365,14 @@ def _box_mistakes(
 
 
 def _outlines(one: Looked, missed: Sequence[int], what: Counted, limit: float) -> list[Outline]:
-    places = set(missed)
-    found = [
-        Outline(
-            each.box,
-            short(each.label) if at in places else "",
-            MISSED if at in places else RIGHT,
-            at in places,
-        )
-        for at, each in enumerate(one.right)
+    false = [
+        Outline(each.box, f"{short(each.label)}?", FALSE)
+        for each in one.found
+        if each.score >= limit and (each.label, round(each.score, 4)) in what.false
     ]
-    false = set(what.false)
-    return [
-        *(
-            Outline(each.box, f"{short(each.label)}?", FALSE)
-            for each in one.found
-            if each.score >= limit and (each.label, round(each.score, 4)) in false
-        ),
-        *found,
+    return false + [
+        Outline(each.box, short(each.label), MISSED, True) if at in missed else Outline(each.box, "", RIGHT)
+        for at, each in enumerate(one.right)
     ]
 
 
