@@ -114,7 +114,7 @@ class Tested:
     def told_by(self, probe: Probe) -> Probe:
         """Return a head on all examples that is as sure as it may be, and knows how far is too far."""
         weight, bias = probe.weight / self.temperature, probe.bias / self.temperature
-        return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
+        return replace(probe, weight=weight, bias=bias, far=self.far)
 
 
 def fitting(
@@ -142,7 +142,7 @@ def fitting(
 def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> Tested:
     """Return how a head does whose left-out logits (n, L) and squared distances (n, L) these are."""
     temperature = calibrate(logits, right)
-    loss = float(torch.nn.functional.cross_entropy(logits / temperature, right))
+    loss = float(F.cross_entropy(logits / temperature, right))
     return Tested(logits / temperature, squares, strength, temperature, loss)
 
 
@@ -157,8 +157,7 @@ def calibrate(logits: Tensor, right: Tensor) -> float:
     """Return the likeliest temperature, told by the right labels (n,) of left-out logits (n, L): Guo et al.,
     2017 (arXiv:1706.04599), not far from 1 (SPREAD) where there are few to tell it by."""
     losses = [
-        len(right) * float(torch.nn.functional.cross_entropy(logits / one, right))
-        + 0.5 * (math.log(one) / SPREAD) ** 2
+        len(right) * float(F.cross_entropy(logits / one, right)) + 0.5 * (math.log(one) / SPREAD) ** 2
         for one in TEMPERATURES
     ]
     return TEMPERATURES[int(np.argmin(losses))]
@@ -172,14 +171,19 @@ def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
     seen = (rows - mean) / scale
     known = sorted(set(right.tolist()))
     weight, bias = torch.zeros(rows.shape[1], count), torch.full((count,), -20.0)  # e^-20: not taught here
-    centres = torch.full((count, rows.shape[1]), 1e3)
-    for label in known:
-        centres[label] = seen[right == label].mean(0)
     if len(known) == 1:
         bias[known[0]] = 0.0
-        return Probe(mean, scale, weight, bias, centres, 0.0)
-    weight[:, known], bias[known] = fit_logistic(seen, right, strength)
-    return Probe(mean, scale, weight, bias, centres, 0.0)
+    else:
+        weight[:, known], bias[known] = fit_logistic(seen, right, strength)
+    return Probe(mean, scale, weight, bias, _centres(seen, right, count), 0.0)
+
+
+def _centres(seen: Tensor, right: Tensor, count: int) -> Tensor:
+    """Return the mean of each label's standardised features, (L, P); of a label without any, far away."""
+    found = torch.full((count, seen.shape[1]), 1e3)
+    for label in set(right.tolist()):
+        found[label] = seen[right == label].mean(0)
+    return found
 
 
 RANK = 8  # of the added matrices, which count as they are (alpha = rank)
@@ -224,9 +228,11 @@ def learning(
     tower, places = Adapted(module, seed, device), taught.right.to(device)
     probe = plain(pooled_rows(module, taught.pictures), taught.right, taught.count, taught.strength)
     weight, bias = nn.Parameter(probe.weight.to(device)), nn.Parameter(probe.bias.to(device))
-    mean, scale, shares = (
-        each.to(device) for each in (probe.mean, probe.scale, _shares(taught.right, taught.count))
-    )
+    counts = torch.bincount(taught.right, minlength=taught.count)
+    shares = (
+        len(taught.right) / ((counts > 0).sum() * counts.clamp(min=1))[taught.right]
+    )  # labels count alike
+    mean, scale, shares = (each.to(device) for each in (probe.mean, probe.scale, shares))
     held = {**tower.added(), "weight": weight, "bias": bias}
     optimiser = torch.optim.AdamW(held.values(), lr=RATE, weight_decay=DECAY)
     name = hashlib.sha256(f"{key} 2 {RANK} {EPOCHS} {BATCH} {seed}".encode()).hexdigest()
@@ -260,8 +266,8 @@ def learning(
         yield
     added = {name: value.detach().cpu().clone() for name, value in tower.added().items()}
     found = replace(probe, weight=weight.detach().cpu().contiguous(), bias=bias.detach().cpu())
-    seen = pooled_rows(merged(module, added), taught.pictures)
-    return added, replace(found, centres=_centres(found, seen, taught))
+    seen = (pooled_rows(merged(module, added), taught.pictures) - probe.mean) / probe.scale
+    return added, replace(found, centres=_centres(seen, taught.right, taught.count))
 
 
 @torch.no_grad()
@@ -332,19 +338,6 @@ def cropped(pictures: Tensor, numbers: torch.Generator) -> Tensor:
     x, y = torch.stack([size, zero, away[0]], 1), torch.stack([zero, size, away[1]], 1)
     grid = F.affine_grid(torch.stack([x, y], 1), list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures.float() / 255, grid, padding_mode="border", align_corners=False)
-
-
-def _shares(right: Tensor, count: int) -> Tensor:
-    """Return how much each picture counts, (n,): labels count the same."""
-    each = torch.bincount(right, minlength=count).clamp(min=1)
-    return len(right) / ((torch.bincount(right, minlength=count) > 0).sum() * each)[right]
-
-
-def _centres(probe: Probe, rows: Tensor, taught: Taught) -> Tensor:
-    seen, found = (rows - probe.mean) / probe.scale, probe.centres.clone()
-    for label in set(taught.right.tolist()):
-        found[label] = seen[taught.right == label].mean(0)
-    return found
 
 
 FORMAT = 1
@@ -455,7 +448,7 @@ def together(
     logits = few_shot.mixed(torch.stack(views), weights)
     wide = [len(one.mean) for one in probes]
     squares = (wide[0] * tests[0].squares + wide[1] * tests[1].squares) / sum(wide)
-    loss = float(torch.nn.functional.cross_entropy(logits, right))
+    loss = float(F.cross_entropy(logits, right))
     tested = Tested(logits, squares, tests[0].strength, tests[0].temperature, loss)
     probe = Probe(
         torch.cat([one.mean for one in probes]),
@@ -515,12 +508,7 @@ def expected_error(chances: Tensor, right: Tensor) -> float:
     sure, label = chances.max(1)
     hit = (label == right).float()
     bins = (sure * BINS).long().clamp(max=BINS - 1)
-    error = torch.tensor(0.0)
-    for number in range(BINS):
-        inside = bins == number
-        if inside.any():
-            error += inside.float().mean() * (hit[inside].mean() - sure[inside].mean()).abs()
-    return float(error)
+    return float(torch.zeros(BINS).index_add(0, bins, hit - sure).abs().sum() / len(right))
 
 
 def by_chance(chances: Tensor) -> float:
@@ -531,6 +519,8 @@ def by_chance(chances: Tensor) -> float:
     return sum(expected_error(chances, drawn[:, at]) for at in range(DRAWS)) / DRAWS
 
 
+Learned = tuple[Probe, Tested, Tensors]  # with what was added to a tower
+Learning = Generator[None, None, Learned | None]
 HOPELESS = 1.25  # times the probe's loss on the first examples left out, from which no others are
 SPEED = {"cpu": 30e9}  # operations a second that a device does of a training; a processor on one thread
 CARD = 1e12  # that any card does
@@ -575,7 +565,7 @@ def tuning(
     key: str,
     seed: int,
     device: str = "cpu",
-) -> Generator[None, None, tuple[Probe, Tested, Tensors] | None]:
+) -> Learning:
     """Learn without each part of the examples and with all of them; return the head, how it does on left-out
     examples and the added matrices, or None where the first part that is left out says that it comes to
     nothing. begun: of the probe on the same tower."""
@@ -589,7 +579,7 @@ def tuning(
         logits[part], squares[part] = compare(probe, rows)
         if number == 0:
             mine = tested(logits[part], squares[part], taught.right[part], 0.0).loss
-            theirs = torch.nn.functional.cross_entropy(begun.logits[part], taught.right[part])
+            theirs = F.cross_entropy(begun.logits[part], taught.right[part])
             if not math.isfinite(mine) or mine > HOPELESS * float(theirs):
                 return None
     added, probe = yield from learning(module, taught, store, f"{key} with all", seed, device)
@@ -653,9 +643,17 @@ def train_classifier(
     # 3. Let the transformer that does best learn to see the labels.
     if lora is not None and able:
         begun = min((one for one in tried if one.extractor in able), key=lambda one: one.tested.loss)
-        examples = _Examples(items, places, groups, len(labels), open_picture)
-        learned = yield from _tuned(begun, examples, store, seed, lora.device, count)
-        tried += [learned] if learned is not None else []
+        module, side, seen = begun.extractor.module, begun.extractor.side, []
+        assert isinstance(module, TransformerFeatures)
+        for number, item in enumerate(items, 1):
+            seen.append(kept_small(module, pixels(open_picture(item.sha256), side)))
+            yield count.step(f"opened {number} of {len(items)}")
+        taught = Taught(torch.stack(seen), right, len(labels), begun.tested.strength)
+        examples = [[item.sha256, *rest] for item, *rest in zip(items, places, groups, strict=True)]
+        key = f"{begun.extractor.name} {hashlib.sha256(json.dumps(examples).encode()).hexdigest()}"
+        learning = tuning(module, taught, groups, begun.tested, store, key, seed, lora.device)
+        learned = yield from _in_steps(learning, count, count_tuning_stops(places, groups))
+        tried += [] if learned is None else [_Way(begun.extractor, *learned)]
     best = min(tried, key=lambda one: one.tested.loss)
     if both is not None:
         tried.append(both)
@@ -725,23 +723,6 @@ def _both(tried: Sequence[_Way], right: Tensor) -> _Way | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """Pictures with the places of their labels, and the groups that are left out together."""
-
-    items: Sequence[Item]
-    places: Sequence[int]
-    groups: Sequence[str]
-    count: int
-    open: Open
-
-    def key(self) -> str:
-        told = [
-            [item.sha256, *rest] for item, *rest in zip(self.items, self.places, self.groups, strict=True)
-        ]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
 @dataclass
 class _Count:
     total: int
@@ -752,32 +733,17 @@ class _Count:
         return Step(self.done, self.total, said)
 
 
-def _tuned(
-    begun: _Way, some: _Examples, store: Store, seed: int, device: str, count: _Count
-) -> Generator[Step, None, _Way | None]:
-    """Let the transformer of a probe learn to see the labels; return None where it comes to nothing."""
-    module = begun.extractor.module
-    assert isinstance(module, TransformerFeatures)
-    seen = []
-    for number, item in enumerate(some.items, 1):
-        seen.append(kept_small(module, pixels(some.open(item.sha256), begun.extractor.side)))
-        yield count.step(f"opened {number} of {len(some.items)}")
-    taught = Taught(torch.stack(seen), torch.tensor(some.places), some.count, begun.tested.strength)
-    key = f"{begun.extractor.name} {some.key()}"
-    learning = tuning(module, taught, some.groups, begun.tested, store, key, seed, device)
-    first, stops = count.done, count_tuning_stops(some.places, some.groups)
+def _in_steps(learning: Learning, count: _Count, stops: int) -> Generator[Step, None, Learned | None]:
+    """Do all of a learning, a step each time it stands still, which it does at most ``stops`` times; return
+    None where the device has no room for it now."""
+    first = count.done
     while True:
         try:
             next(learning)
-        except StopIteration as end:
-            found = end.value
-            break
-        except torch.OutOfMemoryError:  # the device has no room for it now
-            found = None
-            break
+        except (StopIteration, torch.OutOfMemoryError) as end:
+            count.done = first + stops
+            return end.value if isinstance(end, StopIteration) else None
         yield count.step(f"tuned {count.done - first} of {stops}")
-    count.done = first + stops
-    return None if found is None else _Way(begun.extractor, *found)
 
 
 def taught_labels(snapshot: Snapshot) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -29,25 +28,22 @@ def confusion(report: NamesReport) -> bytes:
     for (row, column), count in np.ndenumerate(report.confusion):
         tone = "white" if shares[row, column] > 0.6 else "black"
         axes.text(column, row, str(count), ha="center", va="center", color=tone)
-    places = range(len(report.labels))
-    axes.set_xticks(places, [_plain(label) for label in report.labels], rotation=45, ha="right")
-    axes.set_yticks(places, [_plain(label) for label in report.labels])
-    axes.set_xlabel("said")
-    axes.set_ylabel("right")
-    axes.set_title(f"{report.accuracy} right")
+    names = [_plain(label) for label in report.labels]
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="said", ylabel="right", title=f"{report.accuracy} right")
     return _png(figure)
 
 
 def curves(roc: Curve, precision_recall: Curve) -> bytes:
     """Draw the ROC and the precision-recall curve side by side."""
-    figure = Figure((2 * SIZE[0], SIZE[1]), DOTS, layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, curve, name, x, y in zip(
-        figure.subplots(1, 2),
-        (roc, precision_recall),
-        ("area under the ROC", "average precision"),
-        ("false alarms", "found (recall)"),
-        ("found", "right of those stopped (precision)"),
+    figure, both = _figure(2)
+    for axes, (curve, name, x, y) in zip(
+        both,
+        (
+            (roc, "area under the ROC", "false alarms", "found"),
+            (precision_recall, "average precision", "found (recall)", "right of those stopped (precision)"),
+        ),
         strict=True,
     ):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y)
@@ -90,19 +86,15 @@ def bars(shares: Sequence[tuple[str, float]], title: str, counts: Sequence[int] 
     """Draw shares, 0..1, as bars with their names, and beside each its count or what it is in percent."""
     figure, axes = _figure()
     found = axes.barh([_plain(name) for name, _ in shares], [share for _, share in shares], color=GOOD)
-    axes.bar_label(
-        found,
-        [str(count) for count in counts] if counts else [f"{share:.0%}" for _, share in shares],
-        padding=4,
-    )
+    told = [str(count) for count in counts or ()] or [f"{share:.0%}" for _, share in shares]
+    axes.bar_label(found, told, padding=4)
     axes.set(xlim=(0, 1.1), title=title)
     return _png(figure)
 
 
-def _figure() -> tuple[Figure, Any]:
-    figure = Figure(SIZE, DOTS, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots()
+def _figure(columns: int = 1) -> tuple[Figure, Any]:
+    figure = Figure((columns * SIZE[0], SIZE[1]), DOTS, layout="constrained")
+    return figure, figure.subplots(1, columns)
 
 
 def _plain(text: str) -> str:
@@ -202,8 +194,15 @@ def drawn(image: Image.Image, outlines: Sequence[Outline]) -> Image.Image:
         else:
             pen.rectangle((left, top, right, bottom), outline=one.tone, width=line)
     for one in reversed(outlines):
-        if one.text:
-            _tagged(pen, found.size, one, font, line)
+        if not one.text:
+            continue
+        x0, y0, x1, y1 = pen.textbbox((0, 0), one.text, font)
+        wide, high = x1 - x0 + 2 * line, y1 - y0 + 2 * line
+        left = max(0.0, min(one.box[0] * found.width, found.width - wide))
+        top = one.box[1] * found.height
+        top -= high if top >= high else 0  # above the box, or in it where there is no room
+        pen.rectangle((left, top, left + wide, top + high), one.tone)
+        pen.text((left + line - x0, top + line - y0), one.text, INK, font)
     return found
 
 
@@ -216,23 +215,6 @@ def _dashed(pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], to
     for x in (left, right):
         for at in range(int(top), int(bottom), 2 * dash):
             pen.line((x, at, x, min(at + dash, bottom)), tone, line)
-
-
-def _tagged(
-    pen: ImageDraw.ImageDraw,
-    size: tuple[int, int],
-    one: Outline,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    line: int,
-) -> None:
-    """Write what a box is called above it, or in it where there is no room."""
-    x0, y0, x1, y1 = pen.textbbox((0, 0), one.text, font)
-    wide, high = x1 - x0 + 2 * line, y1 - y0 + 2 * line
-    left = max(0.0, min(one.box[0] * size[0], size[0] - wide))
-    above = one.box[1] * size[1] - high
-    top = above if above >= 0 else one.box[1] * size[1]
-    pen.rectangle((left, top, left + wide, top + high), one.tone)
-    pen.text((left + line - x0, top + line - y0), one.text, INK, font)
 
 
 def short(label: str) -> str:
@@ -284,11 +266,7 @@ def mistake_sheet(
         upright = ImageOps.exif_transpose(open_picture(mistake.sha256)).convert("RGB")
         page.paste(ImageOps.pad(upright, (cell, cell), color="#e2e8f0"), (x, y))
         for line, text in enumerate((f"{words[0]}: {mistake.right}", f"{words[1]}: {mistake.said}")):
-            pen.text((x, y + cell + 2 + line * LINE), _fitted(text, font, cell), "black", font)
+            while font.getlength(text) > cell:
+                text = f"{text.removesuffix('…')[:-1]}…"
+            pen.text((x, y + cell + 2 + line * LINE), text, "black", font)
     return page
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, cell: int) -> str:
-    while font.getlength(text) > cell:
-        text = f"{text.removesuffix('…')[:-1]}…"
-    return text
