@@ -83,7 +83,7 @@ class Job(Reporter):
 @contextmanager
 def kept_latents() -> Iterator[None]:
     """Let jobs keep what comes to the decoder. Pictures aren't decoded; videos are."""
-    decode = generate._Drawing._decode
+    decode = generate.Video._decode
 
     def keep(drawing: Any, latents: torch.Tensor, *rest: Any) -> Any:
         reporter = drawing.reporter
@@ -97,7 +97,7 @@ def kept_latents() -> Iterator[None]:
         return iter(())
 
     with (
-        mock.patch.object(generate._Drawing, "_decode", keep),
+        mock.patch.object(generate.Video, "_decode", keep),
         mock.patch.object(pictures, "_finish", keep_picture),
     ):
         yield

@@ -6,7 +6,7 @@ another, ``Colours`` brings them back."""
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from vision import devices
 from vision.diffusion import checkpoint
 from vision.reporter import Reporter, Stage
 from vision.video import decode, pipeline
-from vision.video.families.family import Known, Operation, Take, VideoCard, VideoFamily
+from vision.video.families.family import Asked, Known, Operation, Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
 
 log = logging.getLogger(__name__)
@@ -44,45 +44,19 @@ class Clip:
         return f"Clip({self.sha256}, {len(self.frames)} frames, {sorted(self.ends)})"
 
 
-@dataclass(frozen=True)
-class Shot:
+@dataclass(frozen=True, kw_only=True)
+class Shot(Asked):
     """One video to draw, with everything that its model's card leaves open filled in. operation: one of
-    core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's. frames: to be drawn, at
-    ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new", the end leads to the
-    start. clip, clip_2: of the other operations, frames of that size. strength: of a remix, 0..1."""
+    core.requests.video.OPERATIONS. first, last: pictures of its size, of "new". loop: of "new", the end leads
+    to the start. clip, clip_2: of the other operations, frames of that size. strength: of a remix, 0..1."""
 
     operation: str
-    prompt: str
-    negative_prompt: str
-    seed: int
-    width: int
-    height: int
-    frames: int
-    fps: float
-    num_inference_steps: int
-    guidance_scale: float
     first: Image.Image | None = None
     last: Image.Image | None = None
     loop: bool = False
     clip: Clip | None = None
     clip_2: Clip | None = None
     strength: float = 0.55
-
-
-@dataclass
-class Video:
-    """A video that is being drawn. chunks: its frames in order, uint8 (f, H, W, 3); the drawing goes on as
-    they are asked for. count: of its frames. sound: once the first chunk is out, see VideoFamily.sounds.
-    ends: once all are, see VideoFamily.ends. notes: sentences for the user."""
-
-    chunks: Iterator[np.ndarray]
-    count: int
-    fps: float
-    width: int
-    height: int
-    notes: tuple[str, ...] = ()
-    ends: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    sound: tuple[np.ndarray, int] | None = None
 
 
 def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
@@ -134,7 +108,7 @@ class Plan:
 
     windows: tuple[Window, ...]
     backwards: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -208,7 +182,7 @@ class _Planner:
             left -= frames - window.begin
             known = window.known
             if left <= 0 and last is not None:
-                known = (*known, Known((last,), self.family.last_at(frames)))
+                known = (*known, Known((last,), frames - 1))
             yield replace(window, frames=frames, end=frames, known=known)
             if not self.family.goes_on:
                 return
@@ -225,9 +199,8 @@ class _Planner:
         )
 
     def extend(self) -> Plan:
-        count, known = self.tail(self.clip, 0)
-        windows = self.forward(Window(0, count, 0, (known,)), self.shot.frames, None)
-        return Plan(tuple(windows))
+        first = Window(0, self.shown(self.clip), 0, (self.end_of(self.clip, "tail", 0),))
+        return Plan(tuple(self.forward(first, self.shot.frames, None)))
 
     def extend_back(self) -> Plan:
         windows = list[Window]()
@@ -238,7 +211,7 @@ class _Planner:
             while frames > self.longest:
                 frames, at = self.family.around(0, at - self.family.step, after)
             if not windows:
-                known = self.head(self.clip, at)[1]
+                known = self.end_of(self.clip, "head", at)
             windows.append(Window(frames, 0, at, (known,) if known else (), precedes=known is None))
             left, after, known = left - at, self.family.overlap, None
         return Plan(tuple(windows), backwards=True)
@@ -251,7 +224,7 @@ class _Planner:
         while frames > self.longest and wanted > 1:
             wanted -= min(self.family.step, wanted - 1)
             frames, at = self.family.around(before, wanted, behind)
-        known = (self.tail(self.clip, 0)[1], self.head(second, at)[1])
+        known = (self.end_of(self.clip, "tail", 0), self.end_of(second, "head", at))
         return self.limited([Window(frames, before, at, known)], self.shot.frames)
 
     loop = blend
@@ -288,18 +261,11 @@ class _Planner:
         """How many frames of an end of ``clip`` a call is shown."""
         return self.family.overlap if clip.ends else min(self.family.overlap, self.floor(len(clip.frames)))
 
-    def tail(self, clip: Clip, at: int) -> tuple[int, Known]:
+    def end_of(self, clip: Clip, end: str, at: int) -> Known:
+        """The "head" or "tail" of ``clip``. Where latents are kept, the frames themselves only count."""
         count = self.shown(clip)
-        return count, Known(self.padded(clip.frames[-count:], count), at, clip.ends.get("tail"))
-
-    def head(self, clip: Clip, at: int) -> tuple[int, Known]:
-        count = self.shown(clip)
-        return count, Known(self.padded(clip.frames[:count], count), at, clip.ends.get("head"))
-
-    @staticmethod
-    def padded(frames: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-        """``count`` frames: where latents are kept, the frames themselves only count."""
-        return frames + frames[-1:] * (count - len(frames))
+        frames = clip.frames[:count] if end == "head" else clip.frames[-count:]
+        return Known(frames + frames[-1:] * (count - len(frames)), at, clip.ends.get(end))
 
 
 SCENE = 25.5  # of 255: a channel's mean that differs by more is another scene, not a shift
@@ -336,47 +302,31 @@ SHARE = 0.95  # of the job: drawing and decoding; the rest is left to whoever wr
 MOST_PAUSE = 30.0  # seconds between two checkpoints: a video's are large, and its steps long
 
 
-def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool = True) -> Video:
-    """Return the video of ``shot``; it is drawn while its ``chunks`` are taken. Continues from the job's
-    checkpoint, if another process left one.
+class Video:
+    """A video that is being drawn. chunks: its frames in order, uint8 (f, H, W, 3); the drawing goes on as
+    they are asked for. count: of its frames. sound: once the first chunk is out, see VideoFamily.sounds.
+    ends: once all are, see VideoFamily.ends. notes: sentences for the user."""
 
-    Of "extend" and "extend_back" the chunks are the new frames, of "blend" and of a clip's "loop" those of
-    the way between; ``ends`` are always those of the whole, with the clip's own frames. sound: whether it may
-    have some.
+    def __init__(
+        self, model: VideoModel, shot: Shot, plan: Plan, reporter: Reporter, wants_sound: bool
+    ) -> None:
+        self.model, self.shot, self.plan, self.reporter = model, shot, plan, reporter
+        self.count, self.notes, self.wants_sound = plan.count, plan.notes, wants_sound
+        self.ends: Mapping[str, torch.Tensor] = {}
+        self.sound: tuple[np.ndarray, int] | None = None
+        self.drawn: list[torch.Tensor] = []  # latents of the windows that are done, in the order of drawing
+        self.sounds: list[tuple[np.ndarray, int]] = []
+        self.head = self.tail = tuple[Image.Image, ...]()  # of the video so far, where it goes on from pixels
+        self.chunks = self._chunks()
 
-    Raises UserError for what the model can't do, before anything is drawn; from ``chunks``, OutOfMemory, and
-    JobCancelled from ``reporter.check`` between two steps or two pieces.
-    """
-    plan = plan_windows(model.family, model.card, shot, model.name)
-    video = Video(iter(()), plan.count, shot.fps, shot.width, shot.height, plan.notes)
-    wants_sound = sound and model.family.sound and shot.operation != "remix"
-    video.chunks = _Drawing(model, shot, plan, reporter, video, wants_sound).chunks()
-    return video
-
-
-@dataclass
-class _Drawing:
-    """One video on its way. drawn: the latents of the windows that are done, in the order of drawing."""
-
-    model: VideoModel
-    shot: Shot
-    plan: Plan
-    reporter: Reporter
-    video: Video
-    wants_sound: bool
-    drawn: list[torch.Tensor] = field(default_factory=list)
-    sounds: list[tuple[np.ndarray, int]] = field(default_factory=list)
-    tail: tuple[Image.Image, ...] = ()  # of the video so far, where frames go on from pixels
-    head: tuple[Image.Image, ...] = ()
-
-    def chunks(self) -> Iterator[np.ndarray]:
+    def _chunks(self) -> Iterator[np.ndarray]:
         model, kept, saved = self.model, self.reporter.checkpoint, None
         if kept is not None and model.family.keeps_steps:
             kept.pace = replace(kept.pace, max_pause=MOST_PAUSE)
             identity = (model.identity, model.card, model.device, model.pipe.dtype, model.base)
             saved = kept.open(checkpoint.fingerprint(self.shot, *identity))
         if saved is not None:
-            self.drawn = [latents.to(self.model.device) for latents in saved.images]
+            self.drawn = [latents.to(model.device) for latents in saved.images]
         try:
             if self.plan.backwards or self._is_joined:
                 yield from self._drawn_first(saved)
@@ -391,7 +341,7 @@ class _Drawing:
                 f"{most} frames of {self.shot.width}x{self.shot.height} px are too much for the memory of"
                 " this device; take a smaller or a shorter video."
             ) from error
-        self.video.ends = self._ends()
+        self.ends = self._ends()
 
     @property
     def _is_joined(self) -> bool:
@@ -403,7 +353,7 @@ class _Drawing:
         count = len(self.plan.windows)
         for number in range(count):
             self._draw(number, saved, (STEPS_SHARE * number / count, STEPS_SHARE * (number + 1) / count))
-        self.video.sound = self._sound()
+        self.sound = self._sound()
         if self._is_joined:  # each window begins with some latents of the one before
             shared = self.model.family.frame_latents(self.model.family.overlap)
             whole = torch.cat([self.drawn[0], *(latents[:, :, shared:] for latents in self.drawn[1:])], 2)
@@ -438,33 +388,21 @@ class _Drawing:
         stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE, keeps=True)
         state = saved if saved is not None and saved.chunk == number else None
         place = pipeline.Place(number, count, tuple(self.drawn))
-        made = pipeline.call(self.model, self._take(window), stage, place, state, sound=self.wants_sound)
-        self.drawn.append(made.latents)
-        if made.sound is not None:
-            self.sounds.append(made.sound)
+        take = self._take(window)
+        latents, sound = pipeline.call(self.model, take, stage, place, state, sound=self.wants_sound)
+        self.drawn.append(latents)
+        self.sounds += [] if sound is None else [sound]
 
     def _take(self, window: Window) -> Take:
-        shot, family = self.shot, self.model.family
-        known = list(window.known)
+        shot, known = self.shot, list(window.known)
         if window.follows:
             known.append(self._handed_on(0, "tail"))
         if window.precedes or window.closes:
             known.append(self._handed_on(window.end, "head"))
         source = shot.clip.frames[slice(*window.source)] if shot.clip and window.source else ()
-        return Take(
-            prompt=shot.prompt,
-            negative_prompt=shot.negative_prompt,
-            seed=shot.seed,
-            width=shot.width,
-            height=shot.height,
-            frames=window.frames,
-            fps=shot.fps,
-            num_inference_steps=shot.num_inference_steps,
-            guidance_scale=shot.guidance_scale,
-            known=tuple(sorted(known, key=lambda one: one.at)),
-            source=tuple(source),
-            strength=shot.strength if family and source else 0.0,
-        )
+        given: dict[str, Any] = {one.name: getattr(shot, one.name) for one in fields(Asked)}
+        given |= {"frames": window.frames, "known": tuple(sorted(known, key=lambda one: one.at))}
+        return Take(**given, source=tuple(source), strength=shot.strength if source else 0.0)
 
     def _handed_on(self, at: int, end: str) -> Known:
         """What a window is shown of those before it: the "tail" of the last, or the "head" of the video."""
@@ -573,3 +511,19 @@ class _Drawing:
             each = samples.shape[1] / window.frames
             pieces.append(samples[:, round(window.begin * each) : round(window.end * each)])
         return np.concatenate(pieces, 1), self.sounds[0][1]
+
+
+def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool = True) -> Video:
+    """Return the video of ``shot``; it is drawn while its ``chunks`` are taken. Continues from the job's
+    checkpoint, if another process left one.
+
+    Of "extend" and "extend_back" the chunks are the new frames, of "blend" and of a clip's "loop" those of
+    the way between; ``ends`` are always those of the whole, with the clip's own frames. sound: whether it may
+    have some.
+
+    Raises UserError for what the model can't do, before anything is drawn; from ``chunks``, OutOfMemory, and
+    JobCancelled from ``reporter.check`` between two steps or two pieces.
+    """
+    plan = plan_windows(model.family, model.card, shot, model.name)
+    wants_sound = sound and model.family.sound and shot.operation != "remix"
+    return Video(model, shot, plan, reporter, wants_sound)

@@ -32,15 +32,6 @@ class Place:
     drawn: Sequence[torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What a call has drawn. latents: as the decoder takes them, (1, C, f, h, w). sound: see
-    VideoFamily.sounds."""
-
-    latents: torch.Tensor
-    sound: Any = None
-
-
 @torch.no_grad()
 def call(
     model: VideoModel,
@@ -50,8 +41,9 @@ def call(
     saved: checkpoint.State | None,
     *,
     sound: bool,
-) -> Drawn:
-    """Draw ``take``, from ``saved`` on if that is a step of it. sound: whether the model's is wanted."""
+) -> tuple[torch.Tensor, Any]:
+    """Draw ``take``, from ``saved`` on if that is a step of it; return latents as the decoder takes them, (1,
+    C, f, h, w), and VideoFamily.sounds. sound: whether the model's is wanted, else None."""
     own = VideoPipeline(model, take, reporter, place.windows)
     generator = torch.Generator("cpu").manual_seed(take.seed)  # the same noise on every device
     try:
@@ -68,7 +60,7 @@ def call(
                     result = own.pipe(**given, **arguments(own.pipe, run))
         reporter.check()
         latents = model.family.latents(own.pipe, result, take)
-        return Drawn(latents, model.family.sounds(own.pipe, result) if sound else None)
+        return latents, model.family.sounds(own.pipe, result) if sound else None
     finally:
         model.free_hooks()
 
@@ -130,17 +122,13 @@ class VideoSteps(StepCallback):
         latents = self.model.family.after_step(pipe, self.take, i + 1, values["latents"], self.model.card)
         before, self.before, self.done = self.before, latents, (i + 1, total)
         self.reporter.check()
-        step, steps = self._set_progress(i + 1, total)
+        step, steps = self.place.window * total + i + 1, self.place.windows * total
+        if self.reporter.fiber is not None:
+            self.reporter.fiber.set_progress(step, steps)
         if self.checkpoint is not None and self.checkpoint.due(step, steps, ends=i + 1 == total):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         self.reporter.step(i + 1, total, lambda: self._preview(before, latents))
         return {**values, "latents": latents}
-
-    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
-        step, steps = self.place.window * total + step, self.place.windows * total
-        if self.reporter.fiber is not None:
-            self.reporter.fiber.set_progress(step, steps)
-        return step, steps
 
     def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
         return checkpoint.State(

@@ -147,9 +147,9 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Take:
-    """One call of a pipeline. frames: of the call, an allowed number. known: those that are there already.
-    source: all frames of the video that is remixed, else none; strength: how far from them, 0..1."""
+class Asked:
+    """What a video and each call for it have in common. width, height: px, whole multiples of the card's.
+    frames: to be drawn, at ``fps`` a second."""
 
     prompt: str
     negative_prompt: str
@@ -160,6 +160,13 @@ class Take:
     fps: float
     num_inference_steps: int
     guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Take(Asked):
+    """One call of a pipeline. frames: of the call, an allowed number. known: those that are there already.
+    source: all frames of the video that is remixed, else none; strength: how far from them, 0..1."""
+
     known: tuple[Known, ...] = ()
     source: tuple[Image.Image, ...] = ()
     strength: float = 0.0
@@ -230,11 +237,10 @@ class VideoFamily:
 
     # Lengths
 
-    def frames(self, seconds: float | None, fps: float) -> int:
+    def frames(self, seconds: float, fps: float) -> int:
         """Return the number of frames nearest to ``seconds`` at ``fps``, one that the pipelines take as it
-        is; None = the usual one. They round others up or down by themselves, without a word."""
-        wanted = self.usual if seconds is None else seconds * fps
-        return self.step * max(1, round((wanted - 1) / self.step)) + 1
+        is. They round others up or down by themselves, without a word."""
+        return self.step * max(1, round((seconds * fps - 1) / self.step)) + 1
 
     def at_least(self, frames: int) -> int:
         """Return the least allowed number of frames from ``frames`` on."""
@@ -246,19 +252,11 @@ class VideoFamily:
         frames = self.at_least(overlap + between + after)
         return frames, frames - after
 
-    def last_at(self, frames: int) -> int:
-        """Return where the last of ``frames`` frames is known, when it is a picture."""
-        return frames - 1
-
     # Operations
 
     def support(self, operation: Operation) -> Support:
         """Return how the family does ``operation``."""
-        for way, notes in (
-            (Way.NATIVE, self.natively),
-            (Way.WINDOWS, self.by_windows),
-            (Way.REFUSED, self.refusals),
-        ):
+        for way, notes in zip(Way, (self.natively, self.by_windows, self.refusals), strict=True):
             if operation in notes:
                 return Support(way, notes[operation])
         raise NotImplementedError(f"{self.name} doesn't say how it does {operation}")
