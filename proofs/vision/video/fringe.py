@@ -98,7 +98,7 @@ def measure(models: Models, case: Case, found: dict[str, Found]) -> list[Image.I
     asked = VideoRequest(
         prompt=case.words, seed=case.seed, aspect_ratio=(1, 1), seconds=FRAMES / FPS, fps=FPS
     )
-    plan = prepare(asked, Sources({}), models, reporter).plan
+    plan = prepare(asked, Sources({}), models, reporter)
     still = ImagineRequest(prompt=plan.words, seed=case.seed, num_images=1)
     [drawn] = imagine.run(still, {}, models, reporter).pictures
     picture = Image.open(io.BytesIO(drawn.data)).convert("RGB").resize((SHOWN, SHOWN))
