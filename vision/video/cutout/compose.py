@@ -88,25 +88,7 @@ def cut_layers(image: Image.Image, mask: Image.Image) -> Layers | None:
     near = dilated(inside, round(SHADOW * side))
     ground = filled(colours, near)
     apart = np.minimum(np.linalg.norm(colours - ground, axis=-1), _off_the_row(colours, near))
-    ground, alpha = _matte(colours, ground, inside, near, apart, side)
-    thick = dilated(eroded(alpha > 0.5, 1), 1)  # without lines of the ground that it covers the middle of
-    ys, xs = np.nonzero(thick & dilated(inside, round(2 * MIXED * side)))  # without its shadow
-    if not len(xs):
-        return None
-    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-    return Layers(_unmixed(colours, ground, alpha, apart), ground, box, image)
-
-
-def _matte(
-    colours: Real,
-    ground: Real,
-    inside: NDArray[np.bool_],
-    near: NDArray[np.bool_],
-    apart: NDArray[np.floating],
-    side: int,
-) -> tuple[Real, Real]:
-    """Return the ground, with its own pixels back where nothing of the object is, and (h, w): how much of
-    each pixel is the object's, 0..1. Its shadow is the object's, too."""
+    # 1. Tell how much of each pixel is the object's, 0..1 (alpha). Its shadow is the object's, too.
     edge = max(1, round(MIXED * side))
     core = eroded(inside, edge)
     # by how much the ground differs from what it is led over to be, as where it has a grain or clouds: the
@@ -121,22 +103,24 @@ def _matte(
     joined = connected(inside, near & ((shows > SEE_THROUGH) | inside))
     reach = dilated(joined, edge) & near
     alpha = np.where(core, 1, np.where(reach, shows, 0)).astype(np.float32)
-    own = ~dilated(alpha > 0.02, edge + edge // 2)
-    ground = np.where((near & own)[..., None], colours, ground).astype(np.float32)
-    return ground, alpha
-
-
-def _unmixed(colours: Real, ground: Real, alpha: Real, apart: NDArray[np.floating]) -> Real:
-    """Return (h, w, 4): the object's colours times its alpha, and its alpha, 0..255. Beside the ground pixels
-    are mixtures of both: the object's as far as they are from the ground, against the farthest around them.
-    What the ground adds to them stays behind."""
+    # 2. Give the ground its own pixels back where nothing of the object is, and find the object's box.
+    own_ground = near & ~dilated(alpha > 0.02, edge + edge // 2)
+    ground = np.where(own_ground[..., None], colours, ground).astype(np.float32)
+    thick = dilated(eroded(alpha > 0.5, 1), 1)  # without lines of the ground that it covers the middle of
+    ys, xs = np.nonzero(thick & dilated(inside, round(2 * MIXED * side)))  # without its shadow
+    if not len(xs):
+        return None
+    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
+    # 3. Beside the ground pixels are mixtures of both: the object's as far as they are from the ground,
+    # against the farthest around them. What the ground adds to them stays behind.
     far = np.asarray(apart, np.float32).clip(0, 255)
     peak = np.asarray(_image(far).filter(ImageFilter.MaxFilter(2 * BLEND + 1)), np.float32)
     rim = dilated(alpha < SEE_THROUGH, BLEND)
     share = np.where(rim, np.minimum(alpha, far / np.maximum(peak, 1)), alpha)[..., None]
     own = (colours - ground * (1 - share)).clip(0, 255 * share)
     soft = (alpha < 1)[..., None]  # as shadows and glows: they go over into the ground
-    return np.dstack([np.where(soft, colours * share, own), share * 255]).astype(np.float32)
+    obj = np.dstack([np.where(soft, colours * share, own), share * 255]).astype(np.float32)
+    return Layers(obj, ground, box, image)
 
 
 def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:
@@ -189,7 +173,7 @@ def _led_over(row: Real, known: NDArray[np.bool_]) -> Real:
     return line
 
 
-def _image(values: Real) -> Image.Image:
+def _image(values: NDArray[np.floating]) -> Image.Image:
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
 
@@ -369,8 +353,7 @@ def between(first: Pose, last: Pose, share: float) -> Pose:
 def draw_pose(layers: Layers, pose: Pose) -> Image.Image:
     """Return the picture with its object in ``pose``."""
     laid = _transformed(layers, pose)
-    colours = laid[..., :3] + layers.ground * (1 - laid[..., 3:] / 255)
-    return lit_picture(Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)), pose.dusk)
+    return lit_picture(_image(laid[..., :3] + layers.ground * (1 - laid[..., 3:] / 255)), pose.dusk)
 
 
 def shadow(layers: Layers, pose: Pose) -> Image.Image:
@@ -390,8 +373,7 @@ def lit_picture(picture: Image.Image, dusk: float) -> Image.Image:
         return picture
     light = 1 + (NIGHT - 1) * abs(dusk)
     colours = np.asarray(picture, np.float32)
-    changed = colours * light if dusk > 0 else 255 - (255 - colours) * light
-    return Image.fromarray(changed.round().clip(0, 255).astype(np.uint8))
+    return _image(colours * light if dusk > 0 else 255 - (255 - colours) * light)
 
 
 def _transformed(layers: Layers, pose: Pose) -> Real:
@@ -447,9 +429,11 @@ class Moved(Shot):
         frame = draw_pose(self.layers, pose)
         if self.shown is None or share >= FADING:
             return frame
-        along = _moved(self._otherwise, round(pose.x - self.shown.x), round(pose.y - self.shown.y))
-        colours = np.asarray(frame, np.float32) + along * np.float32(1 - share / FADING)
-        return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8))
+        right, down = round(pose.x - self.shown.x), round(pose.y - self.shown.y)
+        (height, width, _), reach = self._otherwise.shape, max(abs(right), abs(down))
+        padded = np.pad(self._otherwise, ((reach, reach), (reach, reach), (0, 0)))
+        along = padded[reach - down :, reach - right :][:height, :width]
+        return _image(np.asarray(frame, np.float32) + along * np.float32(1 - share / FADING))
 
     def touched(self, share: float) -> Image.Image | None:
         """Return where the object is, and where it was."""
@@ -533,19 +517,6 @@ class ThereAndBack(Shot):
 
     def _there(self, share: float) -> float:
         return (1 - math.cos(2 * math.pi * share)) / 2
-
-
-def _moved(values: NDArray[np.float32], right: int, down: int) -> NDArray[np.float32]:
-    """Return (h, w, …) moved by so many pixels, 0 where nothing comes from."""
-    height, width = values.shape[:2]
-    moved = np.zeros_like(values)
-    rows, columns = max(0, height - abs(down)), max(0, width - abs(right))
-    to_row, to_column = max(0, down), max(0, right)
-    row, column = max(0, -down), max(0, -right)
-    moved[to_row : to_row + rows, to_column : to_column + columns] = values[
-        row : row + rows, column : column + columns
-    ]
-    return moved
 
 
 STEPS = 8  # of a video, beside its end, of which the middle one counts
@@ -634,27 +605,17 @@ class Changes:
 
     def laid_over(self, frame: Image.Image, number: int) -> Image.Image:
         """Return frame ``number`` with its changes; itself where there are none."""
-        change = self._at(number)
-        if change is None or not change.any():
+        if not self.places:
+            return frame
+        place = float(np.interp(number, self.places, range(len(self.places))))
+        before, behind = self.values[math.floor(place)], self.values[math.ceil(place)]
+        share = np.float32(place - math.floor(place))
+        change = (before * (1 - share) + behind * share).astype(np.float32)
+        if not change.any():
             return frame
         channels = [Image.fromarray(change[..., i]) for i in range(3)]
         planes = [np.asarray(one.resize(frame.size, Image.Resampling.BICUBIC)) for one in channels]
-        colours = np.asarray(frame, np.float32) + np.stack(planes, -1)
-        return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8))
-
-    def _at(self, number: int) -> NDArray[np.float32] | None:
-        if not self.places:
-            return None
-        after = int(np.searchsorted(self.places, number))
-        if after == len(self.places) or self.places[after] == number:
-            return self.values[min(after, len(self.places) - 1)].astype(np.float32)
-        if after == 0:
-            return self.values[0].astype(np.float32)
-        begin, end = self.places[after - 1], self.places[after]
-        share = np.float32((number - begin) / (end - begin))
-        before, behind = self.values[after - 1], self.values[after]
-        mixed: NDArray[np.float32] = before * (1 - share) + behind * share
-        return mixed
+        return _image(np.asarray(frame, np.float32) + np.stack(planes, -1))
 
 
 def places(count: int) -> list[int]:
@@ -788,9 +749,13 @@ def whole(end: Layers, other: Layers) -> tuple[Layers, Pose] | None:
     scale = scales[0] if scales else 1.0
     if not 1 / ALIKE <= scale <= ALIKE or any(seen[i] > ALIKE * full[i] for i in (0, 1)):
         return None
-    middles = [_middle(end.box, hidden, axis, scale * full[axis]) for axis in (0, 1)]
-    if middles[0] is None or middles[1] is None:
-        return None
+    middles = []
+    for axis in (0, 1):  # from the sides that can be seen
+        first, last = end.box[axis], end.box[axis + 2]
+        if hidden[axis] and hidden[axis + 2]:
+            return None
+        span = scale * full[axis] if hidden[axis] or hidden[axis + 2] else last - first
+        middles.append(last - span / 2 if hidden[axis] else first + span / 2)
     return replace(other, ground=end.ground, picture=end.picture), Pose(middles[0], middles[1], scale)
 
 
@@ -804,19 +769,6 @@ def outer(layers: Layers, pose: Pose) -> tuple[int, int, int, int]:
 
 def _span(box: tuple[int, int, int, int], axis: int) -> int:
     return box[axis + 2] - box[axis]
-
-
-def _middle(
-    box: tuple[int, int, int, int], hidden: tuple[bool, bool, bool, bool], axis: int, span: float
-) -> float | None:
-    """Return the middle along an axis, from the sides that aren't hidden; None where both are."""
-    if hidden[axis] and hidden[axis + 2]:
-        return None
-    if hidden[axis]:
-        return box[axis + 2] - span / 2
-    if hidden[axis + 2]:
-        return box[axis] + span / 2
-    return (box[axis] + box[axis + 2]) / 2
 
 
 STRENGTH = 0.3  # of the drawing over: motion stays as sketched, seams of the cut are healed
@@ -873,7 +825,7 @@ class Sketcher:
         return Moved(layers, replace(first, x=pose.x, y=pose.y), last, pose)
 
     def _camera(self, picture: Image.Image, motion: Motion) -> Shot:
-        if not motion.is_still and NOTHING not in self.notes:
+        if not motion.is_still:
             self.notes.append(NOTHING)
         return Camera(picture, motion)
 
@@ -883,8 +835,7 @@ class Sketcher:
         way = abs(last.x - first.x) + abs(last.y - first.y)
         if not (motion.across or motion.down) or way >= LEAST_WAY * max(size):
             return first, last
-        if TURNED_BACK not in self.notes:
-            self.notes.append(TURNED_BACK)
+        self.notes.append(TURNED_BACK)
         return path(replace(motion, across=-motion.across, down=-motion.down))
 
     def between(self, before: Image.Image, after: Image.Image) -> Shot:
