@@ -6,6 +6,7 @@ another, ``Colours`` brings them back."""
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from core.errors import ModelError, OutOfMemory, UserError
+from core.errors import OutOfMemory, UserError
 from vision import devices
 from vision.diffusion import checkpoint
 from vision.reporter import Reporter, Stage
@@ -66,16 +67,12 @@ def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
 
 
 def load_ends(path: Path, family: str) -> dict[str, Any]:
-    """Return the ends in ``path``; {} when another family's model has drawn the video. Raises ModelError for
-    a file that isn't one of those."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            drawn_by = (file.metadata() or {})[FORMAT]
-            if drawn_by != family:
-                return {}
+    """Return the ends in ``path``; {} when another family's model has drawn the video, or what lies there are
+    its frames, which the video has read itself."""
+    with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as file:
+        if (file.metadata() or {}).get(FORMAT) == family:
             return {name: file.get_tensor(name).float() for name in ("head", "tail")}
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"The ends that were kept of a video can't be read: {error}.") from error
+    return {}
 
 
 @dataclass(frozen=True)

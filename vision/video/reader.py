@@ -108,7 +108,8 @@ DAMAGED = "The video can't be read; it may be damaged. Attach it again, or choos
 
 @dataclass(frozen=True)
 class OpenClip:
-    """A video of ours. size: px. fps: frames a second. count: of its frames. first, last: its ends."""
+    """A video of ours. size: px. fps: frames a second. count: of its frames. first, last: its ends; ends: the
+    file that was kept beside it, "" = none."""
 
     path: Path
     size: tuple[int, int]
@@ -116,6 +117,7 @@ class OpenClip:
     count: int
     first: Image.Image
     last: Image.Image
+    ends: str
 
     def frames(self) -> Iterator[Image.Image]:
         """Yield its frames, both ends as exactly as they are known."""
@@ -145,7 +147,7 @@ def opened(path: str, ends: str) -> OpenClip:
                 kept = Image.fromarray(first), Image.fromarray(last[0])
     except (ValueError, StopIteration) as error:
         raise UserError(DAMAGED) from error
-    return OpenClip(Path(path), size, fps, count, *kept)
+    return OpenClip(Path(path), size, fps, count, *kept, ends)
 
 
 def keep_ends(path: Path, first: Image.Image, last: Image.Image) -> None:
@@ -182,26 +184,23 @@ def read_ends(path: str, size: tuple[int, int]) -> tuple[Image.Image, Image.Imag
         with safe_open(path, "numpy") as file:
             if file.metadata() != FORM or set(file.keys()) != {"first", "last"}:
                 return None
-            arrays = [file.get_tensor(name) for name in ("first", "last")]
+            first, last = (file.get_tensor(name) for name in ("first", "last"))
     except (OSError, SafetensorError):
         return None
-    if any(array.dtype != np.uint8 or array.shape != (size[1], size[0], 3) for array in arrays):
+    if any(one.dtype != np.uint8 or one.shape != (size[1], size[0], 3) for one in (first, last)):
         return None
-    return Image.fromarray(arrays[0]), Image.fromarray(arrays[1])
+    return Image.fromarray(first), Image.fromarray(last)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """pictures: SHA-256 → picture. first, last: those of the video. clip, clip_2: videos to go on from;
-    clip_ends, clip_2_ends: files that were kept beside them, "" = none."""
+    """pictures: SHA-256 → picture. first, last: those of the video. clip, clip_2: videos to go on from."""
 
     pictures: Mapping[str, Image.Image]
     first: Image.Image | None = None
     last: Image.Image | None = None
     clip: OpenClip | None = None
     clip_2: OpenClip | None = None
-    clip_ends: str = ""
-    clip_2_ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,12 +222,9 @@ class Drawing:
 def open_sources(request: VideoRequest, paths: Mapping[str, str]) -> Sources:
     """Open what a request names; paths: SHA-256 → file. Raises UserError for a video that is damaged,
     ImageError for such a picture."""
-    ends = [paths[sha] if sha else "" for sha in (request.clip_ends, request.clip_2_ends)]
-    videos = [
-        None if sha is None else opened(paths[sha], beside)
-        for sha, beside in zip((request.clip, request.clip_2), ends, strict=True)
-    ]
-    others = {request.clip, request.clip_2, request.clip_ends, request.clip_2_ends}
+    pairs = (request.clip, request.clip_ends), (request.clip_2, request.clip_2_ends)
+    videos = [opened(paths[sha], paths[ends] if ends else "") if sha else None for sha, ends in pairs]
+    others = {sha for pair in pairs for sha in pair}
     found = {sha: encode.open_picture(paths[sha]) for sha in request.pictures if sha not in others}
     first, last = (found[sha] if sha else None for sha in (request.image, request.end_image))
-    return Sources(found, first, last, videos[0], videos[1], ends[0], ends[1])
+    return Sources(found, first, last, videos[0], videos[1])

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from core.errors import ModelError
 from core.limits import MAX_SEED
 from core.requests.video import VideoRequest
 from vision.diffusion.model import least_steps
@@ -76,7 +75,7 @@ class DrawnVideos:
         video = generate.generate(
             self.model, replace(self.shot, seed=seed), stage, sound=self.request.sound is not False
         )
-        self.notes += [note for note in video.notes if note not in self.notes]
+        self.notes += video.notes
 
         def finished(chunk: np.ndarray) -> np.ndarray:
             if chunk.shape[2::-1][:2] == self.size:
@@ -135,11 +134,8 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
     frames = _frames(request, model, fps, notes)
     is_remix = request.operation == "remix"
     clip, clip_2 = (
-        None if video is None else _clip(video, sha, ends, drawn_at, model, every=is_remix)
-        for video, sha, ends in (
-            (sources.clip, request.clip, sources.clip_ends),
-            (sources.clip_2, request.clip_2, sources.clip_2_ends),
-        )
+        None if video is None else _clip(video, sha or "", drawn_at, model, every=is_remix)
+        for video, sha in ((sources.clip, request.clip), (sources.clip_2, request.clip_2))
     )
     if request.sound and not model.family.sound:
         notes.append(f"{model.name} draws no sound.")
@@ -228,23 +224,13 @@ def _frames(request: VideoRequest, model: VideoModel, fps: float, notes: list[st
 
 
 def _clip(
-    video: reader.OpenClip,
-    sha256: str | None,
-    ends: str,
-    size: tuple[int, int],
-    model: VideoModel,
-    *,
-    every: bool,
+    video: reader.OpenClip, sha256: str, size: tuple[int, int], model: VideoModel, *, every: bool
 ) -> Clip:
     """Return a video as the model is shown it. every: all of its frames, else those of its ends."""
     shown = max(1, model.family.overlap)
     frames: Iterable[Image.Image] = video.frames()
     if not every and video.count > 2 * shown:
         frames = (frame for number, frame in enumerate(frames) if not shown <= number < video.count - shown)
-    kept, own = {}, _own_size(video.size, model.card)
-    if ends and own == size:  # latents of another size are no use
-        try:
-            kept = load_ends(Path(ends), model.family.name)
-        except ModelError:
-            kept = {}  # what lies there are frames, which the video has read itself
-    return Clip(tuple(reader.placed(frame, size) for frame in frames), sha256 or "", kept)
+    fits = video.ends and _own_size(video.size, model.card) == size  # latents of another size are no use
+    kept = load_ends(Path(video.ends), model.family.name) if fits else {}
+    return Clip(tuple(reader.placed(frame, size) for frame in frames), sha256, kept)

@@ -169,8 +169,7 @@ def test_the_ends_of_a_video_are_kept_for_its_own_family_only(video_model: Model
     assert all(torch.allclose(again[name], video.ends[name], atol=0.05) for name in again)
     assert load_ends(tmp_path / "ends", "ltx2") == {}
     shutil.copy(__file__, tmp_path / "other")
-    with pytest.raises(Exception, match="can't be read"):
-        load_ends(tmp_path / "other", "ltx")
+    assert load_ends(tmp_path / "other", "ltx") == {}
 
 
 @pytest.mark.parametrize(
