@@ -147,11 +147,7 @@ def choose_kind(
     for kind in may:
         if needs[kind].total + needs[kind].needs.most <= free:
             return kind
-    least = needs[may[-1]].total + needs[may[-1]].needs.most
-    raise UserError(
-        f"Training a style on {name} needs about {_told(least)} of memory; this device has"
-        f" {_told(free)} free."
-    )
+    raise too_little(name, needs[may[-1]].total + needs[may[-1]].needs.most, free, " free")
 
 
 def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, memory.Sizes]:
@@ -160,12 +156,11 @@ def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, me
     needs = transformer_memory(files.read_json(folder / "transformer" / "config.json"), settings, itemsize, 0)
     if needs is None:
         raise ModelError(f"{folder.name} has no transformer that styles can be learned on.")
-    sizes = memory.part_sizes(folder, "transformer", itemsize)
-    whole = {kind: replace(needs, weights=size.total).total for kind, size in sizes.items()}
-    return {
-        kind: memory.Sizes(size.parts, memory.Needs(0, whole[kind] - size.total, 0))
-        for kind, size in sizes.items()
-    }
+    found = {}
+    for kind, size in memory.part_sizes(folder, "transformer", itemsize).items():
+        more = replace(needs, weights=size.total).total - size.total
+        found[kind] = memory.Sizes(size.parts, memory.Needs(0, more, 0))
+    return found
 
 
 def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
@@ -174,14 +169,15 @@ def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memo
     configuration isn't beside it is left to the worker."""
     found = needed_memory(path, settings, itemsize)
     if found is not None and found.total > memory:
-        raise UserError(
-            f"Training a style on {name} needs about {_told(found.total)} of memory; this device has"
-            f" {_told(memory)}."
-        )
+        raise too_little(name, found.total, memory)
 
 
-def _told(size: int) -> str:
-    return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"
+def too_little(name: str, needed: int, memory: int, state: str = "") -> UserError:
+    """Return what is said where a training needs more bytes than there are."""
+    told = [f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB" for size in (needed, memory)]
+    return UserError(
+        f"Training a style on {name} needs about {told[0]} of memory; this device has {told[1]}{state}."
+    )
 
 
 def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | None:
@@ -207,15 +203,12 @@ def transformer_memory(
     """Return what a training of a FLUX.1, FLUX.2 klein or Z-Image transformer takes; None for another.
     weights: bytes of what is held besides."""
     kind = config.get("_class_name")
-    if kind == "FluxTransformer2DModel":
+    if kind in ("FluxTransformer2DModel", "Flux2Transformer2DModel"):
         width = config["num_attention_heads"] * config["attention_head_dim"]
-        blocks = config["num_layers"] + config["num_single_layers"]
-        lora, inside = 36 * config["num_layers"] + 6 * config["num_single_layers"], IN_FLUX
-    elif kind == "Flux2Transformer2DModel":
-        width = config["num_attention_heads"] * config["attention_head_dim"]
-        blocks = config["num_layers"] + config["num_single_layers"]
-        lora = 8 * config["num_layers"] + round((6 + 3 * config["mlp_ratio"]) * config["num_single_layers"])
-        inside = IN_FLUX2
+        double, single = config["num_layers"], config["num_single_layers"]
+        blocks, lora, inside = double + single, 36 * double + 6 * single, IN_FLUX
+        if kind == "Flux2Transformer2DModel":
+            lora, inside = 8 * double + round((6 + 3 * config["mlp_ratio"]) * single), IN_FLUX2
     elif kind == "ZImageTransformer2DModel":
         width, blocks = config["dim"], config["n_layers"] + 2 * config["n_refiner_layers"]
         lora, inside = 8 * blocks, IN_Z_IMAGE

@@ -39,7 +39,7 @@ from vision.lora_training.families import Recipe, Row
 from vision.reporter import Reporter
 from vision.store import Models
 
-BETAS, EPSILON, DECAY, CLIP = (0.9, 0.999), 1e-8, 1e-4, 1.0  # as in diffusers' examples
+DECAY, CLIP = 1e-4, 1.0  # as in diffusers' examples
 ENTRY = "__step__"
 FIRST, ORDER = -1, -2  # numbers of the generators of the first weights, and of the pictures' order
 Weights = Mapping[str, torch.nn.Parameter]
@@ -85,38 +85,30 @@ def config(recipe: Recipe, settings: Settings, module: Any) -> LoraConfig:
     return LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=targets)
 
 
+@dataclass
 class Training:
-    """Trains ``weights``, which are in ``module``, on ``rows``, from ``state`` on. scheduler: of the model
+    """Trains ``weights``, which are in ``module``, on ``rows``, from ``begun`` on. scheduler: of the model
     that is trained. side: of the pictures, px. Raises ModelError for a state that isn't of such weights."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        module: Any,
-        scheduler: Any,
-        weights: Weights,
-        rows: Sequence[Row],
-        settings: Settings,
-        side: int,
-        state: State,
-    ) -> None:
-        self._recipe, self._module, self._settings, self._side = recipe, module, settings, side
-        self._weights = dict(sorted(weights.items()))
-        self._schedule = recipe.schedule(scheduler)
-        self._rows = rows
-        self._optimizer = torch.optim.AdamW(
-            list(self._weights.values()),
-            lr=settings.learning_rate,
-            betas=BETAS,
-            eps=EPSILON,
-            weight_decay=DECAY,
-        )
-        self.step, self.losses = state.step, list(state.losses)
-        if state.tensors is None:
+    recipe: Recipe
+    module: Any
+    scheduler: Any
+    weights: Weights
+    rows: Sequence[Row]
+    settings: Settings
+    side: int
+    begun: State
+
+    def __post_init__(self) -> None:
+        self.weights, rate = dict(sorted(self.weights.items())), self.settings.learning_rate
+        self._schedule = self.recipe.schedule(self.scheduler)
+        self._optimizer = torch.optim.AdamW(list(self.weights.values()), rate, weight_decay=DECAY)
+        self.step, self.losses = self.begun.step, list(self.begun.losses)
+        if self.begun.tensors is None:
             # fill the weights as peft does (kaiming-uniform and 0), by our generator
-            numbers = step_numbers(self._settings.seed, FIRST)
+            numbers = step_numbers(self.settings.seed, FIRST)
             with torch.no_grad():
-                for name, value in self._weights.items():
+                for name, value in self.weights.items():
                     if name.endswith("lora_B.weight"):
                         value.zero_()
                         continue
@@ -125,18 +117,18 @@ class Training:
                     value.copy_(drawn)
         else:
             try:
-                put_back(state.tensors, self._weights, self._optimizer, self.step)
+                put_back(self.begun.tensors, self.weights, self._optimizer, self.step)
             except (KeyError, RuntimeError) as error:
                 raise ModelError("What was kept of the training doesn't fit this model.") from error
 
     def state(self) -> State:
         """Return where it stands, as a copy."""
-        return State(self.step, learned_tensors(self._weights, self._optimizer), tuple(self.losses))
+        return State(self.step, learned_tensors(self.weights, self._optimizer), tuple(self.losses))
 
-    def take_step(self) -> float:
-        """Take one step of the optimizer and return its loss. Gradients are computed whatever the caller has
-        switched off; other things that use the model mustn't run meanwhile."""
-        settings, module = self._settings, self._module
+    def take_step(self) -> None:
+        """Take one step of the optimizer. Gradients are computed whatever the caller has switched off; other
+        things that use the model mustn't run meanwhile."""
+        settings, module = self.settings, self.module
         share = self.step / settings.steps
         for group in self._optimizer.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
@@ -144,20 +136,19 @@ class Training:
             module.enable_gradient_checkpointing()
         try:
             with torch.enable_grad():
-                rows = _next(self._rows, self.step, settings)
+                rows = _next(self.rows, self.step, settings)
                 numbers = step_numbers(settings.seed, self.step)
-                loss = self._recipe.loss(module, self._schedule, rows, self._side, numbers)
+                loss = self.recipe.loss(module, self._schedule, rows, self.side, numbers)
                 loss.backward()
         finally:
             module.disable_gradient_checkpointing()
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP)
+        torch.nn.utils.clip_grad_norm_(self.weights.values(), CLIP)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
         self.losses.append(float(loss.detach()))
         if not math.isfinite(self.losses[-1]):
             raise ModelError(f"The training lost itself in numbers that are none, at step {self.step}.")
-        return self.losses[-1]
 
 
 def _next(rows: Sequence[Row], step: int, settings: Settings) -> list[Row]:
@@ -184,11 +175,6 @@ class Seen:
     faithful: float
 
 
-def can_be_chosen(models: Models) -> bool:
-    """Return whether the host has set up a CLIP."""
-    return bool(models.config.models.get("clip"))
-
-
 def choose_strength(
     pictures: Sequence[Image.Image],
     prompts: Sequence[str],
@@ -206,10 +192,7 @@ def choose_strength(
         return usual
 
     look = partial(reporter.batched, "clip", matcher.embed_image_lists)
-    own, before = (
-        look(list(pictures)).float(),
-        look(list(tries[0.0])).float(),
-    )  # (N, D), (P, D) of unit length
+    own, before = (look(list(some)).float() for some in (pictures, tries[0.0]))  # (N, D), (P, D), unit length
     asked = reporter.batched("clip", matcher.embed_text_lists, list(prompts)).float().to(own)  # (P, D)
     middle = F.normalize(own.mean(0), dim=0)
     seen = {}
@@ -362,24 +345,22 @@ class _Run:
             return True, training.state()
 
     def _show(self, number: int, step: int) -> None:
-        """Draw the samples after step ``number``; at the end also those that the strength is chosen by."""
+        """Draw the samples after step ``number``; at the end also those that the strength is chosen by:
+        enough prompts, some of them several times, at each one."""
+        settings = self.settings
         self.rows.append((f"{number} steps", self._samples(NAME, number, step, self._usual)))
-        chosen = len(self.settings.strengths) > 1 and self.prompts and can_be_chosen(self.models)
-        if number == self.settings.steps and chosen:
-            self._try(step)
+        chosen = len(settings.strengths) > 1 and self.prompts and self.models.config.models.get("clip")
+        if number == settings.steps and chosen:
+            prompts = [worded(one, settings.trigger) for one in self._tried]
+            self.tries = {0.0: self._samples("", 0, step, prompts=prompts)}
+            for strong in settings.strengths:
+                self.tries[strong] = self._samples(NAME, number, step, strong, prompts)
 
     @property
     def _usual(self) -> float:
         """The strength of samples on the way, and of a style where none is chosen."""
         near = GUIDED_STRENGTH if self.is_guided else 1.0
         return min(self.settings.strengths, key=lambda strength: abs(strength - near))
-
-    def _try(self, step: int) -> None:
-        """Draw what the strength is chosen by: enough prompts, some of them several times, at each one."""
-        last, prompts = self.settings.steps, [worded(one, self.settings.trigger) for one in self._tried]
-        self.tries = {0.0: self._samples("", 0, step, prompts=prompts)}
-        for strong in self.settings.strengths:
-            self.tries[strong] = self._samples(NAME, last, step, strong, prompts)
 
     @property
     def _tried(self) -> list[str]:

@@ -26,9 +26,9 @@ class Encoder:
 
     name: str
     codec: str
-    master: float
-    worst: float
-    halving: float
+    master: float = 18
+    worst: float = 51
+    halving: float = 6
     quick: dict[str, str] = field(default_factory=dict)
     careful: dict[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ("crf",)
@@ -46,9 +46,6 @@ class Encoder:
 X264 = Encoder(
     "libx264",
     "h264",
-    master=18,
-    worst=51,
-    halving=6,
     # looking ten frames ahead would be 60 MB more at 1920×1088 px
     quick={"preset": "veryfast", "rc-lookahead": "3", "mbtree": "0"},
     careful={"preset": "medium", "rc-lookahead": "20"},
@@ -56,9 +53,6 @@ X264 = Encoder(
 OPENH264 = Encoder(
     "libopenh264",
     "h264",
-    master=18,
-    worst=51,
-    halving=6,
     quick={"rc_mode": "quality", "b": "100000000"},
     keys=("qmin", "qmax"),
     is_whole=True,
@@ -76,7 +70,6 @@ VP9 = Encoder(
 AV1 = Encoder(
     "libaom-av1",
     "av1",
-    master=18,
     worst=63,
     halving=9,
     quick={"usage": "realtime", "cpu-used": "8", "row-mt": "0"},
