@@ -9,8 +9,8 @@ their pictures, as the same camera might have taken them a moment later."""
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,35 +79,24 @@ def _spot(pixels: Tensor, other: Tensor, lots: torch.Generator) -> Tensor:
 
 def _patch(pixels: Tensor, other: Tensor, lots: torch.Generator) -> Tensor:
     """A piece of another good picture, turned by a quarter."""
-    side = pixels.shape[-1]
-    size = round(side * _between(lots, 0.05, 0.1))
-    (x, y), (left, top) = (_corner(side, size, lots) for _ in range(2))
-    found = pixels.clone()
-    found[:, y : y + size, x : x + size] = other[:, top : top + size, left : left + size].rot90(1, (1, 2))
+    size, found = _size(pixels, lots), pixels.clone()
+    here, there = (_square(pixels, size, lots) for _ in range(2))
+    found[here] = other[there].rot90(1, (1, 2))
     return found
 
 
 def _faded(pixels: Tensor, other: Tensor, lots: torch.Generator) -> Tensor:
     """A place whose pattern is gone."""
-    side = pixels.shape[-1]
-    size = round(side * _between(lots, 0.05, 0.1))
-    x, y = _corner(side, size, lots)
-    coarse = F.avg_pool2d(F.pad(pixels[None], (6,) * 4, "replicate"), 13, 1)[0]
-    found = pixels.clone()
-    found[:, y : y + size, x : x + size] = coarse[:, y : y + size, x : x + size]
+    place, found = _square(pixels, _size(pixels, lots), lots), pixels.clone()
+    found[place] = F.avg_pool2d(F.pad(pixels[None], (6,) * 4, "replicate"), 13, 1)[0][place]
     return found
 
 
 def _tint(pixels: Tensor, other: Tensor, lots: torch.Generator) -> Tensor:
     """A place of another colour, equally bright."""
-    side = pixels.shape[-1]
-    size = round(side * _between(lots, 0.05, 0.1))
-    x, y = _corner(side, size, lots)
-    gain = torch.tensor([1.0, 1.0, 1.0])
+    place, found = _square(pixels, _size(pixels, lots), lots), pixels.clone()
     first = int(torch.randint(3, (1,), generator=lots))
-    gain[first], gain[(first + 1) % 3] = 1.4, 0.7
-    found = pixels.clone()
-    found[:, y : y + size, x : x + size] *= gain[:, None, None]
+    found[place] *= torch.tensor([1.4, 0.7, 1.0]).roll(first)[:, None, None]
     return found
 
 
@@ -132,9 +121,13 @@ def _from(side: int, middle: tuple[float, float]) -> tuple[Tensor, Tensor]:
     return (at - middle[0])[None, :], (at - middle[1])[:, None]
 
 
-def _corner(side: int, size: int, lots: torch.Generator) -> tuple[int, int]:
-    x, y = (int(_between(lots, 0.15, 0.85) * (side - size)) for _ in range(2))
-    return x, y
+def _size(pixels: Tensor, lots: torch.Generator) -> int:
+    return round(pixels.shape[-1] * _between(lots, 0.05, 0.1))
+
+
+def _square(pixels: Tensor, size: int, lots: torch.Generator) -> tuple[slice, slice, slice]:
+    x, y = (int(_between(lots, 0.15, 0.85) * (pixels.shape[-1] - size)) for _ in range(2))
+    return slice(None), slice(y, y + size), slice(x, x + size)
 
 
 CLEAR, MOST_UNCLEAR = 0.6, 0.2  # correlation of parts that lie alike; the share of them that may have less
@@ -405,21 +398,6 @@ class Settings:
             raise ValueError(f"alike must be auto, fixture, turns or free, not {self.alike!r}")
 
 
-class _Known:
-    """Pictures with defects: opened one at a time, and only where their features aren't kept."""
-
-    def __init__(self, items: list[Item], open_picture: Open, store: Store) -> None:
-        self.items, self.open, self._store = items, open_picture, store
-
-    def pixels(self, item: Item, best: Candidate) -> Tensor:
-        """Return a picture as an extractor takes it, (3, S, S)."""
-        return pixels(self.open(item.sha256), best.extractor.side)
-
-    def maps(self, item: Item, best: Candidate) -> Tensor:
-        """Return its map (1, D, h, w)."""
-        return best.maps(item.sha256, lambda: self.pixels(item, best), self._store)
-
-
 def train_inspection(
     snapshot: Snapshot, open_picture: Open, extractors: Sequence[Extractor], settings: Settings, store: Store
 ) -> Generator[Step, None, Inspector]:
@@ -434,7 +412,6 @@ def train_inspection(
         raise UserError("There is no good picture; an inspection needs at least one, and 20 are better.")
     shots = few_tries(_some(good, MOST_GOOD, settings.seed))
     bad = _some([item for item in items if item.label != GOOD], MOST_BAD, settings.seed)
-    known = _Known(bad, open_picture, store)
     shown = min(len(bad), MOST_TAUGHT) if len(bad) >= detector.LEAST_TAUGHT else 0
     total = len(extractors) * (2 * len(shots) + COUNT) + len(shots) + 2 * len(bad) + 2
     total += shown + detector.STOPS if shown else 0
@@ -496,17 +473,17 @@ def train_inspection(
     inspector = _inspector(best, [*tried, *together], snapshot, shots, apart)
     yield step("found the limit")
     # 3. Learn from defects that were shown.
-    for number, item in enumerate(bad, 1):
-        known.maps(item, best)
-        yield step(f"checked {number} of {len(bad)} with defects")
     good_maps = [
         best.maps(shot.name, one, store) for shot, one in zip(shots, opened[best.extractor.side], strict=True)
     ]
-    left_out: dict[str, float] = {}
+    lesson = _Defects(inspector, best, bad, open_picture, store, shots, good_maps, apart)
+    for number, item in enumerate(bad, 1):
+        lesson.maps(item)
+        yield step(f"checked {number} of {len(bad)} with defects")
     if shown:
-        for words in _teaching(inspector, best, shots, good_maps, known, settings.seed, left_out, apart):
+        for words in lesson.taught(settings.seed):
             yield step(words)
-    for words in _naming(inspector, best, good_maps, known, left_out):
+    for words in lesson.named():
         yield step(words)
     yield step("done")
     return inspector
@@ -602,49 +579,6 @@ def _separated(candidate: Candidate, kind: str) -> float:
     return float((found[:, None] > good).float().mean()) if len(found) else 0.0
 
 
-def _teaching(
-    inspector: Inspector,
-    best: Candidate,
-    shots: Sequence[Shot],
-    good_maps: Sequence[Tensor],
-    known: _Known,
-    seed: int,
-    left_out: dict[str, float],
-    apart: Apart,
-) -> Iterator[str]:
-    """Let an inspection find what is like the defects that were shown, where more are found that way, and say
-    what was done. left_out: gets the scores of those pictures, told without them."""
-    some = _some(known.items, MOST_TAUGHT, seed)
-    names, good, bad = [item.group or item.sha256 for item in some], [], []
-    for at, maps in enumerate(good_maps):
-        seen = best.look(maps, at)[1]
-        good.append(detector.Pictured(seen.ways, seen.apart, apart.groups[at]))
-    for number, item in enumerate(some, 1):
-        seen = best.look(known.maps(item, best))[1]
-        marked = marks(item, known.open)
-        if marked is not None:
-            marked = best.laid(marked, known.pixels(item, best))
-        group = names.index(item.group or item.sha256)
-        bad.append(detector.Pictured(seen.ways, seen.apart, group, marked))
-        yield f"compared {number} of {len(some)} defects"
-    learning = detector.learn_defects(good, bad, lambda scores: float(_limit(scores, shots, apart)["limit"]))
-    for number in range(1, detector.STOPS + 1):
-        next(learning)
-        yield f"trained {number} of {detector.STOPS}"
-    lesson = exhausted(learning)
-    inspector.card["taught"] = {
-        "pictures": len(bad),
-        "found before": lesson.before,
-        "found": lesson.after,
-        "kept": lesson.helps,
-    }
-    if lesson.helps:
-        best.taught = lesson.module
-        inspector.card |= _limit(lesson.good, shots, apart)
-        inspector.tensors |= {f"taught.{name}": value for name, value in lesson.module.state_dict().items()}
-        left_out |= dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
-
-
 def marks(item: Item, open_picture: Open) -> Tensor | None:
     """Return where a picture's defects were painted or boxed, (MARK_SIDE, MARK_SIDE) in 0..1; None where
     nobody has marked any."""
@@ -663,31 +597,80 @@ def _boxed(boxes: Sequence[Box]) -> Tensor:
     return found
 
 
-def _naming(
-    inspector: Inspector,
-    best: Candidate,
-    good_maps: Sequence[Tensor],
-    known: _Known,
-    left_out: Mapping[str, float],
-) -> Iterator[str]:
-    """Add scores of pictures with defects, and names where there are enough of any, to an inspection, and say
-    what was done."""
-    counted = Counter(item.label for item in known.items)
-    inspector.card["too_few"] = sorted(label for label, count in counted.items() if count < LEAST_NAMED)
-    rows, labels, scores = [], [], []
-    for number, item in enumerate(known.items, 1):
-        value, seen = best.look(known.maps(item, best))
-        scores.append(round(left_out.get(item.sha256, value), 6))
-        if counted[item.label] >= LEAST_NAMED:
+@dataclass(frozen=True)
+class _Defects:
+    """Lets an inspection learn from pictures with defects, opened one at a time and only where their features
+    aren't kept. left_out: scores of those that it has learned to find, told without them."""
+
+    inspector: Inspector
+    best: Candidate
+    items: list[Item]
+    open: Open
+    store: Store
+    shots: Sequence[Shot]
+    good_maps: Sequence[Tensor]
+    apart: Apart
+    left_out: dict[str, float] = field(default_factory=dict)
+
+    def _pixels(self, item: Item) -> Tensor:
+        return pixels(self.open(item.sha256), self.best.extractor.side)
+
+    def maps(self, item: Item) -> Tensor:
+        """Return the map (1, D, h, w) of a picture."""
+        return self.best.maps(item.sha256, lambda: self._pixels(item), self.store)
+
+    def taught(self, seed: int) -> Iterator[str]:
+        """Let the inspection find what is like the defects that were shown, where more are found that way,
+        and say what was done."""
+        best, card = self.best, self.inspector.card
+        some = _some(self.items, MOST_TAUGHT, seed)
+        names, good, bad = [item.group or item.sha256 for item in some], [], []
+        for at, maps in enumerate(self.good_maps):
+            seen = best.look(maps, at)[1]
+            good.append(detector.Pictured(seen.ways, seen.apart, self.apart.groups[at]))
+        for number, item in enumerate(some, 1):
+            seen = best.look(self.maps(item))[1]
+            marked = marks(item, self.open)
+            if marked is not None:
+                marked = best.laid(marked, self._pixels(item))
+            group = names.index(item.group or item.sha256)
+            bad.append(detector.Pictured(seen.ways, seen.apart, group, marked))
+            yield f"compared {number} of {len(some)} defects"
+        learning = detector.learn_defects(
+            good, bad, lambda scores: float(_limit(scores, self.shots, self.apart)["limit"])
+        )
+        for number in range(1, detector.STOPS + 1):
+            next(learning)
+            yield f"trained {number} of {detector.STOPS}"
+        lesson = exhausted(learning)
+        told = {"pictures": len(bad), "found before": lesson.before, "found": lesson.after}
+        card["taught"] = told | {"kept": lesson.helps}
+        if lesson.helps:
+            best.taught = lesson.module
+            card |= _limit(lesson.good, self.shots, self.apart)
+            state = lesson.module.state_dict()
+            self.inspector.tensors |= {f"taught.{name}": value for name, value in state.items()}
+            self.left_out.update(zip((item.sha256 for item in some), lesson.bad, strict=True))
+
+    def named(self) -> Iterator[str]:
+        """Add scores of pictures with defects, and names where there are enough of any, to the inspection,
+        and say what was done."""
+        best, card, rows, labels, scores = self.best, self.inspector.card, list[Tensor](), list[str](), []
+        counted = Counter(item.label for item in self.items)
+        card["too_few"] = sorted(label for label, count in counted.items() if count < LEAST_NAMED)
+        for number, item in enumerate(self.items, 1):
+            value, seen = best.look(self.maps(item))
+            scores.append(round(self.left_out.get(item.sha256, value), 6))
+            if counted[item.label] >= LEAST_NAMED:
+                rows.append(detector.seen(seen.heat, seen.apart, seen.maps))
+                labels.append(item.label)
+            yield f"scored {number} of {len(self.items)}"
+        card["bad_scores"] = scores
+        if not rows:
+            return
+        for at, maps in enumerate(self.good_maps):
+            seen = best.look(maps, at)[1]
             rows.append(detector.seen(seen.heat, seen.apart, seen.maps))
-            labels.append(item.label)
-        yield f"scored {number} of {len(known.items)}"
-    inspector.card["bad_scores"] = scores
-    if not rows:
-        return
-    for at, maps in enumerate(good_maps):
-        seen = best.look(maps, at)[1]
-        rows.append(detector.seen(seen.heat, seen.apart, seen.maps))
-    head, names = detector.fit_naming(torch.cat(rows), [*labels, *([GOOD] * len(good_maps))])
-    inspector.card["names"] = names
-    inspector.tensors |= {f"naming.{name}": value for name, value in head.state_dict().items()}
+        labels += [GOOD] * len(self.good_maps)
+        head, card["names"] = detector.fit_naming(torch.cat(rows), labels)
+        self.inspector.tensors |= {f"naming.{name}": value for name, value in head.state_dict().items()}
