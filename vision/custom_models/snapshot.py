@@ -75,12 +75,13 @@ class Snapshot:
         return cls(found)
 
     def text(self) -> str:
-        """Return the snapshot as JSON, the same for the same items."""
-        return json.dumps(
-            {"format": 1, "items": [_row(item) for item in self.items]},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        """Return the snapshot as JSON, the same for the same items; what comes last in one is left out where
+        there is none."""
+        rows = [[*vars(item).values()] for item in self.items]
+        for row in rows:
+            while not row[-1] and len(row) > 4:
+                row.pop()
+        return json.dumps({"format": 1, "items": rows}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def read(cls, text: str) -> Snapshot:
@@ -89,7 +90,13 @@ class Snapshot:
             found = json.loads(text)
             if found["format"] != 1:
                 raise ValueError(f"a snapshot of format 1 is read, not {found['format']!r}")
-            return cls.of(_item(row) for row in found["items"])
+            items, nothing = [], list[Any]([(), (), ""])
+            for row in found["items"]:
+                sha256, label, group, part, boxes, names, mask = row + nothing[len(row) - 4 :]
+                sides = tuple(tuple(map(float, box)) for box in boxes)
+                told = str(sha256), str(label), str(group), str(part)
+                items.append(Item(*told, sides, tuple(map(str, names)), str(mask)))
+            return cls.of(items)
         except (KeyError, TypeError) as error:
             raise ValueError("this is no snapshot") from error
 
@@ -113,22 +120,6 @@ class Snapshot:
         """Return the snapshot as if these pictures (SHA-256) had never been there."""
         gone = set(removed)
         return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
-
-
-def _row(item: Item) -> list[Any]:
-    """Return an item as JSON takes it; what comes last is left out where there is none."""
-    row = [item.sha256, item.label, item.group, item.part, item.boxes, item.names, item.mask]
-    while not row[-1] and len(row) > 4:
-        row.pop()
-    return row
-
-
-def _item(row: list[Any]) -> Item:
-    sha256, label, group, part = map(str, row[:4])
-    rest = dict(zip(("boxes", "names", "mask"), row[4:7], strict=False))
-    boxes, names, mask = rest.get("boxes", ()), rest.get("names", ()), rest.get("mask", "")
-    sides = tuple(tuple(map(float, box)) for box in boxes)
-    return Item(sha256, label, group, part, sides, tuple(map(str, names)), str(mask))
 
 
 SHARE = 0.25  # of each label's pictures

@@ -19,7 +19,6 @@ from vision.custom_models.anomaly.features import (
     TURNS,
     Aligner,
     Cells,
-    Stage,
     backwards,
     bank_of,
     moved,
@@ -394,19 +393,15 @@ class Inspector(CustomModel):
         }
         aligner = None
         if parts["aligner"]:
-            aligner = Aligner(parts["aligner"]["reference"], self._stages())
+            stages = ALIGNED[self.card["alike"]]
+            if self.card["format"] == BEFORE:  # laid as they were when the limit was found
+                stages = tuple(replace(stage, margin=MARGIN_BEFORE) for stage in stages)
+            aligner = Aligner(parts["aligner"]["reference"], stages)
         judge = Cells(**parts[CELLS]) if parts[CELLS] else bank_of(parts[BANK])
         naming = Naming(**parts["naming"]) if parts["naming"] else None
         taught = Taught(**parts["taught"]) if parts["taught"] else None
         made = Detector(aligner, extractor.module, judge, naming, taught)
         return made.eval().requires_grad_(False)
-
-    def _stages(self) -> tuple[Stage, ...]:
-        """How pictures are laid: as they were when the limit was found."""
-        stages = ALIGNED[self.card["alike"]]
-        if self.card["format"] != BEFORE:
-            return stages
-        return tuple(replace(stage, margin=MARGIN_BEFORE) for stage in stages)
 
     @torch.no_grad()
     def inspect(self, image: Image.Image, extractor: Extractor, detector: Detector | None = None) -> Verdict:

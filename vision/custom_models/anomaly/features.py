@@ -340,8 +340,10 @@ def fitting_bank(
     whitens = {}
     for gone in dict.fromkeys(_with_folds(left)):
         rest = power - torch.stack([powers[at] for at in sorted(gone)]).sum(0)
-        own = whitening(rest / (each * (count - len(gone))), DIRECTIONS)
-        whitens[gone] = _turned(own, whiten, power)
+        own = whitening(rest / (each * (count - len(gone))), DIRECTIONS).double()
+        # its directions, whose order and signs say nothing, turned as near to those of all as they can be
+        left_, _, right = torch.linalg.svd(own.T @ power @ whiten.double())
+        whitens[gone] = (own @ left_ @ right).float()
     kept, owners = rows[some[chosen]] - mean, some[chosen] // each
     fitted = FittedBank(bank, kept, owners, left, whitens, maps[:0], maps[:0])
     told = []
@@ -357,13 +359,6 @@ def _with_folds(without: Sequence[frozenset[int]]) -> list[frozenset[int]]:
     of all, so that few are made where nothing overlaps."""
     count = len(without)
     return [left | frozenset(range(at % FOLDS, count, FOLDS)) for at, left in enumerate(without)]
-
-
-def _turned(whiten: Tensor, onto: Tensor, power: Tensor) -> Tensor:
-    """Return ``whiten`` with its directions, whose order and signs say nothing, turned as near to those of
-    ``onto`` as they can be."""
-    left, _, right = torch.linalg.svd(whiten.double().T @ power @ onto.double())
-    return (whiten.double() @ left @ right).float()
 
 
 def squares(rows: Tensor, patches: Tensor) -> Tensor:

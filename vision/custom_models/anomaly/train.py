@@ -40,7 +40,7 @@ from vision.custom_models.anomaly.detector import (
 from vision.custom_models.anomaly.features import Aligner, moved
 from vision.custom_models.dataset import Apart, overlapping, structure
 from vision.custom_models.features import Extractor, gaussian, joined, pair, pixels
-from vision.custom_models.snapshot import GOOD, TRAIN, Box, Item, Snapshot
+from vision.custom_models.snapshot import GOOD, TRAIN, Item, Snapshot
 from vision.custom_models.steps import Step, Store, exhausted, kept
 from vision.custom_models.thresholds import GUESS, Limit, from_good, strongest
 
@@ -526,8 +526,11 @@ def best_of(tried: Sequence[Candidate], together: Sequence[Candidate] = ()) -> C
 def _inspector(
     best: Candidate, tried: Sequence[Candidate], snapshot: Snapshot, shots: Sequence[Shot], apart: Apart
 ) -> Inspector:
-    separation = best.separation()
-    unsure = [kind for kind in KINDS if _separated(best, kind) < WEAK_KIND]
+    separation, unsure = best.separation(), []
+    for kind in KINDS:
+        found, good = torch.tensor(best.trial_scores.get(kind, [])), torch.tensor(best.good_scores)
+        above = (found[:, None] > good).float()
+        unsure += [] if above.numel() and above.mean() >= WEAK_KIND else [kind]
     card: dict[str, Any] = {
         "format": FORMAT,
         "task": "anomaly",
@@ -574,27 +577,17 @@ def _limit(scores: Sequence[float], shots: Sequence[Shot], apart: Apart) -> dict
     }
 
 
-def _separated(candidate: Candidate, kind: str) -> float:
-    good, found = torch.tensor(candidate.good_scores), torch.tensor(candidate.trial_scores.get(kind, []))
-    return float((found[:, None] > good).float().mean()) if len(found) else 0.0
-
-
 def marks(item: Item, open_picture: Open) -> Tensor | None:
     """Return where a picture's defects were painted or boxed, (MARK_SIDE, MARK_SIDE) in 0..1; None where
     nobody has marked any."""
-    if not item.mask:
-        return _boxed(item.boxes) if item.boxes else None
-    painted = open_picture(item.mask).convert("L").resize((MARK_SIDE, MARK_SIDE), Image.Resampling.BOX)
-    return torch.from_numpy(np.asarray(painted, np.float32) / 255)
-
-
-def _boxed(boxes: Sequence[Box]) -> Tensor:
-    """Return boxes as marks (MARK_SIDE, MARK_SIDE)."""
+    if item.mask:
+        painted = open_picture(item.mask).convert("L").resize((MARK_SIDE, MARK_SIDE), Image.Resampling.BOX)
+        return torch.from_numpy(np.asarray(painted, np.float32) / 255)
     found = torch.zeros(MARK_SIDE, MARK_SIDE)
-    for box in boxes:
+    for box in item.boxes:
         left, top, right, bottom = (round(each * MARK_SIDE) for each in box)
         found[top : max(bottom, top + 1), left : max(right, left + 1)] = 1
-    return found
+    return found if item.boxes else None
 
 
 @dataclass(frozen=True)

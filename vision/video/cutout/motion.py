@@ -53,33 +53,34 @@ _MOVES = (
 )
 _HOW = r"(?:very )?(?P<how>slowly|gently|softly|slightly|quickly|fast|rapidly|swiftly)"
 _JOIN = r"(?:^|(?<=[\s,.;]))(?:(?:,?\s*(?:and|then|while it|which|that|who|it|is|are)\s+)*)"
-_LEAD = rf"(?:(?:the )?camera\s+)?(?:{_HOW.replace('?P<how>', '?:')}\s+)?"
+_SOMEHOW = _HOW.replace("?P<how>", "?:")
+_LEAD = rf"(?:(?:the )?camera\s+)?(?:{_SOMEHOW}\s+)?"
 _AFTER = rf"(?:\s+{_HOW})?(?=$|[\s,.;!])"
 
 
-def _toward(side: str, more: str = "") -> str:
+def _toward(side: str) -> str:
     """A pattern of going to a side; what lies "to the left of" something doesn't move."""
     to = rf"(?:(?:in)?to|towards?|over to|off to) the {side}(?! of\b)(?: side)?|{side}wards?"
-    return rf"(?:{_MOVES}\s+(?:{{how}}\s+)?(?:along |away )?(?:{to}|{side})|{side}wards?{more})"
+    return rf"(?:{_MOVES}\s+(?:{_SOMEHOW}\s+)?(?:along |away )?(?:{to}|{side})|{side}wards?)"
 
 
 _SPINS = r"(?:rotat|spin|spinn|whirl|tumbl)(?:es?|s|ing)"
 _LEFT, _RIGHT = Motion(across=-ACROSS), Motion(across=ACROSS)
 _UP, _DOWN = Motion(down=-ACROSS), Motion(down=ACROSS)
 _RULES: tuple[tuple[str, Motion], ...] = (
-    (r"(?:{moves}\s+)?(?:{how}\s+)?from (?:the )?right to (?:the )?left", _LEFT),
-    (r"(?:{moves}\s+)?(?:{how}\s+)?from (?:the )?left to (?:the )?right", _RIGHT),
-    (r"(?:{moves}\s+)?(?:{how}\s+)?from (?:the )?(?:bottom|below) to (?:the )?top", _UP),
-    (r"(?:{moves}\s+)?(?:{how}\s+)?from (?:the )?(?:top|above) to (?:the )?bottom", _DOWN),
+    (rf"(?:{_MOVES}\s+)?(?:{_SOMEHOW}\s+)?from (?:the )?right to (?:the )?left", _LEFT),
+    (rf"(?:{_MOVES}\s+)?(?:{_SOMEHOW}\s+)?from (?:the )?left to (?:the )?right", _RIGHT),
+    (rf"(?:{_MOVES}\s+)?(?:{_SOMEHOW}\s+)?from (?:the )?(?:bottom|below) to (?:the )?top", _UP),
+    (rf"(?:{_MOVES}\s+)?(?:{_SOMEHOW}\s+)?from (?:the )?(?:top|above) to (?:the )?bottom", _DOWN),
     (_toward("left"), _LEFT),
     (_toward("right"), _RIGHT),
     (
-        r"(?:{moves}\s+(?:{how}\s+)?up(?:wards?)?(?! to\b)|upwards?|(?:ris|climb|ascend)(?:e?s|ing)?"
+        rf"(?:{_MOVES}\s+(?:{_SOMEHOW}\s+)?up(?:wards?)?(?! to\b)|upwards?|(?:ris|climb|ascend)(?:e?s|ing)?"
         r"|tak(?:es|ing) off|lift(?:s|ing)? off)",
         _UP,
     ),
     (
-        r"(?:{moves}\s+(?:{how}\s+)?down(?:wards?)?|downwards?|(?:fall|sink|descend|drop)(?:p?ing|s)"
+        rf"(?:{_MOVES}\s+(?:{_SOMEHOW}\s+)?down(?:wards?)?|downwards?|(?:fall|sink|descend|drop)(?:p?ing|s)"
         r"(?: down)?)(?! (?:snow|leaves|rain))",
         _DOWN,
     ),
@@ -121,12 +122,8 @@ _STILL = re.compile(
 )
 
 
-def _filled(rule: str) -> str:
-    return rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:"))
-
-
 _PATTERNS = tuple(
-    (re.compile(_JOIN + _LEAD + _filled(rule) + _AFTER, re.IGNORECASE), motion)
+    (re.compile(_JOIN + _LEAD + rule + _AFTER, re.IGNORECASE), motion)
     # "night falls" is no fall, "turns dark" no turn
     for rule, motion in sorted(_RULES, key=lambda rule: not rule[1].dusk)
 )
@@ -153,7 +150,11 @@ def read_motion(prompt: str) -> Reading:
             found.append(motion.times(speed if how else 1.0))
             words = pattern.sub(" ", words)
     whole = Motion(*(sum(parts) for parts in zip(*map(astuple, found), strict=True)))
-    return Reading(_tidy(words), Motion() if still else whole if found else None)
+    # without the commas and spaces that were around those taken out
+    words = re.sub(r"\s+([,.;!])", r"\1", re.sub(r"\s+", " ", words))
+    words = re.sub(r"(?:[,;]\s*)+(?=[,;.])", "", words)
+    words = re.sub(r"(?:[\s,;]|\band\b|\bwhich\b|\bthat\b|\bis\b)+$", "", words.strip(" ,;")).strip()
+    return Reading(words, Motion() if still else whole if found else None)
 
 
 def of_object(words: str) -> Motion:
@@ -167,10 +168,3 @@ def choose_motion(reading: Reading, amount: str | None) -> Motion:
     """Return the motion that was asked for, or the object's own. amount: "low", "high" or None."""
     motion = of_object(reading.words) if reading.motion is None else reading.motion
     return motion.times(AMOUNT[amount])
-
-
-def _tidy(words: str) -> str:
-    """Return words without the commas and spaces that were around those taken out."""
-    words = re.sub(r"\s+([,.;!])", r"\1", re.sub(r"\s+", " ", words))
-    words = re.sub(r"(?:[,;]\s*)+(?=[,;.])", "", words)
-    return re.sub(r"(?:[\s,;]|\band\b|\bwhich\b|\bthat\b|\bis\b)+$", "", words.strip(" ,;")).strip()
