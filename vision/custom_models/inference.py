@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,23 +66,17 @@ def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]
 def extractor_of(name: str, models: Models, reporter: Reporter) -> Extractor:
     """Return the extractor that a model was trained with. Raises ModelError when this worker has no such one
     any more."""
+
+    def alone(one: str) -> Extractor | None:
+        roles = (PHOTOGRAPH, *TRANSFORMERS) if one.startswith("efficientnet-") else TRANSFORMERS
+        known = chain([filters()], (tower(role, models, reporter) for role in roles))
+        return next((found for found in known if found is not None and found.name == one), None)
+
     try:
-        return features.find_extractor(name, lambda one: _alone(one, models, reporter))
+        return features.find_extractor(name, alone)
     except KeyError as error:
         message = f"This model needs {error.args[0]}, which isn't installed any more. Train it again."
         raise ModelError(message) from None
-
-
-def _alone(name: str, models: Models, reporter: Reporter) -> Extractor | None:
-    if name == (found := filters()).name:
-        return found
-    for role in (PHOTOGRAPH, *TRANSFORMERS):
-        if role == PHOTOGRAPH and not name.startswith("efficientnet-"):
-            continue
-        other = tower(role, models, reporter)
-        if other is not None and other.name == name:
-            return other
-    return None
 
 
 def tower(role: str, models: Models, reporter: Reporter) -> Extractor | None:
@@ -262,13 +257,21 @@ def detected(
         sha256,
         regions[0].score if regions else 0.0,
         False,
-        sentence(regions),
+        f"Found: {counts(regions)}." if regions else "None of its objects was found.",
         counts(regions)[:MOST_TEXT],
         round(limit, 6),
         tuple(best.items()),
         tuple(regions),
     )
-    return verdict, outlined(image, regions, model.labels)
+    outlines = [
+        Outline(
+            (one.left, one.top, one.right, one.bottom),
+            f"{short(one.label)} {one.score:.0%}",
+            tone_of(model.labels, one.label),
+        )
+        for one in regions
+    ]
+    return verdict, drawn(image, outlines)
 
 
 def counts(regions: Sequence[Region]) -> str:
@@ -276,26 +279,5 @@ def counts(regions: Sequence[Region]) -> str:
     counted = Counter(region.label for region in regions)
     order = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
     named = [f"{count} {label}" for label, count in order[:MOST_NAMED]]
-    return ", ".join(
-        [*named, *([f"{len(order) - MOST_NAMED} other labels"] if len(order) > MOST_NAMED else [])]
-    )
-
-
-def sentence(regions: Sequence[Region]) -> str:
-    """Say what was found."""
-    return f"Found: {counts(regions)}." if regions else "None of its objects was found."
-
-
-def outlined(image: Image.Image, regions: Sequence[Region], labels: Sequence[str]) -> Image.Image:
-    """Return a picture with what was found drawn over it, the surest on top."""
-    return drawn(
-        image,
-        [
-            Outline(
-                (one.left, one.top, one.right, one.bottom),
-                f"{short(one.label)} {one.score:.0%}",
-                tone_of(labels, one.label),
-            )
-            for one in regions
-        ],
-    )
+    named += [f"{len(order) - MOST_NAMED} other labels"] if len(order) > MOST_NAMED else []
+    return ", ".join(named)

@@ -136,7 +136,11 @@ class Training:
             module.enable_gradient_checkpointing()
         try:
             with torch.enable_grad():
-                rows = _next(self.rows, self.step, settings)
+                rows = []
+                for place in range(self.step * settings.batch, (self.step + 1) * settings.batch):
+                    epoch, number = divmod(place, len(self.rows))  # each once before any comes again
+                    lots = step_numbers(settings.seed, ORDER - epoch)
+                    rows.append(self.rows[int(torch.randperm(len(self.rows), generator=lots)[number])])
                 numbers = step_numbers(settings.seed, self.step)
                 loss = self.recipe.loss(module, self._schedule, rows, self.side, numbers)
                 loss.backward()
@@ -149,16 +153,6 @@ class Training:
         self.losses.append(float(loss.detach()))
         if not math.isfinite(self.losses[-1]):
             raise ModelError(f"The training lost itself in numbers that are none, at step {self.step}.")
-
-
-def _next(rows: Sequence[Row], step: int, settings: Settings) -> list[Row]:
-    """Return the rows of a step: each picture once before any comes again."""
-    found = []
-    for place in range(step * settings.batch, (step + 1) * settings.batch):
-        epoch, number = divmod(place, len(rows))
-        order = torch.randperm(len(rows), generator=step_numbers(settings.seed, ORDER - epoch)).tolist()
-        found.append(rows[order[number]])
-    return found
 
 
 STEADY = 1.5  # times its deviation the mean gain is: of a normal distribution, 93 % come nearer

@@ -9,13 +9,14 @@ other: that takes a fraction of the memory, and what comes out is a little diffe
 
 Names are diffusers 0.42's, those that begin with an underscore too; tests compare with ``decode``."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
@@ -296,18 +297,14 @@ def _ramp(count: int, overlap: int) -> np.ndarray:
     return np.clip(1.5 * np.minimum(places, places[::-1]) - 0.5, 1e-3, 1)
 
 
-def encode_video(vae: Any, video: torch.Tensor) -> torch.Tensor:
-    """Return the likeliest latents (1, C, f, h, w) of ``video`` (1, 3, F, H, W), -1..1, as the decoder takes
-    them. A decoder of pictures gets a frame at a time."""
+def encode_video(vae: Any, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    """Return the likeliest latents (1, C, f, h, w) of pictures of one size, as the decoder takes them. A
+    decoder of pictures gets a frame at a time."""
+    stacked = torch.from_numpy(np.stack([np.asarray(picture.convert("RGB")) for picture in pictures]))
+    video = (stacked.permute(3, 0, 1, 2)[None].float() / 127.5) - 1  # (1, 3, F, H, W), -1..1
     video = video.to(device=vae.device, dtype=vae.dtype)
     with torch.no_grad():
         if not frames.is_video(vae):
             return torch.stack([frames.encode_pixels(vae, video[:, :, i]) for i in range(video.shape[2])], 2)
         encoded = vae.encode(video)
         return encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
-
-
-def tensor(pictures: Any) -> torch.Tensor:
-    """Return RGB pictures of one size as (1, 3, F, H, W), -1..1."""
-    stacked = torch.from_numpy(np.stack([np.asarray(picture.convert("RGB")) for picture in pictures]))
-    return (stacked.permute(3, 0, 1, 2)[None].float() / 127.5) - 1

@@ -113,21 +113,15 @@ class Plan:
         return sum(window.count for window in self.windows)
 
 
-def operation_of(shot: Shot) -> Operation:
-    """Return what a shot asks of the family."""
-    if shot.operation != "new":
-        return Operation[shot.operation.upper()]
-    if shot.loop:
-        return Operation.LOOP
-    if shot.last is not None:
-        return Operation.FIRST_LAST
-    return Operation.WORDS if shot.first is None else Operation.FIRST
-
-
 def plan_windows(family: VideoFamily, card: VideoCard, shot: Shot, model: str) -> Plan:
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
     little of a video. model: its name, for that."""
-    family.require(operation_of(shot), model)
+    operation = Operation.WORDS if shot.first is None else Operation.FIRST
+    if shot.operation != "new":
+        operation = Operation[shot.operation.upper()]
+    elif shot.loop or shot.last is not None:
+        operation = Operation.LOOP if shot.loop else Operation.FIRST_LAST
+    family.require(operation, model)
     plan: Plan = getattr(_Planner(family, card, model, shot), shot.operation)()
     return plan
 

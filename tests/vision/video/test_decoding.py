@@ -174,8 +174,7 @@ def test_what_is_no_number_is_not_decoded() -> None:
         decode.check_latents(latents)
 
 
-def test_pictures_become_a_tensor_and_are_encoded_frame_by_frame_or_as_one() -> None:
-    video = decode.tensor([tiny.picture(32, 32, i) for i in range(5)])
-    assert video.shape == (1, 3, 5, 32, 32) and -1 <= video.min() and video.max() <= 1
+def test_pictures_are_encoded_frame_by_frame_or_as_one() -> None:
+    video = [tiny.picture(32, 32, i) for i in range(5)]
     assert decode.encode_video(tiny.stable_diffusion().vae, video).shape == (1, 4, 5, 4, 4)
     assert decode.encode_video(tiny_videos.wan_vae(), video).shape == (1, 16, 2, 4, 4)

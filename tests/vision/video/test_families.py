@@ -109,7 +109,7 @@ def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(video_mo
         frames = drawn(generate(model, shot, Reporter()))
     finally:
         model.card = kept
-    latents = decode.encode_video(model.vae, decode.tensor([shot.first, shot.last]))
+    latents = decode.encode_video(model.vae, [shot.first, shot.last])
     ends = np.concatenate(list(decode.one_by_one(model.vae, latents)))
     assert np.abs(frames[[0, -1]].astype(int) - ends).max() <= 1
 
@@ -149,7 +149,7 @@ def test_a_remix_differs_from_its_video_and_the_more_the_stronger(video_model: M
     model = video_model(name)
     shot = replace(shots(model)[Operation.REMIX], num_inference_steps=4)
     assert shot.clip is not None
-    own = decode.encode_video(model.vae, decode.tensor(shot.clip.frames))
+    own = decode.encode_video(model.vae, shot.clip.frames)
 
     def distance(strength: float) -> float:
         take = Take(shot.prompt, "", 7, *SIZE, shot.frames, shot.fps, 4, 3.0, (), shot.clip.frames, strength)

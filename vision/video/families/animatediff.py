@@ -59,7 +59,7 @@ class AnimateDiff(VideoFamily):
         def with_latents(known: Known) -> Known:
             if known.latents is not None:
                 return known
-            return replace(known, latents=decode.encode_video(pipe.vae, decode.tensor(known.frames)))
+            return replace(known, latents=decode.encode_video(pipe.vae, known.frames))
 
         return replace(take, known=tuple(map(with_latents, take.known)))
 

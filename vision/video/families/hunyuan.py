@@ -65,7 +65,7 @@ class HunyuanVideo(VideoFamily):
 
         from vision.video import decode
 
-        clean = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
+        clean = decode.encode_video(pipe.vae, take.source).float()
         clean = clean * pipe.vae.config.scaling_factor
         steps = take.num_inference_steps
         sigmas = np.linspace(1.0, 0.0, steps + 1)[:-1][-max(1, round(steps * take.strength)) :]

@@ -56,7 +56,7 @@ class Ltx(VideoFamily):
         given: dict[str, Any] = {"frame_rate": take.fps}
         if take.source:
             # with the video as a condition nothing of it would be drawn anew
-            latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
+            latents = decode.encode_video(pipe.vae, take.source).float()
             latents = pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
             given |= {"latents": latents, "denoise_strength": take.strength}
         elif take.known:
@@ -203,7 +203,7 @@ class Ltx2(Ltx):
 
         from vision.video import decode
 
-        latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
+        latents = decode.encode_video(pipe.vae, take.source).float()
         steps = take.num_inference_steps
         count = max(1, min(steps, round(steps * take.strength)))
         sigmas = self._sigmas(card, steps)[-count:]
