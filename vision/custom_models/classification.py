@@ -404,22 +404,18 @@ class Classifier(CustomModel):
     def network(self, extractor: Extractor) -> Head:
         """Return the network. Raises ModelError for another extractor than it was trained with."""
         self.check_extractor(extractor)
-        return Head(self._seen_with(extractor.module), self.probe()).eval().requires_grad_(False)
-
-    def _seen_with(self, module: nn.Module) -> nn.Module:
-        """Return a tower with what it has learned to see by in its weights, made once for each tower."""
+        module = extractor.module
         added = {
             name.removeprefix(ADDED): value for name, value in self.tensors.items() if name.startswith(ADDED)
         }
-        if not added:
-            return module
-        if self._tuned is None or self._tuned[0] is not module:
+        if added and (self._tuned is None or self._tuned[0] is not module):
             if not isinstance(module, TransformerFeatures):
                 raise ModelError(
                     "This classifier needs the transformer that it was trained with. Train it again."
                 )
-            self._tuned = module, merged(module, added)
-        return self._tuned[1]
+            self._tuned = module, merged(module, added)  # once for each tower
+        seen_with = self._tuned[1] if added and self._tuned is not None else module
+        return Head(seen_with, self.probe()).eval().requires_grad_(False)
 
     @torch.no_grad()
     def classify(self, image: Image.Image, extractor: Extractor, words: Words | None = None) -> Answer:

@@ -61,42 +61,28 @@ def rows(
 ) -> list[Row]:
     """Return the rows of a training, from ``store`` where they were kept; encoding goes on beside the steps
     of other jobs. side: px."""
-    found = []
-    for example in examples:
-        texts = _texts(example.caption, model, recipe, store, reporter)
-        for square, crop in squares(example.picture, side):
-            make = partial(_latents, model, square, reporter)
-            parts = (
-                "latents",
-                model.identity,
-                str(model.pipeline(Mode.TEXT).dtype),
-                hashlib.sha256(square.tobytes()).hexdigest(),
-            )
-            latents = kept(store, parts, make)
-            found.append(Row(latents["mean"], latents["std"], texts, crop))
-    return found
 
-
-def _texts(caption: str, model: ImageModel, recipe: Recipe, store: Store, reporter: Reporter) -> Texts:
-    def make() -> Texts:
+    def make_texts(caption: str) -> Texts:
         if reporter.fiber is not None:
             reporter.fiber.pause("style texts")
         reporter.check()
         with torch.no_grad():
             return recipe.texts(model.pipeline(Mode.TEXT), caption)
 
-    return kept(store, ("texts", model.identity, str(model.pipeline(Mode.TEXT).dtype), caption), make)
-
-
-def _latents(model: ImageModel, square: Image.Image, reporter: Reporter) -> Tensors:
-    vae, values = model.pipeline(Mode.TEXT).vae, tensor_of(np.asarray(square))
-
-    def work() -> Tensors:
-        with torch.no_grad():
-            mean, std = families.encoded(vae, values, model.device)
+    def make_latents(square: Image.Image) -> Tensors:
+        vae, values = model.pipeline(Mode.TEXT).vae, tensor_of(np.asarray(square))
+        work = torch.no_grad()(partial(families.encoded, vae, values, model.device))
+        mean, std = reporter.in_thread(work, lock=model.decoder_lock)
         return {"mean": mean, "std": std}
 
-    return reporter.in_thread(work, lock=model.decoder_lock)
+    found, by = [], (model.identity, str(model.pipeline(Mode.TEXT).dtype))
+    for example in examples:
+        texts = kept(store, ("texts", *by, example.caption), partial(make_texts, example.caption))
+        for square, crop in squares(example.picture, side):
+            digest = hashlib.sha256(square.tobytes()).hexdigest()
+            latents = kept(store, ("latents", *by, digest), partial(make_latents, square))
+            found.append(Row(latents["mean"], latents["std"], texts, crop))
+    return found
 
 
 MOST = 4  # prompts on a sheet

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +31,25 @@ from vision.weights.memory import Plan
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class VideoModel:
     """One set of weights, and a pipeline for each class of its family over it. pipe: the one that was loaded,
     of class ``base``. decoder_lock: held by whoever uses the decoder. text_cache: texts encoded lately."""
 
-    def __init__(
-        self,
-        name: str,
-        family: VideoFamily,
-        card: cards.VideoCard,
-        base: Any,
-        device: str,
-        offload: str,
-        identity: str,
-    ) -> None:
-        self.name, self.family, self.card = name, family, card
-        self.device, self.offload, self.identity = device, offload, identity
-        self.pipe, self._active = base, type(base).__name__
-        self._pipes = {self._active: base}
+    name: str
+    family: VideoFamily
+    card: cards.VideoCard
+    pipe: Any
+    device: str
+    offload: str
+    identity: str
+
+    def __post_init__(self) -> None:
+        self._active = self.base
+        self._pipes = {self._active: self.pipe}
         self._latent_map: LatentMap | None = None
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
-        base.set_progress_bar_config(disable=True)
+        self.pipe.set_progress_bar_config(disable=True)
 
     @property
     def base(self) -> str:
