@@ -111,39 +111,37 @@ def of_classifier(
         "left_out": {"accuracy": card["accuracy"], "ece": card["calibration_error"], "n": card["examples"]},
         "tried": card["tried"],
         "doubtful": [
-            {
-                "place": taught.index(sha256),
-                **dict(zip(("label", "rather", "chance", "other"), rest, strict=True)),
-            }
+            dict(zip(("label", "rather", "chance", "other"), rest, strict=True), place=taught.index(sha256))
             for sha256, *rest in doubted
         ],
     }
+    told, sheet = f"It distinguishes {', '.join(model.labels)}: ", None
     if not tested:
-        sentence = (
-            f"It distinguishes {', '.join(model.labels)}: of {card['examples']} pictures held out in turn,"
-            f" {card['accuracy']:.0%} were labelled correctly."
-        )
+        told += f"of {card['examples']} pictures held out in turn, {card['accuracy']:.0%} were labelled"
+        told += " correctly."
         drawn = {"accuracy": charts.bars([("held out in turn", card["accuracy"])], "labelled correctly")}
-        return Report(figures, drawn | _page(look_again), None, sentence + _doubted(card) + _too_few(card))
-    names = metrics.names_report([one.right for one in tested], [one.said for one in tested])
-    figures |= _named(names)
-    known = [one for one in tested if one.right in model.labels]
-    if known:
-        right = torch.tensor([model.labels.index(one.right) for one in known])
-        chances = torch.tensor([one.chances for one in known])
-        figures["ece"] = round(expected_error(chances, right), 4)
-        figures["ece_by_chance"] = round(by_chance(chances), 4)
-    wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
-    sentence = (
-        f"It distinguishes {', '.join(model.labels)}: {names.accuracy} pictures kept for testing were"
-        " labelled correctly."
-    )
-    return Report(
-        figures,
-        {"confusion": charts.confusion(names)} | _page(look_again),
-        charts.mistake_sheet(wrong, open_picture),
-        sentence + _doubted(card) + _too_few(card),
-    )
+    else:
+        names = metrics.names_report([one.right for one in tested], [one.said for one in tested])
+        figures |= _named(names)
+        known = [one for one in tested if one.right in model.labels]
+        if known:
+            right = torch.tensor([model.labels.index(one.right) for one in known])
+            chances = torch.tensor([one.chances for one in known])
+            figures["ece"] = round(expected_error(chances, right), 4)
+            figures["ece_by_chance"] = round(by_chance(chances), 4)
+        told += f"{names.accuracy} pictures kept for testing were labelled correctly."
+        drawn = {"confusion": charts.confusion(names)}
+        wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
+        sheet = charts.mistake_sheet(wrong, open_picture)
+    if look_again is not None:
+        held = io.BytesIO()
+        look_again.save(held, "PNG")
+        drawn["look-again"] = held.getvalue()
+    if count := len(card["doubtful"]):
+        told += f" Please look again at {count} label{'s' if count > 1 else ''} that may be wrong."
+    if card["too_few"]:
+        told += f" Too few pictures to train on: {', '.join(card['too_few'])}."
+    return Report(figures, drawn, sheet, told)
 
 
 def page(pictures: Sequence[Image.Image]) -> Image.Image:
@@ -220,26 +218,6 @@ def _overlapping(card: Mapping[str, Any]) -> list[str]:
         f"{count} of {len(card['good'])} good pictures overlap others, so that they count as {places} places:"
         " take pictures that don't overlap."
     ]
-
-
-def _page(look_again: Image.Image | None) -> dict[str, bytes]:
-    """Return the sheet of doubted labels as a chart, where there are any."""
-    if look_again is None:
-        return {}
-    held = io.BytesIO()
-    look_again.save(held, "PNG")
-    return {"look-again": held.getvalue()}
-
-
-def _doubted(card: Mapping[str, Any]) -> str:
-    count = len(card["doubtful"])
-    if not count:
-        return ""
-    return f" Please look again at {count} label{'s' if count > 1 else ''} that may be wrong."
-
-
-def _too_few(card: Mapping[str, Any]) -> str:
-    return f" Too few pictures to train on: {', '.join(card['too_few'])}." if card["too_few"] else ""
 
 
 FEW = 30  # objects below which figures say little

@@ -37,7 +37,7 @@ class VideoReader:
     """A video of ours, open. width, height: px. fps: constant. frames: how many. seconds: how long. Raises
     ValueError for anything else."""
 
-    def __init__(self, file: BinaryIO, *, threads: int = 1) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         try:
             self._container: Any = av.open(file, format="mov", options=dict(OPTIONS))
             stream = self._container.streams.video[0]
@@ -46,7 +46,7 @@ class VideoReader:
                 raise ValueError(context.codec.name)
         except (av.FFmpegError, IndexError, ValueError, AttributeError) as error:
             raise ValueError("this is no video of ours") from error
-        context.thread_count, context.thread_type = threads, "NONE" if threads == 1 else "AUTO"
+        context.thread_count, context.thread_type = 1, "NONE"
         self._stream: Any = stream
         self.width, self.height = context.width, context.height
         self.frames = int(stream.frames)

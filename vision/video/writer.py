@@ -137,7 +137,6 @@ class VideoWriter:
         sound: Sound | None = None,
         sound_bits: int = SOUND_BITS,
         xmp: bytes | None = None,
-        threads: int = 1,
         alive: Callable[[int], object] = lambda frames: None,
     ) -> None:
         self.size, self.frames = size, 0
@@ -151,18 +150,15 @@ class VideoWriter:
         self._sound, self._heard = sound, 0
         self._container = av.open(file, "w", format="mp4", options={"fflags": "+bitexact"})
         options = encoder.options(encoder.master if number is None else number, careful=careful)
-        self._pictures = self._picture_stream(encoder, options, threads)
-        self._sounds = None if sound is None else _sound_stream(self._container, sound, sound_bits)
-
-    def _picture_stream(self, encoder: codecs.Encoder, options: dict[str, str], threads: int) -> Any:
         stream: Any = self._container.add_stream(encoder.name, rate=self.fps, options=options)
-        stream.width, stream.height = self.size
+        stream.width, stream.height = size
         context = stream.codec_context
         context.pix_fmt, context.gop_size = "yuv420p", max(1, round(KEY_EVERY * self.fps))
-        context.thread_count, context.thread_type = threads, "NONE" if threads == 1 else "AUTO"
+        context.thread_count, context.thread_type = 1, "NONE"
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = NARROW
-        return stream
+        self._pictures = stream
+        self._sounds = None if sound is None else _sound_stream(self._container, sound, sound_bits)
 
     @property
     def seconds(self) -> float:
