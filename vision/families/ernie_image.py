@@ -1,20 +1,14 @@
 """ERNIE-Image and ERNIE-Image-Turbo: a single-stream flow transformer on FLUX.2's batch-normalised latents,
 with Ministral 3 for text of any length. Its second language model, which rewrites prompts, is left out."""
 
-from vision.families.family import Family
+from vision.families.family import Family, drawn_in
 from vision.families.flux import patched, unpatched
 
 
 def adjust_ernie(configs):
     """Return the settings of the model that isn't distilled, whose noise schedule is shifted (its model
     card)."""
-    if configs.get("scheduler", {}).get("shift", 1.0) > 1:
-        return {
-            "num_inference_steps": 50,
-            "guidance_scale": 4.0,
-            "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
-        }
-    return {}
+    return drawn_in(50, 4.0, 20) if configs.get("scheduler", {}).get("shift", 1.0) > 1 else {}
 
 
 EPSILON = 1e-5  # that the VAE was trained with, whatever its file says
@@ -38,20 +32,16 @@ def encode_ernie(pipe, words):
 
 FAMILY = Family(
     name="ernie-image",
-    defaults={
-        "prompts": (
-            "A comic page of four panels about a cat that learns to fly a kite",
-            'A cinema poster with the title "The Last Tram", an empty tram at night in the rain',
-            "An infographic of how a bee finds flowers, with short labels and arrows",
-            "A product photograph of a perfume bottle on black stone, water drops, light from behind",
-        )
-    },
+    prompts=(
+        "A comic page of four panels about a cat that learns to fly a kite",
+        'A cinema poster with the title "The Last Tram", an empty tram at night in the rain',
+        "An infographic of how a bee finds flowers, with short labels and arrows",
+        "A product photograph of a perfume bottle on black stone, water drops, light from behind",
+    ),
     title="ERNIE-Image",
     text="ErnieImagePipeline",
     image="ErnieImagePipeline",
     inpaint="ErnieImagePipeline",
-    native_size=1024,
-    multiple=16,
     # Turbo's model card
     num_inference_steps=8,
     guidance_scale=1.0,

@@ -43,6 +43,18 @@ def pack(pipe: Any, latents: Any) -> Any:
     return pipe._pack_latents((latents - mean) / std * factor, *latents.shape)
 
 
+def embedded(pipe: Any, words: str) -> tuple[Any, ...]:
+    """Return a language model's tokens, which are all seen, also those that fill up behind the words."""
+    tokens = pipe.encode_prompt(words)[0]
+    return tokens, None, tokens.new_ones(tokens.shape[:2])
+
+
+def drawn_in(steps: int, guidance_scale: float, draft_steps: int) -> dict[str, Any]:
+    """Return the entries of a card for so many steps, with this guidance in drafts, too."""
+    draft = {"num_inference_steps": draft_steps, "guidance_scale": guidance_scale}
+    return {"num_inference_steps": steps, "guidance_scale": guidance_scale, "draft": draft}
+
+
 @dataclass(frozen=True)
 class Family:
     """One family of image models. Names of classes are diffusers'.
@@ -54,7 +66,7 @@ class Family:
     are whole multiples of it, in px. native_size: side of the square it was trained on, in px. samplers:
     "any" of the noise schedulers for UNets, or only the model's "own".
 
-    defaults: further entries of the card. adjust: configuration files (folder or stem → JSON) → entries of
+    prompts: of the card. adjust: configuration files (folder or stem → JSON) → entries of
     the card that follow from them. unpack: (pipe, latents, height, width) → (B, C, h, w) for the VAE's
     decoder; None = the pipeline decodes itself. pack: (pipe, (B, C, h, w) from the VAE's encoder) → latents
     as the denoiser takes them, where ``image`` and ``inpaint`` are the class for text, which is given them
@@ -83,14 +95,14 @@ class Family:
 
     name: str
     title: str
-    native_size: int
-    multiple: int
     num_inference_steps: int
     guidance_scale: float
     draft_steps: int
+    native_size: int = 1024
+    multiple: int = 16
     negative: str = "prompt"
     samplers: str = "own"
-    defaults: Mapping[str, Any] | None = None
+    prompts: tuple[str, ...] = ()
     adjust: Callable[[Mapping[str, Mapping[str, Any]]], dict[str, Any]] = lambda configs: {}
     unpack: Callable[[Any, Any, int, int], Any] | None = unscale
     pack: Callable[[Any, Any], Any] | None = None
@@ -134,7 +146,6 @@ FAMILY = Family(
     text="AutoPipelineForText2Image",
     image="AutoPipelineForImage2Image",
     inpaint="AutoPipelineForInpainting",
-    native_size=1024,
     multiple=32,
     num_inference_steps=28,
     guidance_scale=5.0,

@@ -2,18 +2,12 @@
 FLUX.1 Kontext, which reads the picture's packed latents behind the noisy ones; and FLUX.2 klein, a small flow
 transformer on batch-normalised latents, distilled to four steps."""
 
-from vision.families.family import Family, unscale
+from vision.families.family import Family, drawn_in, embedded, unscale
 
 
 def adjust_schnell(configs):
     """Return schnell's settings for a model without guidance input: four steps (its model card)."""
-    if configs.get("transformer", {}).get("guidance_embeds") is False:
-        return {
-            "num_inference_steps": 4,
-            "guidance_scale": 0.0,
-            "draft": {"num_inference_steps": 2, "guidance_scale": 0.0},
-        }
-    return {}
+    return drawn_in(4, 0.0, 2) if configs.get("transformer", {}).get("guidance_embeds") is False else {}
 
 
 def unpack_latents(pipe, latents, height, width):
@@ -29,20 +23,16 @@ def encode_flux(pipe, words):
 
 FAMILY = Family(
     name="flux",
-    defaults={
-        "prompts": (
-            "a fox asleep in fresh snow, soft morning light, 85mm photograph",
-            'a hand-painted cafe sign that says "Good Morning", ivy around it',
-            "a small library inside a hollow tree, storybook illustration",
-            "a glass greenhouse at night, lit from inside, fog in the garden",
-        )
-    },
+    prompts=(
+        "a fox asleep in fresh snow, soft morning light, 85mm photograph",
+        'a hand-painted cafe sign that says "Good Morning", ivy around it',
+        "a small library inside a hollow tree, storybook illustration",
+        "a glass greenhouse at night, lit from inside, fog in the garden",
+    ),
     title="FLUX.1",
     text="FluxPipeline",
     image="FluxImg2ImgPipeline",
     inpaint="FluxInpaintPipeline",
-    native_size=1024,
-    multiple=16,
     num_inference_steps=28,
     guidance_scale=3.5,
     draft_steps=12,
@@ -59,8 +49,6 @@ FLUX_KONTEXT_FAMILY = Family(
     name="flux-kontext",
     title="FLUX.1 Kontext",
     edit="FluxKontextPipeline",
-    native_size=1024,
-    multiple=16,
     num_inference_steps=28,
     guidance_scale=2.5,  # its model card
     draft_steps=12,
@@ -79,12 +67,7 @@ def adjust_klein(configs):
     """Return the usual number of steps and real guidance for the undistilled base models, and the base of the
     distilled one of 4 B, whose styles are learned there."""
     if configs.get("model_index", {}).get("is_distilled") is False:
-        return {
-            "num_inference_steps": 50,
-            "guidance_scale": 4.0,
-            "negative": "prompt",
-            "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
-        }
+        return {"negative": "prompt", **drawn_in(50, 4.0, 20)}
     return {"base": KLEIN_BASE} if KLEIN_4B.items() <= configs.get("transformer", {}).items() else {}
 
 
@@ -123,37 +106,27 @@ def unpack_klein(pipe, latents, height, width):
     return unpatched(pipe, packed, pipe.vae.config.batch_norm_eps)
 
 
-def encode_klein(pipe, words):
-    """Return the language model's 512 tokens, which are all seen, also those behind the words."""
-    tokens, _ = pipe.encode_prompt(words)
-    return tokens, None, tokens.new_ones(tokens.shape[:2])
-
-
 FLUX2_KLEIN_FAMILY = Family(
     name="flux2-klein",
-    defaults={
-        "prompts": (
-            "A photograph of a teapot with a fox painted on it, on wet slate, soft light from the left",
-            'A shop window with the words "OPEN LATE" in red neon, rain on the glass, seen from the street',
-            "A flat poster of a mountain railway in three colors: navy, cream and orange",
-            "An old woman repairs a bicycle in a sunlit workshop, 50mm lens, the background out of focus",
-        )
-    },
+    prompts=(
+        "A photograph of a teapot with a fox painted on it, on wet slate, soft light from the left",
+        'A shop window with the words "OPEN LATE" in red neon, rain on the glass, seen from the street',
+        "A flat poster of a mountain railway in three colors: navy, cream and orange",
+        "An old woman repairs a bicycle in a sunlit workshop, 50mm lens, the background out of focus",
+    ),
     title="FLUX.2 klein",
     text="Flux2KleinPipeline",
     image="Flux2KleinInpaintPipeline",
     inpaint="Flux2KleinInpaintPipeline",
     edit="Flux2KleinPipeline",
     several=("Flux2KleinPipeline",),
-    native_size=1024,
-    multiple=16,
     num_inference_steps=4,
     guidance_scale=1.0,
     draft_steps=4,
     negative="none",
     adjust=adjust_klein,
     unpack=unpack_klein,
-    encode=encode_klein,
+    encode=embedded,
     text_tokens=500,  # of 512, with the template's
     whole_mask=True,
     references=4,

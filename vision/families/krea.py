@@ -1,18 +1,12 @@
 """Krea 2 and Krea 2 Turbo: a single-stream flow transformer on the latents of Qwen-Image's decoder, which
 reads several layers of Qwen3-VL, always 512 tokens of them."""
 
-from vision.families.family import Family, pack, unscale
+from vision.families.family import Family, drawn_in, pack, unscale
 
 
 def adjust_krea(configs):
     """Return the settings of the distilled model (its model card; with 0 Krea draws without guidance)."""
-    if configs.get("model_index", {}).get("is_distilled") is True:
-        return {
-            "num_inference_steps": 8,
-            "guidance_scale": 0.0,
-            "draft": {"num_inference_steps": 6, "guidance_scale": 0.0},
-        }
-    return {}
+    return drawn_in(8, 0.0, 6) if configs.get("model_index", {}).get("is_distilled") is True else {}
 
 
 def unpack_krea(pipe, latents, height, width):
@@ -34,8 +28,6 @@ FAMILY = Family(
     text="Krea2Pipeline",
     image="Krea2Pipeline",
     inpaint="Krea2Pipeline",
-    native_size=1024,
-    multiple=16,
     num_inference_steps=28,
     guidance_scale=4.5,
     draft_steps=14,

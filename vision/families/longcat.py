@@ -1,7 +1,7 @@
 """LongCat-Image and LongCat-Image-Edit: FLUX.1's kind of transformer and latents, with Qwen2.5-VL for text,
 always 512 tokens of it; what is in quotation marks is read letter by letter. Prompts aren't rewritten."""
 
-from vision.families.family import Family, pack
+from vision.families.family import Family, embedded, pack
 from vision.families.flux import unpack_latents
 
 
@@ -14,26 +14,18 @@ def unpack_edited(pipe, latents, height, width):
     return unpack_latents(pipe, latents, height, width)
 
 
-def encode_longcat(pipe, words):
-    """Return the language model's 512 tokens, which are all seen, also those behind the words."""
-    tokens, _ = pipe.encode_prompt(words)
-    return tokens, None, tokens.new_ones(tokens.shape[:2])
-
-
 FAMILY = Family(
     name="longcat-image",
     title="LongCat-Image",
     text="LongCatImagePipeline",
     image="LongCatImagePipeline",
     inpaint="LongCatImagePipeline",
-    native_size=1024,
-    multiple=16,
     num_inference_steps=50,
     guidance_scale=4.5,
     draft_steps=20,
     unpack=unpack_latents,
     pack=pack,
-    encode=encode_longcat,
+    encode=embedded,
     text_tokens=512,
     extra={"enable_prompt_rewrite": False},
     calls_back=False,
@@ -44,8 +36,6 @@ EDIT_FAMILY = Family(
     name="longcat-image-edit",
     title="LongCat-Image-Edit",
     edit="LongCatImageEditPipeline",
-    native_size=1024,
-    multiple=16,
     num_inference_steps=50,
     guidance_scale=4.5,
     draft_steps=20,

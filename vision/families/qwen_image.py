@@ -22,20 +22,17 @@ def encode_words(pipe, words):
 
 FAMILY = Family(
     name="qwen-image",
-    defaults={
-        "prompts": (
-            'A poster for a jazz night: the title "Blue Hour" in large painted letters, a saxophone below it',
-            'A slide with three columns headed "Plan", "Build" and "Ship", each with a small icon',
-            'A handwritten letter on cream paper that begins "Dear Anna", beside it a dried flower',
-            'A bookshop window in watercolor, with "New arrivals" on a chalkboard',
-        )
-    },
+    prompts=(
+        'A poster for a jazz night: the title "Blue Hour" in large painted letters, a saxophone below it',
+        'A slide with three columns headed "Plan", "Build" and "Ship", each with a small icon',
+        'A handwritten letter on cream paper that begins "Dear Anna", beside it a dried flower',
+        'A bookshop window in watercolor, with "New arrivals" on a chalkboard',
+    ),
     title="Qwen-Image",
     text="QwenImagePipeline",
     image="QwenImageImg2ImgPipeline",
     inpaint="QwenImageInpaintPipeline",
     native_size=1328,
-    multiple=16,
     num_inference_steps=50,
     guidance_scale=4.0,
     draft_steps=20,
@@ -63,7 +60,6 @@ QWEN_IMAGE_EDIT_FAMILY = Family(
     also=("QwenImageEditPlusPipeline",),
     several=("QwenImageEditPlusPipeline",),
     adjust=adjust_edit,
-    native_size=1024,
     multiple=32,
     num_inference_steps=50,
     guidance_scale=4.0,
@@ -99,7 +95,6 @@ QWEN_IMAGE_21_FAMILY = Family(
     inpaint="QwenImage21Pipeline",
     edit="QwenImage21Pipeline",
     several=("QwenImage21Pipeline",),
-    native_size=1024,
     multiple=32,
     num_inference_steps=40,
     guidance_scale=1.0,  # it is meant to be drawn with without guidance

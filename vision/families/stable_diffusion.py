@@ -6,7 +6,7 @@ rectified flow on 16-channel latents and three text encoders."""
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vision.families.family import Family
+from vision.families.family import Family, drawn_in
 
 WORD = "</w>"  # ends a token of CLIP that ends a word
 ENDS = ({".</w>"}, {".</w>", ",</w>", ";</w>", ":</w>"})  # of sentences, of phrases
@@ -22,8 +22,7 @@ def adjust(configs):
     usual = scheduler.get("prediction_type", "epsilon") == "epsilon"
     if scheduler.get("timestep_spacing") == "trailing" and usual:
         if not scheduler.get("rescale_betas_zero_snr"):
-            few = {"num_inference_steps": 4, "guidance_scale": 0.0}
-            found |= few | {"draft": {**few, "num_inference_steps": 2}}
+            found |= drawn_in(4, 0.0, 2)
     return found
 
 
@@ -33,13 +32,7 @@ def adjust_newer(configs):
     transformer = configs.get("transformer", {})
     if transformer.get("qk_norm") is None:
         return {}
-    is_large = transformer.get("num_layers", 0) > 24
-    guidance = 3.5 if is_large else 4.5
-    return {
-        "num_inference_steps": 28 if is_large else 40,
-        "guidance_scale": guidance,
-        "draft": {"num_inference_steps": 14, "guidance_scale": guidance},
-    }
+    return drawn_in(28, 3.5, 14) if transformer.get("num_layers", 0) > 24 else drawn_in(40, 4.5, 14)
 
 
 def pieces(tokenizer: Any, ids: list[int], room: int) -> Iterator[list[int]]:
@@ -90,13 +83,8 @@ def clip_tokens_side_by_side(pairs: Sequence[tuple[Any, Any]], words: str) -> An
 
 def clip_pooled(tokenizer: Any, encoder: Any, words: str) -> Any:
     """Return (1, P): the projected end token of the first 77 tokens."""
-    given = tokenizer(
-        words,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    )
+    how = {"padding": "max_length", "max_length": tokenizer.model_max_length, "truncation": True}
+    given = tokenizer(words, return_tensors="pt", **how)
     return encoder(given.input_ids.to(encoder.device))[0]
 
 
@@ -149,19 +137,16 @@ def encode_two_clips(pipe, words):
 
 STABLE_DIFFUSION_XL_FAMILY = Family(
     name="stable-diffusion-xl",
-    defaults={
-        "prompts": (
-            "portrait of an old fisherman, 85mm photograph, window light, fine grain",
-            "a floating market at sunset, concept art, intricate detail, warm haze",
-            "a heron in the reeds, loose watercolor on white paper",
-            "isometric model of a tiny bakery, clay, soft studio light",
-        )
-    },
+    prompts=(
+        "portrait of an old fisherman, 85mm photograph, window light, fine grain",
+        "a floating market at sunset, concept art, intricate detail, warm haze",
+        "a heron in the reeds, loose watercolor on white paper",
+        "isometric model of a tiny bakery, clay, soft studio light",
+    ),
     title="Stable Diffusion XL",
     text="StableDiffusionXLPipeline",
     image="StableDiffusionXLImg2ImgPipeline",
     inpaint="StableDiffusionXLInpaintPipeline",
-    native_size=1024,
     multiple=8,
     num_inference_steps=30,
     guidance_scale=5.0,
@@ -184,19 +169,15 @@ def encode_clips(pipe, words):
 
 STABLE_DIFFUSION_3_FAMILY = Family(
     name="stable-diffusion-3",
-    defaults={
-        "prompts": (
-            'a street artist sprays the word "HELLO" on a brick wall, photograph',
-            "three glass bottles in a row, one red, one green and one blue, on a wooden shelf",
-            "a lighthouse on a cliff at dawn, oil painting, thick strokes",
-        )
-    },
+    prompts=(
+        'a street artist sprays the word "HELLO" on a brick wall, photograph',
+        "three glass bottles in a row, one red, one green and one blue, on a wooden shelf",
+        "a lighthouse on a cliff at dawn, oil painting, thick strokes",
+    ),
     title="Stable Diffusion 3 / 3.5",
     text="StableDiffusion3Pipeline",
     image="StableDiffusion3Img2ImgPipeline",
     inpaint="StableDiffusion3InpaintPipeline",
-    native_size=1024,
-    multiple=16,
     num_inference_steps=28,
     guidance_scale=7.0,
     draft_steps=14,

@@ -1,6 +1,6 @@
 """Z-Image and Z-Image-Turbo: a single-stream flow transformer with a language model for text."""
 
-from vision.families.family import Family
+from vision.families.family import Family, drawn_in
 
 
 def encode(pipe, words):
@@ -19,29 +19,21 @@ def adjust(configs):
     shift = configs.get("scheduler", {}).get("shift", TURBO_SHIFT)
     if shift <= TURBO_SHIFT:
         return {"base": BASE} if shift == TURBO_SHIFT else {}
-    return {
-        "num_inference_steps": 50,
-        "guidance_scale": 4.0,
-        "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
-    }
+    return drawn_in(50, 4.0, 20)
 
 
 FAMILY = Family(
     name="z-image",
-    defaults={
-        "prompts": (
-            "A candid photograph of a street musician under a bridge, evening, wet cobblestones",
-            'A wooden door in morning fog, above it a sign that reads "清茶" in black brush strokes',
-            "A young cook lifts noodles from a steaming pot, close up, kitchen light",
-            "A red paper lantern on a snowy roof at dusk, realistic, shallow focus",
-        )
-    },
+    prompts=(
+        "A candid photograph of a street musician under a bridge, evening, wet cobblestones",
+        'A wooden door in morning fog, above it a sign that reads "清茶" in black brush strokes',
+        "A young cook lifts noodles from a steaming pot, close up, kitchen light",
+        "A red paper lantern on a snowy roof at dusk, realistic, shallow focus",
+    ),
     title="Z-Image",
     text="ZImagePipeline",
     image="ZImageImg2ImgPipeline",
     inpaint="ZImageInpaintPipeline",
-    native_size=1024,
-    multiple=16,
     # Turbo's model card: 9 steps = 8 evaluations, no guidance
     num_inference_steps=9,
     guidance_scale=0.0,

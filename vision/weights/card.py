@@ -215,7 +215,7 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
     draft = {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale}
     plain = "native_size", "multiple", "num_inference_steps", "guidance_scale", "negative", "samplers"
     entries: dict[str, Any] = {name: getattr(family, name) for name in plain} | {"draft": draft}
-    for layer in (family.defaults or {}, family.adjust(configs), own):
+    for layer in ({"prompts": family.prompts}, family.adjust(configs), own):
         for key, value in layer.items():  # an entry that is itself an object is merged, not replaced
             entries[key] = {**entries.get(key, {}), **value} if isinstance(value, Mapping) else value
     known = {f.name for f in fields(Card)}
