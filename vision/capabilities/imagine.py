@@ -20,7 +20,7 @@ from vision.diffusion.parameters import Drawn
 from vision.images.encode import Pictures
 from vision.readers.captioner import Captioner
 from vision.readers.scene import Scene, Thing, can_read, read_scene
-from vision.readers.wants import Ground, Lexicon, Part, Place, Want, Writing, wants_of
+from vision.readers.wants import Ground, Part, Place, Want, Writing, lexicon_of, wants_of
 from vision.reporter import Quiet, Reporter, Stage
 from vision.store import Models
 from vision.weights.card import read_card
@@ -116,7 +116,7 @@ class _Look:
         except (AttributeError, ModelError):  # CLIPSeg and SAM have no names for things
             names = []
         folder = Path(models.config.models.get("ask") or "no chat model")
-        self.lexicon = Lexicon.of(read_card(folder) if folder.is_dir() else {}, names)
+        self.lexicon = lexicon_of(read_card(folder) if folder.is_dir() else {}, names)
         reads = can_read(models, self.lexicon.vocabulary, reporter) if names else False
         self.wants = tuple(
             want

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vision.images.ops import place
+from vision.readers.photo.describe import with_article
 from vision.readers.questions import NUMBERS, Meant, Measurer, Question
 from vision.readers.scene import PERHAPS, STILL, Scene, Thing
 
@@ -29,28 +30,16 @@ class Answerer:
         meant = asked.things
         if not meant and asked.its and before is not None:  # what that found beside something, or named
             found = self._besides(before, scene) if before.kind == "beside" and not before.yes_no else None
-            meant = (
-                before.things[-1:] if found is None else tuple(Meant(one.name, one.colour) for one in found)
-            )
+            meant = before.things[-1:]
+            if found is not None:
+                meant = tuple(Meant(one.name, one.colour) for one in found)
         if not asked.kind:
             return None
         if asked.kind == "where" and len(asked.part) > 1 and scene.moves:  # "to the left or to the right?"
             asked = replace(asked, kind="direction")
         if asked.kind == "direction" and asked.is_where and not scene.moves:  # "where did it go?"
             asked = replace(asked, kind="where")
-        told: dict[str, Callable[[Question, Scene], str | None]] = {
-            "what": self._what,
-            "colour": self._colour,
-            "count": self._count,
-            "where": self._where,
-            "there": self._there,
-            "beside": self._beside,
-            "ground": self._ground,
-            "direction": self._direction,
-            "size": self._size,
-            "sure": self._sure,
-        }
-        said = told[asked.kind](replace(asked, things=meant), scene)
+        said: str | None = getattr(self, f"_{asked.kind}")(replace(asked, things=meant), scene)
         return said if not short or said is None else shortened(said)
 
     def limits(self, scene: Scene | None = None) -> str:
@@ -68,13 +57,13 @@ class Answerer:
         """Return what a thing is called: "a red house", "something red, perhaps a house"."""
         if thing.sure >= SURE:
             if count == 1:
-                return article(f"{thing.colour} {thing.name}")
+                return with_article(f"{thing.colour} {thing.name}")
             return f"{_number(count)} {thing.colour} {self._plural(thing.name, count)}"
         what = f"something {thing.colour}" if count == 1 else f"{_number(count)} {thing.colour} objects"
         if thing.sure < PERHAPS:
             return f"{what} that I can't name"
-        perhaps = article(thing.name) if count == 1 else self.words.plurals.get(thing.name, thing.name + "s")
-        return f"{what}, perhaps {perhaps}"
+        name = self._plural(thing.name, count)
+        return f"{what}, perhaps {with_article(name) if count == 1 else name}"
 
     def listed(self, things: Sequence[Thing]) -> str:
         """Return several things, those of one kind together."""
@@ -120,8 +109,7 @@ class Answerer:
         parts = [f"{self._the(one)} {'is' if len(one) == 1 else 'are'} {one[0].colour}" for one in of]
         if len({one[0].name for one in of}) == 1:
             parts = [f"{_number(len(one))} {'is' if len(one) == 1 else 'are'} {one[0].colour}" for one in of]
-        said = _and(parts)
-        return _capital(f"{said}.")
+        return _capital(f"{_and(parts)}.")
 
     def _count(self, asked: Question, scene: Scene) -> str | None:
         wanted = asked.things[:1] if not asked.side else asked.things[:-1][:1]
@@ -147,11 +135,8 @@ class Answerer:
             return found
         parts = [f"{self._the([thing])} is {at_place(thing)}" for thing in found]
         if len(found) > 1 and len({thing.name for thing in found}) == 1:
-            parts = [
-                f"{'one' if n == 0 else 'another'} is {at_place(thing)}" for n, thing in enumerate(found)
-            ]
-        said = _and(parts)
-        return _capital(f"{said}.")
+            parts = [f"{'another' if n else 'one'} is {at_place(thing)}" for n, thing in enumerate(found)]
+        return _capital(f"{_and(parts)}.")
 
     def _there(self, asked: Question, scene: Scene) -> str | None:
         fitting = [[thing for thing in scene.things if meant.fits(thing)] for meant in asked.things]
@@ -221,16 +206,10 @@ class Answerer:
     def _direction(self, asked: Question, scene: Scene) -> str | None:
         if not scene.moves:
             return "This is a single picture, so I can't see anything move."
-        pairs = [
-            (thing, move)
-            for thing, move in zip(scene.things, scene.moves, strict=True)
-            if not asked.things or any(meant.fits(thing) for meant in asked.things)
-        ]
-        if not pairs:
-            if asked.things and scene.things:
-                pairs = list(zip(scene.things, scene.moves, strict=True))
-            else:
-                return f"I see nothing that I know move. {self.limits()}"
+        if not scene.things:
+            return f"I see nothing that I know move. {self.limits()}"
+        every = list(zip(scene.things, scene.moves, strict=True))
+        pairs = [one for one in every if any(meant.fits(one[0]) for meant in asked.things)] or every
         said = _and([f"{self._the([thing])} {_moves(move)}" for thing, move in pairs])
         return _capital(f"{said}.")
 
@@ -248,16 +227,10 @@ class Answerer:
 
     def _found(self, asked: Question, scene: Scene) -> list[Thing] | str:
         """Return the things that are meant: those named, else all of a picture; or that there is none."""
-        found = [thing for thing in scene.things if any(meant.fits(thing) for meant in asked.things)]
-        if not asked.things:
-            found = list(scene.things)
-        if found:
-            return found
-        return (
-            self._none(asked.things[0], scene)
-            if asked.things
-            else f"I see nothing that I know. {self.limits()}"
-        )
+        found = [one for one in scene.things if any(meant.fits(one) for meant in asked.things or (Meant(),))]
+        if not found and not asked.things:
+            return f"I see nothing that I know. {self.limits()}"
+        return found or self._none(asked.things[0], scene)
 
     def _none(self, meant: Meant, scene: Scene, no: str = "None") -> str:
         """Return that something isn't there, or may be."""
@@ -277,18 +250,8 @@ class Answerer:
         return name if count == 1 else self.words.plurals.get(name, name + "s")
 
 
-_RELATION = {
-    "left": "to the left of",
-    "right": "to the right of",
-    "above": "above",
-    "below": "below",
-    "beside": "beside",
-}
-
-
-def article(words: str) -> str:
-    """Return "a red house", "an orange cat"."""
-    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
+_RELATION = {"left": "to the left of", "right": "to the right of"}
+_RELATION |= {side: side for side in ("above", "below", "beside")}
 
 
 def shortened(said: str) -> str:

@@ -50,11 +50,8 @@ _SPELLED = (
     (r"\b(?:aye|nah|nope|yep|yeah)\b", "yes"),
     (r"\b(?:to the )?best of your knowledge\b|\bif (?:you do not|you don't) mind\b|\bat first glance\b", " "),
     (r"\bif (?:it|that) (?:is not|isn't) too much (?:trouble|to ask)\b|\breal(?:ly)? quick\b", " "),
-    (
-        r"\bfor the record\b|\bif it(?: is|'s) (?:no|not any) trouble\b"
-        r"|\bif you (?:please|can|could|would)\b",
-        " ",
-    ),
+    (r"\bfor the record\b|\bif it(?: is|'s) (?:no|not any) trouble\b", " "),
+    (r"\bif you (?:please|can|could|would)\b", " "),
     (r"\b(?:am|would) i (?:be )?(?:right|correct) in (?:thinking|saying)(?: that)?\b", "is"),
     (r"\bu\b", "you"),
     (r"\bpls\b", "please"),
@@ -95,18 +92,16 @@ _SPELLED = (
     (r"\btak(?:e|es|ing|in) place\b", "background"),
     (r"[^\w\s]", " "),
 )
-_SIDES = {
-    "left": "left",
-    "right": "right",
-    "above": "above",
-    "over": "above",
-    "below": "below",
-    "under": "below",
-    "underneath": "below",
-    "beneath": "below",
-    "beside": "beside",
-    "near": "beside",
-    "alongside": "beside",
+SIDES = {  # words → side
+    word: side
+    for side, words in (
+        ("left", "left"),
+        ("right", "right"),
+        ("above", "above over"),
+        ("below", "below under underneath beneath"),
+        ("beside", "beside near alongside"),
+    )
+    for word in words.split()
 }
 _PARTS = {
     "left": "left",
@@ -115,72 +110,46 @@ _PARTS = {
     "upper": "upper",
     "bottom": "lower",
     "lower": "lower",
-    "middle": "middle",
-    "centre": "middle",
-    "center": "middle",
-    "corner": "",
 }
+_PARTS |= {"middle": "middle", "centre": "middle", "center": "middle", "corner": ""}
 _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is asked
     (
         "sure",
-        r"\b(?:are you (?:really |quite |very )?(?:sure|certain)|^(?:really|sure|certain)$|how sure"
-        r"|(?:is|are) (?:that|this|it|you) (?:right|correct|true)$)(?:\b|$)",
+        r"\b(?:are you (?:really |quite |very )?(?:sure|certain)|^(?:really|sure|certain)$|how sure|(?:is"
+        r"|are) (?:that|this|it|you) (?:right|correct|true)$)(?:\b|$)",
     ),
     ("what", r"\bgoing on\b(?!.*\b(?:behind|background|back)\b)|\bhappen\w*\b"),
     ("where", r"\bwherea\w+\b"),
     (
         "direction",
         r"\b(?:directions?|moves|moved|moving|movement|motion|travel\w*|(?:which|what) way)\b"
-        r"|\bwhere\b(?!.*\b(?:drawn|put|placed|painted)\b).* to$",
-    ),
-    (
-        "direction",
-        r"\b(?:walk\w*|advanc\w*|animating|hanging a|runs?|running|roll\w*|bounc\w*|swim\w*)\b",
-    ),
-    (
-        "direction",
-        r"\bpath\b|\bcourse\b|\bwander\w*\b|\bwhere .*\boff to\b|\bmaking (?:for|its way)\b|\bbreaking\b"
+        r"|\bwhere\b(?!.*\b(?:drawn|put|placed|painted)\b).* to$"
+        r"|\b(?:walk\w*|advanc\w*|animating|hanging a|runs?|running|roll\w*|bounc\w*|swim\w*)\b|\bpath\b"
+        r"|\bcourse\b|\bwander\w*\b|\bwhere .*\boff to\b|\bmaking (?:for|its way)\b|\bbreaking\b"
         r"|\bleaves? by\b",
     ),
     (
         "count",
-        r"\bhow (?:many|much)\b|\bcount(?:ing)?\b|\bnumber\b|\bamount\b|\bmore than one\b|\btally\b",
-    ),
-    (
-        "count",
-        r"\bquantity\b|\bfrequency\b|\bcardinality\b|\btotal\b"
+        r"\bhow (?:many|much)\b|\bcount(?:ing)?\b|\bnumber\b|\bamount\b|\bmore than one\b|\btally\b"
+        r"|\bquantity\b|\bfrequency\b|\bcardinality\b|\btotal\b"
         r"|\b(?:one|two|three) (?:\w+ )?or (?:two|three|four|more|several)\b",
     ),
     (
         "ground",
         r"\bbackground\b|\bbackdrop\b|\bbacking\b|\bbehind\b|\bsurround\w*\b|\baround\b|\bdecor\b|\bstage\b"
-        r"|\bterrain\b|\blie of the land\b",
-    ),
-    (
-        "ground",
-        r"\bin front of(?: what| which|$)|\bat back\b|\bthe back with\b|\bin back of\b"
-        r"|\b(?:at|in|out) the (?:very )?back\b",
-    ),
-    (
-        "ground",
-        r"\bback (?:part|of the (?:picture|paper|page|image|drawing))\b",
-    ),
-    (
-        "ground",
-        r"\bscenery\b|\blandscape\b|\bground\b|\bsetting\b|\benvironment\b|\bset against\b"
-        r"|\b(?:kind|sort|type) of (?:an? )?(?:place|scene|spot|country)\b|\bround the\b",
-    ),
-    (
-        "ground",
-        r"\b(?:stand|sit|li|ly|float|rest)(?:s|es|ing|ting|e)? on(?: top of)?$"
+        r"|\bterrain\b|\blie of the land\b|\bin front of(?: what| which|$)|\bat back\b|\bthe back with\b"
+        r"|\bin back of\b|\b(?:at|in|out) the (?:very )?back\b"
+        r"|\bback (?:part|of the (?:picture|paper|page|image|drawing))\b|\bscenery\b|\blandscape\b|\bground\b"
+        r"|\bsetting\b|\benvironment\b|\bset against\b"
+        r"|\b(?:kind|sort|type) of (?:an? )?(?:place|scene|spot|country)\b|\bround the\b"
+        r"|\b(?:stand|sit|li|ly|float|rest)(?:s|es|ing|ting|e)? on(?: top of)?$"
         r"|\b(?:on|above) (?:what|which)$",
     ),
     ("colour", r"\bcolou?r(?:s|ed)?\b|\bhue\b|\bshade\b|\btint\b|\bpigment\b|\bcrayon\b"),
     (
         "direction",
         r"\b(?:move|go(?! on\b| and\b)|goes|going(?! to (?:see|be|find|show))|went|doing|fly|flying|flies)\b"
-        r"|\bhead(?:s|ed|ing)?\b(?! count)"
-        r"|\bdrift\w*",
+        r"|\bhead(?:s|ed|ing)?\b(?! count)|\bdrift\w*",
     ),
     (
         "where",
@@ -188,11 +157,11 @@ _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is a
         r"|\b(?:left|right|top|bottom|middle|centre)\b.* or .*\b(?:left|right|top|bottom|middle|centre)\b",
     ),
     ("size", r"\b(?:big|bigger|biggest|large|larger|small|smaller|tiny|huge)\b"),
-    ("where", r"\bwhere\w*\b|\bposition\w*\b|\blocat\w*\b|\bplaced\b|\bplace (?:does|of)\b"),
     (
         "where",
-        r"\b(?:which|what) (?:\w+ (?:or )?)?"
-        r"(?:part|bit|side|corner|area|half|third|quarter|edge|end|region|spot|place)\b",
+        r"\bwhere\w*\b|\bposition\w*\b|\blocat\w*\b|\bplaced\b|\bplace (?:does|of)\b"
+        r"|\b(?:which|what) (?:\w+ (?:or )?)?(?:part|bit|side|corner|area|half|third|quarter|edge|end|region"
+        r"|spot|place)\b",
     ),
 )
 _PLACE = re.compile(  # where nothing is named that may be there
@@ -239,54 +208,50 @@ _ASKED = frozenset(  # words that what is asked about follows, with or without "
     show shows showing contain contains include includes any""".split()
 )
 _VERBS = frozenset("is are was were do does did has have of can".split())  # "what season is it"
-_EMPTY = frozenset(
-    "wee single little young old nice dear whole entire very actual".split()
-)  # say nothing of a thing
-_DRAWS = frozenset(
-    "draw draws drew paint make see sees".split()
-)  # what follows a person who isn't asked about
+# what says nothing of a thing, and what follows a person who isn't asked about
+_EMPTY = frozenset("wee single little young old nice dear whole entire very actual".split())
+_DRAWS = frozenset("draw draws drew paint make see sees".split())
 _BEFORE_SIDE = frozenset("the a on upper lower top bottom far or more its".split())  # not "I left my glasses"
 _BEHIND_SIDE = frozenset("or side part half corner edge hand and".split())
 _ABOUT = re.compile(r"^(?:and|or|what about|how about|then|but|also|now)\b")
 _KNOWN = frozenset(  # words that change nothing, or whose meaning is in the patterns
     """
     a able about above absence account across actually advance after again all along alongside also alt
-    altogether am among amount an and animating animation answer any anybody anyone anything anywhere
-    apart appear appears approximately are area aren around art artwork as ask at attached attachment
-    back backdrop background be bearing because been begin beginning behind being believe below beneath
-    beside besides big bigger biggest biome bit boast both bottom briefly but by call called calls can
-    cannot canvas cardinality carefully cartoon center centre certain certainly chance check choose
-    chose chosen class clear clearly clip clue colour coloured colours come comes composition confirm
-    contain contained containing contains content contents corner correct could count counting country
-    crayon create created curious currently deny depict depicted depicts describe describes description
-    did different direction disclosed do does doesn doing doodle down draw drawing drawings drawn drew
-    drift drifting drifts dry each edge element elements else end english entire enumerate environment
-    even ever every everybody everything everywhere exactly exhibit exist exists explain eyes feature
-    features figure figures file find finds flies floating fly flying for found frame frames frequency
-    from front gave get gets gif give given go goes going got grateful greets ground guess guv had half
-    hand happen happening happens has have having head headed heading heads hello help here hey hi
-    hidden hide hiding high hm hmm hold holds how hue huge i idea identify if illustrated illustration
-    image images img in include included includes including inconvenience inform inside intend intended
-    into inventory is isn it item itemise itemize items its jumped just keep kind kindly know known
-    knows land landscape large larger left let lie lies like likely list little locate located location
-    look looking looks low lower lying made make many matter maybe me mean means meant mention middle
-    might mine more motif motion move moved movement moves moving much my name named near nearby need no
-    not notice now number object objects obliged observe obviously of off oh ok okay on one ones only
-    opinion or other our out outside over page paint painted painting paper part patience per photo pic
-    pick picked picture pictured pictures piece place placed placement please plus point portray
-    portrayed position positioned possibly post posted presence present probably provide put quadrant
-    quantity quarter quick quickly quite rather read really recognise recognised recognize region
-    represent represented represents resting right roughly same saw say scene scenery screen see seeing
-    seen select send sent set setting several shade share sheet short shortly should show showing shown
-    shows side sideways simply sits sitting size sketch sketched small smaller so some somebody someone
-    something somewhere sorry sort specify spot spotted stand standing stands start state stuff subject
-    supposed supposedly sure surround surrounded surrounding surroundings surrounds take tally tell
-    terrain than thank thanks that the their them theme then there these they thing things think third
-    this those tint tiny tldr to today together top topic total totals toward towards track travel
-    traveling travelling travels tried trouble true truly try trying turn turned type under underneath
-    understand up upload uploaded upper us use used venue verify very via video view visible wait want
-    was waters way ways we well went were what whatever where whereabouts whether which while whole will
-    with without wonder wondering words work would wrong yeah yes you your
+    altogether am among amount an and animating animation answer any anybody anyone anything anywhere apart
+    appear appears approximately are area aren around art artwork as ask at attached attachment back backdrop
+    background be bearing because been begin beginning behind being believe below beneath beside besides big
+    bigger biggest biome bit boast both bottom briefly but by call called calls can cannot canvas cardinality
+    carefully cartoon center centre certain certainly chance check choose chose chosen class clear clearly
+    clip clue colour coloured colours come comes composition confirm contain contained containing contains
+    content contents corner correct could count counting country crayon create created curious currently deny
+    depict depicted depicts describe describes description did different direction disclosed do does doesn
+    doing doodle down draw drawing drawings drawn drew drift drifting drifts dry each edge element elements
+    else end english entire enumerate environment even ever every everybody everything everywhere exactly
+    exhibit exist exists explain eyes feature features figure figures file find finds flies floating fly
+    flying for found frame frames frequency from front gave get gets gif give given go goes going got
+    grateful greets ground guess guv had half hand happen happening happens has have having head headed
+    heading heads hello help here hey hi hidden hide hiding high hm hmm hold holds how hue huge i idea
+    identify if illustrated illustration image images img in include included includes including
+    inconvenience inform inside intend intended into inventory is isn it item itemise itemize items its
+    jumped just keep kind kindly know known knows land landscape large larger left let lie lies like likely
+    list little locate located location look looking looks low lower lying made make many matter maybe me
+    mean means meant mention middle might mine more motif motion move moved movement moves moving much my
+    name named near nearby need no not notice now number object objects obliged observe obviously of off oh
+    ok okay on one ones only opinion or other our out outside over page paint painted painting paper part
+    patience per photo pic pick picked picture pictured pictures piece place placed placement please plus
+    point portray portrayed position positioned possibly post posted presence present probably provide put
+    quadrant quantity quarter quick quickly quite rather read really recognise recognised recognize region
+    represent represented represents resting right roughly same saw say scene scenery screen see seeing seen
+    select send sent set setting several shade share sheet short shortly should show showing shown shows side
+    sideways simply sits sitting size sketch sketched small smaller so some somebody someone something
+    somewhere sorry sort specify spot spotted stand standing stands start state stuff subject supposed
+    supposedly sure surround surrounded surrounding surroundings surrounds take tally tell terrain than thank
+    thanks that the their them theme then there these they thing things think third this those tint tiny tldr
+    to today together top topic total totals toward towards track travel traveling travelling travels tried
+    trouble true truly try trying turn turned type under underneath understand up upload uploaded upper us
+    use used venue verify very via video view visible wait want was waters way ways we well went were what
+    whatever where whereabouts whether which while whole will with without wonder wondering words work would
+    wrong yeah yes you your
     """.split()
 ) | set(NUMBERS)
 
@@ -412,22 +377,14 @@ class Measurer:
         is_open = len(found.colours) > 1 or (len(found.part) > 1 and " or " in asked)
         if is_open:
             kind, yes_no = kind or ("colour" if len(found.colours) > 1 else "where"), False
-        if (
-            kind == "count"
-            and found.count is not None
-            and not re.search(r"\bhow\b|\bcount\b|\bnumber\b|\b(?:one|two|three) (?:\w+ )?or\b", asked)
-        ):
+        counts = re.search(r"\bhow\b|\bcount\b|\bnumber\b|\b(?:one|two|three) (?:\w+ )?or\b", asked)
+        if kind == "count" and found.count is not None and not counts:
             kind = ""
         said = {"colour": found.colours, "where": found.part or found.side, "ground": found.grounds}
         if kind in said and yes_no and not is_open:
             kind = "" if said[kind] else kind
-        if (
-            kind == "where"
-            and not is_open
-            and found.side
-            and found.things
-            and not re.search(r"\bwhere|\bposition\b|\blocat(?:e|ion)\b", asked)
-        ):
+        places = re.search(r"\bwhere|\bposition\b|\blocat(?:e|ion)\b", asked)
+        if kind == "where" and not is_open and found.side and found.things and not places:
             kind = ""
         beside = found.things or found.part or found.its or self._names(found.unknown)
         if not kind and (found.side or found.part) and beside:
@@ -473,24 +430,16 @@ class Measurer:
         found = [thing for thing in scene.things if any(one.fits(thing) for one in asked.things)]
         if not asked.things and not asked.unknown:
             found = list(scene.things)
-        return json.dumps(
-            [
-                {
-                    "bbox_2d": [round(1000 * side) for side in thing.box],
-                    "label": f"{thing.colour} {thing.name}",
-                }
-                for thing in found
-            ]
-        )
+        told = [([round(1000 * side) for side in one.box], f"{one.colour} {one.name}") for one in found]
+        return json.dumps([{"bbox_2d": box, "label": label} for box, label in told])
 
     def _continued(self, found: Question, before: Question) -> Question:
         """Return a question such as "and the tree?" as what was asked before it, of something else."""
         kind = found.kind
         if kind in ("", "there", "what", "beside") or (kind == before.kind):
             if found.part and before.kind in ("what", "there", "beside", "where", "count", ""):
-                return replace(
-                    found, kind="beside", things=found.things or (before.things[-1:] if before.side else ())
-                )
+                things = found.things or (before.things[-1:] if before.side else ())
+                return replace(found, kind="beside", things=things)
             if found.side and before.things and not found.things:
                 return replace(found, kind="beside", things=before.things[-1:])
             if found.kind == "" or (found.kind == "there" and not found.yes_no):
@@ -506,8 +455,8 @@ class Measurer:
             at = words.index(word)
             before, after = words[at - 1] if at else "", ""
             if at + 1 < len(words):
-                _, sort, what = self._phrase(words, at + 1)
-                after = what if sort == "word" else sort
+                _, sort, what = self._meant(words, at + 1)
+                after = sort or what
             if after in _DRAWS or word in _EMPTY:
                 continue
             is_name = self._names([word])
@@ -526,17 +475,15 @@ class Measurer:
                 is_about = is_name and (is_asked or not found.things)
             else:
                 is_about = is_asked or is_name
-            if is_about:
-                kept.append(word)
+            kept += [word] if is_about else []
         return tuple(kept)
 
     def _read(self, words: Sequence[str]) -> Question:
         """Return the things, colours, sides … that are named, in whatever order."""
         things, colours, grounds, parts = list[Meant](), list[str](), list[str](), list[str]()
-        strange, side, count, its, colour, at = list[int](), "", None, False, "", 0
-        sided = False
+        strange, side, count, its, colour, at = list[str](), "", None, False, "", 0
         while at < len(words):
-            size, sort, what = self._phrase(words, at)
+            size, sort, what = self._meant(words, at)
             word = words[at]
             if sort == "thing":
                 things.append(Meant(what, colour))
@@ -555,45 +502,45 @@ class Measurer:
             elif word in ("it", "its", "they", "them", "their", "that", "this", "these"):
                 its = True
             elif word not in _KNOWN:
-                strange.append(at)
-            if sort == "word" and word in _SIDES:
+                strange.append(word)
+            if not sort and word in SIDES:
                 after = words[at + 1 : at + 2]
                 if word not in ("left", "right") or after in (["of"], ["from"], ["to"]):
-                    side, sided = _SIDES[word], True
+                    side = SIDES[word]
                 elif _BEFORE_SIDE.intersection(words[at - 1 : at]) or _BEHIND_SIDE.intersection(after):
                     parts.append(word)
-            elif sort == "word" and word in _PARTS and _PARTS[word]:
+            elif not sort and _PARTS.get(word):
                 parts.append(_PARTS[word])
             at += size
         if colour:
             colours.append(colour)
-        parts = list(dict.fromkeys(parts))
         return Question(
             "",
             tuple(dict.fromkeys(things)),
             False,
             tuple(colours),
             count,
-            side if sided else "",
-            tuple(parts),
+            side,
+            tuple(dict.fromkeys(parts)),
             tuple(dict.fromkeys(grounds)),
-            tuple(dict.fromkeys(words[at] for at in strange)),
+            tuple(dict.fromkeys(strange)),
             its,
         )
 
-    def _phrase(self, words: Sequence[str], at: int) -> tuple[int, str, str]:
-        """Return how many words from one on belong together, of which sort they are, and what they mean."""
+    def phrase(self, words: Sequence[str], at: int) -> tuple[int, str, str]:
+        """Return how many words from one on belong together, of which sort they are ("" = none of ours), and
+        what they mean."""
         for size in (3, 2, 1):
-            phrase = " ".join(words[at : at + size])
-            if len(words) >= at + size:
-                for sort, group in (("thing", self.things), ("colour", self.colours), ("place", self.places)):
-                    if phrase in group:
-                        return size, sort, group[phrase]
-        word = words[at]
-        if (
-            word not in _KNOWN
-            and len(word) >= 5
-            and (near := difflib.get_close_matches(word, self.things, 1, 0.88))
-        ):
-            return 1, "thing", self.things[near[0]]
-        return 1, "word", word
+            said = " ".join(words[at : at + size])
+            for sort, known in (("thing", self.things), ("colour", self.colours), ("place", self.places)):
+                if said in known and len(words) >= at + size:
+                    return size, sort, known[said]
+        return 1, "", words[at] if at < len(words) else ""
+
+    def _meant(self, words: Sequence[str], at: int) -> tuple[int, str, str]:
+        """Return ``phrase``; a long word that is almost a thing's name means that."""
+        size, sort, word = self.phrase(words, at)
+        if not sort and word not in _KNOWN and len(word) >= 5:
+            if near := difflib.get_close_matches(word, self.things, 1, 0.88):
+                return 1, "thing", self.things[near[0]]
+        return size, sort, word

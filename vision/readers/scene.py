@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,8 @@ SIDE = 512  # px of the longer side, at which colours are counted
 GLANCE = 256  # the same at a glance
 SURE, PERHAPS = 0.85, 0.6  # chances of a name from which on it is told, and told as what may be
 WORSE, REST, NEXT = 0.1, 0.25, 0.02  # see _Finder._joined: of a chance, of the largest object, of the sides
-APART, LEAST, TWIN, MOST = (
-    28,
-    0.002,
-    0.4,
-    9,
-)  # see _Finder._parts: of 255, of the picture, of the largest part
+# see _Finder._parts: of 255, of the picture, of the largest part
+APART, LEAST, TWIN, MOST = 28, 0.002, 0.4, 9
 Flags = NDArray[np.bool_]
 Named = tuple[Object, str, float]
 
@@ -114,10 +110,8 @@ def read_scene(
         if counted[ground] < 1 - SEEN:  # what is seen between its parts
             del counted[ground]
         colour = best(picture, {one: f"a {one} {name}" for one in words.colours})
-        if (
-            counted[colour] < SEEN * counted.total()
-            and (most := counted.most_common(1)[0][0]) in words.colours
-        ):
+        most = counted.most_common(1)[0][0]
+        if counted[colour] < SEEN * counted.total() and most in words.colours:
             colour = most
         things.append(Thing(name, sure, colour, obj.box, float(obj.piece.mean())))
     return Scene(tuple(sorted(things, key=lambda thing: thing.middle)), ground)
@@ -187,15 +181,11 @@ class _Finder:
         if not 2 <= len(some) <= MOST:
             return []
         rows, columns = obj.piece.shape
-        shrunk = [
-            np.asarray(Image.fromarray(piece).resize((columns, rows), Image.Resampling.NEAREST))
-            for piece in some
-        ]
-        return [
-            Object(cells, box_of(piece), obj.label)
-            for piece, cells in zip(some, shrunk, strict=True)
-            if cells.any()
-        ]
+        size, found = (columns, rows), list[Object]()
+        for piece in some:
+            cells = np.asarray(Image.fromarray(piece).resize(size, Image.Resampling.NEAREST))
+            found += [Object(cells, box_of(piece), obj.label)] if cells.any() else []
+        return found
 
     def _large(self, cells: Flags) -> Flags:
         size = self.pixels.shape[1], self.pixels.shape[0]
@@ -243,12 +233,10 @@ def follow(scenes: Sequence[Scene]) -> Scene:
     number = seen.index(middle)
 
     def traced(thing: Thing, frames: Sequence[Scene]) -> Thing:
-        for _, frame in pairwise(frames):
-            x, y = thing.middle
-            thing = min(
-                frame.things,
-                key=lambda one: (one.name != thing.name, math.dist(one.middle, (x, y))),
-            )
+        for frame in frames[1:]:
+            last = thing
+            near = [(one.name != last.name, math.dist(one.middle, last.middle)) for one in frame.things]
+            thing = frame.things[near.index(min(near))]
         return thing
 
     moves = list[tuple[float, float]]()

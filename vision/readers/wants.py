@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vision.readers.questions import NUMBERS, Measurer
-from vision.readers.scene import Scene, Thing, Vocabulary
+from vision.readers.photo.describe import with_article
+from vision.readers.questions import NUMBERS, SIDES, Measurer
+from vision.readers.scene import Scene, Thing
 from vision.weights.card import vocabulary_words
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black", "brown")
@@ -21,44 +22,27 @@ BACKDROPS = frozenset("background backdrop wall paper page".split())
 BETWEEN = frozenset("a an the one in on at and with near to by beside against".split())
 LATER = frozenset("in is are coloured colored painted".split())  # what a colour follows that is an object's
 WITHOUT = frozenset("no not without".split())
-SIDES = {"above": "above", "over": "above", "below": "below", "under": "below", "beneath": "below"} | {
-    "underneath": "below"
-}
-HALVES = {"left": "left", "right": "right", "top": "above", "upper": "above", "bottom": "below"} | {
-    "lower": "below"
+LEVELS = {word: side for word, side in SIDES.items() if side in ("above", "below")}
+HALVES = {
+    "left": "left",
+    "right": "right",
+    "top": "above",
+    "upper": "above",
+    "bottom": "below",
+    "lower": "below",
 }
 SLACK = 0.02  # of a side: how far beyond the picture's middle the middle of what is on a side may lie
 QUOTED = re.compile(r"[\"\u201c\u201d]([^\"\u201c\u201d]{1,80})[\"\u201c\u201d]")
 AS_SAID = ((r"\b(?:under|in) the stars\b|\bstarry (?:night|sky)\b", "at night"), (r"\bgolden hour\b", ""))
 
 
-@dataclass(frozen=True)
-class Lexicon:
-    """Words in small letters and what readers call it that they mean. vocabulary: all that is told apart."""
-
-    things: Mapping[str, str]
-    colours: Mapping[str, str]
-    places: Mapping[str, str]
-    vocabulary: Vocabulary
-
-    @classmethod
-    def of(cls, card: Mapping[str, Any], names: Collection[str]) -> Lexicon:
-        """Return the words of a pack, as the card of its chat model tells them; else those of the objects'
-        ``names`` and of ten colours."""
-        if (measurer := Measurer.of(card)) is not None and set(measurer.things.values()) <= set(names):
-            return cls(measurer.things, measurer.colours, measurer.places, measurer.vocabulary)
-        words = {form: name for name in names for form in (name, f"{name}s", f"{name}es")}
-        colours = {colour: colour for colour in COLOURS}
-        return cls(words, colours, {}, Vocabulary(tuple(names), COLOURS, GROUNDS))
-
-    def phrase(self, words: list[str], at: int) -> tuple[int, str, str]:
-        """Return how many words from one on belong together, of which sort they are, and what they mean."""
-        for size in (3, 2, 1):
-            said = " ".join(words[at : at + size])
-            for sort, known in (("thing", self.things), ("colour", self.colours), ("place", self.places)):
-                if said in known and len(words) >= at + size:
-                    return size, sort, known[said]
-        return 1, "", words[at] if at < len(words) else ""
+def lexicon_of(card: Mapping[str, Any], names: Collection[str]) -> Measurer:
+    """Return the words of a pack, as the card of its chat model tells them; else those of the objects'
+    ``names`` and of ten colours."""
+    if (measurer := Measurer.of(card)) is not None and set(measurer.things.values()) <= set(names):
+        return measurer
+    words = {form: name for name in names for form in (name, f"{name}s", f"{name}es")}
+    return Measurer(words, {colour: colour for colour in COLOURS}, {}, GROUNDS, {})
 
 
 @dataclass(frozen=True)
@@ -71,8 +55,7 @@ class Part:
 
     def __str__(self) -> str:
         called = f"{self.colour} {self.name}".strip()
-        article = "an" if called[0] in "aeiou" else "a"
-        return f"{article} {called}" if self.count == 1 else f"{self.count} × {called}"
+        return with_article(called) if self.count == 1 else f"{self.count} × {called}"
 
     def is_like(self, thing: Thing) -> bool:
         """Return whether a thing is one of these."""
@@ -197,7 +180,7 @@ class _Reading:
     side: str = ""
 
 
-def wants_of(prompt: str, lexicon: Lexicon) -> tuple[Want, ...]:
+def wants_of(prompt: str, lexicon: Measurer) -> tuple[Want, ...]:
     """Return what a prompt asks for by words of ``lexicon``, and the words in quotes; none where it has
     neither."""
     writings = tuple(Writing(said) for said in QUOTED.findall(prompt) if _letters(said))
@@ -214,12 +197,12 @@ def wants_of(prompt: str, lexicon: Lexicon) -> tuple[Want, ...]:
         one, two = parts[read.order[first]], parts[read.order[second]]
         if one != two:
             wants.append(Place(one, side, two))
-    if len(parts) == 1 and read.half and next(iter(parts.values())).count == 1:
-        wants.append(Place(next(iter(parts.values())), read.half))
+    if len(parts) == 1 and read.half and (alone := next(iter(parts.values()))).count == 1:
+        wants.append(Place(alone, read.half))
     return (*wants, *writings)
 
 
-def _read(words: list[str], lexicon: Lexicon) -> _Reading:
+def _read(words: list[str], lexicon: Measurer) -> _Reading:
     read, at, absent = _Reading(), 0, False
     while at < len(words):
         size, sort, what = lexicon.phrase(words, at)
@@ -253,8 +236,8 @@ def _read(words: list[str], lexicon: Lexicon) -> _Reading:
             absent = True
         elif what in COUNTS or what in DIGITS:
             read.count = COUNTS.get(what) or (int(what) if after != "bit" else 1)
-        elif what in SIDES or (after == "of" and what in ("left", "right", "top")):
-            read.side = (SIDES | HALVES)[what] if read.order else ""
+        elif what in LEVELS or (after == "of" and what in ("left", "right", "top")):
+            read.side = (LEVELS | HALVES)[what] if read.order else ""
         elif what in HALVES and after != "of":
             if before in ("the", "at", "on", "near"):
                 read.half = HALVES[what]

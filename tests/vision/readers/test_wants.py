@@ -9,20 +9,21 @@ import pytest
 from core.profiles import DEMO
 from demo.evaluate.images import prompt
 from demo.world import OBJECTS, REVERSE, held_out_scene
+from vision.readers.questions import Measurer
 from vision.readers.scene import Scene, Thing
-from vision.readers.wants import Ground, Lexicon, Part, Place, Want, Writing, wants_of
+from vision.readers.wants import Ground, Part, Place, Want, Writing, lexicon_of, wants_of
 
-PLAIN = Lexicon.of({}, ("house", "boat", "fish", "cat"))
+PLAIN = lexicon_of({}, ("house", "boat", "fish", "cat"))
 HOUSE, CAT = Part("house", "red", 1), Part("cat", "", 1)
 LEFT, RIGHT = (0.1, 0.1, 0.4, 0.4), (0.6, 0.5, 0.9, 0.9)
 
 
 @pytest.fixture(scope="module")
-def demo() -> Lexicon:
-    return Lexicon.of(json.loads((DEMO / "ask" / "atelier.json").read_text()), OBJECTS)
+def demo() -> Measurer:
+    return lexicon_of(json.loads((DEMO / "ask" / "atelier.json").read_text()), OBJECTS)
 
 
-def said(text: str, lexicon: Lexicon) -> str:
+def said(text: str, lexicon: Measurer) -> str:
     return "; ".join(map(str, wants_of(text, lexicon)))
 
 
@@ -64,11 +65,11 @@ def test_plain_names_are_read(text: str, wants: str) -> None:
         ("the snow quality white balloon at sunset", "a white ball"),
     ],
 )
-def test_the_words_of_a_pack_are_read(demo: Lexicon, text: str, wants: str) -> None:
+def test_the_words_of_a_pack_are_read(demo: Measurer, text: str, wants: str) -> None:
     assert said(text, demo) == wants
 
 
-def test_freely_worded_prompts_are_read(demo: Lexicon) -> None:
+def test_freely_worded_prompts_are_read(demo: Measurer) -> None:
     """Of 300 held-out prompts 297 name nothing that isn't so; five words in a hundred are noise."""
     right = 0
     for index in range(300):
@@ -88,7 +89,7 @@ def test_freely_worded_prompts_are_read(demo: Lexicon) -> None:
 
 def test_words_of_another_packs_objects_are_not_taken() -> None:
     card = json.loads((DEMO / "ask" / "atelier.json").read_text())
-    assert said("a kitty in the snow", Lexicon.of(card, ("cat",))) == ""
+    assert said("a kitty in the snow", lexicon_of(card, ("cat",))) == ""
 
 
 def a(name: str, colour: str, box: tuple[float, float, float, float] = LEFT) -> Thing:
