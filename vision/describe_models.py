@@ -186,8 +186,7 @@ def devices() -> list[dict]:
 
 
 def _flops_a_second() -> float:
-    """Multiply matrices for a tenth of a second or so, as models mostly do, on one core, and reckon with
-    all. Others' work doesn't count."""
+    """Multiply matrices for a tenth of a second on one core, in its own time, and reckon with all cores."""
     import time
 
     import torch
@@ -204,8 +203,7 @@ def _flops_a_second() -> float:
 
 
 def card_flops(name: str, side: int = 4096) -> float:
-    """Multiply matrices of ``side`` in 16 bits on a device: how many operations it does in a second at best;
-    0 where it can't."""
+    """Return how many operations a device does in a second, by products in 16 bits; 0 where it can't."""
     import time
 
     import torch

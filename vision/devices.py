@@ -67,8 +67,7 @@ def timer(device: torch.device) -> Any:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Return whether the device computes in bfloat16: graphics cards of NVIDIA from Ampere on, Apple's from
-    macOS 14 on."""
+    """Return whether the device computes in bfloat16: NVIDIA's from Ampere on, Apple's from macOS 14 on."""
     if device.startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.startswith("xpu") or (device == "mps" and torch.backends.mps.is_macos_or_newer(14, 0))
@@ -81,8 +80,7 @@ def has_float8() -> bool:
 
 def choose_dtype(device: str, setting: str, *, float16: bool = True) -> torch.dtype:
     """Return the dtype of weights. setting "auto": float32 on a CPU (half types are slow or unsupported
-    there), else bfloat16 where the device has it, else float16, or float32 for models that can't be held in
-    ``float16``."""
+    there), else bfloat16 where the device has it, else float16 where the model may, else float32."""
     if setting != "auto":
         return getattr(torch, setting)
     if device != "cpu" and has_bfloat16(device):
@@ -144,9 +142,8 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}  # how files of t
 
 
 def quantization(library: Any, kind: str, dtype: torch.dtype) -> Any:
-    """Return how ``library``, diffusers or transformers, quantises a model's weights: those alone, or with a
-    scale for each row of a pass, so that rows never count for each other. kind: int8, fp8 or nf4. dtype: in
-    which nf4's products are made."""
+    """Return how ``library``, diffusers or transformers, quantises a model's weights: alone, or with a scale
+    for each row, so that rows don't meet. kind: int8, fp8 or nf4. dtype: in which nf4's products are made."""
     if kind == "nf4":
         nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
         return library.BitsAndBytesConfig(load_in_4bit=True, **nf4)

@@ -1,5 +1,4 @@
-"""Finds the files of configured models, fetches those that are missing, checks them, and loads them into
-memory."""
+"""Finds the files of configured models, fetches what is missing, checks and loads them."""
 
 from __future__ import annotations
 
@@ -229,8 +228,7 @@ class ModelLoader:
         return model
 
     def _attach_tiny_decoder(self, model: ImageModel) -> None:
-        """Attach the decoder that the host has configured for drafts of this family. When something is wrong
-        with it, the model keeps its own."""
+        """Attach the host's decoder for this family's drafts; if that is wrong, the model keeps its own."""
         spec = self.config.tiny_vaes.get(model.family.name)
         if not spec:
             return
@@ -282,8 +280,7 @@ class ModelLoader:
         return files.lora_file(path)
 
     def pinned(self, spec: str, reporter: Reporter | None = None) -> Path:
-        """Return where ``spec`` lies. Raises ModelError if it can't be had, or isn't what was pinned or
-        fetched."""
+        """Return where ``spec`` lies. Raises ModelError if it can't be had or isn't what was pinned."""
         source = files.parse(spec)
         path = self._path(source, Progress(source.name, reporter))
         hub.check_pin(source, path, self._cache)
@@ -356,8 +353,7 @@ class Progress:
 
 def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:
     """Read the files once, so that loading finds them in memory: the slow part, in pieces that can be counted
-    and stopped. Skipped when they don't fit into half of the free memory: reading them twice would cost
-    more."""
+    and stopped. Skipped for over half of the free memory."""
     total, done = sum(file.stat().st_size for file in files), 0
     if not PRELOADED < total < devices.memory("cpu")[0] // 2:
         return

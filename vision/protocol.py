@@ -5,8 +5,7 @@ Every message is one of the frozen dataclasses below, sent with ``Connection.sen
 Stopped or Broke. Questions take no slot and are no sign of life; each is answered by Answered or Declined.
 
 A worker that sends nothing about any of its runs for longer than a step may take is killed; LoadingModel,
-sent before a model is loaded, gives it more time. It may let one run wait while it steps others, for up to an
-hour.
+sent before a model is loaded, gives it more time. One run may wait for others' steps, for an hour.
 """
 
 from collections.abc import Iterable, Sequence

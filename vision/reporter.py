@@ -44,8 +44,7 @@ class Reporter:
         seconds until it is fetched, None = unknown."""
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
-        called, which costs a little."""
+        """Report that ``step`` of ``total`` is done. preview: makes a small encoded picture."""
 
     def doing(self, words: str) -> None:
         """Say what was done last, to be told with the next step."""
@@ -85,8 +84,7 @@ class Reporter:
             return work()
 
     def give_way(self) -> None:
-        """Let others' steps go first, between two pieces of a long work; see Fiber.give_way. Raises what
-        ``check`` raises."""
+        """Let others' steps go first, between two pieces of a long work; see Fiber. Raises like ``check``."""
         self.check()
         if self.fiber is not None:
             self.fiber.give_way()

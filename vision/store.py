@@ -85,8 +85,7 @@ log = logging.getLogger(__name__)
 @dataclass
 class _Held:
     """A model in memory. found: what it was loaded from, and how it is held. threads: of the CPU, that it
-    runs on. fibers: of jobs that have asked for it, and for no other since; it is in use while one of them
-    hasn't ended."""
+    runs on. fibers: of jobs that have asked for it, and for no other since; one that goes on uses it."""
 
     model: Any
     found: FoundModel
@@ -132,9 +131,8 @@ class Models:
         return self.image(spec, reporter)
 
     def base(self, spec: str, reporter: Reporter) -> Base:
-        """Return what styles are learned on for a model that was distilled from it. Waits while it is fetched
-        and loaded. Raises ModelError when it can't be had, UserError when there is too little memory to train
-        it."""
+        """Return what styles are learned on for a model distilled from it. Waits while it is fetched and
+        loaded. Raises ModelError when it can't be had, UserError for too little memory."""
         return self._get(STYLE, spec, reporter)
 
     def video(self, spec: str | None, reporter: Reporter) -> Any:
@@ -160,8 +158,7 @@ class Models:
         return self._get(role, spec, reporter or Reporter())
 
     def clip(self, spec: str, reporter: Reporter) -> Any:
-        """Return the CLIP model ``spec``, also one that was configured earlier. Raises ModelError when it
-        can't be had."""
+        """Return the CLIP model ``spec``, also an earlier one. Raises ModelError when it can't be had."""
         return self._get("clip", spec, reporter)
 
     def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:

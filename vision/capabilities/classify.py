@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(request: ClassifyRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
-    """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
-    ``Output.grid`` is the chart."""
+    """``Output.scores`` has every given label, or the best ``top_k``; ``Output.grid`` is the chart."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
     looked = describe.look_at(image, models, reporter, "clip" if labels else "vit")
     notes, knows = [looked.note] if looked.note else [], looked.knows

@@ -310,8 +310,7 @@ def _one(image: Image.Image, words: str, number: int, models: Models, reporter: 
 def _zoomed_out(
     request: EditRequest, image: Image.Image, box: Box, side: str, models: Models, reporter: Reporter
 ) -> tuple[Image.Image, Box]:
-    """Return the picture with more of its ground on a side of it, in its own shape, and where the box is
-    now."""
+    """Return the picture with more ground on a side, in its own shape, and where the box is now."""
     across, down = (round(length * (ZOOM - 1)) for length in image.size)
     left = {"left": across, "right": 0}.get(side, across // 2)
     top = {"above": down, "below": 0}.get(side, down // 2)

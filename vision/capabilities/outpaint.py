@@ -6,8 +6,7 @@ old pixels are pasted over it, fading only within the band and only at edges tha
 
 A small model draws its words once more around the picture, a house around a house. Where its card says so and
 nobody gave words of their own, the picture's still ground goes on instead: each row and column with its own
-colours and the mirrored grain, without the objects that stand there; one that the border cuts off is rounded
-off behind it.
+colours and the mirrored grain, without the objects there; one that the border cuts is rounded off behind it.
 """
 
 import math
@@ -65,8 +64,7 @@ class CanvasLayout:
         return self.size[0] / self.canvas[0], self.size[1] / self.canvas[1]
 
     def seam(self) -> tuple[int, int]:
-        """Return the width of the fading in finished px, across and down: the band, at most a third of the
-        old picture."""
+        """Return how wide the fading is, finished px: the band, at most a third of the old picture."""
         across, down = (max(1, round(self.band / scale)) for scale in self.scale)
         return min(across, self.width // 3), min(down, self.height // 3)
 
@@ -163,8 +161,7 @@ def canvas(image: Image.Image, layout: CanvasLayout) -> Image.Image:
 
 
 def paint_mask(layout: CanvasLayout) -> Image.Image:
-    """Return the "L" mask, 255 = paint: the new area and a band of the old picture along extended edges, with
-    a soft edge."""
+    """Return the "L" mask, 255 = paint: the new area and a soft band of the old along extended edges."""
     left, top, right, bottom = _old(layout)
     across, down = min(layout.band, (right - left) // 3), min(layout.band, (bottom - top) // 3)
     paint = np.full((layout.size[1], layout.size[0]), 255, np.uint8)
@@ -175,8 +172,7 @@ def paint_mask(layout: CanvasLayout) -> Image.Image:
 
 
 def paste_back(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -> Image.Image:
-    """Return the canvas in finished px. Old pixels stay exactly as they were, but for ``seam`` px along
-    extended edges, where they fade."""
+    """Return the canvas in finished px. Old pixels stay, but for ``seam`` px where they fade."""
     large = np.asarray(encode.resize(painted, layout.canvas), np.float32) + correction(painted, image, layout)
     box = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
     old, under = np.asarray(image, np.float32), large[box]
@@ -277,8 +273,7 @@ def _continued(
 
 
 def _mirrored(ground: Real, count: int, most: int) -> Real:
-    """Return ``count`` columns that go on before the first: the mirror image of the ``most`` first ones,
-    there and back."""
+    """Return ``count`` columns before the first: the ``most`` first ones mirrored, there and back."""
     away = np.arange(count) % (2 * most)
     return ground[:, np.where(away < most, away, 2 * most - 1 - away)]
 

@@ -1,5 +1,4 @@
-"""/region: draws a part of a picture again, named by a mask, by boxes or by words; every pixel outside stays
-as it was."""
+"""/region: draws a part of a picture again, named by a mask, boxes or words; every pixel outside stays."""
 
 from dataclasses import replace
 from typing import Any

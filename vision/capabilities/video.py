@@ -1,5 +1,4 @@
-"""/video: videos from words, from pictures, or from other videos; by a video model where the host has one,
-else they are sketched."""
+"""/video: videos from words, pictures or other videos, by the host's video model, else sketched."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -22,9 +22,8 @@ from vision.chat.prompt import Place, Prompt
 
 
 class JoinedCaches:
-    """Caches of rows that may come and go between any two tokens. They are padded on the left, so that all
-    end at the same column; states are of one size. lengths: tokens of each row. deltas: of each, see
-    Prompt."""
+    """Caches of rows that come and go between tokens. They are padded on the left, to end at one column;
+    states are of one size. lengths: tokens of each row. deltas: of each, see Prompt."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
@@ -133,8 +132,7 @@ class Kept:
 
 
 class KeptCaches(LRUCache[str, Kept]):
-    """What is left of conversations, by the job that ended there; the least recently used is given up first.
-    max_bytes: of all together."""
+    """What is left of conversations, by the job that ended there, the latest used. max_bytes: of all."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, getsizeof=lambda kept: kept.bytes)
@@ -175,8 +173,7 @@ class Reply:
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
     the prompt. temperature: 0 = always the likeliest token. top_k, top_p: of how many tokens it is sampled, 0
     and 1 = of all. spare: tokens that it may have beyond max_tokens if it ``is_thinking`` until there. tell:
-    called with the reply when a part of the prompt is read or there are new words, at most every TELL_EVERY
-    seconds; the first come at once.
+    called when a part of the prompt is read or there are new words, at most every TELL_EVERY seconds.
 
     The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
     from an earlier turn. states: of its layers where the prompt is settled. tokens: of the answer.
@@ -463,8 +460,7 @@ def _tried(work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Exception | 
 
 
 def piece_end(prompt: Prompt, begin: int) -> int:
-    """Return where the piece ends that is read in one slice: after PIECE tokens, but with one picture at
-    most, and that as a whole."""
+    """Return where a slice's piece ends: after PIECE tokens, but with one picture at most, as a whole."""
     end, pictures = min(begin + PIECE, len(prompt.ids)), 0
     if begin < prompt.settled < end:
         end = prompt.settled

@@ -294,8 +294,7 @@ class NotInForm(ValueError):
 
 
 def read_table(text: str) -> Table:
-    """Return the table that ``text`` holds. Raises NotInForm. What was cut off at its end lacks what wasn't
-    whole of it."""
+    """Return the table that ``text`` holds. Raises NotInForm. Of what was cut off, the whole part counts."""
     found = next(
         (
             one
@@ -317,8 +316,7 @@ def table_so_far(text: str) -> Table | None:
 
 
 def table_words(table: Table) -> str:
-    """Return the table as plain text, a line a row: what later questions know of it, and rules are asked
-    about."""
+    """Return the table as plain text, a line a row, as later questions and rules know it."""
     lines = [_line(table.columns), *(_line(map(written, row)) for row in table.rows)]
     return "\n".join([table.title, "", *lines] if table.title else lines)
 
@@ -428,8 +426,7 @@ def _of_lines(text: str) -> Table:
 
 
 def _with_head(rows: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
-    """Return the names of columns and the rows below: those of the first row, where it has no number and the
-    next has one."""
+    """Return columns' names and the rows below: the first row's, if it has no number and the next has."""
     if not rows:
         raise NotInForm("it has no rows")
 
@@ -679,8 +676,7 @@ class Wanted:
 
     @property
     def finds(self) -> str:
-        """How a model is asked for boxes that is told nothing but the object, "" where it can be told
-        more."""
+        """How it is asked for boxes by the object alone, "" where it can be told more."""
         return self.locate or _FINDS.get(self.boxes, "")
 
     def question(self, question: str, form: Form) -> str:
@@ -776,8 +772,7 @@ def output_so_far(form: Form, text: str) -> str:
 
 
 def talk_pictures(talk: Talk) -> tuple[str, ...]:
-    """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
-    question that had any."""
+    """Return the SHA-256 of the pictures that a question is about: its own, else the latest before it."""
     return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
 
 

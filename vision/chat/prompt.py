@@ -146,8 +146,7 @@ def _join_turns(first: Turn, second: Turn) -> Turn:
 
 
 def skipped(turns: Sequence[Turn], most: int = MOST_PICTURES) -> int:
-    """Return how many of the first pictures of a conversation the model isn't shown any more. most: that it
-    is shown."""
+    """Return how many of a conversation's first pictures aren't shown any more. most: shown."""
     total = sum(len(turn.pictures) for turn in turns)
     return total - kept_pictures(turns, most)
 
@@ -176,8 +175,7 @@ class Picture:
 
 
 def stored_picture(sha: str, path: str, max_pixels: int, *, frame: bool = False) -> Picture:
-    """Return the picture in the file ``path``, of which only the size is read now. max_pixels: 0 = as it is.
-    frame: see Picture.
+    """Return the picture in the file ``path``, of which only the size is read now. max_pixels: 0 = any.
 
     Raises ImageError when it can't be read.
     """
@@ -330,15 +328,13 @@ class PromptMaker:
             return self.control_tokens.neutralise(text)
 
     def render(self, messages: list[dict[str, Any]], *, to_answer: bool = True) -> str:
-        """Return the text of messages, with one mark for each picture. to_answer: up to where the answer
-        begins."""
+        """Return the text of messages, with a mark for each picture. to_answer: up to the answer."""
         return self.processor.apply_chat_template(
             messages, add_generation_prompt=to_answer, tokenize=False, **self.told
         )
 
     def process(self, messages: list[dict[str, Any]], images: Sequence[Image.Image]) -> dict[str, Any]:
-        """Return all that the processor makes of messages with their pictures, in order, up to where the
-        answer begins."""
+        """Return what the processor makes of messages with their pictures, up to the answer."""
         opened = iter(images)
         for part in (part for message in messages for part in message["content"]):
             if part["type"] == "image":
@@ -384,8 +380,7 @@ class PromptMaker:
         )
 
     def tokenise(self, text: str, *, more: bool = False) -> list[int]:
-        """Return the ids of a whole prompt, as the processor would: without a second first token; of what is
-        ``more`` of one, without any."""
+        """Return the ids of a whole prompt, without a second first token; of ``more`` of one, without any."""
         first = self.tokenizer.bos_token
         begun = more or (first is not None and text.startswith(first))
         how = {"add_special_tokens": False} if begun else {}

@@ -119,8 +119,7 @@ class Talker:
         seed: int = 0,
         top_p: float = 1.0,
     ) -> ChatAnswer:
-        """Return the answer to the last turn of ``talk``; what there is of it when the job is stopped after
-        its first token.
+        """Return the answer to the last turn of ``talk``, so far as it came when the job is stopped.
 
         pictures: SHA-256 → those that ``talk`` names. top_p: of tokens that are sampled, where the model's
         files want no less. A step is a token; words are reported as they come.
@@ -314,8 +313,7 @@ ROWS = 32  # answers that are read in one call
 def score_answers(
     talker: Talker, talk: Talk, pictures: Mapping[str, Picture], labels: Sequence[str], reporter: Reporter
 ) -> list[float]:
-    """Return for each of ``labels`` the natural logarithm of the probability that it is the whole answer to
-    the last turn of ``talk``.
+    """Return for each label the log-probability that it is the whole answer to the last turn of ``talk``.
 
     pictures: SHA-256 → those that ``talk`` names. Raises UserError when the question is too long, ModelError
     for a model whose answers can only be written alone.

@@ -1,6 +1,5 @@
 """Checkpoints: what a half-drawn job needs to continue in another process and end in the same bits; and noise
-schedules that begin late, at a picture, or end early (``--stop``), at the noise-free picture that is
-predicted by then.
+schedules that begin late, at a picture, or end early (``--stop``) at the picture predicted by then.
 
 One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. Knows
 diffusers' schedulers and no pipeline."""

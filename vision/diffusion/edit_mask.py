@@ -1,5 +1,4 @@
-"""What an instruction is about in a picture: an InstructPix2Pix draws there alone, and everything else stays
-the picture's own.
+"""What an instruction is about in a picture: an InstructPix2Pix draws there alone, the rest stays.
 
 After "Watch Your Steps" (Mirzaei et al., 2023, arXiv:2308.08947), which tells from a model's predictions
 where an edit belongs. Knows diffusers' schedulers and the order of that pipeline's rows.
@@ -118,8 +117,7 @@ class Keeping:
 
 def reached(certain: torch.Tensor, likely: torch.Tensor) -> torch.Tensor:
     """Return the cells of ``likely`` that hang together with some of ``certain``, which are likely, too (the
-    hysteresis of Canny, 1986). All (count, 1, h, w), bool. A new style moves all cells, many of them less
-    than the threshold."""
+    hysteresis of Canny, 1986). All (count, 1, h, w), bool. A new style moves all cells a little."""
     found, before = certain, None
     while before is None or not torch.equal(found, before):
         before = found

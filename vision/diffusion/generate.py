@@ -1,5 +1,4 @@
-"""Draws: one generation from noise (or a picture) to finished pictures, and a smaller second try when memory
-runs out.
+"""Draws: one generation from noise (or a picture) to finished pictures, and a smaller try when memory is out.
 
 A drawing is one or several whole calls of a diffusers pipeline (``pipeline``), whose denoiser is evaluated at
 once or, for a job with a fiber in the engine, together with the other jobs' steps.

@@ -38,8 +38,7 @@ class RegionLayout:
 
 
 def from_picture(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return the mask that a picture shows, stretched to ``size``: white (over half) = paint. Raises
-    UserError when nothing is."""
+    """Return a picture's mask at ``size``: white (over half) = paint. Raises UserError for an empty one."""
     return checked(
         mask.convert("L").resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
     )

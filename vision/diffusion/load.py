@@ -145,8 +145,7 @@ def kept_as(kind: str, dtype: torch.dtype) -> str:
 
 
 def _kept(family: Family, path: Path, dtype: torch.dtype, kind: str, root: Path) -> Any:
-    """The pipeline with its quantised parts from the copy that was kept of them; None without one, or when it
-    doesn't load, which removes it."""
+    """The pipeline with quantised parts from a kept copy; None without one that loads, which is removed."""
     folder = copies.find(root, path, kept_as(kind, dtype)) if kind != "off" and path.is_dir() else None
     if folder is None:
         return None

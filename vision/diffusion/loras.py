@@ -116,8 +116,7 @@ class Loras:
             self.adapters.move_to_end(name)
 
     def __deepcopy__(self, memo: Any) -> "Loras":
-        """Return this object: copies of the model's layers over the same tensors (``--tile``) have hooks of
-        this one, and get the same LoRAs."""
+        """Return this: copies of layers over the same tensors (``--tile``) have its hooks and LoRAs."""
         return self
 
     @property
@@ -192,8 +191,7 @@ class Loras:
         self, wanted: WeightedLoras, pictures: int, guidance_scale: float, count: int, timestep: Any
     ) -> list[WeightedLoras]:
         """Return what ``applied`` takes for a call with ``count`` rows of a job with so many ``pictures``:
-        with guidance twice as many, of which the first half is without the prompt. timestep: of the call, 0
-        to 1000."""
+        with guidance twice as many, the first half without the prompt. timestep: 0 to 1000."""
         if count != 2 * pictures or not self.is_guided(wanted):
             return [wanted] * count
         noise = float(torch.as_tensor(timestep).reshape(-1)[0]) / NOISE_LEVELS

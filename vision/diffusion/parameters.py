@@ -1,6 +1,5 @@
 """What to draw, in one model's terms: the values that pass between requests and ``generate``, and how the
-parameters of a request become steps, guidance and the text for the model's encoder. Plain numbers and words;
-no torch.
+parameters of a request become steps, guidance and the text for the model's encoder. No torch.
 
 Each parameter either has an effect or leaves a note for the person who asked. The table is in
 docs/explanation/what-parameters-do.md."""
@@ -99,8 +98,7 @@ def guidance_factor(stylize: int | None) -> float:
 
 
 def weight_factor(weight: int | None) -> float:
-    """Convert a weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) to a factor: 0 at 0, 1 at
-    100, 1.5 at 1000 and more."""
+    """Convert ``--stylize``, ``--sw`` or ``--ow`` to a factor: 0 at 0, 1 at 100 (usual), 1.5 from 1000 on."""
     value = 100 if weight is None else min(weight, STYLIZE_CAP)
     return value / 100 if value <= 100 else 1 + 0.5 * (value - 100) / 900
 

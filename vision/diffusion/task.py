@@ -143,8 +143,7 @@ def prepare_inpainting(
     notes: tuple[str, ...] = (),
 ) -> Task:
     """Return the task that paints into ``mask`` of ``start``; of a model that can't, the one that draws all
-    of it again. strength: where the request has none. otherwise: what is then said. notes: in front of the
-    task's own."""
+    of it again. strength: where the request has none. otherwise: said then. notes: before its own."""
     given = {"image": start, "strength": strength if request.strength is None else request.strength}
     if model.has(Mode.INPAINT):
         task = prepare(request, model, Mode.INPAINT, size, mask_image=mask, **given)

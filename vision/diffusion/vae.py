@@ -88,8 +88,7 @@ class TinyDecoder:
     identity: str
 
     def replace_in(self, pipe: Any) -> Any:
-        """Return a copy of ``pipe`` with this decoder in place of its VAE, so that latents are also unpacked
-        at this decoder's scale."""
+        """Return a copy of ``pipe`` with this decoder for its VAE, also where latents are unpacked."""
         pipe = copy.copy(pipe)
         vars(pipe)["vae"] = self.vae
         return pipe
@@ -117,8 +116,7 @@ def check_tiny_decoder(folder: Path, pipe: Any) -> None:
 
 
 def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
-    """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit, or some of its
-    weights are missing."""
+    """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit or lacks weights."""
     check_tiny_decoder(folder, pipe)
     try:
         vae, info = AutoencoderTiny.from_pretrained(
@@ -150,8 +148,7 @@ class LatentMap:
     @torch.no_grad()
     def fit(cls, vae: Any, device: str) -> "LatentMap":
         """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
-        patches: 128 px, or 512 px where these have too few latents for their channels. A decoder of videos
-        takes each as its only frame."""
+        patches: 128 px, or 512 px where these have too few latents for their channels."""
         latents, rgb = _encoded(vae, device, 128)
         patch = max(1, 128 // latents.shape[-1] // 8)
         if latents.numel() < ENOUGH * latents.shape[1] ** 2:
@@ -177,8 +174,7 @@ class LatentMap:
 
 
 def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the latents (16, C, h, w) of 16 pictures of random patches, and the pictures: RGB in 0..1
-    (16, 3, side, side)."""
+    """Return 16 pictures of random patches: latents (16, C, h, w) and RGB in 0..1 (16, 3, side, side)."""
     generator = torch.Generator().manual_seed(0)
     patches = torch.rand(16, 3, 4, 4, generator=generator)
     soft = torch.nn.functional.interpolate(patches[:8], size=side, mode="bilinear")

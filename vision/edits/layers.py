@@ -1,5 +1,4 @@
-"""Lays over a picture what an instruction has changed in it, at the picture's own size; every other pixel
-stays as it is.
+"""Lays over a picture what an instruction has changed in it, at the picture's own size; other pixels stay.
 
 A large model leaves nearly everything where it was: what has changed is where its result truly differs. A
 small one draws all of it again in its own way: of its result the objects that the words ask for are taken,
@@ -85,8 +84,7 @@ SHADE_APART, LIT = 16, 80  # of 255: by so much a colour is another; a ground wi
 
 
 def by_difference(old: Image.Image, new: Image.Image) -> Image.Image:
-    """Return ``old`` with what of ``new`` truly differs; ``new`` where that is most of it. The pictures have
-    the same shape."""
+    """Return ``old`` with what of ``new`` truly differs; ``new`` where that is most. Both have one shape."""
     edge = max(2, min(new.size) // 96)
     apart = np.asarray(new, np.float32) - np.asarray(encode.resize(old, new.size), np.float32)
     shift = np.median(apart, (0, 1)).clip(-ops.MAX_CORRECTION, ops.MAX_CORRECTION).astype(np.float32)
@@ -454,8 +452,7 @@ def _without_shades(layers: Layers, colours: Real, core: Flags) -> Real:
 
 
 def without(picture: Image.Image, gone: Sequence[Found], others: Sequence[Found] = ()) -> Image.Image:
-    """Return a picture in which the ground goes on where objects were. others: what stays, and is none of the
-    ground."""
+    """Return a picture whose ground goes on where objects were. others: what stays, no ground."""
     if not gone:
         return picture
     boxes = np.array([one.box for one in gone])
@@ -562,8 +559,7 @@ def tinted(picture: Image.Image, one: Found, colour: Sequence[int]) -> Image.Ima
 
 
 def _moved(colours: Real, own: Real, wanted: Real) -> Real:
-    """Return an object's colours (h, w, 3) as ``own`` (n, 3) became ``wanted``: petals, middle and stem
-    each in their own way."""
+    """Return an object's colours (h, w, 3) as ``own`` (n, 3) became ``wanted``: each paint in its own way."""
     some = np.linspace(0, len(own) - 1, min(len(own), SAMPLES)).astype(int)
     own, wanted, paints = own[some], wanted[some], own.mean(0)[None]
     for _ in range(PAINTS):
@@ -595,8 +591,7 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
 
 
 def _coloured(picture: Image.Image, new: Image.Image, one: Found, colour: tuple[int, ...]) -> Image.Image:
-    """Return a picture with an object in the colours that it has in ``new``, or, where little of it has the
-    one that was asked then, in that."""
+    """Return a picture with an object in its colours in ``new``, or in the one asked if little has that."""
     made = recoloured(picture, new, one)
     [wanted] = name_colours(np.array([colour], np.uint8))
     named = name_colours(np.asarray(made)[np.asarray(one.mask) > 127]) == wanted
@@ -697,8 +692,7 @@ def with_added(
     gap: float = GAP_ADDED,
 ) -> Image.Image:
     """Return a picture with objects of ``new`` beside those there, no larger than these, each on their ground
-    line, or in the sky; from left to right about where ``new`` has them. gap: of the picture's longer side,
-    between objects."""
+    line, or in the sky; about where ``new`` has them. gap: of the longer side, between objects."""
     height = picture.height
     side, scale, cells = min(picture.size), CELLS / max(picture.size), round(gap * CELLS)
     taken = _taken(others, picture.size, gap)

@@ -132,8 +132,7 @@ def side_with_room(size: tuple[int, int], anchor: Box, side: str) -> tuple[str, 
 
 
 def laid_beside(picture: Image.Image, cut: Image.Image, anchor: Box, side: str) -> Image.Image:
-    """Return a picture with an object ("RGBa") beside an anchor: on its ground line, or in the middle above
-    or below it."""
+    """Return a picture with an object ("RGBa") beside an anchor on its ground line, or above or below it."""
     (width, height), (left, top, right, bottom) = picture.size, anchor
     side, free = side_with_room(picture.size, anchor, side)
     along = width if side in ("left", "right") else height

@@ -6,8 +6,7 @@ from vision.families.flux import patched, unpatched
 
 
 def adjust_ernie(configs):
-    """Return the settings of the model that isn't distilled, whose noise schedule is shifted (its model
-    card)."""
+    """Return the undistilled model's settings, whose noise schedule is shifted (its card)."""
     return drawn_in(50, 4.0, 20) if configs.get("scheduler", {}).get("shift", 1.0) > 1 else {}
 
 

@@ -93,8 +93,7 @@ def patched(pipe, latents, epsilon):
 
 
 def unpack_klein(pipe, latents, height, width):
-    """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline
-    has returned."""
+    """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) in the end."""
     if latents.ndim == 4:
         return latents
     factor = pipe.vae_scale_factor * 2

@@ -69,8 +69,7 @@ def clip_tokens(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool =
 
 
 def clip_tokens_side_by_side(pairs: Sequence[tuple[Any, Any]], words: str) -> Any:
-    """Return (1, 77·n, ΣD): the penultimate layers of several (tokenizer, encoder). Those that need fewer
-    pieces get empty ones."""
+    """Return (1, 77·n, ΣD): the penultimate layers of several (tokenizer, encoder), all in as many pieces."""
     import torch
 
     sides = [clip_tokens(tokenizer, encoder, words, penultimate=True) for tokenizer, encoder in pairs]
@@ -161,8 +160,7 @@ STABLE_DIFFUSION_XL_FAMILY = Family(
 
 
 def encode_clips(pipe, words):
-    """Return the tokens of three encoders as the pipeline joins them. Their number is always the same; a
-    longer text loses its end."""
+    """Return the tokens of three encoders as the pipeline joins them. A longer text loses its end."""
     tokens, _, pooled, _ = pipe.encode_prompt(words, None, None, do_classifier_free_guidance=False)
     return tokens, pooled
 

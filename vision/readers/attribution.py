@@ -79,8 +79,7 @@ def _put(module: Any, path: str, value: Tensor) -> None:
 
 
 def seen_by(processor: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return what transformers' image processor leaves of a picture of ``size``: left, top, right, bottom,
-    px."""
+    """Return what an image processor leaves of a picture of ``size``: left, top, right, bottom, px."""
     width, height = size
     cut = getattr(processor, "crop_size", None)
     if not getattr(processor, "do_center_crop", False) or not cut:
@@ -152,8 +151,7 @@ BATCH = 16  # pictures that it is shown at once
 
 
 def covered(image: Image.Image) -> Iterator[Image.Image]:
-    """Yield ``image``, then a copy for each cell of the grid, row by row, with that cell under a blur of the
-    whole."""
+    """Yield ``image``, then a copy for each cell of the grid, row by row, with that cell blurred."""
     yield image
     blurred = image.filter(ImageFilter.GaussianBlur(max(image.size) / 6))
     across, down = image.width / CELLS, image.height / CELLS
@@ -331,8 +329,7 @@ def _by_clip(reader: Matcher, image: Image.Image, text: torch.Tensor, place: int
 
 
 def _at_once(work: SideWork, parts: Sequence[Image.Image], reporter: Reporter) -> Sequence[Any]:
-    """Return what ``work`` makes of each part, beside the passes of other jobs: one by one, each part would
-    wait for a pass."""
+    """Return what ``work`` makes of each part, beside other jobs' passes, for none of which it waits."""
     return reporter.in_thread(lambda: work(parts, lambda count=1: None), thread="fetching")
 
 

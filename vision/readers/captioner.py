@@ -64,8 +64,7 @@ class CaptionTask:
 
 
 class Captioner:
-    """A BLIP in memory. card: the folder's ``atelier.json``; its "prefixes" and "max_new_tokens" replace
-    ours."""
+    """A BLIP in memory. Its card's "prefixes" and "max_new_tokens" replace ours."""
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
@@ -116,8 +115,7 @@ class Captioner:
 def write_captions(
     model: Captioner | Talker, image: Image.Image, name: str, count: int, seed: int, reporter: Reporter
 ) -> Iterator[str]:
-    """Yield up to ``count`` captions, no two with the same words; fewer only when the model has no more to
-    say. name: the picture's SHA-256.
+    """Yield up to ``count`` captions, no two with the same words, or fewer. name: the picture's SHA-256.
 
     Each start is first completed greedily, then sampled at rising temperatures, at last BLIP's best beams are
     taken. The same seed gives the same captions.

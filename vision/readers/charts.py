@@ -238,8 +238,7 @@ _GROUPED = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 
 @dataclass(frozen=True)
 class Label:
-    """A number beside an axis: its place along it (px), across it at both ends, and how high its letters
-    are."""
+    """A number beside an axis: place along it, begin and end across it, and height of its letters, px."""
 
     value: float
     place: float
@@ -627,8 +626,7 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
 
 
 def _base(bars: Sequence[Bar], axis: Scale, growth: int) -> float | None:
-    """Return where bars begin: the line at which most of them have an end, the one nearest to zero if several
-    have as many."""
+    """Return where bars begin: the line at which most have an end, of several the nearest to zero."""
     ends = [end for bar in bars for end in (bar.top, bar.bottom)]
     if not ends:
         return None

@@ -27,8 +27,7 @@ class Classifier:
     def classify_each(
         self, pairs: Sequence[tuple[Image.Image, int]], before_slice: BeforeSlice
     ) -> list[list[tuple[str, float]]]:
-        """Return what ``classify`` does for each (picture, top_k), one pair for each job that asks at once.
-        See vision.engine.fiber."""
+        """Return what ``classify`` does for each (picture, top_k) of a job; see vision.engine.fiber."""
         chances = self._chances([image for image, _ in pairs])
         return [self._top(one, top_k) for one, (_, top_k) in zip(chances, pairs, strict=True)]
 

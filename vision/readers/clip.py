@@ -1,5 +1,4 @@
-"""CLIP and SigLIP: how well each of some labels or texts fits a picture, and how much each word of a prompt
-counts."""
+"""CLIP and SigLIP: how well texts fit a picture, and how much each word of a prompt counts."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -89,8 +88,7 @@ class Matcher:
     def embed_image_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
     ) -> list[torch.Tensor]:
-        """Return the embeddings (N, D) of each list of pictures, one list for each job that asks at once. See
-        vision.engine.fiber."""
+        """Return the embeddings (N, D) of each job's list of pictures; see vision.engine.fiber."""
         return _sliced(self.embed_images, lists, before_slice)
 
     def embed_text_lists(
@@ -128,8 +126,7 @@ class Matcher:
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return the embeddings of texts: (N, D) of unit length. What is longer than the model reads is
-        cut."""
+        """Return the embeddings of texts: (N, D) of unit length. Longer ones are cut."""
         tokenizer = self.processor.tokenizer
         limit = min(tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings)
         texts = [text.lower() if self.sigmoid else text for text in texts]  # SigLIP was trained on lower case
@@ -177,8 +174,7 @@ WINDOW = 40  # words in one text: CLIP reads 77 tokens, SigLIP 64
 def weights(words: Sequence[str], embed: Callable[[list[str]], torch.Tensor]) -> list[float]:
     """Return 0..1 for each word, 1 = the strongest, by 1 - cosine of the embeddings with and without it.
 
-    embed: texts → (N, D) of unit length. Longer prompts are taken in windows of WINDOW words, each on its
-    own.
+    embed: texts → (N, D) of unit length. Longer prompts are taken in windows of WINDOW words.
     """
     drops: list[float] = []
     for start in range(0, len(words), WINDOW):

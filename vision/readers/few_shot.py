@@ -38,8 +38,7 @@ Blocks = dict[str, torch.Tensor]  # name → (D,) of one picture
 
 
 class FeatureReader:
-    """Reads the features of pictures with a CLIP or SigLIP model, and keeps the latest ones by the pictures'
-    SHA-256 in ``kept``."""
+    """Reads the features of pictures with a CLIP or SigLIP model. kept: the latest, by SHA-256."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self._model, self._processor = model, processor
@@ -53,8 +52,7 @@ class FeatureReader:
     def read_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
     ) -> list[list[Blocks]]:
-        """Return the features of each list of pictures, one list for each job that asks at once. See
-        vision.engine.fiber."""
+        """Return the features of each job's list of pictures; see vision.engine.fiber."""
         images, found = [image for images in lists for image in images], list[Blocks]()
         for start in range(0, len(images), SLICE):
             if start:
@@ -357,8 +355,7 @@ class Lesson:
 
     @classmethod
     def of(cls, talk: Talk) -> Lesson:
-        """Return the lesson of a talk without the examples whose picture is gone. Raises UserError when fewer
-        than two labels are left."""
+        """Return the lesson of a talk, of pictures that are there. Raises UserError for under two labels."""
         before = talk.turns[:-1]
         pairs = tuple(
             (question, answer)

@@ -34,8 +34,7 @@ MOST_LINES = 1_000  # of one picture; what is lower down is left out
 
 
 class Reading(Protocol):
-    """A picture that is being read: its lines one by one, None for one that says nothing sure. Its length is
-    how many there are to come in all."""
+    """A picture that is being read: its lines one by one, None = nothing sure. Its length: of all of them."""
 
     def __len__(self) -> int:
         """Return the number of places where there seems to be text."""
@@ -45,8 +44,7 @@ class Reading(Protocol):
 
 
 class TextReader:
-    """A reader of text. begin: finds where there is text in a picture (RGB). kept: what was read for
-    questions, by job and picture."""
+    """A reader of text. begin: finds text in a picture (RGB). kept: what was read, by job and picture."""
 
     def __init__(self, name: str, begin: Callable[[Image.Image], Reading]) -> None:
         self.name, self._begin = name, begin
@@ -103,8 +101,7 @@ def wider(line: TextLine, margin: float) -> list[Point]:
 
 
 def draw_lines(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
-    """Return a picture, no larger than MOST, with a box around each line: yellow where its reader isn't
-    sure."""
+    """Return a picture of MOST px at most with a box around each line, yellow for an unsure one."""
     from PIL import Image, ImageDraw
 
     from vision.images.chart import BAR, BEST
@@ -130,8 +127,7 @@ PLACE = ("page_num", "block_num", "par_num", "line_num")  # what words of one li
 
 
 class Tesseract:
-    """The program with some languages, such as "deu+eng". Raises ModelError where it or a language isn't
-    installed."""
+    """The program with some languages: "deu+eng". Raises ModelError where one isn't installed."""
 
     def __init__(self, languages: str) -> None:
         program = shutil.which(TESSERACT)

@@ -528,8 +528,7 @@ class Measurer:
         )
 
     def phrase(self, words: Sequence[str], at: int) -> tuple[int, str, str]:
-        """Return how many words from one on belong together, of which sort they are ("" = none of ours), and
-        what they mean."""
+        """Return how many words from one on are a phrase, its sort ("" = none of ours), and its meaning."""
         for size in (3, 2, 1):
             said = " ".join(words[at : at + size])
             for sort, known in (("thing", self.things), ("colour", self.colours), ("place", self.places)):

@@ -64,8 +64,7 @@ class Rapid:
         return [box for box in boxes if not _is_all(box, image.size)]
 
     def _boxes_from_afar(self, image: Image.Image) -> list[Box]:
-        """Return the boxes that are found in the picture at FAR px, in the middle of a sheet: the network
-        would enlarge a smaller one."""
+        """Return the boxes in the picture at FAR px, on a sheet: the network would enlarge a smaller one."""
         scale = FAR / max(image.size)
         small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
         sheet = Image.new("RGB", (SHEET, SHEET), image.getpixel((0, 0)))
@@ -146,8 +145,7 @@ def _without_rules(ink: np.ndarray) -> np.ndarray:
 
 
 def _ink(grey: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Return what is around all that stands out in a part of a picture (H, W), None where that isn't most of
-    it: left, top, right, bottom."""
+    """Return what is around all that stands out of (H, W): left, top, right, bottom; None if too little."""
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     apart = np.abs(grey - np.median(rim))
     ink = apart > max(CLEAR, HALF * float(np.percentile(apart, 98)))

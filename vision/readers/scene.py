@@ -196,8 +196,7 @@ class _Finder:
         return _counted(self.pixels[self._large(piece)])
 
     def ground(self, likely: str, words: Vocabulary, covered: Sequence[Flags]) -> str:
-        """Return the ground. likely: what CLIP takes it for, which knows places better than shades. covered:
-        where objects are."""
+        """Return the ground. likely: by CLIP, which knows places better than shades. covered: by objects."""
         outside = np.ones(self.pixels.shape[:2], bool)
         for piece in covered:
             outside &= ~self._large(dilated(piece, 2))

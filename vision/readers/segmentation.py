@@ -125,8 +125,7 @@ class Object:
     label: int
 
     def part(self, size: tuple[int, int]) -> Box:
-        """Return the part of a picture of ``size`` that shows the object with some of its surroundings,
-        px."""
+        """Return the part of a picture of ``size`` around the object, px."""
         left, top, right, bottom = (share * size[at % 2] for at, share in enumerate(self.box))
         side = AROUND * max(right - left, bottom - top)
         (x0, x1), (y0, y1) = _span(left, right, side, size[0]), _span(top, bottom, side, size[1])
@@ -269,8 +268,7 @@ class ObjectSegmenter:
 
 
 def _surrounded(image: Image.Image, box: Edges, around: float) -> Image.Image:
-    """Return a square of ``around`` times an object's longer side; beyond the picture it has the usual colour
-    of the picture's rim."""
+    """Return a square of ``around`` times an object's longer side, beyond the picture in its rim's colour."""
     left, top, right, bottom = (share * image.size[at % 2] for at, share in enumerate(box))
     side = max(8, round(around * max(right - left, bottom - top)))
     x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
@@ -283,8 +281,7 @@ def _surrounded(image: Image.Image, box: Edges, around: float) -> Image.Image:
 
 
 def meant(objects: Sequence[Object], fits: Sequence[float], ground: float) -> list[Object]:
-    """Return the object that fits words best, with those of its class that fit about as well; none where the
-    ground fits them better.
+    """Return the object that fits words best, with its like that fit as well; none where the ground does.
 
     fits, ground: how well the words fit each picture of ``ObjectSegmenter.shown``, cosines.
     """
@@ -426,8 +423,7 @@ def outlined(image: Image.Image, rough: Image.Image, others: Sequence[Image.Imag
 
 
 def _apart(colours: NDArray[np.float32], near: Flags, beside: Flags) -> Flags:
-    """Return which pixels show none of the colours that lie around the object at about their height, but
-    those of objects ``beside`` it."""
+    """Return which pixels show no colour around the object at their height, but of objects ``beside`` it."""
     ys, xs = np.nonzero(near)
     reach = max(3, round(0.3 * max(np.ptp(ys), np.ptp(xs))))
     around = ~dilated(near, reach)
@@ -448,8 +444,7 @@ def _apart(colours: NDArray[np.float32], near: Flags, beside: Flags) -> Flags:
 
 
 def _object(solid: Flags, near: Flags) -> Flags | None:
-    """Return the pieces that lie mostly in the rough place, or else the one that has most of it; None for
-    none."""
+    """Return the pieces mostly in the rough place, or the one with most of it; None for none."""
     found = list(pieces(solid & near, solid))
     if not found:
         return None

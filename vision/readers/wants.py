@@ -167,8 +167,7 @@ def _letters(text: str) -> str:
 
 @dataclass
 class _Reading:
-    """What is read of a prompt so far. colour, count: of the next thing. side: of the last thing to the
-    next."""
+    """What is read of a prompt so far. colour, count: of the next thing. side: from the last to it."""
 
     parts: dict[tuple[str, str], int] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
@@ -181,8 +180,7 @@ class _Reading:
 
 
 def wants_of(prompt: str, lexicon: Measurer) -> tuple[Want, ...]:
-    """Return what a prompt asks for by words of ``lexicon``, and the words in quotes; none where it has
-    neither."""
+    """Return what a prompt asks for by words of ``lexicon``, and the words in quotes."""
     writings = tuple(Writing(said) for said in QUOTED.findall(prompt) if _letters(said))
     text = QUOTED.sub(" ", prompt).casefold()
     for pattern, instead in AS_SAID:

@@ -61,8 +61,7 @@ def split_pin(spec: str) -> tuple[str, str | None]:
 
 def shared_parts(folder: Path) -> dict[str, Path]:
     """Return the parts that a pipeline's folder takes from a folder beside it, and where they lie: what its
-    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}. Raises ModelError when it names anything
-    but a folder beside it."""
+    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}. Raises ModelError for others."""
     shared = read_json(folder / "atelier.json").get("shared", {})
     names = [name for pair in shared.items() for name in pair] if isinstance(shared, dict) else [None]
     if any(not isinstance(n, str) or n != os.path.basename(n) or not n.strip(".") for n in names):
@@ -113,8 +112,7 @@ def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
 
 @cache
 def _pipeline_modules() -> frozenset[str]:
-    """Return the names of the folders and modules in ``diffusers.pipelines`` without importing it. A safety
-    checker comes from one of them."""
+    """Return the names of the folders and modules in ``diffusers.pipelines`` without importing it."""
     spec = importlib.util.find_spec("diffusers")
     places = (spec.submodule_search_locations if spec else None) or ()
     found = [path for place in places for path in Path(place).glob("pipelines/*")]
@@ -268,8 +266,7 @@ def missing_files(folder: Path, without: str | None = None, only: str = "") -> l
 
 
 def check_file(path: Path) -> None:
-    """Raise ModelError with a sentence if the single file ``path`` is damaged, or a GGUF file lacks the rest
-    of its model beside it."""
+    """Raise ModelError if the single file ``path`` is damaged, or a GGUF file lacks the rest of its model."""
     if path.suffix != GGUF:
         header(path)
         return
@@ -286,8 +283,7 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(folder: Path, without: str | None = None, only: str = "") -> None:
-    """Raise ModelError with a sentence if loading ``folder`` could run foreign code, or can't work. without,
-    only: see ``missing_files``."""
+    """Raise ModelError if loading ``folder`` could run code, or can't work; see ``missing_files``."""
     if not folder.is_dir():
         raise ModelError(f"{folder.name}: no such folder.")
     check_contents(folder)

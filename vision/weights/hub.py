@@ -391,8 +391,7 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
 
 
 def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """Raise ModelError if ``path`` isn't what was pinned or fetched. Enough for a LoRA or an adapter, whose
-    contents have checks of their own."""
+    """Raise ModelError if ``path`` isn't what was pinned or fetched. Enough for a LoRA or an adapter."""
     if source.digest is not None:
         contents.check_digest(path, source.digest)
     if source.kind == "hub":

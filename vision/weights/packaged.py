@@ -19,8 +19,7 @@ FIXES = {  # what helps where a program isn't there
 
 
 def find_program(name: str) -> Path | None:
-    """Return the folder of what a program needs, None where it isn't installed. name: as in the settings,
-    "tesseract:deu"."""
+    """Return the folder of what a program ("tesseract:deu") needs, None where it isn't installed."""
     if name == RAPID:
         spec = importlib.util.find_spec(RAPID)
         places = [Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()]

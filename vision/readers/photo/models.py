@@ -114,8 +114,7 @@ class Reader:
 
 
 def pixels(image: Image.Image) -> torch.Tensor:
-    """Return the middle of a picture, (3, SIDE, SIDE) in -1..1: better here than ImageNet's usual mean and
-    deviation."""
+    """Return the middle of a picture, (3, SIDE, SIDE) in -1..1: better than ImageNet's usual mean."""
     scale = SHORT / min(image.size)
     size = (max(SHORT, round(image.width * scale)), max(SHORT, round(image.height * scale)))
     small = image.convert("RGB").resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
