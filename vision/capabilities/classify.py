@@ -30,10 +30,8 @@ def run(request: ClassifyRequest, images: encode.Pictures, models: Models, repor
     else:
         try:
             classifier = models.get("vit", reporter)
-            scores, name = (
-                reporter.batched("classifier", classifier.classify_each, (image, request.top_k)),
-                classifier.name,
-            )
+            scores = reporter.batched("classifier", classifier.classify_each, (image, request.top_k))
+            name = classifier.name
         except ModelError as error:
             log.warning("no classifier (%s); CLIP's default labels are used", error)
             scores, name = _match(image, None, models, reporter)
@@ -41,17 +39,9 @@ def run(request: ClassifyRequest, images: encode.Pictures, models: Models, repor
             notes.append("There is no classifier; a default list of labels was tried with CLIP.")
     reporter.step(1, 1)
     sheet = reporter.in_thread(lambda: encode.png(chart.draw_chart(scores, title=f"{name}")))
-    return Output(
-        grid=sheet,
-        scores=tuple(scores),
-        parameters={
-            "kind": request.kind,
-            "model": name,
-            "labels": list(request.labels),
-            "notes": notes,
-            **({"knows": knows} if knows else {}),
-        },
-    )
+    parameters = {"kind": request.kind, "model": name, "labels": list(request.labels), "notes": notes}
+    parameters |= {"knows": knows} if knows else {}
+    return Output(grid=sheet, scores=tuple(scores), parameters=parameters)
 
 
 def _photograph(

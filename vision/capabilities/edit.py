@@ -17,28 +17,8 @@ from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
+from vision.edits import layers, several
 from vision.edits.instruction import Instruction, read_instruction, with_colour, with_own_colour
-from vision.edits.layers import (
-    GROUNDS,
-    Found,
-    Objects,
-    Reader,
-    by_difference,
-    cut_object,
-    find_named,
-    find_objects,
-    laid_where,
-)
-from vision.edits.several import (
-    LEAST_ROOM,
-    ZOOM,
-    Joining,
-    for_lists,
-    laid_beside,
-    laid_instead,
-    read_joinings,
-    side_with_room,
-)
 from vision.families import Mode
 from vision.images import encode
 from vision.images.ops import Box
@@ -73,13 +53,10 @@ def run(request: EditRequest, images: encode.Pictures, models: Models, reporter:
     many edits, one by one, would make.
     """
     assert request.image is not None  # its constructor has checked that
-    model, count, steps = (
-        models.editor(request.model, reporter),
-        1 + len(request.images),
-        1 + len(request.then),
-    )
+    model = models.editor(request.model, reporter)
+    count, steps = 1 + len(request.images), 1 + len(request.then)
     if count > 1 and not model.takes_several:
-        if not any(read_joinings(words, count) for words in request.instructions):
+        if not any(several.read_joinings(words, count) for words in request.instructions):
             of_style = any("style" in words.lower() for words in request.instructions)
             raise UserError((SAY_STYLE if of_style else SAY_HOW).format(model.name))
     stages = [Stage(reporter, at / steps, (at + 1) / steps, keeps=True) for at in range(steps)]
@@ -93,7 +70,7 @@ def run(request: EditRequest, images: encode.Pictures, models: Models, reporter:
             one = replace(request, prompt=words, prompt_parts=(), then=(), seed=seed, num_images=1)
             further, [made[at]] = _changed(one, image, images, models, Stage(reporter, begin, begin + share))
             notes += further.notes
-    parameters = {**task.parameters, **({"then": list(request.then)} if request.then else {})}
+    parameters = task.parameters | ({"then": list(request.then)} if request.then else {})
     parameters |= {"width": made[0].width, "height": made[0].height}
     task = replace(task, parameters=parameters, notes=tuple(dict.fromkeys(notes)))
     return reporter.in_thread(lambda: drawing.output(task, Drawn(tuple(made)), made))
@@ -107,7 +84,7 @@ def _changed(
     model.pipeline(Mode.EDIT)
     start, notes = within_aspect(start)
     if request.images and not model.takes_several:
-        joinings = read_joinings(request.prompt, 1 + len(request.images))
+        joinings = several.read_joinings(request.prompt, 1 + len(request.images))
         if joinings:
             return _joined(request, joinings, start, images, model, models, reporter)
     asked, reader = read_instruction(request.prompt), _reader(models, reporter)
@@ -115,19 +92,20 @@ def _changed(
     objects = None
     if reader is not None and model.card.output_scale > 1 and own_shape:  # a small one may draw all anew
         is_drawn, there = _objects(start, asked, reader, models, reporter)
-        objects = reporter.in_thread(lambda: find_named(start, asked, reader, there, drawn=is_drawn))
+        objects = reporter.in_thread(lambda: layers.find_named(start, asked, reader, there, drawn=is_drawn))
         if not is_drawn and asked.kind in UNDRAWN:
             without_drawing = reporter.in_thread(lambda: objects.lay(start)) if objects else None
-            task = _undrawn(prepare(request, start, model), reporter)
+            task = drawing.undrawn(prepare(request, start, model))
+            reporter.step(1, 1)
             return _kept(task, [without_drawing] * request.num_images, start, asked, notes)
     if objects is not None and asked.kind == "add":
         ground = np.median(np.asarray(start, np.float32), (0, 1)).tolist()
         words, colour = with_colour(request.prompt, model.card.colours, ground)
         notes = [*notes, *([GIVEN_COLOUR.format(colour)] if colour else [])]
         worded, mostly = replace(request, prompt=words), Stage(reporter, 0, MOSTLY, keeps=True)
-        task, came = draw_added(worded, GROUNDS[0], objects, model, mostly)
+        task, came = draw_added(worded, layers.GROUNDS[0], objects, model, mostly)
         if None in came:
-            task, again = draw_added(worded, GROUNDS[1], objects, model, Stage(reporter, MOSTLY, 1))
+            task, again = draw_added(worded, layers.GROUNDS[1], objects, model, Stage(reporter, MOSTLY, 1))
             came = [one or other for one, other in zip(came, again, strict=True)]
         task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
         return _kept(task, came, start, asked, notes)
@@ -141,10 +119,7 @@ def _changed(
     task = prepare(request, start, model, others)
     task = replace(task, parameters=task.parameters | {"prompt": said})
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.5, keeps=True) if parted else reporter)
-    size = encode.largest(
-        (task.generation.width * model.card.output_scale, task.generation.height * model.card.output_scale),
-        task.generation.shape,
-    )
+    size = task.generation.finished_size(model.card.output_scale)
     old = start if own_shape else encode.resize(start, size)
     news = reporter.in_thread(lambda: [_laid_over(old, image, model, task, asked) for image in drawn.images])
     made: list[Image.Image | None] = [laid for laid, _ in news]
@@ -161,9 +136,7 @@ def _changed(
         if parted and (asked.kind in IN_PLACE or None in made):  # the part alone, with nothing else in it
             part = prepare(request, objects.start, model)
             drawn = generate(model, part.generation, Stage(reporter, 0.5, 1))
-            parts = reporter.in_thread(
-                lambda: [objects.around(_cut(one, model, part)[0]) for one in drawn.images]
-            )
+            parts = (objects.around(_cut(one, model, part)[0]) for one in drawn.images)
             made = reporter.in_thread(lambda: [objects.lay(new, alone=True) for new in parts])
         return _kept(task, made, start, asked, (*notes, *drawn.notes))
     finished = [one or laid for one, (laid, _) in zip(made, news, strict=True)]
@@ -171,7 +144,11 @@ def _changed(
 
 
 def draw_added(
-    request: EditRequest, ground: tuple[int, ...], objects: Objects, model: ImageModel, reporter: Reporter
+    request: EditRequest,
+    ground: tuple[int, ...],
+    objects: layers.Objects,
+    model: ImageModel,
+    reporter: Reporter,
 ) -> tuple[drawing.Task, list[Image.Image | None]]:
     """Draw what comes before a plain ground: the task, and the picture with it for each of its seeds, None
     where it can't be seen."""
@@ -196,13 +173,6 @@ def _kept(
     return replace(task, notes=(*notes, *task.notes, *more)), [one or start for one in made]
 
 
-def _undrawn(task: drawing.Task, reporter: Reporter) -> drawing.Task:
-    """Return the task of a change that needs no drawing, without what has no effect on it."""
-    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
-    reporter.step(1, 1)
-    return replace(task, parameters={k: v for k, v in task.parameters.items() if k not in unused})
-
-
 def _cut(image: Image.Image, model: ImageModel, task: drawing.Task) -> tuple[Image.Image, np.ndarray | None]:
     """Return what was drawn at the product's size, and where the model has let it change; None = anywhere."""
     shape, scale, changed = task.generation.shape, model.card.output_scale, None
@@ -219,19 +189,20 @@ def _laid_over(
     """Return the picture with what was drawn where it has changed, and all of what was drawn."""
     new, changed = _cut(image, model, task)
     if changed is None:
-        return by_difference(old, new), new
+        return layers.by_difference(old, new), new
     if changed.all() and asked.kind in ("whole", "ground"):
         return new, new
-    return laid_where(old, new, changed, model.card.native_size * model.card.output_scale // EDGES), new
+    edge = model.card.native_size * model.card.output_scale // EDGES
+    return layers.laid_where(old, new, changed, edge), new
 
 
-def _reader(models: Models, reporter: Reporter) -> Reader | None:
+def _reader(models: Models, reporter: Reporter) -> layers.Reader | None:
     """What finds objects by words; None where no such model is configured."""
     roles = models.config.models
     segmenter = models.get("segment", reporter) if roles.get("segment") else None
     if not isinstance(segmenter, ObjectSegmenter):
         return None
-    return Reader(segmenter, models.get("clip", reporter) if roles.get("clip") else None)
+    return layers.Reader(segmenter, models.get("clip", reporter) if roles.get("clip") else None)
 
 
 def prepare(
@@ -241,7 +212,7 @@ def prepare(
     pictures that the model is shown."""
     size, shape, more = drawing.choose_size(request, model.card, start.size)
     image = encode.placed(start, size, shape)
-    worded = replace(request, prompt=for_lists(request.prompt)) if others else request
+    worded = replace(request, prompt=several.for_lists(request.prompt)) if others else request
     task = drawing.prepare(worded, model, Mode.EDIT, size, image=image, shape=shape, references=others)
     task = replace(task, parameters=task.parameters | {"prompt": request.prompt})
     ignored = [name for name, given in (("strength", request.strength), ("tile", request.tile)) if given]
@@ -251,7 +222,7 @@ def prepare(
 
 def _joined(
     request: EditRequest,
-    joinings: Sequence[Joining],
+    joinings: Sequence[several.Joining],
     start: Image.Image,
     images: encode.Pictures,
     model: ImageModel,
@@ -263,34 +234,44 @@ def _joined(
     for joining in joinings:
         name = pictures[joining.number - 1]
         assert name is not None
-        cut = cut_object(images[name], _one(images[name], joining.named, joining.number, models, reporter))
+        cut = layers.cut_object(
+            images[name], _one(images[name], joining.named, joining.number, models, reporter)
+        )
         anchor = _one(made, joining.anchor, 1, models, reporter)
         reporter.check()
         if joining.instead:
-            made = laid_instead(made, cut, anchor)
+            made = several.laid_instead(made, cut, anchor)
             continue
-        side, free = side_with_room(made.size, anchor.box, joining.side)
+        side, free = several.side_with_room(made.size, anchor.box, joining.side)
         box = anchor.box
-        if free < LEAST_ROOM and max(made.size) * ZOOM <= MAX_SIDE:
+        if free < several.LEAST_ROOM and max(made.size) * several.ZOOM <= MAX_SIDE:
             made, box = _zoomed_out(request, made, box, side, models, reporter)
-        made = laid_beside(made, cut, box, side)
-    return _undrawn(task, reporter), [made] * request.num_images
+        made = several.laid_beside(made, cut, box, side)
+    reporter.step(1, 1)
+    return drawing.undrawn(task), [made] * request.num_images
 
 
 def _objects(
-    image: Image.Image, asked: Instruction, reader: Reader, models: Models, reporter: Reporter
-) -> tuple[bool, list[Found]]:
+    image: Image.Image, asked: Instruction, reader: layers.Reader, models: Models, reporter: Reporter
+) -> tuple[bool, list[layers.Found]]:
     """Return whether a picture is drawn, and its objects; of a photograph the one that stands out."""
     if asked.kind in ("whole", "alter"):
         return True, []
     if describe.look_at(image, models, reporter, "segment").chances is None:
-        return True, reporter.in_thread(lambda: find_objects(reader.segmenter, image))
-    mask = find_object_mask(image, asked.named, models, reporter)
-    box = None if mask is None else mask.getbbox()
-    return False, [] if mask is None or box is None else [Found(mask, box, "")]
+        return True, reporter.in_thread(lambda: layers.find_objects(reader.segmenter, image))
+    found = _that_stands_out(image, asked.named, models, reporter)
+    return False, [found] if found else []
 
 
-def _one(image: Image.Image, words: str, number: int, models: Models, reporter: Reporter) -> Found:
+def _that_stands_out(
+    image: Image.Image, words: str, models: Models, reporter: Reporter
+) -> layers.Found | None:
+    mask = find_object_mask(image, words, models, reporter)
+    box = mask and mask.getbbox()
+    return layers.Found(mask, box, "") if mask and box else None
+
+
+def _one(image: Image.Image, words: str, number: int, models: Models, reporter: Reporter) -> layers.Found:
     """Return the object of a picture that words mean, "" = the one that stands out. Raises UserError."""
     reader = _reader(models, reporter)
     if reader is not None:
@@ -298,20 +279,17 @@ def _one(image: Image.Image, words: str, number: int, models: Models, reporter: 
         named = reporter.in_thread(lambda: reader.named(image, there, words))
         if named:
             return named[0]
-    mask = find_object_mask(image, words, models, reporter)
-    box = None if mask is None else mask.getbbox()
-    if mask is None or box is None:
-        raise UserError(
-            f"Nothing in picture {number} fits “{words or 'the object'}”, so it can't be cut out."
-        )
-    return Found(mask, box, "")
+    if (found := _that_stands_out(image, words, models, reporter)) is None:
+        what = words or "the object"
+        raise UserError(f"Nothing in picture {number} fits “{what}”, so it can't be cut out.")
+    return found
 
 
 def _zoomed_out(
     request: EditRequest, image: Image.Image, box: Box, side: str, models: Models, reporter: Reporter
 ) -> tuple[Image.Image, Box]:
     """Return the picture with more ground on a side, in its own shape, and where the box is now."""
-    across, down = (round(length * (ZOOM - 1)) for length in image.size)
+    across, down = (round(length * (several.ZOOM - 1)) for length in image.size)
     left = {"left": across, "right": 0}.get(side, across // 2)
     top = {"above": down, "below": 0}.get(side, down // 2)
     name = request.image or ""

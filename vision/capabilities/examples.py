@@ -17,7 +17,7 @@ from vision.images import chart, encode
 from vision.protocol import Talk, Turn
 from vision.readers import few_shot
 from vision.readers.clip import Matcher
-from vision.readers.few_shot import Blocks, Lesson, learn_labels
+from vision.readers.few_shot import Blocks, Learned, Lesson, learn_labels
 from vision.reporter import Reporter, Stage
 from vision.store import Models
 
@@ -29,28 +29,27 @@ NO_CHAT = "The chat model had no room for the examples."
 
 @dataclass(frozen=True)
 class Found:
-    """What one way of learning says. name: of the way. chances: label → probability. tested, right: examples
-    that were left out, and how many of them were named rightly. accuracy: expected of new pictures."""
+    """What one way of learning says of the picture. name: of the way."""
 
     name: str
-    chances: Mapping[str, float]
-    tested: int
-    right: int
-    accuracy: float | None
+    labels: tuple[str, ...]
+    learned: Learned
 
     @property
     def scores(self) -> list[tuple[str, float]]:
-        """The labels, the likeliest first."""
-        return sorted(self.chances.items(), key=lambda pair: -pair[1])
+        """The labels with their probabilities, the likeliest first."""
+        pairs = zip(self.labels, self.learned.chances[0].tolist(), strict=True)
+        return sorted(pairs, key=lambda pair: -pair[1])
 
     @property
     def title(self) -> str:
         """What stands over its chart."""
-        if self.accuracy is None:
+        told = self.learned
+        if told.expected is None:
             return f"{self.name} · not tested: a label needs two examples for that"
-        counted = math.isclose(self.right, self.accuracy * self.tested, abs_tol=0.01)
-        about = "" if counted else f", about {self.accuracy:.0%} of new pictures"
-        return f"{self.name} · {self.right} of {self.tested} test examples right{about}"
+        counted = math.isclose(told.right, told.expected * told.tested, abs_tol=0.01)
+        about = "" if counted else f", about {told.expected:.0%} of new pictures"
+        return f"{self.name} · {told.right} of {told.tested} test examples right{about}"
 
     def told(self) -> dict[str, object]:
         """Return it as the result's parameters have it."""
@@ -59,9 +58,9 @@ class Found:
             "name": self.name,
             "label": best,
             "chance": round(chance, 4),
-            "tested": self.tested,
-            "right": self.right,
-            "accuracy": None if self.accuracy is None else round(self.accuracy, 4),
+            "tested": self.learned.tested,
+            "right": self.learned.right,
+            "accuracy": self.learned.expected and round(self.learned.expected, 4),
         }
 
 
@@ -84,7 +83,7 @@ def run(
     if asks:
         told = _by_chat(lesson, seen, asked, talk, paths, models, Stage(reporter, 0.5, 1), notes)
         found += [] if told is None else [told]
-    best = max(found, key=lambda one: one.accuracy or 0.0)  # the head, where they are the same
+    best = max(found, key=lambda one: one.learned.expected or 0.0)  # the head, where they are the same
     sheet = reporter.in_thread(lambda: encode.png(_charts(found, best)))
     parameters = {
         "kind": request.kind,
@@ -105,8 +104,7 @@ def _by_head(
     given = (seen, lesson.places, len(lesson.labels), [asked], (words[:-1], words[-1:]), reporter.check)
     learned = reporter.in_thread(lambda: learn_labels(*given), thread="fetching")
     reporter.step(1, 1)
-    chances = dict(zip(lesson.labels, learned.chances[0].tolist(), strict=True))
-    return Found(f"Head on {matcher.name}", chances, learned.tested, learned.right, learned.expected)
+    return Found(f"Head on {matcher.name}", lesson.labels, learned)
 
 
 def _vectors(blocks: Sequence[Blocks]) -> torch.Tensor:
@@ -161,8 +159,7 @@ def _by_chat(
             raise
         notes.append(NO_CHAT)
         return None
-    chances = dict(zip(lesson.labels, told.chances, strict=True))
-    return Found(talker.name, chances, told.tested, told.right, told.accuracy)
+    return Found(talker.name, lesson.labels, told)
 
 
 def _charts(found: Sequence[Found], best: Found) -> Image.Image:

@@ -78,10 +78,8 @@ def _think(request: ImagineRequest, images: Pictures, models: Models, reporter: 
         notes.append("`--think` had no effect: nothing that the words name can be read in pictures here.")
     elif any(one.missing for one in found):
         stage = (MENDED - DRAWN) / len(found)
-        found = [
-            look.changed(one, Stage(reporter, DRAWN + i * stage, DRAWN + (i + 1) * stage))
-            for i, one in enumerate(found)
-        ]
+        stages = (Stage(reporter, DRAWN + i * stage, DRAWN + (i + 1) * stage) for i in range(len(found)))
+        found = [look.changed(one, part) for one, part in zip(found, stages, strict=True)]
         number, drawn, last = request.num_images, request.num_images, MENDED
         for end in AGAIN:
             if not (short := sum(len(one.missing) > 0 for one in found)):
@@ -199,12 +197,8 @@ class _Look:
             return None
         [said] = self.captioner.write(image, self.reporter, self.captioner.starts[0], 0, 0.0)
         told = wants_of(said, self.lexicon)
-        things = [
-            Thing(one.name, 1.0, one.colour, NOWHERE, 0.0)
-            for one in told
-            if isinstance(one, Part)
-            for _ in range(one.count)
-        ]
+        parts = [one for one in told if isinstance(one, Part) for _ in range(one.count)]
+        things = [Thing(one.name, 1.0, one.colour, NOWHERE, 0.0) for one in parts]
         ground = next((one.name for one in told if isinstance(one, Ground)), "")
         return Scene(tuple(things), ground, text=said) if things else None
 

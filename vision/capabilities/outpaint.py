@@ -105,11 +105,9 @@ def _still_output(
     task: drawing.Task, name: str, image: Image.Image, objects: Image.Image | None, layout: CanvasLayout
 ) -> Output:
     """Return the output of a task for which the ground goes on; its pictures are all the same."""
-    made = extended(image, objects, layout)
-    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
-    parameters = {key: value for key, value in task.parameters.items() if key not in unused}
-    still = replace(task, parameters=parameters | {"seam": _rim(image)}, notes=(STILL.format(name),))
-    pictures = (made,) * len(task.generation.seeds)
+    pictures = (extended(image, objects, layout),) * len(task.generation.seeds)
+    parameters = drawing.undrawn(task).parameters | {"seam": _rim(image)}
+    still = replace(task, parameters=parameters, notes=(STILL.format(name),))
     return drawing.output(still, Drawn(pictures), pictures)
 
 
@@ -137,12 +135,8 @@ def _old(layout: CanvasLayout) -> tuple[int, int, int, int]:
     """Return the old picture's box (left, top, right, bottom) at the model's scale."""
     across, down = layout.scale
     left, top = round(layout.left * across), round(layout.top * down)
-    return (
-        left,
-        top,
-        max(left + 1, round((layout.left + layout.width) * across)),
-        max(top + 1, round((layout.top + layout.height) * down)),
-    )
+    right, bottom = layout.left + layout.width, layout.top + layout.height
+    return left, top, max(left + 1, round(right * across)), max(top + 1, round(bottom * down))
 
 
 def canvas(image: Image.Image, layout: CanvasLayout) -> Image.Image:
@@ -152,9 +146,8 @@ def canvas(image: Image.Image, layout: CanvasLayout) -> Image.Image:
     width, height = layout.size
     old = np.asarray(encode.resize(image, (right - left, bottom - top)))
     padded = np.pad(old, ((top, height - bottom), (left, width - right), (0, 0)), mode="symmetric")
-    blurred = np.asarray(
-        Image.fromarray(padded).filter(ImageFilter.GaussianBlur(max(2, min(width, height) / 32))), np.float32
-    )
+    blur = ImageFilter.GaussianBlur(max(2, min(width, height) / 32))
+    blurred = np.asarray(Image.fromarray(padded).filter(blur), np.float32)
     around = (blurred + np.random.default_rng(0).normal(0, NOISE, padded.shape)).clip(0, 255).astype(np.uint8)
     around[top:bottom, left:right] = old
     return Image.fromarray(around)
@@ -211,9 +204,8 @@ def _fade(layout: CanvasLayout) -> np.ndarray:
     )
 
 
-RIM = (
-    1 / 40
-)  # of a side: decoders darken and lighten the edges of their pictures, which nobody wants to go on
+# of a side: decoders darken and lighten the edges of their pictures, which nobody wants to go on
+RIM = 1 / 40
 TREND = 1 / 16  # of the height: what changes more slowly up and down goes on as it is at the border
 GRAIN = 12.0  # of 255: what differs much more from that isn't grain but a horizon
 STRIP = 1 / 4  # of the height, whose grain goes on above and below
@@ -241,10 +233,9 @@ def extended(image: Image.Image, objects: Image.Image | None, layout: CanvasLayo
     ground = colours if hole.all() else filled(colours, hole)
     wide = _continued(ground, colours, inside, left, right, partial(_mirrored, most=ground.shape[1]))
     beside = ((0, 0), (left, right))
-    there, middle = np.pad(inside, beside), slice(left, left + colours.shape[1])
-    ground, behind = wide.copy(), ground
-    ground[:, middle] = behind
-    across = np.swapaxes(ground, 0, 1), np.swapaxes(wide, 0, 1), there.T
+    there, behind = np.pad(inside, beside), wide.copy()
+    behind[:, left : left + colours.shape[1]] = ground
+    across = np.swapaxes(behind, 0, 1), np.swapaxes(wide, 0, 1), there.T
     full = _continued(*across, top, bottom, _bands)
     return Image.fromarray(np.swapaxes(full, 0, 1).round().clip(0, 255).astype(np.uint8))
 

@@ -38,11 +38,7 @@ def run(request: RegionRequest, images: Pictures, models: Models, reporter: Repo
 
 
 def find_mask(
-    request: RegionRequest,
-    image: Image.Image,
-    images: Pictures,
-    models: Models,
-    reporter: Reporter,
+    request: RegionRequest, image: Image.Image, images: Pictures, models: Models, reporter: Reporter
 ) -> Image.Image:
     """Return the mask of ``image`` at its size, 255 = paint. Raises UserError for an empty one."""
     if request.mask_image is not None:

@@ -252,13 +252,11 @@ def _described(
     sha256: str, picture: Image.Image, seed: int, models: Models, store: Store, reporter: Reporter
 ) -> str:
     """Return the describe model's first words for a picture."""
-    name = hashlib.sha256(
-        f"caption {models.config.models.get('caption')} {seed} {sha256}".encode()
-    ).hexdigest()
-    kept = store.get(name)
-    if kept is None:
+    told = f"caption {models.config.models.get('caption')} {seed} {sha256}"
+    name = hashlib.sha256(told.encode()).hexdigest()
+    if (kept := store.get(name)) is None:
         request = DescribeRequest(image=sha256, num_captions=1, seed=seed)
-        told = describe.run(request, {sha256: picture}, models, Sampling(reporter, 0, 1))
-        kept = told.captions[0].encode()
+        made = describe.run(request, {sha256: picture}, models, Sampling(reporter, 0, 1))
+        kept = made.captions[0].encode()
         store.put(name, kept)
     return kept.decode()

@@ -1,5 +1,8 @@
 """The button *Why?* under /classify: where in the picture its reader sees a label, laid over the picture."""
 
+from functools import partial
+from typing import Any
+
 from PIL import Image
 
 from core.errors import ModelError, UserError
@@ -11,6 +14,7 @@ from vision.readers.photo import describe
 from vision.reporter import Reporter
 from vision.store import Models
 
+GONE = "This reader doesn't know that label any more: its model was changed."
 HOW = {
     "attention": "what it attended to, weighed with how much that changes the answer (attention rollout)",
     "covering": "how much the answer suffers when a part is covered",
@@ -23,19 +27,13 @@ def run(request: WhyRequest, images: encode.Pictures, models: Models, reporter: 
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
     reason, name = _reason(image, request.label, labels, models, reporter)
     reporter.step(1, 1)
-    sheet = reporter.in_thread(
-        lambda: encode.drawing(attribution.draw_heat(image, reason.counts, reason.seen))
-    )
+    drawn = partial(attribution.draw_heat, image, reason.counts, reason.seen)
+    sheet = reporter.in_thread(lambda: encode.drawing(drawn()))
     notes = [
-        (f"Bright areas support the answer: {HOW[reason.how]}. This shows where, not whether it is right.")
+        f"Bright areas support the answer: {HOW[reason.how]}. This shows where, not whether it is right."
     ]
-    parameters = {
-        "kind": request.kind,
-        "model": name,
-        "how": reason.how,
-        "labels": list(request.labels),
-        "notes": notes,
-    }
+    parameters: dict[str, Any] = {"kind": request.kind, "model": name, "how": reason.how}
+    parameters |= {"labels": list(request.labels), "notes": notes}
     return Output(grid=sheet, scores=((request.label, reason.chance),), parameters=parameters)
 
 
@@ -47,8 +45,7 @@ def _reason(
     looked = describe.look_at(image, models, reporter, "clip" if labels else "vit")
     if looked.chances is not None:
         found = describe.faces(image, models, reporter)
-        known = describe.knows(labels or (label,))
-        if known:
+        if describe.knows(labels or (label,)):
             reader = models.get("photograph", reporter)
             reason = attribution.photograph_reason(reader, image, label, labels, found, reporter)
             return reason, reader.name
@@ -59,9 +56,9 @@ def _reason(
             labels = models.get("clip", reporter).labels
         else:
             if label not in classifier.labels:
-                raise UserError("This reader doesn't know that label any more: its model was changed.")
+                raise UserError(GONE)
             return attribution.classifier_reason(classifier, image, label, reporter), classifier.name
     if label not in labels:
-        raise UserError("This reader doesn't know that label any more: its model was changed.")
+        raise UserError(GONE)
     matcher = models.get("clip", reporter)
     return attribution.matcher_reason(matcher, image, label, labels, reporter), matcher.name

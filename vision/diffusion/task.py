@@ -3,7 +3,7 @@ shared by the capabilities that draw. An enlarged picture is drawn again in tile
 that keeps it, so that it gets sharp detail."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -28,12 +28,12 @@ from vision.weights.card import Card
 @dataclass(frozen=True)
 class Task:
     """A prepared request. parameters: to report with the result. notes: sentences about what had no effect.
-    extra: what the capability needs to finish."""
+    is_hd: it is drawn once more at twice the side."""
 
     generation: Generation
     parameters: dict[str, Any]
     notes: tuple[str, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    is_hd: bool = False
 
 
 def seeds(request: GenerateRequest) -> tuple[int, ...]:
@@ -175,11 +175,17 @@ def with_references(
             " while it draws from another picture: they had no effect."
         )
         return replace(task, notes=(note, *task.notes))
+    given, note = _by_adapter(shown, model)
+    return replace(task, generation=replace(task.generation, **given), notes=(note, *task.notes))
+
+
+def _by_adapter(
+    shown: list[prompt_embeddings.ReferencePicture], model: ImageModel
+) -> tuple[dict[str, Any], str]:
+    """Return fields of a generation whose model is shown pictures by its IP-Adapter, and a note on that."""
     scale = round(adapters.ip_adapter_scale(max(one.influence for one in shown)), 3)
-    pictures = tuple(one.image for one in shown)
-    generation = replace(task.generation, references=pictures, reference_scale=scale)
     note = prompt_embeddings.ip_adapter_note(shown, model.name, scale)
-    return replace(task, generation=generation, notes=(note, *task.notes))
+    return {"references": tuple(one.image for one in shown), "reference_scale": scale}, note
 
 
 def _ignored_notes(request: GenerateRequest, model: ImageModel, text: parameters.ModelText) -> list[str]:
@@ -234,6 +240,12 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     return {k: v for k, v in reported.items() if v is not None and v is not False and v != ""}
 
 
+def undrawn(task: Task) -> Task:
+    """Return the task of what needs no drawing, without the parameters that have no effect then."""
+    unused = ("num_inference_steps", "guidance_scale", "sampler", "strength", "negative_prompt")
+    return replace(task, parameters={k: v for k, v in task.parameters.items() if k not in unused})
+
+
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
     """Encode each picture as PNG with its parameters."""
     parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
@@ -258,12 +270,8 @@ def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: I
         given = {"image": encode.placed(begin, size, shape), "strength": strength}
         notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
     elif shown and model.adapter is not None:
-        influence = max(one.influence for one in shown)
-        given = {
-            "references": tuple(one.image for one in shown),
-            "reference_scale": round(adapters.ip_adapter_scale(influence), 3),
-        }
-        notes.append(prompt_embeddings.ip_adapter_note(shown, model.name, given["reference_scale"]))
+        given, note = _by_adapter(shown, model)
+        notes.append(note)
     elif shown and model.family.references:
         given = {"references": prompt_embeddings.references(shown, model.family.references)}
         notes.append(prompt_embeddings.references_note(shown, model.name, model.family.references))
@@ -282,9 +290,7 @@ def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: I
         return task
     width, height = task.generation.finished_size(2 * model.card.output_scale)
     if model.has(Mode.IMAGE) and max(width, height) <= MAX_UPSCALED:
-        return replace(
-            task, parameters={**task.parameters, "width": width, "height": height}, extra={"hd": True}
-        )
+        return replace(task, parameters=task.parameters | {"width": width, "height": height}, is_hd=True)
     why = f"{width}x{height} px is over {MAX_UPSCALED} px a side"
     why = why if model.has(Mode.IMAGE) else f"{model.name} can't start from a picture"
     return replace(task, notes=(*task.notes, f"{why}; `--hd` had no effect."))
@@ -292,7 +298,7 @@ def prepare_pictures(request: GenerateRequest, images: encode.Pictures, model: I
 
 def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
     """Return what the task draws; for ``--hd``, drawn once more at twice the side."""
-    if not task.extra.get("hd"):
+    if not task.is_hd:
         return generate(model, task.generation, reporter)
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
     size = 2 * drawn.images[0].width, 2 * drawn.images[0].height
@@ -352,8 +358,6 @@ def refine(
     )
     drawn = generate(model, tiled, reporter).images
     joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
-    middles = [
-        new.crop((margin, margin, margin + old.width, margin + old.height))
-        for new, old in zip(joined, images, strict=True)
-    ]
-    return [ops.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
+    middle = (margin, margin, margin + images[0].width, margin + images[0].height)
+    pairs = zip(joined, images, strict=True)
+    return [ops.recoloured(new.crop(middle), old, side / 16) for new, old in pairs]

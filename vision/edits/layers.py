@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from vision.edits.instruction import Instruction
 from vision.images import encode, ops
 from vision.images.ops import Box, Flags, Real
 from vision.readers.photo.describe import name_colours
-from vision.readers.segmentation import Object, ObjectSegmenter, box_of, outlined
+from vision.readers.segmentation import Object, ObjectSegmenter, box_of, outlined, solid_of
 from vision.video.cutout.compose import Layers, cut_layers, filled
 
 LARGEST = 0.6  # of the picture: where more has changed, all of it was meant
@@ -110,11 +111,8 @@ def laid_where(
     before = encode.resize(old, new.size)
     drift = np.asarray(ops.drift(before, new, ~changed, blur or edge), np.float32) - 128
     moved = Image.fromarray((np.asarray(new, np.float32) + drift).round().clip(0, 255).astype(np.uint8))
-    share = (
-        ops.alpha(np.zeros_like(changed), changed, edge, 0)
-        if blur is None
-        else ops.alpha(changed, np.zeros_like(changed), 0, edge)
-    )
+    none = np.zeros_like(changed)
+    share = ops.alpha(none, changed, edge, 0) if blur is None else ops.alpha(changed, none, 0, edge)
     mask = Image.fromarray((share * 255).round().astype(np.uint8))
     if old.size != new.size:
         mask, moved = mask.resize(old.size, Image.Resampling.BILINEAR), encode.resize(moved, old.size)
@@ -148,11 +146,9 @@ def find_objects(segmenter: ObjectSegmenter, image: Image.Image) -> list[Found]:
             continue
         others = [other for _, other in seen if other is not mask]
         one = _looked_at(segmenter, image, obj, _outlined(image, mask, others, ground))
-        if one.sure > CLEAR and obj.piece.mean() < LARGE:
-            found.append(one)
-            continue
-        parts = _without_ground(np.asarray(one.mask) > 127, ground)
-        if len(parts) == 1 and parts[0].sum() > MOST * (np.asarray(one.mask) > 127).sum():
+        inside, is_clear = np.asarray(one.mask) > 127, one.sure > CLEAR and obj.piece.mean() < LARGE
+        parts = [inside] if is_clear else _without_ground(inside, ground)
+        if is_clear or (len(parts) == 1 and parts[0].sum() > MOST * inside.sum()):
             found.append(one)
             continue
         for part in parts:
@@ -169,8 +165,8 @@ def _outlined(
 ) -> Image.Image:
     """Return the outline ("L") of what stands out at about ``seen``, without what stands out beside it and is
     a line, as a horizon is, or has colours of the ``ground``. others: where other objects are, about."""
-    left, top, right, bottom = seen.getbbox() or (0, 0, 0, 0)
-    near = ops.dilated(np.asarray(seen) > 127, max(2, round(RIM * max(right - left, bottom - top))))
+    rim = max(2, round(RIM * _longer(seen.getbbox() or (0, 0, 0, 0))))
+    near = ops.dilated(np.asarray(seen) > 127, rim)
     found, edge = np.asarray(outlined(image, seen, others)) > 127, max(1, min(image.size) // LINES)
     found &= near | ops.dilated(ops.eroded(found & ~ground, edge), edge)
     found = ops.connected(found & near, found)
@@ -203,10 +199,7 @@ def _ground_shown(image: Image.Image) -> Flags:
 def _without_ground(mask: Flags, ground: Flags) -> list[Flags]:
     """Return the parts of a mask that show none of the ground's colours, with their holes filled."""
     edge = max(1, min(mask.shape) // 200)
-    apart = ops.dilated(ops.eroded(mask & ~ground, edge), edge)
-    border = np.zeros_like(apart)
-    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
-    solid = ~ops.connected(border & ~apart, ~apart)
+    solid = solid_of(ops.dilated(ops.eroded(mask & ~ground, edge), edge))
     return [piece for piece in ops.pieces(solid, solid) if piece.mean() >= LEAST_OBJECT]
 
 
@@ -215,7 +208,7 @@ class Reader:
     """What finds objects by words. matcher: a CLIP, None = by the segmenter's own words alone."""
 
     segmenter: ObjectSegmenter
-    matcher: object | None
+    matcher: Any
 
     def named(self, image: Image.Image, found: Sequence[Found], words: str) -> list[Found]:
         """Return those of ``found`` in ``image`` that words mean; "" = the one that stands out. Of several
@@ -234,16 +227,14 @@ class Reader:
         if len(spoken) == 1 or self.matcher is None:
             return spoken
         some = spoken or list(found)
-        matcher: Any = self.matcher
         parts = [image.crop(_around(one.box, image.size, AROUND)) for one in some]
-        fits = (matcher.embed_images(parts) @ matcher.embed_texts([words])[0]).float().tolist()
+        fits = (self.matcher.embed_images(parts) @ self.matcher.embed_texts([words])[0]).float().tolist()
         best = max(range(len(some)), key=fits.__getitem__)
         if not spoken and not words.endswith(MANY) and side is None:
             return [some[best]]
-        same = [one for one in some if one.label == some[best].label]
-        alike = [
-            one for one, fit in zip(some, fits, strict=True) if one in same and fit >= fits[best] - ALIKE
-        ]
+        label, least = some[best].label, fits[best] - ALIKE
+        same = [one for one in some if one.label == label]
+        alike = [one for one, fit in zip(some, fits, strict=True) if one.label == label and fit >= least]
         if side is not None:
             return [max(alike, key=side)]
         if words.endswith(MANY) and len(alike) < len(same):
@@ -260,10 +251,9 @@ class Reader:
         shown = [str(name) for name in names[counts > SHARE * counts.sum()]]
         if len(shown) < 2 or self.matcher is None:
             return str(names[counts.argmax()])
-        matcher: Any = self.matcher
-        texts = matcher.embed_texts([f"a {name} {one.label}" for name in shown])
+        texts = self.matcher.embed_texts([f"a {name} {one.label}" for name in shown])
         part = image.crop(_around(one.box, image.size, AROUND))
-        return shown[int((texts @ matcher.embed_images([part])[0]).argmax())]
+        return shown[int((texts @ self.matcher.embed_images([part])[0]).argmax())]
 
 
 def side_of(words: str) -> tuple[str, Callable[[Found], float] | None]:
@@ -325,9 +315,7 @@ class Objects:
             return True
         old = np.asarray(self.old, np.int16)
         for one, new in zip(laid, news, strict=True):
-            if one.size != self.old.size:
-                return True
-            if not all(_differs(self.old, one, each) for each in self.meant):
+            if one.size != self.old.size or not all(_differs(self.old, one, each) for each in self.meant):
                 return True
             boxes = [each.box for each in self.meant]
             if self.asked.kind == "replace":
@@ -351,10 +339,9 @@ class Objects:
         if asked.kind == "ground":
             return _kept_on(self.old, new, self.there, find_objects(self.reader.segmenter, new))
         if asked.kind == "colour":
-            if not self.drawn:
-                return _each(self.old, self.meant, lambda picture, one: tinted(picture, one, asked.colour))
+            paint = partial(_coloured, new=new) if self.drawn else tinted
             return _each(
-                self.old, self.meant, lambda picture, one: _coloured(picture, new, one, asked.colour)
+                self.old, self.meant, lambda picture, one: paint(picture, one=one, colour=asked.colour)
             )
         base = without(self.old, self.meant, self.others)
         if asked.kind == "remove":
@@ -407,6 +394,17 @@ def find_named(
     return Objects(old, asked, reader, there, meant, around if share < LARGEST else None, drawn)
 
 
+def _with_part(picture: Image.Image, made: np.ndarray, box: Box) -> Image.Image:
+    """Return a picture with the colours ``made`` (h, w, 3) in a box."""
+    picture = picture.copy()
+    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
+    return picture
+
+
+def _longer(box: Box) -> int:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
 def _each(picture: Image.Image, found: Sequence[Found], change: Callable[..., Image.Image]) -> Image.Image:
     for one in found:
         picture = change(picture, one)
@@ -414,7 +412,7 @@ def _each(picture: Image.Image, found: Sequence[Found], change: Callable[..., Im
 
 
 def _around(box: Box, size: tuple[int, int], share: float) -> Box:
-    more = round(share * max(box[2] - box[0], box[3] - box[1])) + 4
+    more = round(share * _longer(box)) + 4
     left, top, right, bottom = box
     return max(0, left - more), max(0, top - more), min(size[0], right + more), min(size[1], bottom + more)
 
@@ -428,7 +426,7 @@ def _cut(picture: Image.Image, one: Found) -> tuple[Box, Layers | None]:
     if layers is None:
         return box, None
     inside = np.asarray(mask) > 127
-    rim = max(2, round(RIM * max(one.box[2] - one.box[0], one.box[3] - one.box[1])))
+    rim = max(2, round(RIM * _longer(one.box)))
     near, core = ops.dilated(inside, rim), ops.eroded(inside, rim)
     obj = _without_shades(layers, np.asarray(picture.crop(box), np.float32), core)
     return box, replace(layers, obj=obj * near[..., None])
@@ -466,9 +464,7 @@ def without(picture: Image.Image, gone: Sequence[Found], others: Sequence[Found]
         near = ops.distance(hole, reach)
         changed = (near <= reach) & (near < ops.distance(stays, reach)) & ~stays
         ground = np.where(changed[..., None], ground, part)
-    picture = picture.copy()
-    picture.paste(Image.fromarray(ground.round().clip(0, 255).astype(np.uint8)), box[:2])
-    return picture
+    return _with_part(picture, ground, box)
 
 
 def _covered(found: Sequence[Found], box: Box) -> Flags:
@@ -502,9 +498,7 @@ def pasted(picture: Image.Image, other: Image.Image, one: Found) -> Image.Image:
         return Image.composite(other, picture, one.mask.filter(ImageFilter.GaussianBlur(1)))
     share = layers.obj[..., 3:] / 255
     made = layers.obj[..., :3] + part * (1 - share)
-    picture = picture.copy()
-    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
-    return picture
+    return _with_part(picture, made, box)
 
 
 def recoloured(picture: Image.Image, other: Image.Image, one: Found) -> Image.Image:
@@ -516,18 +510,14 @@ def recoloured(picture: Image.Image, other: Image.Image, one: Found) -> Image.Im
     core = ops.eroded(mask, max(2, min(mask.shape) // 40))
     core = core if core.any() else mask
     if layers is None:
-        share = (
-            np.asarray(one.mask.crop(box).filter(ImageFilter.GaussianBlur(1)), np.float32)[..., None] / 255
-        )
-        own = part
+        soft = one.mask.crop(box).filter(ImageFilter.GaussianBlur(1))
+        share, own = np.asarray(soft, np.float32)[..., None] / 255, part
     else:
         share = layers.obj[..., 3:] / 255 * ops.dilated(mask, 1)[..., None]
         own = (layers.obj[..., :3] / np.maximum(layers.obj[..., 3:] / 255, 1 / 255)).astype(np.float32)
     moved = _moved(own, part[core], goal[core]).clip(0, 255)
     made = part + share * (moved - own)
-    picture = picture.copy()
-    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
-    return picture
+    return _with_part(picture, made, box)
 
 
 def tinted(picture: Image.Image, one: Found, colour: Sequence[int]) -> Image.Image:
@@ -538,8 +528,7 @@ def tinted(picture: Image.Image, one: Found, colour: Sequence[int]) -> Image.Ima
     light = pixels @ LIGHT
     hues = pixels - light[..., None]
     strong = np.linalg.norm(hues, axis=-1)
-    wanted = np.array(colour, np.float32)
-    share, depth = np.ones_like(light), np.ones_like(light)
+    wanted, share, depth = np.array(colour, np.float32), np.ones_like(light), np.ones_like(light)
     painted = inside & (strong > COLOURED)
     if painted.sum() > LEAST_PAINT * inside.sum():
         usual = hues[painted].sum(0)
@@ -550,9 +539,8 @@ def tinted(picture: Image.Image, one: Found, colour: Sequence[int]) -> Image.Ima
     dark = float(np.median(light[main])) if main.any() else lightest
     way = 0.8 if np.ptp(wanted) < COLOURED else 0.5 if lightest < dark else 0.7  # white and black go far
     goal = dark + way * (lightest - dark)
-    lit = np.where(
-        goal < dark, light * goal / max(dark, 1.0), 255 - (255 - light) * (255 - goal) / max(255 - dark, 1.0)
-    )
+    darker, lighter = goal / max(dark, 1.0), (255 - goal) / max(255 - dark, 1.0)
+    lit = light * darker if goal < dark else 255 - (255 - light) * lighter
     made = lit[..., None] + DEEP * depth[..., None] * (wanted - lightest)
     over = share[..., None] * mask
     return Image.fromarray((pixels + over * (made.clip(0, 255) - pixels)).round().astype(np.uint8))
@@ -576,9 +564,8 @@ def _moved(colours: Real, own: Real, wanted: Real) -> Real:
     hues = paints - grey[:, None]
     other = np.linalg.norm(hues - hues[main], axis=1) + np.abs(grey - grey[main]) / 2
     kin = other <= OTHER / 2  # light and shadow of one colour
-    became[kin] = (
-        np.median(wanted[kin[nearest]], 0) * (grey[kin] / max(1, grey[main])).clip(0.7, 1.3)[:, None]
-    )
+    light = (grey[kin] / max(1, grey[main])).clip(0.7, 1.3)[:, None]
+    became[kin] = np.median(wanted[kin[nearest]], 0) * light
     # what the model has painted over, as it drew it elsewhere: another colour stays, what is darker is a line
     over = np.linalg.norm(became - became[main], axis=1) < ONE
     became[over & (other > OTHER)] = paints[over & (other > OTHER)]
@@ -595,9 +582,9 @@ def _coloured(picture: Image.Image, new: Image.Image, one: Found, colour: tuple[
     made = recoloured(picture, new, one)
     [wanted] = name_colours(np.array([colour], np.uint8))
     named = name_colours(np.asarray(made)[np.asarray(one.mask) > 127]) == wanted
-    return (
-        made if named.mean() > LEAST_NAMED else recoloured(picture, Image.new("RGB", made.size, colour), one)
-    )
+    if named.mean() > LEAST_NAMED:
+        return made
+    return recoloured(picture, Image.new("RGB", made.size, colour), one)
 
 
 def _differs(old: Image.Image, new: Image.Image, one: Found) -> bool:
@@ -697,8 +684,7 @@ def with_added(
     side, scale, cells = min(picture.size), CELLS / max(picture.size), round(gap * CELLS)
     taken = _taken(others, picture.size, gap)
     taken[:EDGE], taken[-EDGE:], taken[:, :EDGE], taken[:, -EDGE:] = True, True, True, True
-    sizes = [max(one.box[2] - one.box[0], one.box[3] - one.box[1]) for one in others]
-    like = LIKE_OTHERS * max(sizes, default=ALONE * side)
+    like = LIKE_OTHERS * max((_longer(one.box) for one in others), default=ALONE * side)
     wanted = min(max(like, LEAST_ADDED * side), MOST_ADDED * side)
     line = max([HIGHEST * height, *(one.box[3] for one in others)] if others else [GROUND_LINE * height])
     line = SKY_LINE * height if sky else line
@@ -729,6 +715,4 @@ def laid_at(picture: Image.Image, cut: Image.Image, at: tuple[int, int]) -> Imag
     values = np.asarray(cut.crop((box[0] - x, box[1] - y, box[2] - x, box[3] - y)), np.float32)
     below = np.asarray(picture.crop(box), np.float32)
     made = values[..., :3] + below * (1 - values[..., 3:] / 255)
-    picture = picture.copy()
-    picture.paste(Image.fromarray(made.round().clip(0, 255).astype(np.uint8)), box[:2])
-    return picture
+    return _with_part(picture, made, box)

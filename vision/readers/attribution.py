@@ -8,6 +8,7 @@ but needs no model beside CLIP or SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -81,26 +82,19 @@ def _put(module: Any, path: str, value: Tensor) -> None:
 def seen_by(processor: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return what an image processor leaves of a picture of ``size``: left, top, right, bottom, px."""
     width, height = size
-    cut = getattr(processor, "crop_size", None)
+    cut, wanted = getattr(processor, "crop_size", None), getattr(processor, "size", {})
     if not getattr(processor, "do_center_crop", False) or not cut:
         return 0, 0, width, height
-    scale = 1.0
+    across = down = 1.0
     if getattr(processor, "do_resize", False):
-        wanted = processor.size
-        short = (
-            wanted.get("shortest_edge") if hasattr(wanted, "get") else getattr(wanted, "shortest_edge", None)
-        )
-        if not short:  # to a fixed size, and from there
+        find = wanted.get if hasattr(wanted, "get") else partial(getattr, wanted)
+        if short := find("shortest_edge", None):
+            across = down = short / min(size)
+        else:  # to a fixed size, and from there
             across, down = wanted["width"] / width, wanted["height"] / height
-            return _middle(size, (cut["width"] / across, cut["height"] / down))
-        scale = short / min(size)
-    return _middle(size, (cut["width"] / scale, cut["height"] / scale))
-
-
-def _middle(size: tuple[int, int], part: tuple[float, float]) -> tuple[float, float, float, float]:
-    width, height = (min(one, other) for one, other in zip(size, part, strict=True))
-    left, top = (size[0] - width) / 2, (size[1] - height) / 2
-    return left, top, left + width, top + height
+    wide, high = min(width, cut["width"] / across), min(height, cut["height"] / down)
+    left, top = (width - wide) / 2, (height - high) / 2
+    return left, top, left + wide, top + high
 
 
 MOST = 1536  # px of the longer side of what is shown
@@ -124,9 +118,8 @@ def draw_heat(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -
     scale = min(1.0, MOST / max(image.size))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     left, top, right, bottom = (round(px * scale) for px in seen or (0, 0, *image.size))
-    part = Image.fromarray(counts.astype(np.float32)).resize(
-        (max(1, right - left), max(1, bottom - top)), Image.Resampling.BICUBIC
-    )
+    inside = max(1, right - left), max(1, bottom - top)
+    part = Image.fromarray(counts.astype(np.float32)).resize(inside, Image.Resampling.BICUBIC)
     field = Image.new("F", size)
     field.paste(part, (left, top))
     value = np.clip(np.asarray(field), 0, 1)
@@ -135,9 +128,8 @@ def draw_heat(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -
     grey = np.asarray(image.resize(size, Image.Resampling.LANCZOS).convert("L"), float)[..., None]
     cover = (FAINT + (STRONG - FAINT) * value)[..., None]
     # the tint takes the light of the picture, so that its shapes stay
-    return Image.fromarray(
-        ((1 - cover) * grey + cover * tint * (0.4 + 0.6 * grey / 255)).round().astype("uint8")
-    )
+    shown = (1 - cover) * grey + cover * tint * (0.4 + 0.6 * grey / 255)
+    return Image.fromarray(shown.round().astype("uint8"))
 
 
 CELLS = 8  # along each side
@@ -157,16 +149,8 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
     across, down = image.width / CELLS, image.height / CELLS
     for y in range(CELLS):
         for x in range(CELLS):
-            box = [
-                (x - MARGIN) * across,
-                (y - MARGIN) * down,
-                (x + 1 + MARGIN) * across,
-                (y + 1 + MARGIN) * down,
-            ]
-            left, top, right, bottom = (
-                int(min(max(0, value), limit))
-                for value, limit in zip(box, (*image.size, *image.size), strict=True)
-            )
+            left, right = (int(min(max(0, at * across), image.width)) for at in (x - MARGIN, x + 1 + MARGIN))
+            top, bottom = (int(min(max(0, at * down), image.height)) for at in (y - MARGIN, y + 1 + MARGIN))
             part = image.copy()
             part.paste(blurred.crop((left, top, right, bottom)), (left, top))
             yield part
@@ -199,9 +183,8 @@ def mask_of_drops(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """
     if not drops.max() > 0:
         raise UserError(NOTHING_FITS)
-    fine = torch.nn.functional.interpolate(
-        torch.from_numpy(drops)[None, None].float(), size=(64, 64), mode="bicubic"
-    )[0, 0].numpy()
+    coarse = torch.from_numpy(drops)[None, None].float()
+    fine = torch.nn.functional.interpolate(coarse, size=(64, 64), mode="bicubic")[0, 0].numpy()
     inside = fine >= MIN_DROP * fine.max()
     part = connected(fine == fine.max(), inside)
     _refuse_rivals(fine, part)

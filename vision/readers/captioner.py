@@ -9,12 +9,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import (
-    AutoConfig,
-    AutoProcessor,
-    BlipForConditionalGeneration,
-    StoppingCriteriaList,
-)
+from transformers import AutoConfig, AutoProcessor, BlipForConditionalGeneration, StoppingCriteriaList
 
 from vision import devices
 from vision.chat.prompt import Picture
@@ -43,11 +38,8 @@ INSTRUCTIONS = (
 TEMPERATURES = (0.7, 0.9, 1.1, 1.3, 1.5)  # rising until captions differ
 TOP_P = 0.95
 TOKENS, CHAT_TOKENS = 40, 120  # of a caption, at most
-_EMPTY_WORDS = frozenset(
-    (
-        "a an the of in on with and is are there image picture photo illustration drawing detailed close up"
-    ).split()
-)
+_EMPTY_WORDS = frozenset("a an the of in on with and is are there detailed close up".split())
+_EMPTY_WORDS |= frozenset("image picture photo illustration drawing".split())
 
 
 @dataclass(frozen=True)
@@ -172,12 +164,7 @@ def content(caption: str) -> frozenset[str]:
 
 
 def load_captioner(
-    folder: Path,
-    name: str,
-    card: Mapping[str, Any],
-    device: str,
-    dtype: torch.dtype,
-    quantize: str = "off",
+    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype, quantize: str = "off"
 ) -> Captioner | Talker:
     """Load BLIP, as it is, or a chat model. Raises ModelError for a model that can't caption."""
     if AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type != "blip":

@@ -134,13 +134,10 @@ def views(seen: Sequence[Blocks], asked: Sequence[Blocks]) -> list[tuple[torch.T
     number scaled by its spread over the examples, every block counting the same, of length 1 in the mean."""
     found = []
     for names in VIEWS:
-        there = [name for name in names if name in seen[0]]
-        parts = [_scaled(name, seen, asked) for name in there]
+        parts = [_scaled(name, seen, asked) for name in names if name in seen[0]]
         if parts:
-            share = len(parts) ** -0.5
-            found.append(
-                (share * torch.cat([p for p, _ in parts], 1), share * torch.cat([q for _, q in parts], 1))
-            )
+            known, other = (len(parts) ** -0.5 * torch.cat(some, 1) for some in zip(*parts, strict=True))
+            found.append((known, other))
     return found
 
 
@@ -218,9 +215,8 @@ def fit_head(
         for row, fold in enumerate(some_folds):
             kept[row, list(fold)] = False
         own = _descend(known, scales, labels, count, kept, weights.repeat(1, len(some_folds), 1))
-        found += [
-            _logits(known[list(fold)], own[:, row : row + 1])[:, 0] for row, fold in enumerate(some_folds)
-        ]
+        each = zip(some_folds, own.split(1, 1), strict=True)
+        found += [_logits(known[list(fold)], one)[:, 0] for fold, one in each]
     return Fitted(torch.cat(found).log_softmax(-1), _logits(other, weights)[:, 0].log_softmax(-1))
 
 
@@ -356,13 +352,9 @@ class Lesson:
     @classmethod
     def of(cls, talk: Talk) -> Lesson:
         """Return the lesson of a talk, of pictures that are there. Raises UserError for under two labels."""
-        before = talk.turns[:-1]
-        pairs = tuple(
-            (question, answer)
-            for question, answer in zip(before[::2], before[1::2], strict=True)
-            if question.pictures
-        )
-        lesson = cls(pairs, talk.turns[-1])
+        *before, asked = talk.turns
+        pairs = zip(before[::2], before[1::2], strict=True)
+        lesson = cls(tuple(pair for pair in pairs if pair[0].pictures), asked)
         if len(lesson.labels) < 2:
             raise UserError(TOO_FEW.format(count=("none", "one")[len(lesson.labels)]))
         return lesson
@@ -388,21 +380,6 @@ SHOTS = 8  # examples that the model is shown
 MOST_TESTED = 16  # examples that are asked about in turn: each costs as much as the question
 
 
-@dataclass(frozen=True)
-class Told:
-    """chances: of the labels, in the lesson's order. tested: examples that were asked about, each without
-    itself among those shown; ``right`` of them were named rightly."""
-
-    chances: tuple[float, ...]
-    tested: int
-    right: int
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share of tested examples that was named rightly, None when none was tested."""
-        return self.right / self.tested if self.tested else None
-
-
 def tell_by_chat(
     lesson: Lesson,
     talker: Talker,
@@ -411,9 +388,9 @@ def tell_by_chat(
     asked: torch.Tensor,
     limits: Talk,
     reporter: Reporter,
-) -> Told:
-    """Return what a chat model makes of a lesson. seen, asked: (n, D) and (D,), by which pictures are
-    similar. limits: whose ``context`` holds.
+) -> Learned:
+    """Return what a chat model makes of a lesson, tested on examples without themselves among those shown.
+    seen, asked: (n, D) and (D,), by which pictures are similar. limits: whose ``context`` holds.
 
     A step is a picture that it was asked about. Raises ModelError for a model that can't compare answers,
     UserError when one question is too long for it.
@@ -441,7 +418,8 @@ def tell_by_chat(
         reporter.step(number, steps)
     if known is None:
         known = talker.tested[key] = len(tested), right
-    return Told(tuple(chances), *known)
+    count, right = known
+    return Learned(torch.tensor([chances]), count, right, right / count if count else None)
 
 
 def most_similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places: Sequence[int]) -> list[int]:

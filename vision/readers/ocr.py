@@ -261,9 +261,7 @@ def measured_output(form: Form, found: Sequence[Measured], files: Sequence[str])
     if form == "table" and table is not None:
         answer = ChatAnswer(table_words(table), pictures=sizes, table=table)
         return Output(
-            grid=drawn_again(table, original),
-            answer=answer,
-            parameters={**parameters, "notes": [BY_AXIS]},
+            grid=drawn_again(table, original), answer=answer, parameters={**parameters, "notes": [BY_AXIS]}
         )
     texts = [text_of_lines(one.lines) for one in found]
     if len(texts) > 1:

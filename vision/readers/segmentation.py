@@ -23,8 +23,7 @@ from transformers import (
 
 from core.errors import ModelError, UserError
 from vision import devices
-from vision.images.ops import Box, connected, dilated, pieces
-from vision.images.ops import Flags as LayersFlags
+from vision.images.ops import Box, Flags, Real, connected, dilated, pieces
 
 SEEN = 8  # pictures whose features are kept; 256 × 64 × 64 numbers each
 
@@ -112,7 +111,6 @@ FLOOR = 1e-3  # of a chance, so that one look alone rules nothing out
 ALIKE = 0.02  # cosine: objects of one class that fit words within this are all meant
 MAX_SIDE = 512  # px of the longer side of what CLIP is shown
 Edges = tuple[float, float, float, float]  # left, top, right, bottom
-Real = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +118,7 @@ class Object:
     """An object as the first look finds it. piece: its cells in a grid over the picture. box: around them
     (left, top, right, bottom), shares of the sides. label: the model's class."""
 
-    piece: LayersFlags
+    piece: Flags
     box: Edges
     label: int
 
@@ -134,9 +132,8 @@ class Object:
     def at(self, x: float, y: float) -> bool:
         """Return whether the object is at a place, shares of the sides."""
         rows, columns = self.piece.shape
-        return bool(
-            self.piece[min(max(int(y * rows), 0), rows - 1), min(max(int(x * columns), 0), columns - 1)]
-        )
+        row, column = min(max(int(y * rows), 0), rows - 1), min(max(int(x * columns), 0), columns - 1)
+        return bool(self.piece[row, column])
 
     def inside(self, box: Edges) -> bool:
         """Return whether most of the object lies in a box, shares of the sides."""
@@ -288,11 +285,8 @@ def meant(objects: Sequence[Object], fits: Sequence[float], ground: float) -> li
     if not objects or ground > max(fits):
         return []
     best = max(range(len(objects)), key=fits.__getitem__)
-    return [
-        obj
-        for obj, fit in zip(objects, fits, strict=True)
-        if obj.label == objects[best].label and fit >= fits[best] - ALIKE
-    ]
+    label, least = objects[best].label, fits[best] - ALIKE
+    return [obj for obj, fit in zip(objects, fits, strict=True) if obj.label == label and fit >= least]
 
 
 def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
@@ -311,15 +305,12 @@ def _changes(colours: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.flatnonzero(np.concatenate(([True], (colours[1:] != colours[:-1]).any((1, 2)))))
 
 
-def box_of(piece: LayersFlags) -> Edges:
+def box_of(piece: Flags) -> Edges:
     """Return the box around what is set, as shares of the sides."""
     (rows, columns), (ys, xs) = piece.shape, np.nonzero(piece)
-    return (
-        float(xs.min() / columns),
-        float(ys.min() / rows),
-        float((xs.max() + 1) / columns),
-        float((ys.max() + 1) / rows),
-    )
+    edges = xs.min() / columns, ys.min() / rows, (xs.max() + 1) / columns, (ys.max() + 1) / rows
+    left, top, right, bottom = map(float, edges)
+    return left, top, right, bottom
 
 
 def _span(begin: float, end: float, wanted: float, length: int) -> tuple[int, int]:
@@ -347,9 +338,8 @@ class Segmenter:
     @torch.no_grad()
     def probabilities(self, image: Image.Image, words: str) -> torch.Tensor:
         """Return (h, w) of 0..1 at the model's own size, whatever the picture's shape."""
-        given = self.processor(
-            text=[words], images=[image], padding=True, truncation=True, return_tensors="pt"
-        )
+        how = {"padding": True, "truncation": True, "return_tensors": "pt"}
+        given = self.processor(text=[words], images=[image], **how)
         logits = self.model(**devices.moved_to(self.model, given)).logits
         return logits.float().sigmoid().cpu().reshape(self.model.config.vision_config.image_size, -1)
 
@@ -362,10 +352,8 @@ class Segmenter:
         if float(likely.max()) < self.threshold:
             raise UserError(NOTHING_FITS)
         small = Image.fromarray((likely * 255).round().byte().numpy())
-        large = small.resize(image.size, Image.Resampling.BILINEAR).point(
-            lambda value: 255 * (value >= self.threshold * 255 - 0.5)
-        )
-        return widened(large)
+        large = small.resize(image.size, Image.Resampling.BILINEAR)
+        return widened(large.point(lambda value: 255 * (value >= self.threshold * 255 - 0.5)))
 
 
 def widened(mask: Image.Image) -> Image.Image:
@@ -396,7 +384,6 @@ SIDE = 256  # px of the longer side, at which pictures are looked at
 NEAR = 28.0
 BAND, SAMPLES = 12, 32  # a row's ground is sampled in a band of a twelfth of the height: that of a horizon
 LEAST_OUTLINE, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
-Flags = NDArray[np.bool_]
 
 
 def outlined(image: Image.Image, rough: Image.Image, others: Sequence[Image.Image] = ()) -> Image.Image:
@@ -411,15 +398,18 @@ def outlined(image: Image.Image, rough: Image.Image, others: Sequence[Image.Imag
     beside = np.zeros_like(near)
     for other in others:
         beside |= np.asarray(other.resize(size, Image.Resampling.BOX)) > 0
-    # the flags with their holes filled: all that the ground can't reach from the picture's border
-    apart = _apart(colours, near, beside)
-    border = np.zeros_like(apart)
-    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
-    obj = _object((~connected(border & ~apart, ~apart)), near)
+    obj = _object(solid_of(_apart(colours, near, beside)), near)
     if obj is None or not LEAST_OUTLINE <= obj.sum() / near.sum() <= MOST:
         return rough
     large = Image.fromarray(obj.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
     return large.point(lambda value: 255 * (value > 127))
+
+
+def solid_of(flags: Flags) -> Flags:
+    """Return flags with their holes filled: all that can't be reached from the picture's border."""
+    border = np.zeros_like(flags)
+    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
+    return ~connected(border & ~flags, ~flags)
 
 
 def _apart(colours: NDArray[np.float32], near: Flags, beside: Flags) -> Flags:

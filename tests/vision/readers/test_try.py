@@ -15,7 +15,7 @@ from vision.capabilities import capability, examples
 from vision.images import chart
 from vision.protocol import Done, Run, Talk, Turn
 from vision.readers import few_shot
-from vision.readers.few_shot import Told
+from vision.readers.few_shot import Learned
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.worker.main import answer_run
@@ -77,7 +77,7 @@ def test_features_are_read_once_and_forgotten_with_the_picture(
         run(request(paths), gone, models, Reporter(), talk(paths))
 
 
-def both(monkeypatch: pytest.MonkeyPatch, told: Told | Exception, models: Models, paths: dict[str, str]):
+def both(monkeypatch: pytest.MonkeyPatch, told: Learned | Exception, models: Models, paths: dict[str, str]):
     """What comes of a try whose chat model says ``told``."""
 
     def tell(*given):
@@ -106,7 +106,8 @@ def test_the_way_that_is_right_more_often_answers_and_both_are_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alone = capability("examples")(request(paths), paths, models_of(clip="clip"), Reporter(), talk(paths))
-    output = both(monkeypatch, Told((0.1, 0.9), 16, right), models_of(clip="clip"), paths)
+    told = Learned(torch.tensor([[0.1, 0.9]]), 16, right, right / 16)
+    output = both(monkeypatch, told, models_of(clip="clip"), paths)
     assert output.parameters["model"].startswith(name)
     assert output.scores[0][0] == ("a blue one" if name == "chatty" else "a red one")
     assert [way["accuracy"] for way in output.parameters["ways"]][1] == right / 16

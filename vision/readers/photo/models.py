@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.numpy import load_file as kind_load_file
 from safetensors.torch import load_file
 from torch import nn
+from torchvision.ops import nms
 
 from core.profiles import DEMO
 from vision.engine.fiber import BeforeSlice
@@ -356,19 +357,9 @@ class FaceFinder:
             right, bottom = (left + wide) * across, (top + high) * down
             box = float(left * across), float(top * down), float(right), float(bottom)
             faces.append(Face(float(heat[0, 0, y, x]), box))
-        kept: list[Face] = []
-        for face in sorted(faces, key=lambda face: -face.score):
-            if all(_overlap(face.box, other.box) < SAME for other in kept):
-                kept.append(face)
-        return kept
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """The IoU of two boxes."""
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(0.0, wide) * max(0.0, high)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return shared / max(areas - shared, 1e-9)
+        boxes = torch.tensor([face.box for face in faces]).reshape(-1, 4)
+        kept = nms(boxes, torch.tensor([face.score for face in faces]), SAME)
+        return [faces[at] for at in kept.tolist()]
 
 
 def load_faces(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: Any) -> FaceFinder:
