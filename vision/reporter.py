@@ -113,20 +113,12 @@ class Quiet(Reporter):
 
 class Stage(Reporter):
     """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. keeps:
-    the stage may save a checkpoint; otherwise it starts again after a crash. stays: see Reporter."""
+    the stage may save a checkpoint; otherwise it starts again after a crash."""
 
     PARTS = 1000  # steps of the whole job
 
-    def __init__(
-        self,
-        whole: Reporter,
-        begin: float,
-        end: float,
-        *,
-        keeps: bool = False,
-        stays: Callable[[int, Image.Image], bool] | None = None,
-    ) -> None:
-        self.whole, self.share, self.fiber, self.stays = whole, (begin, end), whole.fiber, stays
+    def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
+        self.whole, self.share, self.fiber = whole, (begin, end), whole.fiber
         self.checkpoint = whole.checkpoint if keeps else None
 
     def loading(
@@ -136,9 +128,8 @@ class Stage(Reporter):
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         begin, end = self.share
-        self.whole.step(
-            max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
-        )
+        done = round((begin + (end - begin) * step / total) * self.PARTS)
+        self.whole.step(max(1, done), self.PARTS, preview)
 
     def doing(self, words: str) -> None:
         self.whole.doing(words)

@@ -46,8 +46,7 @@ class Loaded:
 
 
 class OwnModels:
-    """loaded: the last MOST that were asked, by the SHA-256 of their files. towers: (role, model as
-    configured) → what is seen with it."""
+    """loaded: the last MOST, by the SHA-256 of their files. towers: (role, model) → what is seen with it."""
 
     def __init__(self) -> None:
         self.towers: dict[tuple[str, str], Extractor] = {}
@@ -295,8 +294,7 @@ class Models:
         return [held.model for held in self.held.values() if getattr(held.model, "keeps", False)]
 
     def make_room(self, wanted: FoundModel) -> bool:
-        """Give up what is kept for later, then models that nobody uses, until ``wanted`` fits. Returns False
-        when it doesn't fit yet."""
+        """Give up what is kept, then what nobody uses, until ``wanted`` fits. Returns whether it does."""
         if self._fits(wanted):
             return True
         for model in self._keeping():

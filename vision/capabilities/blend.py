@@ -54,9 +54,8 @@ def prepare(
     """Return the task. All pictures count alike; the first one gives the shape, unless one was asked for."""
     size, shape, notes = drawing.choose_size(request, model.card, images[0].size)
     words = [text for text in (request.prompt.strip(), *captions) if text]
-    described = replace(
-        request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words)
-    )
+    parts = tuple((text, 1.0) for text in words)
+    described = replace(request, prompt=", ".join(words)[:4000], prompt_parts=parts)
     strength = model.card.blend if request.strength is None else request.strength
     mode, given = Mode.TEXT, {}
     if model.has(Mode.IMAGE):
@@ -66,9 +65,8 @@ def prepare(
         note = f"The pictures were read as: {'; '.join(captions)}."
     task = drawing.prepare(described, model, mode, size, shape=shape, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
-    return drawing.Task(
-        task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note)
-    )
+    parameters |= {"prompt": request.prompt}
+    return drawing.Task(task.generation, parameters, (*notes, *task.notes, note))
 
 
 def mean(images: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:

@@ -33,21 +33,12 @@ def run(
         steps.check_libraries()
         one = inference.loaded(request.artefact, artefact, request.task, models, reporter)
         model = one.extractor.name
-        order = Order(
-            one.model.pack(),
-            request.task,
-            one.extractor,
-            request.name,
-            [paths[sha256] for sha256 in request.images],
-            request.figures,
-            request.limit,
-        )
-        file = _made(order, folder, reporter)
+        pictures, packed = [paths[sha256] for sha256 in request.images], one.model.pack()
+        what = (packed, request.task, one.extractor, request.name, pictures, request.figures, request.limit)
+        file = _made(Order(*what), folder, reporter)
     reporter.step(PARTS, PARTS)
-    return Output(
-        files=(File(name, str(file), ZIP),),
-        parameters={"kind": request.kind, "model": model, "version": request.version, "notes": []},
-    )
+    parameters = {"kind": request.kind, "model": model, "version": request.version, "notes": []}
+    return Output(files=(File(name, str(file), ZIP),), parameters=parameters)
 
 
 def _made(order: Order, folder: Path, reporter: Reporter) -> Path:

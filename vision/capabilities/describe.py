@@ -27,9 +27,8 @@ def run(request: DescribeRequest, images: Pictures, models: Models, reporter: Re
         return _photograph(request, image, looked.chances, models, reporter)
     captioner = models.get("caption", reporter)
     captions: list[str] = []
-    for caption in write_captions(
-        captioner, image, request.image, request.num_captions, request.seed, reporter
-    ):
+    how = (request.num_captions, request.seed, reporter)
+    for caption in write_captions(captioner, image, request.image, *how):
         captions.append(caption)
         reporter.step(len(captions), request.num_captions)
         reporter.check()
@@ -38,9 +37,8 @@ def run(request: DescribeRequest, images: Pictures, models: Models, reporter: Re
     notes = [looked.note] if looked.note else []
     if len(captions) < request.num_captions:
         notes.append(f"{captioner.name} found only {len(captions)} different descriptions.")
-    return Output(
-        captions=tuple(captions), parameters=_parameters(request, captioner.name, looked.knows, notes)
-    )
+    parameters = _parameters(request, captioner.name, looked.knows, notes)
+    return Output(captions=tuple(captions), parameters=parameters)
 
 
 def _photograph(

@@ -49,8 +49,7 @@ SAY_STYLE = (
 def run(request: EditRequest, images: encode.Pictures, models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities. Raises ModelError for a model that can't edit.
 
-    Further instructions go on from each picture with its own seed, one picture at a time: they make what as
-    many edits, one by one, would make.
+    Further instructions go on from each picture with its own seed, as edits one by one would.
     """
     assert request.image is not None  # its constructor has checked that
     model = models.editor(request.model, reporter)
@@ -150,8 +149,7 @@ def draw_added(
     model: ImageModel,
     reporter: Reporter,
 ) -> tuple[drawing.Task, list[Image.Image | None]]:
-    """Draw what comes before a plain ground: the task, and the picture with it for each of its seeds, None
-    where it can't be seen."""
+    """Draw what comes on a plain ground: the task, and a picture for each seed, None = it can't be seen."""
     task = prepare(request, Image.new("RGB", objects.old.size, ground), model)
     drawn = generate(model, task.generation, reporter)
     made = reporter.in_thread(
@@ -208,8 +206,7 @@ def _reader(models: Models, reporter: Reporter) -> layers.Reader | None:
 def prepare(
     request: EditRequest, start: Image.Image, model: ImageModel, others: tuple[Image.Image, ...] = ()
 ) -> drawing.Task:
-    """Return the task: the picture in its own shape, at about the model's native area. others: further
-    pictures that the model is shown."""
+    """Return the task: the picture in its own shape at about the native area. others: shown beside it."""
     size, shape, more = drawing.choose_size(request, model.card, start.size)
     image = encode.placed(start, size, shape)
     worded = replace(request, prompt=several.for_lists(request.prompt)) if others else request

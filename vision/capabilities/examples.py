@@ -4,6 +4,7 @@ that is shown similar examples; the way that is right more often on the set's ow
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -85,13 +86,8 @@ def run(
         found += [] if told is None else [told]
     best = max(found, key=lambda one: one.learned.expected or 0.0)  # the head, where they are the same
     sheet = reporter.in_thread(lambda: encode.png(_charts(found, best)))
-    parameters = {
-        "kind": request.kind,
-        "model": best.name,
-        "examples": len(lesson.turns),
-        "ways": [one.told() for one in found],
-        "notes": notes,
-    }
+    parameters: dict[str, Any] = {"kind": request.kind, "model": best.name, "examples": len(lesson.turns)}
+    parameters |= {"ways": [one.told() for one in found], "notes": notes}
     return Output(grid=sheet, scores=tuple(best.scores), parameters=parameters)
 
 
@@ -164,9 +160,8 @@ def _by_chat(
 
 def _charts(found: Sequence[Found], best: Found) -> Image.Image:
     """Return one chart of each way, the one that answers first."""
-    charts = [
-        chart.draw_chart(one.scores, one.title) for one in sorted(found, key=lambda one: one is not best)
-    ]
+    first = sorted(found, key=lambda one: one is not best)
+    charts = [chart.draw_chart(one.scores, one.title) for one in first]
     height = sum(one.height for one in charts) + GAP * (len(charts) - 1)
     whole, top = Image.new("RGB", (charts[0].width, height), chart.ROW), 0
     for one in charts:

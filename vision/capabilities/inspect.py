@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -51,18 +52,14 @@ def run(
         reporter.step(number, count)
     sheet = shown[0] if alone else _sheet(shown, verdicts)
     grid = reporter.in_thread(lambda: encode.drawing(sheet))
-    return Output(
-        grid=grid,
-        scores=verdicts[0].names,
-        verdicts=tuple(verdicts),
-        parameters={
-            "kind": request.kind,
-            "model": one.extractor.name,
-            "version": request.version,
-            "verdicts": [asdict(verdict) for verdict in verdicts],
-            "notes": [],
-        },
-    )
+    parameters: dict[str, Any] = {
+        "kind": request.kind,
+        "model": one.extractor.name,
+        "version": request.version,
+    }
+    told = [asdict(verdict) for verdict in verdicts]
+    parameters |= {"version": request.version, "verdicts": told, "notes": []}
+    return Output(grid=grid, scores=verdicts[0].names, verdicts=tuple(verdicts), parameters=parameters)
 
 
 def _inspected(

@@ -25,11 +25,6 @@ def run(request: ReadRequest, images: encode.Pictures, models: Models, reporter:
     lines = tuple(line for row in lines_in_rows(found) for line in row)
     sheet = reporter.in_thread(lambda: encode.drawing(ocr.draw_lines(image, lines)))
     notes = [FULL] if len(lines) >= ocr.MOST_LINES else []
-    parameters = {
-        "kind": request.kind,
-        "model": reader.name,
-        "width": image.width,
-        "height": image.height,
-        "notes": notes,
-    }
+    size = {"width": image.width, "height": image.height}
+    parameters = {"kind": request.kind, "model": reader.name, **size, "notes": notes}
     return Output(grid=sheet, lines=lines, parameters=parameters)

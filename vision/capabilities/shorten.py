@@ -13,13 +13,10 @@ BATCH = 16  # texts in a step
 
 
 def run(request: ShortenRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
-    """See vision.capabilities. ``Output.scores`` has the words in the prompt's order with their weights; a
-    step is a batch of texts."""
+    """``Output.scores`` has the prompt's words in order with their weights; a step is a batch of texts."""
     matcher, words = models.get("clip", reporter), request.prompt.split()
-    total = sum(
-        -(-(min(clip.WINDOW, len(words) - start) + 1) // BATCH) for start in range(0, len(words), clip.WINDOW)
-    )
-    done = 0
+    windows = (min(clip.WINDOW, len(words) - start) for start in range(0, len(words), clip.WINDOW))
+    total, done = sum(-(-(count + 1) // BATCH) for count in windows), 0
 
     def embed(texts: list[str]) -> torch.Tensor:
         nonlocal done
@@ -31,7 +28,5 @@ def run(request: ShortenRequest, images: Pictures, models: Models, reporter: Rep
         return torch.cat(parts)
 
     scores = tuple(zip(words, clip.weights(words, embed), strict=True))
-    return Output(
-        scores=scores,
-        parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []},
-    )
+    parameters = {"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []}
+    return Output(scores=scores, parameters=parameters)

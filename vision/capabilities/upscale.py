@@ -76,8 +76,7 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
 def _for_photograph(
     request: UpscaleRequest, image: Image.Image, models: Models, reporter: Reporter, notes: list[str]
 ) -> Enlarger | None:
-    """Return what enlarges the picture if it is a photograph and the image model is the demo's, else None.
-    Why it can't be had is added to ``notes``."""
+    """Return what enlarges a photograph in place of the demo's image model, else None, and notes why."""
     usual = models.config.models.get("image")
     chosen = models.config.image_models.get(request.model, request.model) if request.model else usual
     if chosen != usual or "enlarge" not in models.config.models:

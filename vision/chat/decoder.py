@@ -66,14 +66,8 @@ class JoinedCaches:
     def row(self, place: int) -> Layers:
         """Return a copy of what one row has in the cache, without its states."""
         begin = self.cache.get_seq_length() - self.lengths[place]
-        return [
-            (
-                layer.keys[place : place + 1, :, begin:].clone(),
-                layer.values[place : place + 1, :, begin:].clone(),
-            )
-            for layer in self.cache.layers
-            if not isinstance(layer, LinearAttentionLayer)
-        ]
+        part = slice(place, place + 1), slice(None), slice(begin, None)
+        return [(keys[part].clone(), values[part].clone()) for keys, values in layers_of(self.cache)]
 
     def keep(self, places: Sequence[int]) -> None:
         """Let all rows but those at ``places`` go, and the columns that only the others needed."""
@@ -346,10 +340,11 @@ class Decoder:
             return
         self.line.popleft()
         reply.take(reply.choose(logits), self.model.ends)
+        assert reply.cache is not None  # its prompt has been read
         if reply.is_over:
-            self._keep(reply, layers_of(self._cache(reply)))
+            self._keep(reply, layers_of(reply.cache))
             return
-        self._rows.add(self._cache(reply), reply.read, reply.prompt.delta)
+        self._rows.add(reply.cache, reply.read, reply.prompt.delta)
         reply.cache = None
         self._writing.append(reply)
 
@@ -376,11 +371,6 @@ class Decoder:
             return
         self.line.popleft()
         reply.error = error
-
-    def _cache(self, reply: Reply) -> DynamicCache:
-        if reply.cache is None:
-            raise RuntimeError("the prompt hasn't been read")
-        return reply.cache
 
     # Tokens
 

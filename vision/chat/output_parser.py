@@ -146,9 +146,7 @@ class _Reader:
 
     def _held(self, named: bool, depth: int) -> dict[str, Any] | list[Any]:
         self.place += 1
-        by_name: dict[str, Any] = {}
-        values: list[Any] = []
-        end = "}" if named else "]"
+        by_name, values, end = dict[str, Any](), list[Any](), "}" if named else "]"
         try:
             while self._next() != end:
                 if self.text[self.place] == ",":
@@ -295,24 +293,10 @@ class NotInForm(ValueError):
 
 def read_table(text: str) -> Table:
     """Return the table that ``text`` holds. Raises NotInForm. Of what was cut off, the whole part counts."""
-    found = next(
-        (
-            one
-            for one in json_values(text)
-            if one.value
-            and (isinstance(one.value, dict) or all(isinstance(row, list | dict) for row in one.value))
-        ),
-        None,
-    )
-    return _of_lines(text) if found is None else _of_json(found.value, found.whole)
-
-
-def table_so_far(text: str) -> Table | None:
-    """Return what there is already of a table that is being written, None while there is no row."""
-    try:
-        return read_table(text)
-    except NotInForm:
-        return None
+    for value, whole in json_values(text):
+        if value and (isinstance(value, dict) or all(isinstance(row, list | dict) for row in value)):
+            return _of_json(value, whole)
+    return _of_lines(text)
 
 
 def table_words(table: Table) -> str:
@@ -327,17 +311,12 @@ def _line(cells: Iterable[str]) -> str:
 
 def numeric(table: Table) -> list[int]:
     """Return which columns after the first hold numbers, and nothing else but gaps."""
-    found = []
-    for place in range(1, len(table.columns)):
-        values = [row[place] for row in table.rows if row[place] is not None]
-        if values and all(isinstance(value, float) for value in values):
-            found.append(place)
-    return found
+    held = [[row[at] for row in table.rows if row[at] is not None] for at in range(len(table.columns))]
+    return [at for at, some in enumerate(held) if at and some and all(isinstance(one, float) for one in some)]
 
 
 def make_table(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Table:
-    """Return a table of what was read, with numbers as numbers; a unit that all of a column share is told in
-    its name. Raises NotInForm."""
+    """Return a table with numbers as numbers, and a column's unit in its name. Raises NotInForm."""
     count = len(columns)
     if not rows:
         raise NotInForm("it has no rows")
@@ -654,11 +633,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 # How a model is asked that can be told nothing but the object
-_FINDS: Mapping[str, str] = {
-    "loc": "detect {obj}",
-    "thousandths": "locate the {obj}.",
-    "florence": "{obj}",
-}
+_FINDS: Mapping[str, str] = {"loc": "detect {obj}", "thousandths": "locate the {obj}.", "florence": "{obj}"}
 _ARTICLE = re.compile(r"^(?:the|a|an|all(?: of)?(?: the)?|every|each|any)\s+", re.IGNORECASE)
 
 
@@ -760,15 +735,12 @@ def _told(dropped: int) -> tuple[str, ...]:
 
 def output_so_far(form: Form, text: str) -> str:
     """Return what there is to read of an answer that grows: of a table its rows, of boxes what was found."""
-    if form == "table":
-        table = table_so_far(text)
-        return table_words(table) if table is not None else ""
-    if form == "boxes":
-        try:
-            return describe_boxes(read_boxes(text, "qwen3", (1000, 1000)).boxes)
-        except NotInForm:
-            return ""
-    return text
+    try:
+        if form == "table":
+            return table_words(read_table(text))
+        return describe_boxes(read_boxes(text, "qwen3", (1000, 1000)).boxes) if form == "boxes" else text
+    except NotInForm:
+        return ""
 
 
 def talk_pictures(talk: Talk) -> tuple[str, ...]:

@@ -34,11 +34,8 @@ def draw_chart(table: Table) -> Image.Image | None:
         return None
     names = [written(row[0]) for row in rows]
     stands = len(rows) <= UPRIGHT_ROWS and max(map(len, names)) * len(rows) <= 6 * UPRIGHT_LETTERS
-    height = (
-        LEAST_HEIGHT
-        if stands
-        else min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + len(rows) * max(20, 12 * len(places))))
-    )
+    lying = min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + len(rows) * max(20, 12 * len(places))))
+    height = LEAST_HEIGHT if stands else lying
     image = Image.new("RGB", (WIDTH, height), BACKGROUND)
     pen = ImageDraw.Draw(image)
     top = _head(pen, table, places)
@@ -168,22 +165,18 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
     drawn.thumbnail((LONGEST, LONGEST))
     pen = ImageDraw.Draw(drawn)
     size = max(12, min(24, round(max(drawn.size) / 45)))
-    places = [
-        (box.left * drawn.width, box.top * drawn.height, box.right * drawn.width, box.bottom * drawn.height)
-        for box in boxes[:MOST]
-    ]
-    for number, (left, top, right, bottom) in enumerate(places):
-        sides = (left, top, min(right, drawn.width - 1), min(bottom, drawn.height - 1))
-        pen.rectangle(tuple(map(round, sides)), outline=COLOURS[number % len(COLOURS)], width=LINE)
-    for number, (box, place) in enumerate(zip(boxes, places, strict=False)):
+    across, down = drawn.size
+    for number, box in enumerate(boxes[:MOST]):
+        right, bottom = min(box.right * across, across - 1), min(box.bottom * down, down - 1)
+        sides = tuple(map(round, (box.left * across, box.top * down, right, bottom)))
+        pen.rectangle(sides, outline=COLOURS[number % len(COLOURS)], width=LINE)
+    for number, box in enumerate(boxes[:MOST]):
         # write a label above its box; inside it where there is no room above
-        within = drawn.size
-        text, face = fit_text(f"{number + 1} {box.label}".strip(), max(40, within[0] * 0.6), size, number + 1)
+        text, face = fit_text(f"{number + 1} {box.label}".strip(), max(40, across * 0.6), size, number + 1)
         width, height = round(face.getlength(text)) + 8, size + 6
-        x = min(max(0, round(place[0])), max(0, within[0] - width))
-        y = round(place[1]) - height
-        y = y if y >= 0 else round(place[1]) + LINE
-        y = min(y, max(0, within[1] - height))
+        left, top = round(box.left * across), round(box.top * down)
+        x = min(max(0, left), max(0, across - width))
+        y = min(top - height if top >= height else top + LINE, max(0, down - height))
         pen.rectangle((x, y, x + width, y + height), PLATE)
         pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
         pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
@@ -191,8 +184,7 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
 
 
 def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:
-    """Return the numbers of a table as a chart, beside the picture they were read from where there is one;
-    None where there are none to draw."""
+    """Return a table's numbers as a chart, beside the picture they were read from; None without any."""
     chart = draw_chart(table)
     if chart is None:
         return None
@@ -232,11 +224,7 @@ NO_PICTURE = "The picture is gone, so nothing is drawn on it."
 
 
 def finish_output(
-    talk: Talk,
-    answer: ChatAnswer,
-    wanted: Wanted,
-    paths: Mapping[str, str],
-    parameters: Mapping[str, Any],
+    talk: Talk, answer: ChatAnswer, wanted: Wanted, paths: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Output:
     """Return what a model's answer comes to. talk: the conversation as it came. paths: SHA-256 → file.
     parameters: of the output. Opens and draws pictures, so it blocks."""

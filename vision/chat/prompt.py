@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from cachetools import FIFOCache
 from PIL import Image
 
 from core.errors import UserError
 from core.requests.chat import SHORT, SYSTEM, VIDEO, Part, frame_words_for, parts_of_turn
-from vision.chat.output_parser import THOUGHT_MARKS, Tasks
+from vision.chat.output_parser import THOUGHT_MARKS, Tasks, talk_pictures
 from vision.images import encode
 from vision.protocol import Talk, Turn, kept_pictures
 
@@ -33,12 +33,8 @@ class ControlTokens:
     def __init__(self, tokenizer: Any, more: Collection[str] = ()) -> None:
         self.tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
-        texts = {
-            token.content
-            for token in added.values()
-            if (token.special or bool(re.search(r"[^\w\s]", token.content)))
-        }
-        texts |= {*tokenizer.all_special_tokens, *more} - {""}
+        marks = (one.content for one in added.values() if one.special or re.search(r"[^\w\s]", one.content))
+        texts = {*marks} | {*tokenizer.all_special_tokens, *more} - {""}
         known = tokenizer.convert_tokens_to_ids(sorted(texts))
         self.ids = {i for i in known if i is not None}
         others = [text for name, text in tokenizer.special_tokens_map.items() if name != "unk_token"]
@@ -271,7 +267,7 @@ class PromptMaker:
         template = getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
         self.has_template = bool(template)
         self.told = {"enable_thinking": False} if "enable_thinking" in str(template) else {}
-        self._looks: OrderedDict[tuple[tuple[int, int], bool], _Look] = OrderedDict()
+        self._looks = FIFOCache[tuple[tuple[int, int], bool], _Look](KNOWN_SIZES)
         splits = hasattr(getattr(processor, "image_processor", None), "do_image_splitting")
         self._whole = {"do_image_splitting": False} if splits else {}  # a video has too many for pieces
         self._lock = threading.RLock()  # a tokenizer that two threads use at once raises
@@ -420,8 +416,6 @@ class PromptMaker:
         grids = {name: value for name, value in inputs.items() if "grid" in name}
         look = _Look(place["replacement"], tokens, grids, self._seen(picture, inputs))
         self._looks[picture.size, picture.frame] = look
-        while len(self._looks) > KNOWN_SIZES:
-            self._looks.popitem(last=False)
         return look, inputs
 
     def _seen(self, picture: Picture, inputs: Inputs) -> tuple[int, int]:
@@ -462,16 +456,12 @@ class WholePrompts(PromptMaker):
                 next(opened) if part["type"] == "image" else part["text"] for part in message["content"]
             ]
             pieces.append("<end_of_utterance>")
-        return dict(
-            self.processor(
-                text=[[*pieces, "\nAssistant:"]], add_end_of_utterance_token=False, return_tensors="pt"
-            )
-        )
+        text = [[*pieces, "\nAssistant:"]]
+        return dict(self.processor(text=text, add_end_of_utterance_token=False, return_tensors="pt"))
 
 
 class TaskPrompts(PromptMaker):
-    """Makes prompts for models that do ``tasks``: they get one picture and what is wanted of it, and nothing
-    of the conversation before."""
+    """Makes prompts for models that do ``tasks``: of one picture, without the conversation before."""
 
     def __init__(self, processor: Any, image_id: int, instructions: Instructions, tasks: Tasks) -> None:
         super().__init__(processor, image_id, instructions)
@@ -481,7 +471,7 @@ class TaskPrompts(PromptMaker):
         """Return the prompt of a conversation's last question. Raises UserError for what the model can't do:
         several pictures, none, a table, or too many words."""
         last = talk.turns[-1]
-        shas = next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
+        shas = talk_pictures(talk)
         if len(shas) != 1:
             raise UserError(f"This model looks at one picture at a time; here are {len(shas)}.")
         text = self._tasks.told(talk.answer, self.neutralise(last.text))
@@ -532,17 +522,15 @@ class Repertoire:
         if not isinstance(told, Mapping):
             return None
         groups = {name: dict(words) for name, words in told["groups"].items()}
-        names = {
-            name: "|".join(sorted(map(re.escape, words), key=len, reverse=True))
-            for name, words in groups.items()
-        }
         patterns = [one["pattern"] for one in told["questions"]]
-        filled = [
-            re.sub(r"\{(\w+)\}", lambda slot: f"(?P<{slot[1]}>{names[slot[1]]})", one) for one in patterns
-        ]
+
+        def filled(slot: re.Match[str]) -> str:
+            words = sorted(map(re.escape, groups[slot[1]]), key=len, reverse=True)
+            return f"(?P<{slot[1]}>{'|'.join(words)})"
+
         asked = tuple(
-            (re.compile(form), one["taught"], one["yes"])
-            for form, one in zip(filled, told["questions"], strict=True)
+            (re.compile(re.sub(r"\{(\w+)\}", filled, one["pattern"])), one["taught"], one["yes"])
+            for one in told["questions"]
         )
         spoken = " ".join([*patterns, *told["little"], *(w for words in groups.values() for w in words)])
         return cls(
@@ -556,8 +544,7 @@ class Repertoire:
         )
 
     def answer(self, question: str, say: Say) -> str | None:
-        """Return the answer, or why there is none; None where the words are known, but not such a question.
-        say: asks the model."""
+        """Return the answer, or why there is none; None for another question of known words. say: asks."""
         asked = question.lower()
         for pattern, instead in _SPELLED:
             asked = re.sub(pattern, instead, asked)

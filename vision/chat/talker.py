@@ -23,14 +23,7 @@ from transformers import (
 from core.errors import JobCancelled, ModelError, UserError
 from core.events import ChatAnswer
 from vision import devices
-from vision.chat.decoder import (
-    Decoder,
-    JoinedCaches,
-    Kept,
-    KeptCaches,
-    Reply,
-    piece_end,
-)
+from vision.chat.decoder import Decoder, JoinedCaches, Kept, KeptCaches, Reply, piece_end
 from vision.chat.model import ChatModel, Layers, State, layers_of, states_of
 from vision.chat.output_parser import THINKING
 from vision.chat.prompt import Picture, Prompt
@@ -43,16 +36,10 @@ from vision.reporter import Leaving, Reporter
 def write_answer(
     model: ChatModel, reply: Reply, inputs: dict[str, Any], before_slice: Callable[[], None]
 ) -> None:
-    """Write a whole answer. inputs: of its prompt, from the processor. before_slice: called before each
-    token; what it raises ends the writing."""
-    how: dict[str, Any] = {"do_sample": False}
+    """Write a whole answer. inputs: of its prompt. before_slice: called before each token, and may raise."""
+    how: dict[str, Any] = {"do_sample": bool(reply.temperature)}
     if reply.temperature:
-        how = {
-            "do_sample": True,
-            "temperature": reply.temperature,
-            "top_k": reply.top_k,
-            "top_p": reply.top_p,
-        }
+        how |= {"temperature": reply.temperature, "top_k": reply.top_k, "top_p": reply.top_p}
 
     def take(input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         reply.take(int(input_ids[0, -1]), model.ends)
@@ -212,12 +199,7 @@ LOW_TOLERANCE = 0.1  # … in half precision
 
 
 def load_chat_model(
-    folder: Path,
-    name: str,
-    card: Mapping[str, Any],
-    device: str,
-    dtype: torch.dtype,
-    quantize: str = "off",
+    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype, quantize: str = "off"
 ) -> Talker:
     """Return the chat model in ``folder``. quantize: off, or see ``devices.quantization``. Raises ModelError
     for a model that can't talk about pictures."""
@@ -260,7 +242,9 @@ def _is_as_alone(model: ChatModel) -> bool:
     rows, expected, tokens = JoinedCaches(), [], []
     for talk in talks:
         prompt = model.prompts.make(talk, {"try": picture}, model.context)
-        if prompt.ids != (whole := _whole(model, talk, image))["input_ids"][0].tolist():
+        messages, shas = model.prompts.messages(talk.turns, False)
+        whole = model.prompts.process(messages, [image] * len(shas))
+        if prompt.ids != whole["input_ids"][0].tolist():
             return False
         right = model.model(**model.moved(whole)).logits[0, -1].float()
         model.locate(prompt)
@@ -269,17 +253,11 @@ def _is_as_alone(model: ChatModel) -> bool:
             return False
         tokens.append(int(right.argmax()))
         longer, length = prompt.extended(tokens[-1:]), len(prompt.ids)
-        expected.append(
-            model.read(longer, length, length + 1, model.cache_of(layers_of(cache), states_of(cache)))
-        )
+        copied = model.cache_of(layers_of(cache), states_of(cache))
+        expected.append(model.read(longer, length, length + 1, copied))
         rows.add(cache, len(prompt.ids), prompt.delta)
     written = model.write(tokens, rows.lengths, rows.deltas, rows.cache)
     return all(_close(model, row, right) for row, right in zip(written, expected, strict=True))
-
-
-def _whole(model: ChatModel, talk: Talk, image: Image.Image) -> Mapping[str, Any]:
-    messages, shas = model.prompts.messages(talk.turns, False)
-    return model.prompts.process(messages, [image] * len(shas))
 
 
 def _read_on(
@@ -289,8 +267,7 @@ def _read_on(
     read: int = 0,
     before_slice: Callable[[], None] = lambda: None,
 ) -> tuple[torch.Tensor, list[State]]:
-    """Read a prompt from its token ``read`` on, piece by piece; return the logits after it, and the states
-    where it is settled."""
+    """Read a prompt from token ``read`` on; return the logits after it, and its settled states."""
     logits, states = torch.empty(0), list[State]()
     while read < len(prompt.ids):
         before_slice()
@@ -344,10 +321,7 @@ def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
     """Return the ids of an answer as the template has it, with what ends it."""
     prompts = model.prompts
     asked, _ = prompts.messages(talk.turns, talk.answer == "short", talk.most_pictures)
-    said = {
-        "role": "assistant",
-        "content": [{"type": "text", "text": prompts.neutralise(label)}],
-    }
+    said = {"role": "assistant", "content": [{"type": "text", "text": prompts.neutralise(label)}]}
     before, whole = prompts.render(asked), prompts.render([*asked, said], to_answer=False)
     answer = whole[len(before) :] if whole.startswith(before) else label
     ids = prompts.tokenise(answer, more=True)
@@ -365,10 +339,8 @@ def _read_from_kept(
     read, layers, states = kept.best(prompt, jobs)
     cache = model.cache_of(layers, states)
     logits, states = _read_on(model, prompt, cache, read, lambda: _pause(reporter))
-    ids, layers = tuple(prompt.ids), layers_of(cache)
-    kept.keep(
-        talk.turns[-1].job_id, Kept(ids, prompt.places, layers, frozenset(jobs), prompt.settled, states)
-    )
+    left = Kept(tuple(prompt.ids), prompt.places, layers_of(cache), frozenset(jobs), prompt.settled, states)
+    kept.keep(talk.turns[-1].job_id, left)
     return cache, logits
 
 
@@ -381,11 +353,8 @@ def _scores(
     answers: Sequence[list[int]],
 ) -> list[float]:
     rows, width = len(answers), max(map(len, answers))
-    ids = torch.zeros(
-        rows, width, dtype=torch.long, device=model.device
-    )  # padded on the right, never looked at
-    for row, answer in zip(ids, answers, strict=True):
-        row[: len(answer)] = torch.tensor(answer, device=model.device)
+    padded = [answer + [0] * (width - len(answer)) for answer in answers]  # on the right, never looked at
+    ids = torch.tensor(padded, device=model.device)
     logits = first.expand(rows, 1, -1)  # (B, 1, V)
     if width > 1:
         wide = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers]

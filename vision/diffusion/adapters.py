@@ -59,31 +59,14 @@ class ControlledUNet(torch.nn.Module):
         return_dict: bool = True,
     ) -> Any:
         """Return the UNet's output. control: (B, 3, H, W) of 0..1, the edges for each row, px."""
-        given = {
-            "class_labels": class_labels,
-            "timestep_cond": timestep_cond,
-            "attention_mask": attention_mask,
-            "added_cond_kwargs": added_cond_kwargs,
-        }
-        down, middle = self.controlnet(
-            sample,
-            timestep,
-            encoder_hidden_states,
-            controlnet_cond=control,
-            conditioning_scale=SCALE,
-            return_dict=False,
-            **given,
-        )
-        return self.unet(
-            sample,
-            timestep,
-            encoder_hidden_states,
-            cross_attention_kwargs=cross_attention_kwargs,
-            down_block_additional_residuals=down,
-            mid_block_additional_residual=middle,
-            return_dict=return_dict,
-            **given,
-        )
+        given: dict[str, Any] = {"class_labels": class_labels, "timestep_cond": timestep_cond}
+        given |= {"attention_mask": attention_mask, "added_cond_kwargs": added_cond_kwargs}
+        what = (sample, timestep, encoder_hidden_states)
+        seen = {"controlnet_cond": control, "conditioning_scale": SCALE, "return_dict": False}
+        down, middle = self.controlnet(*what, **seen, **given)
+        given |= {"cross_attention_kwargs": cross_attention_kwargs, "return_dict": return_dict}
+        given |= {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        return self.unet(*what, **given)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -102,13 +85,8 @@ class ControlNet:
         if wrong:
             raise ModelError(f"{folder.name} is a ControlNet for other models: {', '.join(wrong)} differ.")
         try:
-            module, info = ControlNetModel.from_pretrained(
-                folder,
-                use_safetensors=True,
-                torch_dtype=pipe.unet.dtype,
-                local_files_only=True,
-                output_loading_info=True,
-            )
+            how = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+            module, info = ControlNetModel.from_pretrained(folder, torch_dtype=pipe.unet.dtype, **how)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
             if "out of memory" in str(error).lower():
                 raise
@@ -134,8 +112,7 @@ class ControlNet:
 
 
 def check_controlnet(folder: Path) -> dict[str, Any]:
-    """Return the configuration of the ControlNet in ``folder``. Raises ModelError for anything else, or what
-    could run code."""
+    """Return the ControlNet's configuration in ``folder``. Raises ModelError for anything else, or code."""
     contents.check_contents(folder)
     config = contents.read_json(folder / "config.json") if folder.is_dir() else {}
     if config.get("_class_name") != "ControlNetModel":
@@ -158,19 +135,13 @@ class IPAdapter:
     """One adapter over one model's UNet."""
 
     def __init__(self, pipe: Any, folder: Path) -> None:
-        """Load the adapter from ``folder``: one .safetensors file, and ``image_encoder/``. Raises ModelError
-        when it doesn't fit the model."""
+        """Load one .safetensors file, and ``image_encoder/``. Raises ModelError when it doesn't fit."""
         file = check_ip_adapter(folder)
         self._pipe = copy.copy(pipe)
         vars(self._pipe)["unet"] = seamless.shared_weights_copy(pipe.unet)
         try:
-            self._pipe.load_ip_adapter(
-                str(folder),
-                subfolder="",
-                weight_name=file.name,
-                image_encoder_folder=ENCODER,
-                local_files_only=True,
-            )
+            how = {"subfolder": "", "image_encoder_folder": ENCODER, "local_files_only": True}
+            self._pipe.load_ip_adapter(str(folder), weight_name=file.name, **how)
         except (ValueError, KeyError, RuntimeError, OSError, TypeError) as error:
             if "out of memory" in str(error).lower():
                 raise
@@ -245,16 +216,10 @@ class FirstFrameAttention(AttnProcessor2_0):
 def looking_at_first(unet: Any, frames: int) -> Any:
     """Return a copy of a UNet over the same tensors whose frames look at the first of ``frames``; the UNet
     itself where it has no self-attention of the usual kind."""
-    names = [
-        name
-        for name, processor in getattr(unet, "attn_processors", {}).items()
-        if name.endswith("attn1.processor") and type(processor) in PLAIN
-    ]
-    if not names:
+    known = getattr(unet, "attn_processors", {}).items()
+    plain = [name for name, one in known if name.endswith("attn1.processor") and type(one) in PLAIN]
+    if not plain:
         return unet
     copied: Any = seamless.shared_weights_copy(unet)
-    attention = FirstFrameAttention(frames)
-    copied.set_attn_processor(
-        {name: attention if name in names else old for name, old in copied.attn_processors.items()}
-    )
+    copied.set_attn_processor(copied.attn_processors | dict.fromkeys(plain, FirstFrameAttention(frames)))
     return copied

@@ -225,25 +225,20 @@ class Checkpoint:
         self._cost = 0.0  # seconds, of the last write
 
     def open(self, fingerprint: str) -> State | None:
-        """Return the state that an earlier process left of the same drawing. A damaged file, or another
-        drawing's, is removed, with a line in the log."""
+        """Return the state that another process left of this drawing; a damaged or other file is removed."""
         self.fingerprint, self._began = fingerprint, time.monotonic()
         self._written = self._began
         if not self.path.exists():
             return None
         try:
-            state = _read(self.path, fingerprint)
+            if (state := _read(self.path, fingerprint)) is not None:
+                log.info("job %s continues after step %d of %d", self.job_id, state.step, state.total)
+                return state
+            log.warning("job %s: its checkpoint belongs to another drawing and is not used", self.job_id)
         except UNREADABLE as error:
             log.warning("job %s: its checkpoint is damaged and not used: %s", self.job_id, error)
-            state = None
-        else:
-            if state is None:
-                log.warning("job %s: its checkpoint belongs to another drawing and is not used", self.job_id)
-            else:
-                log.info("job %s continues after step %d of %d", self.job_id, state.step, state.total)
-        if state is None:
-            self.remove()
-        return state
+        self.remove()
+        return None
 
     def due(self, step: int, total: int, *, ends: bool = False) -> bool:
         """Return whether to write after ``step`` of ``total`` steps of the whole job. ends: see Pace."""
@@ -295,8 +290,7 @@ def sweep(folder: Path) -> None:
 
 
 def fingerprint(generation: Any, *rest: Any) -> str:
-    """Return a digest of the frozen dataclass ``generation``, its pictures' pixels, the libraries' versions
-    and the texts of ``rest``."""
+    """Return a digest of a frozen dataclass, its pictures' pixels, the libraries' versions and ``rest``."""
     digest = hashlib.sha256(f"{torch.__version__} {diffusers.__version__}".encode())
     for field in dataclasses.fields(generation):
         value = getattr(generation, field.name)
@@ -326,13 +320,9 @@ class Resume:
     def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
         self.state, self.over = state, False
         self._scheduler, self._generators = unwrapped(pipe.scheduler), generators
-        parts = [getattr(pipe, name, None) for name in ATTRIBUTES]
+        parts = [part for name in ATTRIBUTES if (part := getattr(pipe, name, None)) is not None]
         # a Denoiser goes on seeing the calls, from which it learns
-        self._places = [
-            (part, "evaluate" if isinstance(part, Denoiser) else "forward")
-            for part in parts
-            if part is not None
-        ]
+        self._places = [(part, "evaluate" if isinstance(part, Denoiser) else "forward") for part in parts]
         # offloading hooks put one on the instance
         self._own = [vars(part).get(place) for part, place in self._places]
 
@@ -395,10 +385,10 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     """Convert ``value`` to JSON, its tensors into ``tensors``. Strides are kept: sums may depend on them."""
     if isinstance(value, torch.Tensor):
         copy = value.detach().to("cpu", copy=True)
-        name = _put(copy.contiguous(), tensors)
+        tensors[name := str(len(tensors))] = copy.contiguous()
         return {"tensor": name, "stride": copy.stride(), "device": str(value.device)}
     if isinstance(value, (np.ndarray, np.generic)):
-        name = _put(torch.from_numpy(np.array(value, order="C")), tensors)
+        tensors[name := str(len(tensors))] = torch.from_numpy(np.array(value, order="C"))
         return {"array": name, "scalar": isinstance(value, np.generic)}
     if isinstance(value, (list, tuple)):
         return {type(value).__name__: [_pack(item, tensors) for item in value]}
@@ -407,12 +397,6 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise Unkeepable(f"a {type(value).__name__} can't be kept")
-
-
-def _put(tensor: torch.Tensor, tensors: dict[str, torch.Tensor]) -> str:
-    name = str(len(tensors))
-    tensors[name] = tensor
-    return name
 
 
 def _unpack(value: Any, file: Any) -> Any:

@@ -16,8 +16,7 @@ GROWN = 1  # cells around what is relevant that may change, too: edges, and shad
 
 
 class Keeping:
-    """Stands for a denoiser of pictures that are edited, and predicts the picture's own latents wherever the
-    words mean nothing.
+    """Stands for a denoiser of edits, and predicts the picture's own latents where words mean nothing.
 
     scheduler: the noise scheduler of the call. scale: of the VAE, which the picture's latents come without.
     threshold: how far the latents that the words lead to must lie from the picture's. steps: of the call.
@@ -84,8 +83,7 @@ class Keeping:
         return free
 
     def masks(self) -> list[Image.Image | None]:
-        """Return for each picture where it has changed, "L" with a pixel a latent cell, 255 = changed; None
-        where all may have."""
+        """Return each picture's changed cells: "L", a pixel a latent, 255 = changed; None = all may be."""
         if self.free is None:
             return [None] * self.count
         return [Image.fromarray(255 * free.cpu().byte().numpy()) for free in self.free]

@@ -1,5 +1,4 @@
-"""Draws a part of a picture again: where it lies, what the model gets of it, and how it is pasted back. Every
-pixel outside stays.
+"""Draws a part of a picture again: where it is, what the model gets, how it is pasted. The rest stays.
 
 The mask is "L" at the picture's size, 255 = paint, nothing in between.
 """
@@ -30,8 +29,7 @@ ROWS = 256  # pasted at a time: sums take four bytes a colour
 
 @dataclass(frozen=True)
 class RegionLayout:
-    """What the model gets. box: (left, top, right, bottom), px of the picture, which it may reach beyond.
-    size: (w, h) of it there."""
+    """What the model gets. box: (left, top, right, bottom), px, also beyond the picture. size: (w, h)."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
@@ -45,8 +43,7 @@ def from_picture(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]) -> Image.Image:
-    """Return the union of ``boxes`` (left, top, right, bottom), as far as they lie in a picture of ``size``.
-    Raises UserError when nothing does."""
+    """Return the union of ``boxes`` (left, top, right, bottom) in ``size``. Raises UserError for none."""
     mask = Image.new("L", size)
     for left, top, right, bottom in boxes:
         mask.paste(255, (left, top, max(left, min(right, size[0])), max(top, min(bottom, size[1]))))
@@ -128,8 +125,7 @@ def checked(mask: Image.Image) -> Image.Image:
 
 
 def plan_region(mask: Image.Image, card: Card, *, near: bool = False) -> RegionLayout:
-    """Lay out a crop of the mask and some of its surroundings, at about the model's native area, so that
-    small parts get its full detail.
+    """Lay out a crop around the mask at about the native area, so that small parts get full detail.
 
     near: a new thing is to fill the mask. Models draw a thing in the middle of what they see, and most of it
     full, so the crop is close around the mask and the mask in its middle, beyond the picture's border too.
@@ -180,8 +176,7 @@ def widened(mask: Image.Image, size: tuple[int, int], card: Card) -> Image.Image
 def pasted(
     painted: Image.Image, image: Image.Image, mask: Image.Image, layout: RegionLayout, model: ImageModel
 ) -> Image.Image:
-    """Return ``image`` with ``painted`` in its masked part, in the tone of what lies around it. The edge is
-    soft on the inside only."""
+    """Return ``image`` with ``painted`` in its mask, in the tone around it; the edge is soft inside."""
     crop, inside = ops.part(np.asarray(image), layout.box), np.asarray(mask.crop(layout.box)) > 0
     edge = max(1, min(inside.shape) // 64)
     alpha = ops.alpha(inside, np.zeros_like(inside), 0, edge)

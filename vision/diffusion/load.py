@@ -25,6 +25,8 @@ from vision.weights import card as identify
 from vision.weights import copies, files
 from vision.weights.memory import Plan, quantizable_parts, sizes
 
+LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
+
 
 def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
@@ -33,8 +35,7 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     if kind == "off" or not parts or folder is None:
         return None
     index = files.read_json(folder / "model_index.json")
-    libraries = {"diffusers": diffusers, "transformers": transformers}
-    mapping = {part: devices.quantization(libraries[index[part][0]], kind, dtype) for part in parts}
+    mapping = {part: devices.quantization(LIBRARIES[index[part][0]], kind, dtype) for part in parts}
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 
@@ -47,8 +48,7 @@ QUANTIZERS = {
 
 
 def check_quantized(folder: Path, name: str) -> None:
-    """Raise ModelError, with what to do, when a part of the pipeline in ``folder`` is quantised in its files
-    in a way that can't be read here."""
+    """Raise ModelError, with advice, when a part in ``folder`` is quantised as can't be read here."""
     for path in sorted(folder.glob("*/config.json")):
         given = files.read_json(path).get("quantization_config") or {}
         four_or_eight = given.get("load_in_4bit") or given.get("load_in_8bit")
@@ -149,17 +149,11 @@ def _kept(family: Family, path: Path, dtype: torch.dtype, kind: str, root: Path)
     folder = copies.find(root, path, kept_as(kind, dtype)) if kind != "off" and path.is_dir() else None
     if folder is None:
         return None
-    index, libraries = (
-        files.read_json(path / "model_index.json"),
-        {"diffusers": diffusers, "transformers": transformers},
-    )
+    index, parts = files.read_json(path / "model_index.json"), dict[str, Any]()
     try:
-        parts = {
-            part: getattr(libraries[index[part][0]], index[part][1]).from_pretrained(
-                folder / part, dtype=dtype, use_safetensors=True, local_files_only=True
-            )
-            for part in quantizable_parts(path)
-        }
+        for part in quantizable_parts(path):
+            library, name = index[part]
+            parts[part] = _part(getattr(LIBRARIES[library], name), folder / part, dtype)
         return _from_folder(family, path, dtype, None, **parts)
     except Exception as error:
         if "out of memory" in str(error).lower():
@@ -208,27 +202,19 @@ def gguf_part(path: Path, folder: Path, dtype: torch.dtype, title: str) -> dict[
     cls = getattr(diffusers, files.read_json(folder / "model_index.json")[files.GGUF_PART][1])
     if not hasattr(cls, "from_single_file"):
         raise ModelError(f"{title} can't be loaded from GGUF: diffusers has no way to.")
-    part = cls.from_single_file(
-        str(path),
-        config=str(folder),
-        subfolder=files.GGUF_PART,
-        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
-        dtype=dtype,
-        local_files_only=True,
-    )
+    how = {"config": str(folder), "subfolder": files.GGUF_PART, "local_files_only": True}
+    quantized = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
+    part = cls.from_single_file(str(path), quantization_config=quantized, dtype=dtype, **how)
     return {files.GGUF_PART: part}
 
 
 def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:
-    """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one. parts: those
-    that are loaded already."""
+    """The text-to-image pipeline; for a UNet of 9 channels the inpainting one. parts: loaded already."""
     masks = files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
     index = files.read_json(folder / "model_index.json")
     # parts in folders beside it; of diffusers' own classes alone, which are all that has weights worth it
     shared = {
-        name: getattr(diffusers, index[name][1]).from_pretrained(
-            part, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
+        name: _part(getattr(diffusers, index[name][1]), part, dtype)
         for name, part in files.shared_parts(folder).items()
         if name != upscaler.FOLDER
     }
@@ -244,6 +230,10 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         **({} if config is None else {"quantization_config": config}),
         **{**dict.fromkeys(family.unused), **shared, **parts},
     )
+
+
+def _part(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
+    return cls.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
 
 
 def _class(family: Family, name: str | None) -> Any:

@@ -1,5 +1,4 @@
-"""LoRAs of one image model: kept beside its weights and applied row by row, so that jobs with different ones,
-or none, share a pass.
+"""LoRAs of one image model: kept beside its weights and applied row by row, so that jobs share passes.
 
 peft inserts the layers, and diffusers reads the files' dialects; which row gets which LoRAs is decided here:
 peft takes one adapter a row and one weight for all (``adapter_names``), while a prompt may name several, each
@@ -14,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +87,7 @@ class Loras:
     that the host has set up → file; it raises UserError for any other. other_rows: as in ``Family``."""
 
     def __init__(
-        self,
-        pipe: Any,
-        name: str,
-        find: Callable[[str, Reporter], Path],
-        other_rows: Sequence[str] = (),
+        self, pipe: Any, name: str, find: Callable[[str, Reporter], Path], other_rows: Sequence[str] = ()
     ) -> None:
         self._pipe, self._name, self._find, self._other_rows = pipe, name, find, other_rows
         self._unmixable = set[str]()  # names of those that change layers with other rows
@@ -108,9 +104,8 @@ class Loras:
         UserError when one doesn't fit the model."""
         for name, _ in wanted:
             if name not in self.adapters:
-                tensors, file, use = reporter.in_thread(
-                    partial(self.read_file, name, reporter), thread="fetching"
-                )
+                read = partial(self.read_file, name, reporter)
+                tensors, file, use = reporter.in_thread(read, thread="fetching")
                 reporter.build(partial(self._add, name, tensors, file), inline=True)
                 self._guided[name] = use
             self.adapters.move_to_end(name)
@@ -197,11 +192,10 @@ class Loras:
         noise = float(torch.as_tensor(timestep).reshape(-1)[0]) / NOISE_LEVELS
         uses = [(name, weight, self._guided.get(name)) for name, weight in wanted]
         without = tuple((name, weight) for name, weight, use in uses if use is None)
-        told = tuple(
-            (name, weight if use is None else weight * use.weight(noise, guidance_scale))
-            for name, weight, use in uses
+        each = (
+            (name, weight * (use.weight(noise, guidance_scale) if use else 1)) for name, weight, use in uses
         )
-        told = tuple(one for one in told if one[1])
+        told = tuple(one for one in each if one[1])
         return [without] * pictures + [told] * pictures
 
     @contextmanager
@@ -257,9 +251,8 @@ class Loras:
         adapter = f"lora{self._count}"  # peft allows no dots in it
         try:
             with self._peft_itself(), warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", "Already found a `peft_config`"
-                )  # several adapters are what is wanted
+                # several adapters are what is wanted
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")
                 self._pipe.load_lora_weights(tensors, adapter_name=adapter)
             layers = list(self._layers())
             if any(adapter in layer.lora_variant for layer in layers):
@@ -313,16 +306,12 @@ class Loras:
             getattr(part, "peft_config", {}).pop(adapter, None)
 
     def _parts(self) -> list[torch.nn.Module]:
-        return [
-            part
-            for name, part in self._pipe.components.items()
-            if isinstance(part, torch.nn.Module) and name != "vae"
-        ]
+        parts = self._pipe.components.items()
+        return [part for name, part in parts if isinstance(part, torch.nn.Module) and name != "vae"]
 
     def _layers(self) -> Iterator[LoraLayer]:
-        return (
-            module for part in self._parts() for module in part.modules() if isinstance(module, LoraLayer)
-        )
+        modules = chain.from_iterable(part.modules() for part in self._parts())
+        return (module for module in modules if isinstance(module, LoraLayer))
 
     def _deactivate(self) -> None:
         """Switch adapters off as far as peft knows, so that a layer computes what it did before, bit for bit;

@@ -47,8 +47,7 @@ class TextSpec:
     varied: tuple[str, ...] = ()
 
     def prompt_of(self, prompt: str, seed: int) -> str:
-        """Return the words that the picture with ``seed`` is drawn from, in any company; neighbours, as in a
-        grid, never get the same ones."""
+        """Return the words that the picture with ``seed`` is drawn from; neighbours' always differ."""
         return self.varied[seed % len(self.varied)] if self.varied else prompt
 
 
@@ -64,8 +63,7 @@ class ModelText:
 
 
 def steps(request: GenerateRequest, card: Card) -> int:
-    """Return ``--steps``, else the model's own (for ``--draft`` its draft's) times ``--quality``; always the
-    model's own where they are fixed."""
+    """Return ``--steps``, else the model's (or draft's) times ``--quality``; its own where they are fixed."""
     if card.fixed_steps:
         return card.num_inference_steps
     usual = card.draft.num_inference_steps if request.draft else card.num_inference_steps

@@ -152,10 +152,10 @@ def encode_prompt(
     (SDXL's ``force_zeros_for_empty_prompt``). rows: see Conditioning."""
     empty = read("")
     texts = [spec.prompt_of(prompt, seed) for seed in seeds]
-    parts = {
-        text: [(read(one), share) for one, share in _positive_parts(text, spec) if share] for text in texts
+    mixed_of = {
+        text: mix([(read(one), share) for one, share in _positive_parts(text, spec) if share], empty)
+        for text in dict.fromkeys(texts)
     }
-    mixed_of = {text: mix(some, empty) for text, some in parts.items()}
     longest = max(one.tokens.shape[1] for one in mixed_of.values())
     positive = [mixed_of[text].filled(longest, empty) for text in texts]
     if not guided:
@@ -262,8 +262,7 @@ MIN_SIDE, MAX_ASPECT = 64, 8.0  # px and aspect that FLUX.2 takes
 
 @dataclass(frozen=True)
 class ReferencePicture:
-    """One picture of a request. flag: how it was given. weight: against the others. influence: 0..1, how near
-    the result should be to it."""
+    """A request's picture. flag: how it came. weight: against others. influence: 0..1, on the result."""
 
     flag: str
     image: Image.Image
@@ -301,18 +300,15 @@ def mean(pictures: list[ReferencePicture], size: tuple[int, int]) -> tuple[Image
     """Return the weighted mean of the pictures, cut to ``size`` (w, h), and the strength to begin at it with,
     which follows from the largest influence."""
     total = sum(one.weight * one.influence for one in pictures)
-    fitted = [
-        np.asarray(ImageOps.fit(one.image, size, Image.Resampling.LANCZOS), np.float32)
-        * (one.weight * one.influence / total)
-        for one in pictures
-    ]
-    mean = np.sum(fitted, 0).round().clip(0, 255).astype(np.uint8)
+    shares = [one.weight * one.influence / total for one in pictures]
+    fitted = [ImageOps.fit(one.image, size, Image.Resampling.LANCZOS) for one in pictures]
+    parts = [np.asarray(one, np.float32) * share for one, share in zip(fitted, shares, strict=True)]
+    mean = np.sum(parts, 0).round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(mean), 1 - max(one.influence for one in pictures)
 
 
 def references(pictures: list[ReferencePicture], count: int) -> tuple[Image.Image, ...]:
-    """Return the strongest ``count`` pictures as a model with references takes them: cut to MAX_ASPECT and
-    enlarged to MIN_SIDE."""
+    """Return the strongest ``count`` pictures as models take them: at most MAX_ASPECT, at least MIN_SIDE."""
     return tuple(_acceptable(one.image) for one in pictures[:count])
 
 
@@ -334,25 +330,22 @@ def ignored_pictures_notes(request: GenerateRequest) -> list[str]:
 def ip_adapter_note(pictures: list[ReferencePicture], name: str, scale: float) -> str:
     """Return a note that the model ``name`` was shown the pictures by its IP-Adapter at ``scale``."""
     several = " All count alike." if len({one.weight * one.influence for one in pictures}) > 1 else ""
-    return (
-        f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({_flags(pictures)}) by IP-Adapter,"
-        f" at scale {scale:.2g}.{several}"
-    )
+    return f"{_shown(pictures, name)} by IP-Adapter, at scale {scale:.2g}.{several}"
+
+
+def _shown(pictures: list[ReferencePicture], name: str) -> str:
+    return f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({_flags(pictures)})"
 
 
 def _flags(pictures: list[ReferencePicture]) -> str:
-    return ", ".join(
-        f"`{flag}`" if flag.startswith("--") else flag for flag in dict.fromkeys(one.flag for one in pictures)
-    )
+    flags = dict.fromkeys(one.flag for one in pictures)
+    return ", ".join(f"`{flag}`" if flag.startswith("--") else flag for flag in flags)
 
 
 def references_note(pictures: list[ReferencePicture], name: str, count: int) -> str:
     """Return a note that the model ``name``, which takes ``count`` references, was shown the pictures."""
     left = f" Only the first {count} were." if len(pictures) > count else ""
-    return (
-        f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({_flags(pictures)}) as references;"
-        f" weights count as their order.{left}"
-    )
+    return f"{_shown(pictures, name)} as references; weights count as their order.{left}"
 
 
 def mean_note(pictures: list[ReferencePicture], name: str, strength: float) -> str:

@@ -51,8 +51,7 @@ class Rolling:
         return (self._rolled(output[0], -self.calls), *output[1:])
 
     def _rolled(self, value: Any, count: int) -> Any:
-        """Roll a list of (…, h, w), a tensor (…, C, h, w), or packed (B, h·w, C), ``count`` steps on;
-        anything else stays."""
+        """Roll a list of (…, h, w), a tensor (…, C, h, w) or packed (B, h·w, C) ``count`` steps on."""
         if isinstance(value, list):
             return [self._rolled(item, count) for item in value]
         if value.ndim == 3:

@@ -109,8 +109,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True)
 class Instruction:
-    """What is asked. named: the object that is meant, "" = the one that stands out. new: what comes. colour:
-    0..255, of a change of colour."""
+    """What is asked. named: the object, "" = the one that stands out. new: what comes. colour: 0..255."""
 
     kind: Kind
     named: str = ""

@@ -121,8 +121,7 @@ def laid_where(
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """An object in a picture. mask: "L" at its size. box: around it, px. label: the segmenter's word; sure:
-    0..1, how much it looks like that."""
+    """An object in a picture. mask: "L" at its size. box: px. label: the segmenter's; sure: 0..1, of that."""
 
     mask: Image.Image
     box: Box

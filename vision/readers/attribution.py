@@ -159,8 +159,7 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
 def find_by_occlusion(image: Image.Image, score: Callable[[list[Image.Image]], list[float]]) -> Image.Image:
     """Return a mask ("L", 255 = the object) at the picture's size.
 
-    score: pictures → how well the words fit each; called for BATCH pictures at a time. Raises UserError when
-    covering nothing makes the words fit worse.
+    score: BATCH pictures at most → how well the words fit each. Raises UserError when nothing matters.
     """
     return mask_of_drops(occlusion_drops(image, score), image.size)
 

@@ -109,8 +109,7 @@ def write_captions(
 ) -> Iterator[str]:
     """Yield up to ``count`` captions, no two with the same words, or fewer. name: the picture's SHA-256.
 
-    Each start is first completed greedily, then sampled at rising temperatures, at last BLIP's best beams are
-    taken. The same seed gives the same captions.
+    Each start is completed greedily, then sampled ever hotter; BLIP's best beams come last.
     """
     seen: set[frozenset[str]] = set()
     for caption in _candidates(model, image, name, count, seed, reporter):

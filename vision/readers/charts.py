@@ -82,6 +82,10 @@ class Bar(Sides):
         """Return the end of a standing bar that isn't at ``base``, the line where bars begin."""
         return self.top if abs(self.bottom - base) <= abs(self.top - base) else self.bottom
 
+    def is_at(self, place: float) -> bool:
+        """Return whether one of its ends is at ``place``."""
+        return min(abs(self.top - place), abs(self.bottom - place)) <= SAME
+
     def ending(self, base: float, end: float) -> Bar:
         """Return it with another end than at ``base``."""
         return replace(self, top=end) if self.end(base) == self.top else replace(self, bottom=end)
@@ -207,8 +211,7 @@ def outline(coloured: Coloured, bar: Bar, base: float) -> float:
 
 
 def edge(coloured: Coloured, bar: Bar, end: float) -> float:
-    """Return one end of a standing bar, "top" or "bottom", to a fraction of a pixel: by how much of the bar's
-    colour the pixels around it have."""
+    """Return a standing bar's end to a fraction of a pixel, by how much of its colour pixels there have."""
     up = end == bar.top
     left, right = _middle(bar.left, bar.right)
     reach = int(min(AROUND, max(2, bar.height / 2)))
@@ -255,7 +258,6 @@ class Scale:
     slope: float
     origin: float
     labels: tuple[Label, ...]
-    unit: str = ""
 
     def value(self, place: float) -> float:
         """Return the value at a pixel."""
@@ -295,22 +297,18 @@ def line_words(line: TextLine) -> list[TextLine]:
 
 def find_scales(lines: Sequence[TextLine], way: Way) -> list[Scale]:
     """Return the scales that numbers in a column ("up") or a row ("across") could be, most labels first."""
-    labels, units = _labels(pieces(lines), way)
-    found: list[Scale] = []
+    labels, found = _labels(pieces(lines), way), list[Scale]()
     for edge in ("end", "begin", "middle"):
         for group in _aligned(labels, edge):
             scale = _fitted(group, way)
-            if scale is not None and not any(
-                scale.labels == other.labels or set(scale.labels) < set(other.labels) for other in found
-            ):
-                unit = next((units[id(label)] for label in scale.labels if units[id(label)]), "")
-                found.append(replace(scale, unit=unit))
+            if scale and not any(set(scale.labels) <= set(other.labels) for other in found):
+                found.append(scale)
     return sorted(found, key=lambda scale: -len(scale.labels))
 
 
-def _labels(lines: Sequence[TextLine], way: Way) -> tuple[list[Label], dict[int, str]]:
-    """Return all that could be numbers of an axis, and their units by identity."""
-    numbers, units = [], {}
+def _labels(lines: Sequence[TextLine], way: Way) -> list[Label]:
+    """Return all that could be numbers of an axis."""
+    numbers = []
     for line in lines:
         left, top, right, bottom = line.bounds
         text = line.text.strip()
@@ -321,25 +319,16 @@ def _labels(lines: Sequence[TextLine], way: Way) -> tuple[list[Label], dict[int,
             continue
         x, y = (left + right) / 2, (top + bottom) / 2
         place, begin, end = (y, left, right) if way == "up" else (x, top, bottom)
-        label = Label(known[0], place, begin, end, bottom - top, line)
-        units[id(label)] = known[1]
-        numbers.append(label)
-    return _thousands(numbers, units), units
+        numbers.append(Label(known[0], place, begin, end, bottom - top, line))
+    return _thousands(numbers)
 
 
-def _thousands(labels: list[Label], units: dict[int, str]) -> list[Label]:
+def _thousands(labels: list[Label]) -> list[Label]:
     """Return labels of which "1.000, 2.000" are thousands: one that goes by thousandths has a "0." too."""
     whole = [label for label in labels if _GROUPED.fullmatch(label.line.text.strip())]
     if len(whole) < 2 or any(re.match(r"0[.,]\d", label.line.text.strip()) for label in labels):
         return labels
-    made = []
-    for label in labels:
-        if label in whole:
-            new = replace(label, value=label.value * 1000)
-            units[id(new)] = units[id(label)]
-            label = new
-        made.append(label)
-    return made
+    return [replace(label, value=label.value * 1000) if label in whole else label for label in labels]
 
 
 def _aligned(labels: Sequence[Label], edge: str) -> list[list[Label]]:
@@ -450,19 +439,18 @@ def along(texts: Sequence[Written], bars: Sequence[float], base: float, growth: 
 
 def _parted(text: Written, growth: int, room: float) -> list[Written]:
     """Return the words of a line that lies below several bars, each where it stands."""
-    words = text.text.split()
-    if (
-        growth > 0
-        or len(words) < 2
-        or text.right - text.left < 1.5 * room
-        or text.bottom - text.top > 2 * text.size
-    ):
+    is_wide = text.width >= 1.5 * room and text.height <= 2 * text.size
+    if growth > 0 or len(text.text.split()) < 2 or not is_wide:
         return [text]
     return [Written.of(word, "up") for word in line_words(text.line)]
 
 
 def legend(
-    texts: Sequence[Written], rectangles: Sequence[Bar], bars: Sequence[Bar], series: Sequence[int]
+    texts: Sequence[Written],
+    rectangles: Sequence[Bar],
+    bars: Sequence[Bar],
+    series: Sequence[int],
+    growth: int,
 ) -> dict[int, str]:
     """Return what colours mean: the text beside a small patch of each."""
     own, found = {id(bar) for bar in bars}, dict[int, str]()
@@ -473,15 +461,10 @@ def legend(
         if patch.colour in series and id(patch) not in own and (patch.left, patch.right) not in sides
     ]
     lines = [(text.line.text.strip(), text.line.bounds) for text in texts]
-    mirrored = (
-        bool(texts) and texts[0].left == texts[0].line.bounds[1] and texts[0].left != texts[0].line.bounds[0]
-    )
     for patch in patches:
-        left, top, right, bottom = (
-            (patch.top, patch.left, patch.bottom, patch.right)
-            if mirrored
-            else (patch.left, patch.top, patch.right, patch.bottom)
-        )
+        top, right, bottom = patch.top, patch.right, patch.bottom
+        if growth > 0:  # it is mirrored
+            top, right, bottom = patch.left, patch.bottom, patch.right
         middle, high = (top + bottom) / 2, bottom - top
         near = [
             (begin, text)
@@ -511,15 +494,13 @@ def title(texts: Sequence[Written], bars: Sequence[Bar], labels: Labels) -> str:
 
 def unit_of(texts: Sequence[Written], axis: Scale, base: float, growth: int, labels: Labels) -> str:
     """Return what the numbers of the axis are: the text along it, beyond its labels."""
-    edge = (
-        min(label.begin for label in axis.labels) if growth < 0 else max(label.end for label in axis.labels)
-    )
+    begin, end = min(label.begin for label in axis.labels), max(label.end for label in axis.labels)
     for text in texts:
         if not any(c.isalpha() for c in text.text):
             continue
-        if growth < 0 and text.right <= edge + 2 and not _across(text.line):
+        if growth < 0 and text.right <= begin + 2 and not _across(text.line):
             return text.text
-        if growth > 0 and text.left >= edge - 2 and _across(text.line):
+        if growth > 0 and text.left >= end - 2 and _across(text.line):
             return text.text
     return ""
 
@@ -580,9 +561,8 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     height, width = coloured.which.shape
     begin, end = min(label.begin for label in axis.labels), max(label.end for label in axis.labels)
     left, right = (end - 4, float(width)) if begin < width - end else (0.0, begin + 4)
-    known = [
-        bar for bar in rectangles(coloured) if not (bar.width > 0.6 * width and bar.height > 0.6 * height)
-    ]
+    every = rectangles(coloured)
+    known = [bar for bar in every if not (bar.width > 0.6 * width and bar.height > 0.6 * height)]
     room = abs(high - low) / (len(axis.labels) - 1) * BEYOND
     inside = [
         bar
@@ -596,9 +576,7 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     base = _base(inside, axis, growth)
     if base is None:
         return None
-    bars = [
-        bar for bar in inside if min(abs(bar.top - base), abs(bar.bottom - base)) <= SAME and bar.height > 1
-    ]
+    bars = [bar for bar in inside if bar.is_at(base) and bar.height > 1]
     bars = _alike([bar for bar in bars if ends_there(coloured, bar, base)])
     if not 2 <= len(bars) <= MOST_BARS:
         return None
@@ -607,10 +585,8 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     if any(_stands_on(other, bar, base) for bar in bars for other in inside):
         return None  # what is stacked isn't measured
     thick = float(np.median([outline(coloured, bar, base) for bar in bars]))
-    base = (
-        float(np.median([bar.bottom if bar.end(base) == bar.top else bar.top for bar in bars]))
-        - growth * thick / 2
-    )
+    begins = [bar.bottom if bar.end(base) == bar.top else bar.top for bar in bars]
+    base = float(np.median(begins)) - growth * thick / 2
     for at, bar in enumerate(bars):
         end = bar.end(base)
         beyond = end - thick / 2 if end == bar.top else end + thick / 2
@@ -633,9 +609,7 @@ def _base(bars: Sequence[Bar], axis: Scale, growth: int) -> float | None:
     zero = axis.place(0) if axis.labels[0].value <= 0 else axis.labels[0].place
 
     def votes(place: float) -> float:
-        return sum(
-            bar.width for bar in bars if min(abs(bar.top - place), abs(bar.bottom - place)) <= SAME
-        ) / (1 + abs(place - zero) / 40)
+        return sum(bar.width for bar in bars if bar.is_at(place)) / (1 + abs(place - zero) / 40)
 
     return max(ends, key=votes)
 
@@ -681,7 +655,7 @@ def _table(found: _Found) -> Table:
     else:
         groups = _grouped(bars, series, labels.places)
     called = _called(labels, [float(np.mean([bars[i].x for i in group])) for group in groups])
-    told = legend(found.texts, found.rectangles, bars, series)
+    told = legend(found.texts, found.rectangles, bars, series, found.growth)
     rows: list[list[object]] = []
     for name, group in zip(called, groups, strict=True):
         if not series:
@@ -703,10 +677,8 @@ def _value(found: _Found, bar: Bar) -> float:
     measured = axis.value(end)
     room = 2.2 * axis.labels[0].height
     for text in found.texts:
-        near = (
-            bar.left - 4 <= text.x <= bar.right + 4
-            and min(abs(text.bottom - end), abs(text.top - end)) <= room
-        )
+        apart = min(abs(text.bottom - end), abs(text.top - end))
+        near = bar.left - 4 <= text.x <= bar.right + 4 and apart <= room
         if near and (told := number(text.text)) and abs(told[0] - measured) <= TOLD * axis.range:
             return told[0]
     digits = -math.floor(math.log10(abs(axis.slope))) if axis.slope else 0
@@ -806,18 +778,11 @@ def _has_bars(coloured: Coloured) -> bool:
     """Whether several rectangles of a width begin at one line."""
     height, width = coloured.which.shape
     least = LEAST_BAR * height * width
-    large = [
-        bar
-        for bar in rectangles(coloured)
-        if bar.width >= 4 and bar.area >= least and bar.width < 0.6 * width
-    ]
+    every = rectangles(coloured)
+    large = [bar for bar in every if 4 <= bar.width < 0.6 * width and bar.area >= least]
     for bar in large:
-        group = [
-            other
-            for other in large
-            if min(abs(bar.bottom - other.bottom), abs(bar.top - other.top)) <= SAME
-            and 0.75 <= bar.width / other.width <= 1.33
-        ]
+        alike = [other for other in large if 0.75 <= bar.width / other.width <= 1.33]
+        group = [one for one in alike if min(abs(bar.bottom - one.bottom), abs(bar.top - one.top)) <= SAME]
         if len(group) >= 2 and sum(one.area for one in group) >= LEAST_BARS * height * width:
             return True
     return False

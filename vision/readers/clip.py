@@ -74,8 +74,7 @@ class Matcher:
     def word_chances(
         self, embeddings: torch.Tensor, labels: Sequence[str], batched: Batched = unbatched
     ) -> torch.Tensor:
-        """Return the log-probability of each label by its words alone, (N, L), for pictures' embeddings (N,
-        D) of any length."""
+        """Return labels' log-probabilities by words alone, (N, L), for embeddings (N, D) of any length."""
         text = torch.stack(self.embed_words(labels, batched))
         images = embeddings / embeddings.norm(dim=-1, keepdim=True).clamp(min=1e-6)
         logits = self.logits(images.to(text.device, text.dtype), text)
@@ -111,8 +110,7 @@ class Matcher:
         return devices.moved_to(self.model, pixels)
 
     def embed_words(self, labels: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
-        """Return for each label or text the mean of its embeddings in every template, (D,) of unit length;
-        the last CACHED_LABELS are kept."""
+        """Return each label's mean embedding in all templates, (D,) of unit length; some are kept."""
         cached = {label: self._label_cache.get((label, self.templates)) for label in labels}
         known = {label: embedding for label, embedding in cached.items() if embedding is not None}
         if new := [label for label in cached if label not in known]:

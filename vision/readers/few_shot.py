@@ -423,8 +423,7 @@ def tell_by_chat(
 
 
 def most_similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places: Sequence[int]) -> list[int]:
-    """Return the places of the examples that are shown: the most similar ones, but no label more than its
-    share of them, the most similar last."""
+    """Return the places of the most similar examples, but of no label more than its share, the best last."""
     some = torch.tensor(list(places))
     alike = torch.nn.functional.cosine_similarity(seen[some], asked[None], dim=-1)
     share = max(1, -(-SHOTS // len(lesson.labels)))

@@ -112,10 +112,8 @@ def draw_lines(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
     drawn = drawn.copy() if size == image.size else drawn.resize(size, Image.Resampling.LANCZOS)
     pen, wide = ImageDraw.Draw(drawn), max(2, round(max(size) / 400))
     for line in lines:
-        corners = [
-            (x * scale, y * scale) for x, y in wider(line, ROOM * line_height(line) + 2 * wide / scale)
-        ]
-        around = [*corners, *corners[:2]]
+        corners = wider(line, ROOM * line_height(line) + 2 * wide / scale)
+        around = [(x * scale, y * scale) for x, y in (*corners, *corners[:2])]
         pen.line(around, BAR, 2 * wide, joint="curve")
         pen.line(around, BEST if line.score >= SURE_LINE else DOUBT, max(1, wide // 2), joint="curve")
     return drawn
@@ -219,9 +217,8 @@ def with_texts(turns: Sequence[Turn], texts: Mapping[int, str], room: int) -> tu
     for turn in turns:
         numbers = range(number + 1, number + 1 + len(turn.pictures))
         number += len(turn.pictures)
-        first = {
-            text: n for n in reversed(numbers) if (text := texts.get(n, ""))
-        }  # frames often say the same
+        # frames often say the same
+        first = {text: n for n in reversed(numbers) if (text := texts.get(n, ""))}
         found = sorted((n, text) for text, n in first.items())
         quoted = [quote(n, text, room // len(found)) for n, text in found]
         told.append(replace(turn, text="\n\n".join([*quoted, turn.text])) if quoted else turn)
@@ -250,8 +247,7 @@ NO_TEXT = "No text was found in the picture."
 
 
 def measured_output(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
-    """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
-    pictures, so it blocks."""
+    """Return what was measured in pictures, in files of that order. Opens and draws them, so it blocks."""
     from vision.chat.output_renderer import drawn_again, encoded, open_original
 
     sizes = tuple(one.size for one in found)

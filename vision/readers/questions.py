@@ -424,8 +424,7 @@ class Measurer:
         return self.understand(turns[-1].text, before), before, answers
 
     def boxes(self, text: str, scene: Scene) -> str:
-        """Return the boxes of what is named in a request for boxes, all where nothing is, as a chat model
-        tells them: JSON, in thousandths."""
+        """Return the boxes that a request names, else all, as chat models tell them: JSON, in thousandths."""
         asked = self.understand(text)
         found = [thing for thing in scene.things if any(one.fits(thing) for one in asked.things)]
         if not asked.things and not asked.unknown:

@@ -43,13 +43,10 @@ class Rapid:
         from rapidocr import RapidOCR
 
         cv2.setNumThreads(1)
-        threads = dict.fromkeys(
-            (f"EngineConfig.onnxruntime.{kind}_op_num_threads" for kind in ("intra", "inter")), 1
-        )
-        paths = {f"{part}.model_path": str(file) for part, file in files.items()}
-        self._engine = RapidOCR(
-            params={"Global.use_cls": False, "Global.log_level": "error", **threads, **paths}
-        )
+        params: dict[str, Any] = {"Global.use_cls": False, "Global.log_level": "error"}
+        params |= {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
+        params |= {f"{part}.model_path": str(file) for part, file in files.items()}
+        self._engine = RapidOCR(params=params)
 
     def begin(self, image: Image.Image) -> RapidReading:
         """Find the lines of a picture. Letters of a third of its height are too large for the network: where
@@ -78,9 +75,8 @@ class Rapid:
         cut = straight(image, box)
         text, score = self._read(cut)
         if _is_upright(box):  # it runs up as often as down
-            text, score = max(
-                (text, score), self._read(cut.transpose(Image.Transpose.ROTATE_180)), key=lambda read: read[1]
-            )
+            turned = self._read(cut.transpose(Image.Transpose.ROTATE_180))
+            text, score = turned if turned[1] > score else (text, score)
         return TextLine(text, score, tight(cut, box)) if text.strip() else None
 
     def _read(self, cut: Image.Image) -> tuple[str, float]:

@@ -38,8 +38,7 @@ Named = tuple[Object, str, float]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a pack's readers know. names, colours: of objects. grounds: colours and places, with the words
-    that say them behind an object."""
+    """What a pack's readers know. names, colours: of objects. grounds: colours and places, with words."""
 
     names: tuple[str, ...]
     colours: tuple[str, ...]

@@ -37,8 +37,7 @@ AS_SAID = ((r"\b(?:under|in) the stars\b|\bstarry (?:night|sky)\b", "at night"),
 
 
 def lexicon_of(card: Mapping[str, Any], names: Collection[str]) -> Measurer:
-    """Return the words of a pack, as the card of its chat model tells them; else those of the objects'
-    ``names`` and of ten colours."""
+    """Return a pack's words, as its chat model's card has them; else objects' ``names`` and ten colours."""
     if (measurer := Measurer.of(card)) is not None and set(measurer.things.values()) <= set(names):
         return measurer
     words = {form: name for name in names for form in (name, f"{name}s", f"{name}es")}

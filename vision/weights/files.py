@@ -90,8 +90,7 @@ def check_contents(folder: Path) -> None:
 
 
 def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
-    """Raise ModelError when a component comes from elsewhere than diffusers and transformers: diffusers
-    imports whatever module model_index.json names."""
+    """Raise ModelError for a component of another library: diffusers imports what model_index.json names."""
     if not isinstance(data.get("_class_name"), str):
         raise ModelError(
             f"{folder.name}: model_index.json names a pipeline of its own; Atelier loads only diffusers'"

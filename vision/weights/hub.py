@@ -57,8 +57,7 @@ def lock_entry(source: ModelSource, cache_dir: Path) -> dict[str, Any]:
 
 
 def commit_of(source: ModelSource, cache_dir: Path) -> str | None:
-    """Return the commit that ``source`` stands for, as written or as the lock file remembers it; None when it
-    isn't resolved yet."""
+    """Return the commit of ``source``, as written or in the lock file; None while it isn't resolved."""
     if source.revision and _COMMIT.fullmatch(source.revision):
         return source.revision
     return lock_entry(source, cache_dir).get("commit")
@@ -115,8 +114,7 @@ def fetch(
     half: bool = False,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> Path:
-    """Download a hub model once, remember its commit, and return the folder of its snapshot. What has come
-    already is kept, whatever ends it.
+    """Download a hub model once, note its commit, and return its snapshot's folder. What came is kept.
 
     half: take 16-bit files where there is a choice. report: called with the share of the bytes that has come,
     0..1. Raises NotFetched with a sentence while it can't be had, ModelError where it never can.
@@ -260,8 +258,7 @@ class _Download:
         return {name: self._files[name].size or 0 for name in names}
 
     def fetch(self, wanted: Mapping[str, int]) -> None:
-        """Fetch the files of ``wanted`` (name → bytes), smallest first. Raises NotFetched where the disk has
-        too little room for them."""
+        """Fetch files (name → bytes), smallest first. Raises NotFetched where the disk is too small."""
         self._wanted = wanted
         self._folder.mkdir(parents=True, exist_ok=True)
         needed = sum(wanted.values()) - sum(map(self._here, wanted)) + RESERVE

@@ -150,14 +150,8 @@ def of_tensors(
             unpacked = max(unpacked, tensor.bytes)
     plain = needs(pipeline, found["off"].total(), itemsize, found["off"]["vae"])
     packed = replace(plain, text=plain.text + unpacked, step=plain.step + unpacked)
-    return {
-        kind: Sizes(
-            dict(parts),
-            packed if kinds[kind] else plain,
-            {part: sum(two) for part, two in layers.items()},
-        )
-        for kind, parts in found.items()
-    }
+    largest = {part: sum(two) for part, two in layers.items()}
+    return {k: Sizes(dict(parts), packed if kinds[k] else plain, largest) for k, parts in found.items()}
 
 
 @functools.cache
@@ -190,10 +184,8 @@ def needs(pipeline: str, weights: int, itemsize: int, vae: int = 0) -> Needs:
     if 4 * weights < found.get("weights", 0) * itemsize // 2 or not found:
         careful = max(weights // 4, min(weights, itemsize * UNKNOWN // 2))
         return Needs(careful // 4, careful, careful)
-    share = max(itemsize / 2, weights / found["weights"])
-    return Needs(
-        round(share * found["text"]), round(share * found["step"]), round(itemsize / 2 * found["decode"])
-    )
+    share, half = max(itemsize / 2, weights / found["weights"]), itemsize / 2
+    return Needs(round(share * found["text"]), round(share * found["step"]), round(half * found["decode"]))
 
 
 def flops(repository: str, path: str = "") -> int:
@@ -246,15 +238,12 @@ def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
         for name, entry in files.header(file).items():
             if name != "__metadata__":
                 part = name.partition(".")[0] if file == path else file.parent.name
-                begin, end = entry["data_offsets"]
+                size = entry["data_offsets"][1] - entry["data_offsets"][0]
                 stored = files.FLOAT_SIZES.get(entry["dtype"])
-                if is_quantized and entry["dtype"].startswith("F8"):
-                    stored = None
-                yield (
-                    float_tensor(part, name, (end - begin) // stored, len(entry["shape"]), itemsize)
-                    if stored
-                    else Tensor(part, end - begin)
-                )
+                if stored and not (is_quantized and entry["dtype"].startswith("F8")):
+                    yield float_tensor(part, name, size // stored, len(entry["shape"]), itemsize)
+                else:
+                    yield Tensor(part, size)
 
 
 def float_tensor(part: str, name: str, count: int, dimensions: int, itemsize: int) -> Tensor:

@@ -63,12 +63,15 @@ def test_what_is_no_table_is_refused_with_the_reason(text: str, why: str) -> Non
         output_parser.read_table(text)
 
 
+def so_far(text: str) -> Table | None:
+    try:
+        return output_parser.read_table(text)
+    except NotInForm:
+        return None
+
+
 def test_a_table_grows_row_by_row_and_never_shows_half_a_number() -> None:
-    seen = [
-        table.rows
-        for end in range(len(ASKED))
-        if (table := output_parser.table_so_far(ASKED[:end])) is not None
-    ]
+    seen = [table.rows for end in range(len(ASKED)) if (table := so_far(ASKED[:end])) is not None]
     assert seen and all(rows in (READ.rows[:1], READ.rows) for rows in seen)
     assert seen.index(READ.rows) > 0
 
@@ -106,5 +109,5 @@ def test_nothing_that_a_model_writes_breaks_the_reader() -> None:
         cut = ASKED[: rng.randrange(len(ASKED))] + text
         for tried in (text, cut):
             list(output_parser.json_values(tried))
-            output_parser.table_so_far(tried)
-    assert output_parser.table_so_far("[" * 100_000) is None
+            so_far(tried)
+    assert so_far("[" * 100_000) is None

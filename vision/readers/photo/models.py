@@ -107,8 +107,7 @@ class Reader:
     def read_each(
         self, images: Sequence[Image.Image], before_slice: BeforeSlice
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return for each picture the probabilities of the classes (1000,) and its features (1280,). See
-        vision.engine.fiber."""
+        """Return each picture's probabilities (1000,) and features (1280,); see vision.engine.fiber."""
         logits, features = self.model(torch.stack([pixels(image) for image in images]))
         chances = logits.softmax(-1).numpy()
         return list(zip(chances, features.numpy(), strict=True))
