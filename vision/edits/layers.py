@@ -597,12 +597,11 @@ def _kept_on(
     old: Image.Image, new: Image.Image, there: Sequence[Found], here: Sequence[Found]
 ) -> Image.Image:
     """Return a new ground with the old picture's objects; what may be none, only where it has them too."""
-    kept = [
-        one
-        for one in there
-        if one.sure > LIKELY
-        or any(other.label == one.label and other.overlap(one.box) > SAME for other in here)
-    ]
+
+    def is_there(one: Found) -> bool:
+        return any(other.label == one.label and other.overlap(one.box) > SAME for other in here)
+
+    kept = [one for one in there if one.sure > LIKELY or is_there(one)]
     gone = [other for other in here if any(other.overlap(one.box) > SAME for one in kept)]
     return _each(without(new, gone), kept, lambda picture, one: pasted(picture, old, one))
 

@@ -79,17 +79,8 @@ def _joining(found: re.Match[str], number: int, named: str, *, instead: bool) ->
     return Joining(number, _bare(named), _bare(parts.get("anchor") or ""), side, instead)
 
 
-_SIDE = {
-    "left": "left",
-    "right": "right",
-    "above": "above",
-    "over": "above",
-    "on top": "above",
-    "below": "below",
-    "under": "below",
-    "beneath": "below",
-    "in front": "below",
-}
+_SIDE = {side: side for side in ("left", "right", "above", "below")} | {"over": "above", "on top": "above"}
+_SIDE |= dict.fromkeys(("under", "beneath", "in front"), "below")
 _THIS = frozenset("it this that him her them one everything picture image".split())
 
 
@@ -121,12 +112,8 @@ def for_lists(words: str) -> str:
 def side_with_room(size: tuple[int, int], anchor: Box, side: str) -> tuple[str, float]:
     """Return the side of an anchor that an object is laid at, and how much of the picture is free there."""
     (width, height), (left, top, right, bottom) = size, anchor
-    free = {
-        "left": left / width,
-        "right": 1 - right / width,
-        "above": top / height,
-        "below": 1 - bottom / height,
-    }
+    free = {"left": left / width, "right": 1 - right / width, "above": top / height}
+    free["below"] = 1 - bottom / height
     chosen = side or max(("left", "right"), key=free.__getitem__)
     return chosen, free[chosen]
 
@@ -148,15 +135,10 @@ def laid_beside(picture: Image.Image, cut: Image.Image, anchor: Box, side: str) 
         gap = OUTWARD * ((height - bottom if side == "below" else top) - high)
         y = bottom + gap + high / 2 if side == "below" else top - gap - high / 2
     margin = round(MARGIN * min(width, height))
-    at = (
-        min(max(round(x - wide / 2), margin), max(0, width - wide - margin)),
-        min(max(round(y - high / 2), margin), max(0, height - high - margin)),
-    )
-    return laid_at(
-        picture,
-        cut.resize((wide, high), Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC),
-        at,
-    )
+    left = min(max(round(x - wide / 2), margin), max(0, width - wide - margin))
+    top = min(max(round(y - high / 2), margin), max(0, height - high - margin))
+    how = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
+    return laid_at(picture, cut.resize((wide, high), how), (left, top))
 
 
 def laid_instead(picture: Image.Image, cut: Image.Image, gone: Found) -> Image.Image:

@@ -45,11 +45,7 @@ class Answerer:
     def limits(self, scene: Scene | None = None) -> str:
         """Return a sentence that says what this pack knows, and what it sees."""
         names = sorted(self.words.vocabulary.names)
-        count = (
-            NUMBERS[len(names)]
-            if len(names) < len(NUMBERS)
-            else {11: "eleven", 12: "twelve"}.get(len(names), len(names))
-        )
+        count = {11: "eleven", 12: "twelve"}.get(len(names)) or _number(len(names))
         knows = f"I only know drawings of {count} objects: {', '.join(names[:-1])} and {names[-1]}."
         return knows if scene is None or not scene.things else f"{knows} What I see: {self.shown(scene)}."
 
@@ -154,11 +150,8 @@ class Answerer:
         if not asked.things:
             return None if asked.yes_no else self._what(asked, scene)
         there = [bool(some) and asked.count in (None, len(some)) for some in fitting]
-        told = [
-            f"{self.listed(some)}, {at_place(some[0])}" if len(some) == 1 else self.listed(some)
-            for some in fitting
-            if some
-        ]
+        seen = [some for some in fitting if some]
+        told = [self.listed(some) + (f", {at_place(some[0])}" if len(some) == 1 else "") for some in seen]
         return f"{_yes(any(there))}, I see {_and(told)}."
 
     def _besides(self, asked: Question, scene: Scene) -> list[Thing] | None:
@@ -263,9 +256,8 @@ def shortened(said: str) -> str:
 def at_place(thing: Thing) -> str:
     """Return where a thing is: "on the left", "in the upper left", "in the middle"."""
     where = place(*thing.middle)
-    return (
-        f"{'on' if where in ('left', 'right') else 'at' if where in ('top', 'bottom') else 'in'} the {where}"
-    )
+    before = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(where, "in")
+    return f"{before} the {where}"
 
 
 def _alike(things: Sequence[Thing]) -> list[list[Thing]]:

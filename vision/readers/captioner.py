@@ -80,9 +80,8 @@ class Captioner:
     def write_each(self, tasks: Sequence[CaptionTask], before_slice: BeforeSlice) -> list[list[str]]:
         """Return the texts of each task, one task for each job that asks at once. See
         vision.engine.fiber. The tasks have the same start and ``how``."""
-        given = [
-            self.processor(images=task.image, text=task.start or None, return_tensors="pt") for task in tasks
-        ]
+        how = {"return_tensors": "pt"}
+        given = [self.processor(images=one.image, text=one.start or None, **how) for one in tasks]
         joined = {name: torch.cat([one[name] for one in given]) for name in given[0]}
         count, like = len(tasks), tasks[0]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from vision import devices
@@ -42,12 +43,12 @@ class Classifier:
         names = self.model.config.id2label
         return [str(names[place]).split(",")[0] for place in sorted(names)]
 
-    def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
         """Return pictures as the model takes them: (N, 3, H, W)."""
         taken = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
         return taken.to(self.model.device, self.model.dtype)
 
-    def score(self, logits: torch.Tensor, place: int) -> torch.Tensor:
+    def score(self, logits: Tensor, place: int) -> Tensor:
         """Return how far the label at ``place`` is ahead, of the logits (L,) of one picture."""
         return logits[place] if self._is_multi else odds(logits, place)
 
@@ -55,17 +56,17 @@ class Classifier:
     def _is_multi(self) -> bool:
         return bool(self.model.config.problem_type == "multi_label_classification")
 
-    def _chances(self, images: Sequence[Image.Image]) -> torch.Tensor:
+    def _chances(self, images: Sequence[Image.Image]) -> Tensor:
         logits = self.model(pixel_values=self.pixels(images)).logits.float()  # (N, L)
         return logits.sigmoid() if self._is_multi else logits.softmax(-1)
 
-    def _top(self, chances: torch.Tensor, top_k: int) -> list[tuple[str, float]]:
+    def _top(self, chances: Tensor, top_k: int) -> list[tuple[str, float]]:
         values, places = chances.topk(min(top_k, len(chances)))
         labels = self.labels
         return [(labels[int(i)], float(v)) for v, i in zip(values, places, strict=True)]
 
 
-def odds(logits: torch.Tensor, place: int) -> torch.Tensor:
+def odds(logits: Tensor, place: int) -> Tensor:
     """Return how far the logit at ``place`` of (N,) lies over all others together; alone, that logit. Unlike
     a probability it has a gradient when it is sure."""
     others = torch.cat([logits[:place], logits[place + 1 :]])

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from cachetools import LRUCache
 from PIL import Image
+from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
@@ -45,7 +46,7 @@ class Matcher:
         self.sigmoid = model.config.model_type in SIGLIP_TYPES
         self.features = FeatureReader(model, processor)
         # (label, templates) → (D,)
-        self._label_cache = LRUCache[tuple[str, tuple[str, ...]], torch.Tensor](CACHED_LABELS)
+        self._label_cache = LRUCache[tuple[str, tuple[str, ...]], Tensor](CACHED_LABELS)
 
     @torch.no_grad()
     def probabilities(
@@ -59,11 +60,11 @@ class Matcher:
         text = torch.stack(self.embed_words(labels, batched))  # (L, D)
         return self.fits(batched(self.embed_image_lists, [image]), text)[0].tolist()
 
-    def fits(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    def fits(self, images: Tensor, text: Tensor) -> Tensor:
         """Return how well texts (L, D) fit pictures (N, D), as shares of 1: (N, L)."""
         return self.logits(images, text).float().softmax(-1)
 
-    def logits(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    def logits(self, images: Tensor, text: Tensor) -> Tensor:
         """Return what ``fits`` makes shares of, (N, L); both sides are of unit length."""
         logits = self.model.logit_scale.exp() * (images @ text.T)
         if self.sigmoid:  # shares of sigmoids = softmax of their logarithms
@@ -71,9 +72,7 @@ class Matcher:
         return logits
 
     @torch.no_grad()
-    def word_chances(
-        self, embeddings: torch.Tensor, labels: Sequence[str], batched: Batched = unbatched
-    ) -> torch.Tensor:
+    def word_chances(self, embeddings: Tensor, labels: Sequence[str], batched: Batched = unbatched) -> Tensor:
         """Return labels' log-probabilities by words alone, (N, L), for embeddings (N, D) of any length."""
         text = torch.stack(self.embed_words(labels, batched))
         images = embeddings / embeddings.norm(dim=-1, keepdim=True).clamp(min=1e-6)
@@ -86,30 +85,28 @@ class Matcher:
 
     def embed_image_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
-    ) -> list[torch.Tensor]:
+    ) -> list[Tensor]:
         """Return the embeddings (N, D) of each job's list of pictures; see vision.engine.fiber."""
         return _sliced(self.embed_images, lists, before_slice)
 
-    def embed_text_lists(
-        self, lists: Sequence[Sequence[str]], before_slice: BeforeSlice
-    ) -> list[torch.Tensor]:
+    def embed_text_lists(self, lists: Sequence[Sequence[str]], before_slice: BeforeSlice) -> list[Tensor]:
         """Return the embeddings (N, D) of each list of texts, one list for each job that asks at once."""
         return _sliced(self.embed_texts, lists, before_slice)
 
     @torch.no_grad()
-    def embed_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+    def embed_images(self, images: Sequence[Image.Image]) -> Tensor:
         """Return the embeddings of pictures: (N, D) of unit length."""
         return _embedding(self.model.get_image_features(**self._seen(images)))
 
-    def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
         """Return pictures as the tower takes them: (N, 3, H, W)."""
         return self._seen(images)["pixel_values"]
 
-    def _seen(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+    def _seen(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
         return devices.moved_to(self.model, pixels)
 
-    def embed_words(self, labels: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
+    def embed_words(self, labels: Sequence[str], batched: Batched = unbatched) -> list[Tensor]:
         """Return each label's mean embedding in all templates, (D,) of unit length; some are kept."""
         cached = {label: self._label_cache.get((label, self.templates)) for label in labels}
         known = {label: embedding for label, embedding in cached.items() if embedding is not None}
@@ -123,25 +120,20 @@ class Matcher:
         return [known[label] for label in labels]
 
     @torch.no_grad()
-    def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Return the embeddings of texts: (N, D) of unit length. Longer ones are cut."""
         tokenizer = self.processor.tokenizer
         limit = min(tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings)
         texts = [text.lower() if self.sigmoid else text for text in texts]  # SigLIP was trained on lower case
-        tokens = tokenizer(
-            texts,
-            padding="max_length" if self.sigmoid else True,
-            truncation=True,
-            max_length=limit,
-            return_tensors="pt",
-        )
+        how = {"padding": "max_length" if self.sigmoid else True, "truncation": True, "max_length": limit}
+        tokens = tokenizer(texts, return_tensors="pt", **how)
         given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
         return _embedding(self.model.get_text_features(**devices.moved_to(self.model, given)))
 
 
 def _sliced(
-    embed: Callable[[Sequence[Any]], torch.Tensor], lists: Sequence[Sequence[Any]], before_slice: BeforeSlice
-) -> list[torch.Tensor]:
+    embed: Callable[[Sequence[Any]], Tensor], lists: Sequence[Sequence[Any]], before_slice: BeforeSlice
+) -> list[Tensor]:
     items, embeddings = [item for items in lists for item in items], []
     for start in range(0, len(items), SLICE):
         if start:
@@ -150,10 +142,10 @@ def _sliced(
     return list(torch.cat(embeddings).split([len(items) for items in lists]))
 
 
-def _embedding(output: Any) -> torch.Tensor:
+def _embedding(output: Any) -> Tensor:
     """Return the features as (N, D) of unit length. transformers 5 returns an output object whose
     pooler_output is the projected embedding."""
-    features = output if isinstance(output, torch.Tensor) else output.pooler_output
+    features = output if isinstance(output, Tensor) else output.pooler_output
     return features / features.norm(dim=-1, keepdim=True)
 
 
@@ -169,7 +161,7 @@ def load_clip(folder: Path, name: str, card: Mapping[str, Any], device: str, dty
 WINDOW = 40  # words in one text: CLIP reads 77 tokens, SigLIP 64
 
 
-def weights(words: Sequence[str], embed: Callable[[list[str]], torch.Tensor]) -> list[float]:
+def weights(words: Sequence[str], embed: Callable[[list[str]], Tensor]) -> list[float]:
     """Return 0..1 for each word, 1 = the strongest, by 1 - cosine of the embeddings with and without it.
 
     embed: texts → (N, D) of unit length. Longer prompts are taken in windows of WINDOW words.

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from cachetools import LRUCache
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional
 
 from core.errors import UserError
@@ -34,7 +35,7 @@ SLICE = 16  # pictures in a call
 LEAST_SPREAD = 1e-3  # of a block's, that a number is divided by
 MAX_BYTES = 64 * 2**20  # of features that are kept
 
-Blocks = dict[str, torch.Tensor]  # name → (D,) of one picture
+Blocks = dict[str, Tensor]  # name → (D,) of one picture
 
 
 class FeatureReader:
@@ -74,13 +75,13 @@ class FeatureReader:
         return [{name: value[i].clone() for name, value in small.items()} for i in range(len(images))]
 
 
-def blocks_of_layers(layers: Sequence[torch.Tensor]) -> Blocks:
+def blocks_of_layers(layers: Sequence[Tensor]) -> Blocks:
     """Return blocks (N, D) of the layers (N, T, C), the first of which is what the model starts from. Without
     a square of patches there is only how a picture looks."""
     depth = len(layers) - 1
     normed = [functional.layer_norm(layer.float(), layer.shape[-1:]) for layer in layers[1:]]
 
-    def at(share: float) -> torch.Tensor:
+    def at(share: float) -> Tensor:
         return normed[max(1, round(share * depth)) - 1]
 
     tokens = layers[0].shape[1]
@@ -91,7 +92,7 @@ def blocks_of_layers(layers: Sequence[torch.Tensor]) -> Blocks:
     if side * side != tokens - extra:
         return blocks
 
-    def fields(layer: torch.Tensor, most: int) -> torch.Tensor:
+    def fields(layer: Tensor, most: int) -> Tensor:
         patches = layer[:, extra:].transpose(1, 2).unflatten(2, (side, side))
         return functional.adaptive_avg_pool2d(patches, min(side, most))  # (N, C, s, s)
 
@@ -103,13 +104,13 @@ def blocks_of_layers(layers: Sequence[torch.Tensor]) -> Blocks:
     }
 
 
-def _edge(patches: torch.Tensor) -> torch.Tensor:
+def _edge(patches: Tensor) -> Tensor:
     """Return the patches (N, s, s, …) along the edge of a picture: (N, e, …)."""
     sides = (patches[:, 0], patches[:, -1], patches[:, 1:-1, 0], patches[:, 1:-1, -1])
     return torch.cat(sides, 1)
 
 
-def spread_of_patches(patches: torch.Tensor) -> torch.Tensor:
+def spread_of_patches(patches: Tensor) -> Tensor:
     """Return where each patch (N, C, s, s) lies on the line along which those of its picture differ most,
     (N, s * s); most of the edge is below 0."""
     rows = patches.flatten(2).transpose(1, 2)
@@ -121,7 +122,7 @@ def spread_of_patches(patches: torch.Tensor) -> torch.Tensor:
     return line / line.abs().mean(1, keepdim=True).clamp(min=1e-6)
 
 
-def distance_from_ground(patches: torch.Tensor) -> torch.Tensor:
+def distance_from_ground(patches: Tensor) -> Tensor:
     """Return how far each patch (N, C, s, s) is from what lies along the edge of its picture, (N, s * s)."""
     rows = patches.permute(0, 2, 3, 1)
     usual = _edge(rows).median(1, keepdim=True).values[:, None]
@@ -129,7 +130,7 @@ def distance_from_ground(patches: torch.Tensor) -> torch.Tensor:
     return far / far.mean(1, keepdim=True).clamp(min=1e-6)
 
 
-def views(seen: Sequence[Blocks], asked: Sequence[Blocks]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def views(seen: Sequence[Blocks], asked: Sequence[Blocks]) -> list[tuple[Tensor, Tensor]]:
     """Return for each view the features of examples, (n, D), and of other pictures, (Q, D): centred, every
     number scaled by its spread over the examples, every block counting the same, of length 1 in the mean."""
     found = []
@@ -141,7 +142,7 @@ def views(seen: Sequence[Blocks], asked: Sequence[Blocks]) -> list[tuple[torch.T
     return found
 
 
-def _scaled(name: str, seen: Sequence[Blocks], asked: Sequence[Blocks]) -> tuple[torch.Tensor, torch.Tensor]:
+def _scaled(name: str, seen: Sequence[Blocks], asked: Sequence[Blocks]) -> tuple[Tensor, Tensor]:
     known = torch.stack([blocks[name] for blocks in seen]).float()
     other = torch.stack([blocks[name] for blocks in asked]).float() if asked else known[:0]
     middle, spread = known.mean(0), known.std(0, correction=0)
@@ -170,8 +171,8 @@ class Fitted:
     """What heads say of pictures, as log-probabilities of labels. left_out: (t, L), of examples, by heads
     that were fitted without them. asked: (Q, L), of other pictures."""
 
-    left_out: torch.Tensor
-    asked: torch.Tensor
+    left_out: Tensor
+    asked: Tensor
 
 
 def folds(labels: Sequence[int], most: int) -> list[list[int]]:
@@ -186,9 +187,9 @@ def folds(labels: Sequence[int], most: int) -> list[list[int]]:
 
 
 def fit_head(
-    seen: torch.Tensor,
-    asked: torch.Tensor,
-    labels: torch.Tensor,
+    seen: Tensor,
+    asked: Tensor,
+    labels: Tensor,
     count: int,
     without: Sequence[Sequence[int]],
     pause: Callable[[], None] = lambda: None,
@@ -221,13 +222,8 @@ def fit_head(
 
 
 def _descend(
-    known: torch.Tensor,
-    scales: torch.Tensor,
-    labels: torch.Tensor,
-    count: int,
-    kept: torch.Tensor,
-    weights: torch.Tensor,
-) -> torch.Tensor:
+    known: Tensor, scales: Tensor, labels: Tensor, count: int, kept: Tensor, weights: Tensor
+) -> Tensor:
     """Return the weights (r + 1, F, L) of F heads, each fitted to the examples that its row of ``kept``
     (F, n) names; every label counts the same, however many examples it has. weights: to begin with.
 
@@ -254,12 +250,12 @@ def _descend(
     return weights
 
 
-def _logits(known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def _logits(known: Tensor, weights: Tensor) -> Tensor:
     """Return (n, F, L)."""
     return (known @ weights[:-1].flatten(1)).unflatten(1, weights.shape[1:]) + weights[-1]
 
 
-def blend(views: Sequence[torch.Tensor], labels: torch.Tensor, learns: Sequence[bool]) -> torch.Tensor:
+def blend(views: Sequence[Tensor], labels: Tensor, learns: Sequence[bool]) -> Tensor:
     """Return how much each view counts, (V,), none below 0: what makes the right labels of left-out examples
     likeliest, not far from ``USUAL`` where there are few. How much all count together decides how sure they
     are, of which few examples say little.
@@ -281,11 +277,11 @@ def blend(views: Sequence[torch.Tensor], labels: torch.Tensor, learns: Sequence[
     return _weights(together, each).detach()
 
 
-def _weights(together: torch.Tensor, each: torch.Tensor) -> torch.Tensor:
+def _weights(together: Tensor, each: Tensor) -> Tensor:
     return USUAL * (together + each - each.mean()).exp()
 
 
-def mixed(views: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def mixed(views: Tensor, weights: Tensor) -> Tensor:
     """Return the logits (n, L) of all views (V, n, L) together."""
     return (weights[:, None, None] * views).sum(0)
 
@@ -305,7 +301,7 @@ class Learned:
     labels that can't be told apart.
     """
 
-    chances: torch.Tensor
+    chances: Tensor
     tested: int
     right: int
     expected: float | None
@@ -316,7 +312,7 @@ def learn_labels(
     labels: Sequence[int],
     count: int,
     asked: Sequence[Blocks],
-    words: tuple[torch.Tensor, torch.Tensor] | None = None,
+    words: tuple[Tensor, Tensor] | None = None,
     pause: Callable[[], None] = lambda: None,
 ) -> Learned:
     """Return what heads say of the pictures that are ``asked`` about. labels: of the examples, 0 to count -
@@ -384,8 +380,8 @@ def tell_by_chat(
     lesson: Lesson,
     talker: Talker,
     pictures: Mapping[str, Picture],
-    seen: torch.Tensor,
-    asked: torch.Tensor,
+    seen: Tensor,
+    asked: Tensor,
     limits: Talk,
     reporter: Reporter,
 ) -> Learned:
@@ -400,7 +396,7 @@ def tell_by_chat(
     tested = tested_of(lesson.places, MOST_TESTED) if known is None else []
     names = f"The answer is one of: {', '.join(lesson.labels)}."
 
-    def ask(question: Turn, like: torch.Tensor, places: Sequence[int]) -> list[float]:
+    def ask(question: Turn, like: Tensor, places: Sequence[int]) -> list[float]:
         shown = most_similar(lesson, seen, like, places)
         turns = [turn for place in shown for turn in lesson.turns[place]]
         first = turns[0] if turns else question
@@ -422,7 +418,7 @@ def tell_by_chat(
     return Learned(torch.tensor([chances]), count, right, right / count if count else None)
 
 
-def most_similar(lesson: Lesson, seen: torch.Tensor, asked: torch.Tensor, places: Sequence[int]) -> list[int]:
+def most_similar(lesson: Lesson, seen: Tensor, asked: Tensor, places: Sequence[int]) -> list[int]:
     """Return the places of the most similar examples, but of no label more than its share, the best last."""
     some = torch.tensor(list(places))
     alike = torch.nn.functional.cosine_similarity(seen[some], asked[None], dim=-1)

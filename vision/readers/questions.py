@@ -103,15 +103,8 @@ SIDES = {  # words → side
     )
     for word in words.split()
 }
-_PARTS = {
-    "left": "left",
-    "right": "right",
-    "top": "upper",
-    "upper": "upper",
-    "bottom": "lower",
-    "lower": "lower",
-}
-_PARTS |= {"middle": "middle", "centre": "middle", "center": "middle", "corner": ""}
+_PARTS = {"left": "left", "right": "right", "top": "upper", "upper": "upper", "bottom": "lower"}
+_PARTS |= {"lower": "lower", "middle": "middle", "centre": "middle", "center": "middle", "corner": ""}
 _KINDS: tuple[tuple[Kind, str], ...] = (  # the first that is found is what is asked
     (
         "sure",

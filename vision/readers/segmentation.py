@@ -12,6 +12,7 @@ import torch
 from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -26,6 +27,7 @@ from vision import devices
 from vision.images.ops import Box, Flags, Real, connected, dilated, pieces
 
 SEEN = 8  # pictures whose features are kept; 256 × 64 × 64 numbers each
+Points = Sequence[tuple[float, float, int]]  # x, y, 1 = belongs to it, 0 = doesn't
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Picked:
 
 @dataclass(frozen=True)
 class _Seen:
-    features: torch.Tensor
-    original: torch.Tensor  # (1, 2): height and width of the picture
-    reshaped: torch.Tensor  # (1, 2): what of the model's square it fills
+    features: Tensor
+    original: Tensor  # (1, 2): height and width of the picture
+    reshaped: Tensor  # (1, 2): what of the model's square it fills
 
 
 class PointSegmenter:
@@ -68,12 +70,7 @@ class PointSegmenter:
         return _Seen(features, given["original_sizes"], given["reshaped_input_sizes"])
 
     def pick(
-        self,
-        image: Image.Image,
-        points: Sequence[tuple[float, float, int]] = (),
-        box: Sequence[float] | None = None,
-        *,
-        key: str = "",
+        self, image: Image.Image, points: Points = (), box: Sequence[float] | None = None, *, key: str = ""
     ) -> Picked:
         """Return what is at ``points`` (x, y, 1 = belongs to it, 0 = doesn't) and in ``box``, px: the outline
         that the model trusts most of three, or the one that a box or several points leave."""
@@ -168,12 +165,7 @@ class ObjectSegmenter:
         return self._seen[key]
 
     def pick(
-        self,
-        image: Image.Image,
-        points: Sequence[tuple[float, float, int]] = (),
-        box: Sequence[float] | None = None,
-        *,
-        key: str = "",
+        self, image: Image.Image, points: Points = (), box: Sequence[float] | None = None, *, key: str = ""
     ) -> Picked:
         """Return the objects at ``points`` (x, y, 1 = belongs to it, 0 = doesn't), px, and those that lie
         mostly in ``box``; an empty mask for none."""
@@ -336,7 +328,7 @@ class Segmenter:
         self.threshold = float(card.get("threshold", THRESHOLD))
 
     @torch.no_grad()
-    def probabilities(self, image: Image.Image, words: str) -> torch.Tensor:
+    def probabilities(self, image: Image.Image, words: str) -> Tensor:
         """Return (h, w) of 0..1 at the model's own size, whatever the picture's shape."""
         how = {"padding": True, "truncation": True, "return_tensors": "pt"}
         given = self.processor(text=[words], images=[image], **how)

@@ -23,14 +23,8 @@ BETWEEN = frozenset("a an the one in on at and with near to by beside against".s
 LATER = frozenset("in is are coloured colored painted".split())  # what a colour follows that is an object's
 WITHOUT = frozenset("no not without".split())
 LEVELS = {word: side for word, side in SIDES.items() if side in ("above", "below")}
-HALVES = {
-    "left": "left",
-    "right": "right",
-    "top": "above",
-    "upper": "above",
-    "bottom": "below",
-    "lower": "below",
-}
+HALVES = {"left": "left", "right": "right", "top": "above", "upper": "above"}
+HALVES |= {"bottom": "below", "lower": "below"}
 SLACK = 0.02  # of a side: how far beyond the picture's middle the middle of what is on a side may lie
 QUOTED = re.compile(r"[\"\u201c\u201d]([^\"\u201c\u201d]{1,80})[\"\u201c\u201d]")
 AS_SAID = ((r"\b(?:under|in) the stars\b|\bstarry (?:night|sky)\b", "at night"), (r"\bgolden hour\b", ""))

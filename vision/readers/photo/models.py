@@ -5,7 +5,7 @@ head that tells photographs from drawings (made by ``demo.photographs``), the sm
 EfficientNet has no squeeze-and-excitation and ReLU6, as TensorFlow's ``efficientnet/lite`` has it, which pads
 a stride of two at the bottom and the right only."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file as kind_load_file
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torchvision.ops import nms
 
 from core.profiles import DEMO
 from vision.engine.fiber import BeforeSlice
 from vision.images.ops import connected
-from vision.readers.segmentation import Picked
+from vision.readers.segmentation import Picked, Points
 
 STAGES = (  # blocks, side of the kernel, stride, expansion, channels
     (1, 3, 1, 1, 16),
@@ -44,7 +44,7 @@ EPSILON = 1e-3  # of its batch normalisation
 class Convolution(nn.Conv2d):
     """A convolution that pads as TensorFlow does."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Return (B, channels, ⌈H / stride⌉, ⌈W / stride⌉)."""
         around: list[int] = []
         for length, side, stride in zip(
@@ -66,7 +66,7 @@ class Block(nn.Module):
         self.project = Convolution(inside, after, 1)
         self.adds = stride == 1 and before == after
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Return (B, after, ⌈H / stride⌉, ⌈W / stride⌉)."""
         inside = x if self.expand is None else F.relu6(self.expand(x))
         found = self.project(F.relu6(self.depthwise(inside)))
@@ -88,7 +88,7 @@ class EfficientNetLite0(nn.Module):
         self.head = Convolution(channels, FEATURES, 1)
         self.classes = nn.Linear(FEATURES, CLASSES)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, 1000) and features (B, 1280)."""
         x = self.blocks(F.relu6(self.stem(x)))
         features = F.relu6(self.head(x)).mean((2, 3))
@@ -113,7 +113,7 @@ class Reader:
         return list(zip(chances, features.numpy(), strict=True))
 
 
-def pixels(image: Image.Image) -> torch.Tensor:
+def pixels(image: Image.Image) -> Tensor:
     """Return the middle of a picture, (3, SIDE, SIDE) in -1..1: better than ImageNet's usual mean."""
     scale = SHORT / min(image.size)
     size = (max(SHORT, round(image.width * scale)), max(SHORT, round(image.height * scale)))
@@ -123,9 +123,7 @@ def pixels(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(middle / 127.5 - 1).permute(2, 0, 1)
 
 
-def load_photograph(
-    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
-) -> Reader:
+def load_photograph(folder: Path, *_: Any) -> Reader:
     """Load the converted weights, in float32."""
     model = EfficientNetLite0()
     model.load_state_dict(load_file(folder / "model.safetensors"))
@@ -188,12 +186,7 @@ class Cutter:
         return self._seen[key]
 
     def pick(
-        self,
-        image: Image.Image,
-        points: Sequence[tuple[float, float, int]] = (),
-        box: Sequence[float] | None = None,
-        *,
-        key: str = "",
+        self, image: Image.Image, points: Points = (), box: Sequence[float] | None = None, *, key: str = ""
     ) -> Picked:
         """Return what stands out at ``points`` (x, y, 1 = belongs to it, 0 = doesn't), px, or in ``box``,
         which is looked at alone; an empty mask for nothing."""
@@ -225,7 +218,7 @@ def grown(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, i
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def load_cutter(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: Any) -> Cutter:
+def load_cutter(folder: Path, *_: Any) -> Cutter:
     """Load the network."""
     session = open_session(folder / "model.onnx")
     [given, made] = session.get_inputs()[0].name, session.get_outputs()[0].name
@@ -250,7 +243,7 @@ class Compact(nn.Module):
         )
         self.slopes = nn.ModuleList(nn.PReLU(CHANNELS) for _ in wide)
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+    def forward(self, picture: Tensor) -> Tensor:
         """Return the picture at SCALE times its side."""
         x = picture
         for convolution, slope in zip(self.convolutions, self.slopes, strict=False):
@@ -309,9 +302,7 @@ def _blended(image: Image.Image, made: Image.Image) -> Image.Image:
     return Image.blend(image.resize(made.size, Image.Resampling.LANCZOS), made, SHARE)
 
 
-def load_enlarger(
-    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
-) -> Enlarger:
+def load_enlarger(folder: Path, *_: Any) -> Enlarger:
     """Load the converted weights, in float32."""
     model = Compact()
     model.load_state_dict(load_file(folder / "model.safetensors"))
@@ -361,7 +352,7 @@ class FaceFinder:
         return [faces[at] for at in kept.tolist()]
 
 
-def load_faces(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: Any) -> FaceFinder:
+def load_faces(folder: Path, *_: Any) -> FaceFinder:
     """Load the network with free sizes."""
     session = open_session(folder / "model.onnx")
     given = session.get_inputs()[0].name
