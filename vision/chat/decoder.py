@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 from cachetools import Cache, LRUCache
+from torch import Tensor
 from transformers import DynamicCache, TopKLogitsWarper, TopPLogitsWarper
 from transformers.cache_utils import LinearAttentionLayer
 
@@ -82,12 +83,12 @@ class JoinedCaches:
         for layer in self.cache.layers:
             if isinstance(layer, LinearAttentionLayer):
                 layer.reorder_cache(torch.tensor(places))
-                continue
-            layer.keys = layer.keys[places][:, :, begin:]
-            layer.values = layer.values[places][:, :, begin:]
+            else:
+                layer.keys = layer.keys[places][:, :, begin:]
+                layer.values = layer.values[places][:, :, begin:]
 
 
-def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
+def _padded(states: Tensor, width: int) -> Tensor:
     """Return (B, heads, length, size) with zeros on the left up to ``width``."""
     return torch.nn.functional.pad(states, (0, 0, width - states.shape[2], 0))
 
@@ -208,7 +209,7 @@ class Reply:
         fresh = self.tokens[self.written_before :]
         return [*self.prompt.ids, *fresh[:-1]]
 
-    def choose(self, logits: torch.Tensor) -> int:
+    def choose(self, logits: Tensor) -> int:
         """Return the next token for the logits (V,): the likeliest, or one by the reply's own random
         numbers, whoever else is answered beside it."""
         if not self.temperature:
@@ -348,7 +349,7 @@ class Decoder:
         reply.cache = None
         self._writing.append(reply)
 
-    def _read_piece(self, reply: Reply) -> torch.Tensor:
+    def _read_piece(self, reply: Reply) -> Tensor:
         prompt = reply.prompt
         if reply.cache is None:
             self.model.locate(prompt)
@@ -393,23 +394,16 @@ class Decoder:
     def _failed_to_write(self, error: BaseException) -> None:
         """Begin the youngest answer anew when memory is short, later and with fewer beside it; of other
         errors nobody is known to be the cause, so that all begin anew, one by one."""
-        alone = len(self._writing) == 1
-        if devices.is_sticky(error) or (alone and not devices.is_out_of_memory(error)):
+        alone, is_full = len(self._writing) == 1, devices.is_out_of_memory(error)
+        if devices.is_sticky(error) or (alone and not (is_full and len(self.kept))):
             for reply in self._writing:
                 reply.error = error
             self._leave()
             return
-        if alone and not len(self.kept):
-            self._writing[0].error = error
-            self._leave()
-            return
         log.warning("%d answers can't be written at once: %s", len(self._writing), error)
         self.kept.clear()
-        self.max_rows = max(1, len(self._writing) - 1)
-        youngest = devices.is_out_of_memory(error) and not self._rows.has_states
-        waiting = self._writing[-1:] if youngest else self._writing
-        if not devices.is_out_of_memory(error):
-            self.max_rows = 1
+        self.max_rows = max(1, len(self._writing) - 1) if is_full else 1
+        waiting = self._writing[-1:] if is_full and not self._rows.has_states else self._writing
         for reply in reversed(waiting):
             reply.begin_anew()
             self.line.appendleft(reply)
@@ -420,11 +414,9 @@ class Decoder:
         """Let the rows go that are over, or wait for their turn again."""
         staying = []
         for place, reply in enumerate(self._writing):
-            if reply in waiting:
-                continue
-            if not reply.is_over:
+            if reply not in waiting and not reply.is_over:
                 staying.append(place)
-            elif reply.error is None:
+            elif reply not in waiting and reply.error is None:
                 self._keep(reply, self._rows.row(place))
         self._rows.keep(staying)
         self._writing = [self._writing[place] for place in staying]
@@ -438,7 +430,7 @@ class Decoder:
             self.kept.keep(reply.job_id, kept)
 
 
-def _tried(work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Exception | None]:
+def _tried(work: Callable[[], Tensor]) -> tuple[Tensor, Exception | None]:
     """Return what ``work`` returns, or the error that it raises, when what it had in memory is free again."""
     try:
         return work(), None

@@ -6,12 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 from vision import devices
 from vision.chat.output_parser import TASKS, THOUGHT_MARKS, answer_in, wanted_of_card
-from vision.chat.prompt import Prompt, PromptMaker, Repertoire, TaskPrompts, WholePrompts, instructions
+from vision.chat.prompt import (
+    Prompt,
+    PromptMaker,
+    Repertoire,
+    TaskPrompts,
+    WholePrompts,
+    instructions,
+    message,
+)
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
 STATEFUL_LAYERS = {"linear_attention", "conv"}  # which hold a state of one size instead of all tokens
@@ -23,12 +32,12 @@ class State(NamedTuple):
     transformers holds it). conv: the last columns before its convolution, (B, channels, kernel). recurrent:
     (B, heads, keys, values), None in layers that have none."""
 
-    conv: torch.Tensor
-    recurrent: torch.Tensor | None
+    conv: Tensor
+    recurrent: Tensor | None
 
 
 # keys and values (B, heads, length, size) of each layer that has them
-Layers = list[tuple[torch.Tensor, torch.Tensor]]
+Layers = list[tuple[Tensor, Tensor]]
 
 
 def layers_of(cache: DynamicCache) -> Layers:
@@ -105,10 +114,7 @@ class ChatModel:
         for holder in (self.model.generation_config, self.tokenizer):
             ids = holder.eos_token_id
             found |= set(ids if isinstance(ids, list | tuple) else [ids])
-        messages = [
-            {"role": role, "content": [{"type": "text", "text": text}]}
-            for role, text in (("user", "hello"), ("assistant", "Qqzx"))
-        ]
+        messages = [message("user", [], ["hello"]), message("assistant", [], ["Qqzx"])]
         if not self.prompts.has_template:
             return frozenset(i for i in found if i is not None)
         text = self.prompts.render(messages, to_answer=False)
@@ -178,7 +184,7 @@ class ChatModel:
         prompt.positions, delta = module.get_rope_index(**{k: v for k, v in given.items() if k in takes})
         prompt.delta = int(delta)
 
-    def read(self, prompt: Prompt, begin: int, end: int, cache: DynamicCache) -> torch.Tensor:
+    def read(self, prompt: Prompt, begin: int, end: int, cache: DynamicCache) -> Tensor:
         """Read ids[begin:end] behind what is in ``cache``, and return the logits after the last of them: (V,)
         in float32. Each picture in it is either whole or not at all, and there is one at most."""
         ids = torch.tensor([prompt.ids[begin:end]], device=self.device)
@@ -199,7 +205,7 @@ class ChatModel:
 
     def write(
         self, tokens: Sequence[int], lengths: Sequence[int], deltas: Sequence[int], cache: DynamicCache
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Read the next token of several answers, and return the logits after each: (B, V) in float32.
 
         lengths: of what is in the cache of each; there, they end at the same column. deltas: see Prompt.
@@ -213,7 +219,7 @@ class ChatModel:
             positions = positions.expand(3, -1, -1)
         return self._logits(torch.tensor(tokens, device=self.device)[:, None], mask, positions, cache, {})
 
-    def read_after(self, ids: torch.Tensor, length: int, delta: int, cache: DynamicCache) -> torch.Tensor:
+    def read_after(self, ids: Tensor, length: int, delta: int, cache: DynamicCache) -> Tensor:
         """Read several rows (B, L) behind the same ``length`` tokens in each row of ``cache``, and return the
         logits after every token: (B, L, V) in float32."""
         positions = torch.arange(length, length + ids.shape[1], device=self.device) + delta
@@ -225,13 +231,8 @@ class ChatModel:
         return self.model(input_ids=ids, use_cache=True, **given).logits.float()
 
     def _logits(
-        self,
-        ids: torch.Tensor,
-        mask: torch.Tensor,
-        positions: torch.Tensor,
-        cache: DynamicCache,
-        more: Mapping[str, Any],
-    ) -> torch.Tensor:
+        self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache, more: Mapping[str, Any]
+    ) -> Tensor:
         given = {self._cache: cache, "position_ids": positions, **more}
         if "logits_to_keep" in self._takes:
             given["logits_to_keep"] = 1

@@ -437,12 +437,8 @@ MOST = 20
 SMALLEST = 0.001  # of the picture's area
 LOC_BINS, FLORENCE_BINS = 1024, 1000
 # Beginning of a model's type or name → its form: Qwen2.5-VL tells pixels of the picture as it got it
-_KNOWN: tuple[tuple[str, Family], ...] = (
-    ("qwen2_5", "pixels"),
-    ("qwen2.5", "pixels"),
-    ("paligemma", "loc"),
-    ("florence", "florence"),
-)
+_KNOWN: dict[str, Family] = {"qwen2_5": "pixels", "qwen2.5": "pixels", "paligemma": "loc"}
+_KNOWN |= {"florence": "florence"}
 _NAMES = ("bbox_2d", "bbox", "box_2d", "box", "bounding_box", "coordinates")
 _LABELS = ("label", "name", "object", "class", "category", "text_content")
 _LOC = re.compile(r"((?:<loc\d{4}>\s*){4})([^<;\n]*)")
@@ -470,7 +466,7 @@ class _Raw(NamedTuple):
 def family_of(name: str) -> Family:
     """Return the form in which a model of this type or name tells boxes, as far as that is known."""
     name = name.lower().replace("-", "_")
-    return next((form for known, form in _KNOWN if known.replace("-", "_") in name), "qwen3")
+    return next((form for known, form in _KNOWN.items() if known in name), "qwen3")
 
 
 def read_boxes(text: str, family: Family, size: tuple[int, int], obj: str = "") -> Read:

@@ -147,7 +147,8 @@ def skipped(turns: Sequence[Turn], most: int = MOST_PICTURES) -> int:
     return total - kept_pictures(turns, most)
 
 
-def _message(role: str, parts: Sequence[Part], texts: Iterable[str]) -> dict[str, Any]:
+def message(role: str, parts: Sequence[Part], texts: Iterable[str]) -> dict[str, Any]:
+    """Return a turn as chat templates take it. parts: its pictures, before the words."""
     text = "\n".join(filter(None, texts))
     return {"role": role, "content": [*parts, {"type": "text", "text": text}]}
 
@@ -271,10 +272,7 @@ class PromptMaker:
         splits = hasattr(getattr(processor, "image_processor", None), "do_image_splitting")
         self._whole = {"do_image_splitting": False} if splits else {}  # a video has too many for pieces
         self._lock = threading.RLock()  # a tokenizer that two threads use at once raises
-        turns = [
-            {"role": role, "content": [{"type": "text", "text": text}]}
-            for role, text in (("system", "Qqzx"), ("user", "hello"))
-        ]
+        turns = [message("system", [], ["Qqzx"]), message("user", [], ["hello"])]
         self._takes_system = "Qqzx" in self._try_template(turns)
         begun, asked = (self._try_template(turns[1:], to_answer=begins) for begins in (True, False))
         self.opened = next((mark for mark, _ in THOUGHT_MARKS if begun.rstrip().endswith(mark)), "")
@@ -299,7 +297,7 @@ class PromptMaker:
     ) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the turns as the chat template takes them, and the SHA-256 of at most ``most`` pictures."""
         told, unseen = self.instructions, skipped(turns, most)
-        found = [_message("system", [], [told.system])] if told.system and self._takes_system else []
+        found = [message("system", [], [told.system])] if told.system and self._takes_system else []
         shas, number, video = list[str](), 0, False
         for place, turn in enumerate(turns):
             numbers = range(number + 1, number + len(turn.pictures) + 1)
@@ -312,7 +310,7 @@ class PromptMaker:
             texts = [*gone, self.neutralise(turn.text), about_video, told.short if short and last else ""]
             shas += [sha for sha, _ in shown]
             times = [seconds for _, seconds in shown]
-            found.append(_message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
+            found.append(message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
         if told.system and not self._takes_system:  # at the head of the first question
             text = found[0]["content"][-1]
             text["text"] = f"{told.system}\n{text['text']}"
@@ -368,10 +366,7 @@ class PromptMaker:
             self._places(ids, shown, looks),
             settled=len(ids) - max(1, begun) if self.settles else 0,
             inputs=inputs,
-            grids={
-                name: torch.cat([look.grids[name] for look in looks])
-                for name in (looks[0].grids if looks else ())
-            },
+            grids={n: torch.cat([one.grids[n] for one in looks]) for look in looks[:1] for n in look.grids},
             seen=tuple(look.seen for look in looks),
         )
 
@@ -403,13 +398,8 @@ class PromptMaker:
     def _look_at(self, picture: Picture) -> tuple[_Look, Inputs]:
         image = picture.open()
         with self._lock:
-            made = self.processor(
-                text=[self.mark],
-                images=[image],
-                return_tensors="pt",
-                return_text_replacement_offsets=True,
-                **(self._whole if picture.frame else {}),
-            )
+            how = {"return_text_replacement_offsets": True, **(self._whole if picture.frame else {})}
+            made = self.processor(text=[self.mark], images=[image], return_tensors="pt", **how)
         [[place]] = made.pop("text_replacement_offsets")
         tokens = int((made["input_ids"] == self.image_id).sum())
         inputs = {name: value for name, value in made.items() if name not in NOT_OF_PICTURES}

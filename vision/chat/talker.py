@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from cachetools import LRUCache
 from PIL import Image
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -26,7 +27,7 @@ from vision import devices
 from vision.chat.decoder import Decoder, JoinedCaches, Kept, KeptCaches, Reply, piece_end
 from vision.chat.model import ChatModel, Layers, State, layers_of, states_of
 from vision.chat.output_parser import THINKING
-from vision.chat.prompt import Picture, Prompt
+from vision.chat.prompt import Picture, Prompt, message
 from vision.engine.fiber import Fiber
 from vision.protocol import Talk, Turn
 from vision.reporter import Leaving, Reporter
@@ -41,7 +42,7 @@ def write_answer(
     if reply.temperature:
         how |= {"temperature": reply.temperature, "top_k": reply.top_k, "top_p": reply.top_p}
 
-    def take(input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+    def take(input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
         reply.take(int(input_ids[0, -1]), model.ends)
         if not reply.is_over:
             before_slice()
@@ -266,7 +267,7 @@ def _read_on(
     cache: DynamicCache,
     read: int = 0,
     before_slice: Callable[[], None] = lambda: None,
-) -> tuple[torch.Tensor, list[State]]:
+) -> tuple[Tensor, list[State]]:
     """Read a prompt from token ``read`` on; return the logits after it, and its settled states."""
     logits, states = torch.empty(0), list[State]()
     while read < len(prompt.ids):
@@ -279,7 +280,7 @@ def _read_on(
     return logits, states
 
 
-def _close(model: ChatModel, one: torch.Tensor, other: torch.Tensor) -> bool:
+def _close(model: ChatModel, one: Tensor, other: Tensor) -> bool:
     allowed = TOLERANCE.get(model.model.dtype, LOW_TOLERANCE) * float(other.abs().max())
     return bool((one - other).abs().max() <= allowed)
 
@@ -321,7 +322,7 @@ def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
     """Return the ids of an answer as the template has it, with what ends it."""
     prompts = model.prompts
     asked, _ = prompts.messages(talk.turns, talk.answer == "short", talk.most_pictures)
-    said = {"role": "assistant", "content": [{"type": "text", "text": prompts.neutralise(label)}]}
+    said = message("assistant", [], [prompts.neutralise(label)])
     before, whole = prompts.render(asked), prompts.render([*asked, said], to_answer=False)
     answer = whole[len(before) :] if whole.startswith(before) else label
     ids = prompts.tokenise(answer, more=True)
@@ -331,7 +332,7 @@ def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
 
 def _read_from_kept(
     talker: Talker, talk: Talk, prompt: Prompt, reporter: Reporter
-) -> tuple[DynamicCache, torch.Tensor]:
+) -> tuple[DynamicCache, Tensor]:
     """Read a prompt from what is kept of it on, piece by piece; return its cache and the logits after it."""
     model, kept = talker.model, talker.decoder.kept
     model.locate(prompt)
@@ -349,7 +350,7 @@ def _scores(
     prompt: Prompt,
     layers: Layers,
     states: Sequence[State],
-    first: torch.Tensor,
+    first: Tensor,
     answers: Sequence[list[int]],
 ) -> list[float]:
     rows, width = len(answers), max(map(len, answers))
