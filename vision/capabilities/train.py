@@ -85,15 +85,12 @@ def run(
         tested = budget.run(inference.testing(model, lesson.snapshot, lesson.open), stage)
     else:
         tested = budget.run(_judging(lesson, model, extractor, reporter), stage)
-    report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))
+    report, (page, *pictures) = reporter.in_thread(lambda: _reported(model, tested, lesson))
     (folder / MODEL).write_bytes(model.pack())
     reporter.step(1, 1)
-    return Output(
-        grid=pictures[0],
-        pictures=tuple(pictures[1:]),
-        learned=_learned(model, lesson.snapshot, report, folder / MODEL),
-        parameters={"kind": request.kind, "model": extractor.name, "seed": request.seed, "notes": []},
-    )
+    learned = _learned(model, lesson.snapshot, report, folder / MODEL)
+    parameters = {"kind": request.kind, "model": extractor.name, "seed": request.seed, "notes": []}
+    return Output(tuple(pictures), page, learned=learned, parameters=parameters)
 
 
 def _training(
@@ -158,6 +155,10 @@ def _reported(
     return report, [encode.png(boxes.page(drawn)), *(encode.png(one) for one in drawn)]
 
 
+def _learned_from(snapshot: Snapshot) -> tuple[LearnedFrom, ...]:
+    return tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items)
+
+
 def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Learned:
     threshold = promise = None
     if isinstance(model, Inspector):
@@ -165,15 +166,9 @@ def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Le
         promise = stopped / of if stopped < of else None
     elif isinstance(model, detect.Detector):
         threshold = model.limit
-    return Learned(
-        str(path),
-        tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),
-        threshold,
-        promise,
-        report.metrics,
-        (*report.charts, *(("mistakes",) if report.sheet is not None else ())),
-        report.sentence,
-    )
+    charts = (*report.charts, *(("mistakes",) if report.sheet is not None else ()))
+    learned_from, told = _learned_from(snapshot), report.metrics
+    return Learned(str(path), learned_from, threshold, promise, told, charts, report.sentence)
 
 
 SHORT_SIDE = 1024  # px of a picture's shorter side; no model is trained on larger ones
@@ -206,13 +201,10 @@ def train_style(
     parts = [learned.losses[start : start + size] for start in range(0, len(learned.losses), size)]
     loss = [round(sum(part) / len(part), 4) for part in parts]
     sheet = reporter.in_thread(lambda: encode.png(learned.sheet))
-    version = Learned(
-        str(folder / MODEL),
-        tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),
-        metrics={"loss": loss, **learned.about},
-        charts=("samples",),
-        sentence=f"Learned from {len(examples)} pictures in {settings.steps} steps on {on}.",
-    )
+    told = {"loss": loss, **learned.about}
+    sentence = f"Learned from {len(examples)} pictures in {settings.steps} steps on {on}."
+    learned_from = _learned_from(snapshot)
+    version = Learned(str(folder / MODEL), learned_from, None, None, told, ("samples",), sentence)
     parameters = {"kind": request.kind, "model": name, "seed": request.seed, "notes": notes}
     return Output((sheet,), sheet, learned=version, parameters=parameters)
 
