@@ -21,12 +21,7 @@ from vision.video.families import FAMILIES as VIDEO_FAMILIES
 from vision.weights import card as identify
 from vision.weights import files, hub, packaged
 
-MISSING = {
-    "hub": "isn't downloaded yet",
-    "package": "isn't downloaded yet",
-    "program": "isn't installed",
-    "local": "no such file or folder",
-}
+MISSING = {"hub": "isn't downloaded yet", "package": "isn't downloaded yet", "program": "isn't installed"}
 ENDED_EARLY = "the process that tried it ended early; the log above may say why."
 
 
@@ -66,7 +61,7 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
     try:
         path = hub.find_downloaded(source, cache_dir)
         if path is None:
-            return replace(info, problem=MISSING.get(source.kind, MISSING["local"]))
+            return replace(info, problem=MISSING.get(source.kind, "no such file or folder"))
         if source.kind == "program":
             return replace(info, path=str(path), family="OCR", bytes=packaged.program_size(source.id, path))
         info = replace(info, path=str(path), bytes=files.size(path))

@@ -1,7 +1,6 @@
 """What a device can do: name, memory, dtypes, what its errors mean, and how a model gets there."""
 
 import gc
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,8 +9,6 @@ import psutil
 import torch
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
-
 # bytes of weights; below, a second CPU thread costs more in barriers than it brings
 SMALL_MODEL = 200 * 2**20
 

@@ -169,20 +169,14 @@ class ModelLoader:
             path = (copies.find(self._kept, path, kept_as(kind, dtype)) if kind != "off" else None) or path
             _read_ahead(files.weight_files(path), report, check)
         model: Any
+        how: dict[str, Any] = {"device": self.device, "dtype": dtype, "plan": found.plan, "report": report}
+        how |= {"find_lora": self.lora, "more": found.card}
         if role in ("image", "edit"):
-            model = self._load_image_model(found, dtype, report, threads)
+            model = self._load_image_model(found, how, threads)
         elif role == STYLE:
             model = load_base(found.path, found.name, self.device, self.dtype, found.plan.quantize)
         elif role == "video":
-            model = load_video_model(
-                *(found.path, found.name),
-                device=self.device,
-                dtype=dtype,
-                plan=found.plan,
-                report=report,
-                find_lora=self.lora,
-                more=found.card,
-            )
+            model = load_video_model(found.path, found.name, **how)
         else:
             model = self._load_reader(role, found)
         report(1.0)
@@ -190,21 +184,9 @@ class ModelLoader:
         log.info("%s loaded in %.1f s: %s on %s, %d MB", found.name, took, dtype, self.device, size)
         return model
 
-    def _load_image_model(
-        self, found: FoundModel, dtype: torch.dtype, report: Report, threads: int
-    ) -> ImageModel:
-        model = load_image_model(
-            found.path,
-            found.name,
-            device=self.device,
-            dtype=dtype,
-            plan=found.plan,
-            offline=not self.config.allow_download,
-            report=report,
-            find_lora=self.lora,
-            more=found.card,
-            kept=self._kept,
-        )
+    def _load_image_model(self, found: FoundModel, how: Mapping[str, Any], threads: int) -> ImageModel:
+        offline = not self.config.allow_download
+        model = load_image_model(found.path, found.name, offline=offline, kept=self._kept, **how)
         self._attach_tiny_decoder(model)
         if compiled.wants_compiling(self.config.compile, self.device):
             torch.set_num_threads(threads)  # of this thread: what is compiled is for so many

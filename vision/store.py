@@ -301,8 +301,7 @@ class Models:
             model.make_room()
         devices.release()
         while not self._fits(wanted):
-            keys = self._dispensable(wanted)
-            if not keys:
+            if not (keys := self._dispensable(wanted)):
                 return False
             for key in keys:
                 del self.held[key]

@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from diffusers import ControlNetModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from PIL import Image
+from torch import Tensor
 
 from core.errors import ModelError
 from vision.diffusion import seamless
@@ -47,15 +48,15 @@ class ControlledUNet(torch.nn.Module):
 
     def forward(
         self,
-        sample: torch.Tensor,
-        timestep: torch.Tensor,
-        encoder_hidden_states: torch.Tensor,
-        class_labels: torch.Tensor | None = None,
-        timestep_cond: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
+        sample: Tensor,
+        timestep: Tensor,
+        encoder_hidden_states: Tensor,
+        class_labels: Tensor | None = None,
+        timestep_cond: Tensor | None = None,
+        attention_mask: Tensor | None = None,
         cross_attention_kwargs: dict[str, Any] | None = None,
         added_cond_kwargs: dict[str, Any] | None = None,
-        control: torch.Tensor | None = None,
+        control: Tensor | None = None,
         return_dict: bool = True,
     ) -> Any:
         """Return the UNet's output. control: (B, 3, H, W) of 0..1, the edges for each row, px."""
@@ -105,7 +106,7 @@ class ControlNet:
             known = self._over[id(unet)] = ControlledUNet(unet, self._module)
         return known
 
-    def control(self, edges: Image.Image) -> torch.Tensor:
+    def control(self, edges: Image.Image) -> Tensor:
         """Return a picture of edges as the module takes it: (1, 3, H, W) of 0..1."""
         values = torch.from_numpy(np.asarray(edges.convert("RGB"), np.float32) / 255)
         return values.permute(2, 0, 1)[None].contiguous().to(self._module.device, self._module.dtype)
@@ -199,11 +200,11 @@ class FirstFrameAttention(AttnProcessor2_0):
     def __call__(
         self,
         attn: Any,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
         *args: Any,
         **kwargs: Any,
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Return the attention's output (B, N, C) for ``hidden_states`` (B, N, C)."""
         rows = len(hidden_states)
         if encoder_hidden_states is None and hidden_states.ndim == 3 and rows % self.frames == 0:

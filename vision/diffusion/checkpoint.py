@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from vision.engine import collate
 from vision.engine.denoiser import ATTRIBUTES, Call, Denoiser
@@ -135,9 +136,9 @@ class _ByTimestep(EarlyStop):
 
     def _step(
         self,
-        model_output: torch.Tensor,
+        model_output: Tensor,
         timestep: Any,
-        sample: torch.Tensor,
+        sample: Tensor,
         *args: Any,
         return_dict: bool = True,
         **kwargs: Any,
@@ -147,7 +148,7 @@ class _ByTimestep(EarlyStop):
             result.prev_sample = self._noise_free(result, timestep, sample)
         return result if return_dict else (result.prev_sample,)
 
-    def _noise_free(self, result: Any, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
+    def _noise_free(self, result: Any, timestep: Any, sample: Tensor) -> Tensor:
         for name in ("denoised", "pred_original_sample"):
             if getattr(result, name, None) is not None:
                 return getattr(result, name)
@@ -205,12 +206,12 @@ class State:
     chunk: int
     step: int
     total: int
-    latents: torch.Tensor
+    latents: Tensor
     scheduler: dict[str, Any]
-    generators: list[torch.Tensor]
-    images: list[torch.Tensor]
+    generators: list[Tensor]
+    images: list[Tensor]
     veiled: list[int]
-    relevance: torch.Tensor | None = None
+    relevance: Tensor | None = None
 
 
 class Checkpoint:
@@ -259,7 +260,7 @@ class Checkpoint:
         power cut is recognised as damaged."""
         start, partial = time.monotonic(), self.path.with_suffix(".tmp")
         try:
-            state, tensors = make(), dict[str, torch.Tensor]()
+            state, tensors = make(), dict[str, Tensor]()
             fields = {one.name: _pack(getattr(state, one.name), tensors) for one in dataclasses.fields(state)}
             entry = {"fingerprint": self.fingerprint, "state": fields}
             data = save(tensors, {ENTRY: json.dumps(entry)})
@@ -336,7 +337,7 @@ class Resume:
         if kind is None and not self.over:
             raise RuntimeError(f"the checkpoint is of step {self.state.step}, which this run never reached")
 
-    def after_step(self, step: int) -> torch.Tensor | None:
+    def after_step(self, step: int) -> Tensor | None:
         """Return the latents to continue with, once ``step`` steps have been run through; None before."""
         if step < self.state.step:
             return None
@@ -381,9 +382,9 @@ def _read(path: Path, fingerprint: str) -> State | None:
     return state
 
 
-def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
     """Convert ``value`` to JSON, its tensors into ``tensors``. Strides are kept: sums may depend on them."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, Tensor):
         copy = value.detach().to("cpu", copy=True)
         tensors[name := str(len(tensors))] = copy.contiguous()
         return {"tensor": name, "stride": copy.stride(), "device": str(value.device)}

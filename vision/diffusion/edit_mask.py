@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 GATHERED = 0.25  # share of the steps that tell what the words mean; until then all is free to change
 LIKELY = 0.8  # share of the threshold that is enough beside a cell that reaches it
@@ -31,17 +32,17 @@ class Keeping:
     ) -> None:
         self.denoiser, self.threshold, self.count, self.calls = denoiser, threshold, count, 0
         self.gathered = max(1, round(GATHERED * steps))
-        self.relevance: torch.Tensor | None = None
-        self._free: tuple[torch.Tensor | None, torch.Tensor | None] = None, None  # relevance → ``free``
+        self.relevance: Tensor | None = None
+        self._free: tuple[Tensor | None, Tensor | None] = None, None  # relevance → ``free``
         self._scheduler, self._scale, self._weight = scheduler, scale, 0.0
 
-    def __call__(self, sample: torch.Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, sample: Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1
         if self.calls <= self.gathered:
             self._weight += float(self._alpha(timestep).sqrt())
         return self.forward(sample, timestep, *args, **kwargs)
 
-    def forward(self, sample: torch.Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, sample: Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what the denoiser predicts for ``sample``, the noisy latents with the picture's behind them,
         as a tuple; from step ``gathered`` on only where the words mean something. With guidance the rows are
         those with words and picture, with the picture alone, and with neither."""
@@ -68,7 +69,7 @@ class Keeping:
         return (torch.where(free, predicted, kept), *output[1:])
 
     @property
-    def free(self) -> torch.Tensor | None:
+    def free(self) -> Tensor | None:
         """Where the pictures may change: (count, h, w), bool; None while all may."""
         if self.relevance is None or self.calls < self.gathered:
             return None
@@ -88,7 +89,7 @@ class Keeping:
             return [None] * self.count
         return [Image.fromarray(255 * free.cpu().byte().numpy()) for free in self.free]
 
-    def _alpha(self, timestep: Any) -> torch.Tensor:
+    def _alpha(self, timestep: Any) -> Tensor:
         """The share of the picture in the variance of the noisy latents; some samplers step between two
         trained times, at the level of noise that lies between."""
         alphas = self._scheduler.alphas_cumprod.double().cpu().clamp(min=2.0**-48)
@@ -102,7 +103,7 @@ class Keeping:
     def _kind(self) -> str:
         return str(self._scheduler.config.prediction_type)
 
-    def _clean(self, noisy: torch.Tensor, predicted: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    def _clean(self, noisy: Tensor, predicted: Tensor, alpha: Tensor) -> Tensor:
         if self._kind == "sample":
             return predicted
         if self._kind == "v_prediction":
@@ -113,7 +114,7 @@ class Keeping:
         return getattr(object.__getattribute__(self, "denoiser"), name)
 
 
-def reached(certain: torch.Tensor, likely: torch.Tensor) -> torch.Tensor:
+def reached(certain: Tensor, likely: Tensor) -> Tensor:
     """Return the cells of ``likely`` that hang together with some of ``certain``, which are likely, too (the
     hysteresis of Canny, 1986). All (count, 1, h, w), bool. A new style moves all cells a little."""
     found, before = certain, None

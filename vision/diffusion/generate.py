@@ -89,9 +89,8 @@ def _draw_by_parts(model: ImageModel, generation: Generation, reporter: Reporter
 
 def _fingerprint(model: ImageModel, generation: Generation) -> str:
     scheduler, pipe = model.scheduler(generation.sampler), model.pipeline(generation.mode)
-    config = sorted(  # which comes in any order
-        (name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_")
-    )
+    told = {name: str(value) for name, value in scheduler.config.items() if not name.startswith("_")}
+    config = sorted(told.items())  # which come in any order
     tiny_decoder = model.tiny_decoder if generation.draft else None
     by_noise = generation.strength is not None and model.starts_by_noise(generation.mode)
     return checkpoint.fingerprint(

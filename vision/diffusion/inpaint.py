@@ -37,9 +37,8 @@ class RegionLayout:
 
 def from_picture(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Return a picture's mask at ``size``: white (over half) = paint. Raises UserError for an empty one."""
-    return checked(
-        mask.convert("L").resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
-    )
+    grey = mask.convert("L").resize(size, Image.Resampling.BILINEAR)
+    return checked(grey.point(lambda value: 255 * (value >= 128)))
 
 
 def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]) -> Image.Image:
@@ -147,9 +146,8 @@ def plan_region(mask: Image.Image, card: Card, *, near: bool = False) -> RegionL
         box = (across[0], down[0], across[1], down[1])
     if (box[2] - box[0]) * (box[3] - box[1]) > (1 if near else WHOLE) * mask.width * mask.height:
         box = (0, 0, *mask.size)
-    return RegionLayout(
-        box, encode.size_for_area((box[2] - box[0]) / (box[3] - box[1]), card.native_size, card.multiple)
-    )
+    aspect = (box[2] - box[0]) / (box[3] - box[1])
+    return RegionLayout(box, encode.size_for_area(aspect, card.native_size, card.multiple))
 
 
 def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:

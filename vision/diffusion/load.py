@@ -39,12 +39,8 @@ def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
     return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
 
 
-# quant_method of weights that are quantised in their files → package and extra; others say what they lack
-QUANTIZERS = {
-    "torchao": ("torchao", "quantize"),
-    "bitsandbytes": ("bitsandbytes", "quantize"),
-    "sdnq": ("sdnq", "sdnq"),
-}
+# quant_method of quantised files, which is also the package → extra; others say what they lack
+QUANTIZERS = {"torchao": "quantize", "bitsandbytes": "quantize", "sdnq": "sdnq"}
 
 
 def check_quantized(folder: Path, name: str) -> None:
@@ -60,11 +56,10 @@ def check_quantized(folder: Path, name: str) -> None:
                 " Atelier runs none. Take the model as it is, or one quantised by torchao, bitsandbytes or"
                 " SDNQ."
             )
-        package, extra = QUANTIZERS.get(method, ("", ""))
-        if package and not importlib.util.find_spec(package):
-            raise ModelError(f"{part}, which needs `make setup EXTRAS={extra}`.")
+        if method in QUANTIZERS and not importlib.util.find_spec(method):
+            raise ModelError(f"{part}, which needs `make setup EXTRAS={QUANTIZERS[method]}`.")
         if method == "sdnq":
-            importlib.import_module(package)  # which makes it known to transformers, for text encoders
+            importlib.import_module(method)  # which makes it known to transformers, for text encoders
 
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
@@ -79,7 +80,7 @@ MAX_LOADED = 16  # kept beside one model
 WeightedLoras = tuple[tuple[str, float], ...]  # (name, weight)
 MAX_PLANS = 16  # kept: which rows of a pass have which LoRAs, for each company of jobs
 # adapter, rows (None = all), weights: a number, or one for each of the rows
-Plan = list[tuple[str, torch.Tensor | None, Any]]
+Plan = list[tuple[str, Tensor | None, Any]]
 
 
 class Loras:
@@ -168,7 +169,7 @@ class Loras:
         return wanted if any(name in self._unmixable for name, _ in wanted) else None
 
     @contextmanager
-    def added(self, name: str, tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    def added(self, name: str, tensors: Mapping[str, Tensor]) -> Iterator[None]:
         """Have a LoRA that is in no file, to draw with as ``name`` inside the ``with`` block. tensors: by the
         names that a file would have. Raises UserError for one that doesn't fit."""
         self._add(name, dict(tensors), name)
@@ -230,9 +231,7 @@ class Loras:
 
     # Loading
 
-    def read_file(
-        self, name: str, reporter: Reporter
-    ) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
+    def read_file(self, name: str, reporter: Reporter) -> tuple[dict[str, Tensor], str, GuidedUse | None]:
         """Return a LoRA's tensors, which file it was, and how it counts in drawings with guidance."""
         path = self._find(name, reporter)
         use = read_loras(files.header(path).get("__metadata__", {}), shown_lora(name))
@@ -241,7 +240,7 @@ class Loras:
         except (OSError, SafetensorError) as error:
             raise ModelError(f"The LoRA {shown_lora(name)} can't be read.") from error
 
-    def _add(self, name: str, tensors: dict[str, torch.Tensor], file: str) -> None:
+    def _add(self, name: str, tensors: dict[str, Tensor], file: str) -> None:
         if name in self.adapters:  # another job was as quick
             return
         if not hasattr(self._pipe, "load_lora_weights"):
@@ -322,7 +321,7 @@ class Loras:
                 layer.register_forward_hook(self._add_to)
                 self._hooked.add(id(layer))
 
-    def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+    def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: Tensor) -> Tensor:
         """Return ``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have a LoRA (Hu
         et al., arXiv:2106.09685, eq. 3)."""
         for i, (adapter, rows, weights) in enumerate(self._plan):
@@ -346,7 +345,7 @@ class Loras:
 def _put_into(
     module: torch.nn.Module,
     adapter_name: str,
-    adapter_state_dict: dict[str, torch.Tensor],
+    adapter_state_dict: dict[str, Tensor],
     peft_config: LoraConfig,
     **_: Any,
 ) -> None:
@@ -391,12 +390,12 @@ def merge(pipe: Any, folder: Path, name: str) -> None:
         weight += (scales.get(part, 1.0) * (up @ down)).view(weight.shape).to(weight.dtype)
 
 
-def _weight(pipe: Any, part: str, name: str, file: Path) -> torch.Tensor:
+def _weight(pipe: Any, part: str, name: str, file: Path) -> Tensor:
     try:
-        weight: torch.Tensor = pipe.components[part].get_submodule(name).weight.detach()
+        weight: Tensor = pipe.components[part].get_submodule(name).weight.detach()
     except (KeyError, AttributeError) as error:
         raise ModelError(f"The LoRA {file.name} doesn't fit: this model has no {part}.{name}.") from error
-    if type(weight) is not torch.Tensor or not weight.is_floating_point():
+    if type(weight) is not Tensor or not weight.is_floating_point():
         raise ModelError(
             f"The LoRA {file.name} can't be added to quantised weights; set QUANTIZE=off, or leave"
             " merged_lora out of atelier.json."

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from core.limits import IMAGE_WEIGHT_CAP
 from core.requests import GenerateRequest
@@ -29,12 +30,12 @@ CHAOS, WEIRD = 0x9E3779B9, 0x85EBCA6B  # added to a picture's seed, so that no n
 
 
 def filled_up(
-    encode: Callable[..., tuple[torch.Tensor, torch.Tensor | None]], multiple: int
-) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    encode: Callable[..., tuple[Tensor, Tensor | None]], multiple: int
+) -> Callable[..., tuple[Tensor, Tensor]]:
     """Return a pipeline's ``encode_prompt``, which gives tokens (B, T, D) and a mask (B, T), or None for all,
     with T filled up to a whole multiple of ``multiple`` and the mask always there."""
 
-    def encode_filled(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode_filled(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         tokens, mask = encode(*args, **kwargs)
         mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device) if mask is None else mask
         missing = -tokens.shape[1] % multiple
@@ -48,9 +49,9 @@ class Encoded:
     """What a text encoder makes of a text. tokens: (1, T, D). pooled: (1, P), None = the model has none.
     mask: (1, T), which tokens are words, of a language model; None = all count, of every other encoder."""
 
-    tokens: torch.Tensor
-    pooled: torch.Tensor | None = None
-    mask: torch.Tensor | None = None
+    tokens: Tensor
+    pooled: Tensor | None = None
+    mask: Tensor | None = None
 
     def towards(self, other: "Encoded", share: float) -> "Encoded":
         """Return the point ``share`` on the line from this (0) through ``other`` (1), of the same length."""
@@ -83,17 +84,17 @@ class Conditioning:
     negative_mask: (B, T), see ``Encoded``. rows: the pipeline takes each text as a list of B rows (t, D) of
     words alone."""
 
-    prompt: torch.Tensor
-    pooled: torch.Tensor | None
-    negative: torch.Tensor | None
-    negative_pooled: torch.Tensor | None
-    noise: torch.Tensor | None = None
+    prompt: Tensor
+    pooled: Tensor | None
+    negative: Tensor | None
+    negative_pooled: Tensor | None
+    noise: Tensor | None = None
     chaos: float = 0.0
-    mask: torch.Tensor | None = None
-    negative_mask: torch.Tensor | None = None
+    mask: Tensor | None = None
+    negative_mask: Tensor | None = None
     rows: bool = False
 
-    def at(self, progress: float) -> torch.Tensor:
+    def at(self, progress: float) -> Tensor:
         """Return the prompt's embeddings (B, T, D) for the step after ``progress`` (0..1) of the schedule: at
         first mostly noise, then more and more the text alone. CADS (arXiv:2310.17347, algorithm 1), whose
         rescaling to the text's mean and deviation is in the noise already."""
@@ -113,7 +114,7 @@ class Conditioning:
             "negative_pooled_prompt_embeds": self.negative_pooled,
         }
 
-    def _given(self, tokens: torch.Tensor | None, mask: torch.Tensor | None) -> Any:
+    def _given(self, tokens: Tensor | None, mask: Tensor | None) -> Any:
         if not self.rows or tokens is None or mask is None:
             return tokens
         return [row[words.bool()] for row, words in zip(tokens, mask, strict=True)]
@@ -176,12 +177,10 @@ def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, f
     """The texts that are mixed, with their shares: a style moves each part towards itself with the style."""
     parts = spec.wanted or ((prompt, 1.0),)
     plain = 1 - sum(amount for _, amount in spec.styles)
-    styled = [
-        (f"{text}, {style}" if text else style, share * amount)
-        for text, share in parts
-        for style, amount in spec.styles
-    ]
-    return [*((text, share * plain) for text, share in parts), *styled]
+    found = [(text, share * plain) for text, share in parts]
+    for text, share in parts:
+        found += [(f"{text}, {style}" if text else style, share * amount) for style, amount in spec.styles]
+    return found
 
 
 def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
@@ -198,7 +197,7 @@ def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
     )
 
 
-def _of_any(masks: Sequence[torch.Tensor]) -> torch.Tensor | None:
+def _of_any(masks: Sequence[Tensor]) -> Tensor | None:
     """Where any of ``masks`` is; None without one."""
     return functools.reduce(torch.maximum, masks) if masks else None
 
@@ -210,14 +209,14 @@ def _for_each(
     seeds: Sequence[int],
     as_rows: bool,
 ) -> Conditioning:
-    def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
+    def rows(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])
 
-    def joined(tensors: Iterable[torch.Tensor | None]) -> torch.Tensor | None:
+    def joined(tensors: Iterable[Tensor | None]) -> Tensor | None:
         found = [tensor for tensor in tensors if tensor is not None]
         return torch.cat(found) if found else None
 
-    def noise(salt: int) -> torch.Tensor:
+    def noise(salt: int) -> Tensor:
         return torch.cat([_noise(text, seed, salt) for text, seed in zip(positive, seeds, strict=True)])
 
     prompt = torch.cat([one.tokens for one in positive])
@@ -236,7 +235,7 @@ def _for_each(
     )
 
 
-def _noise(text: Encoded, seed: int, salt: int) -> torch.Tensor:
+def _noise(text: Encoded, seed: int, salt: int) -> Tensor:
     """Noise (1, T, D) with the mean and the deviation of a text's tokens, from a picture's seed alone; on the
     CPU, as all noise here. Of a language model those of its middle token: the first one of a text is
     thousands of times as large (arXiv:2402.17762). Where several layers of it are read, (1, T, L, D), each
@@ -252,7 +251,7 @@ def _noise(text: Encoded, seed: int, salt: int) -> torch.Tensor:
     return (drawn * deviation.cpu() + mean.cpu()).to(text.tokens)
 
 
-def _blurred(text: torch.Tensor, noise: torch.Tensor, share: float) -> torch.Tensor:
+def _blurred(text: Tensor, noise: Tensor, share: float) -> Tensor:
     """``text`` with ``noise`` in it, from which ``share`` (0..1) of the variance comes."""
     return (1 - share) ** 0.5 * text + share**0.5 * noise
 
@@ -284,11 +283,9 @@ def _each(request: GenerateRequest, images: Pictures) -> Iterator[ReferencePictu
         ("--oref", request.omni_references, 0.3 * parameters.weight_factor(request.omni_weight)),
     )
     for flag, weighted, amount in kinds:
-        yield from (
-            ReferencePicture(flag, images[sha256], weight, amount)
-            for sha256, weight in weighted
-            if weight > 0 and amount > 0
-        )
+        for sha256, weight in weighted:
+            if weight > 0 and amount > 0:
+                yield ReferencePicture(flag, images[sha256], weight, amount)
 
 
 def influence(image_weight: float | None) -> float:

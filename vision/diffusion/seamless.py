@@ -5,6 +5,7 @@ import copy
 from typing import Any
 
 import torch
+from torch import Tensor
 
 MARGIN = 8  # latents around the picture while it is decoded: more than a decoder's convolutions reach
 # of a side: how far the borders move from step to step, so that they never lie in the same place twice
@@ -73,13 +74,13 @@ def _shifts(rows: int, columns: int, count: int) -> tuple[int, int]:
     return sign * round(rows * STRIDE * abs(count)), sign * round(columns * STRIDE * abs(count))
 
 
-def wrapped(latents: torch.Tensor) -> torch.Tensor:
+def wrapped(latents: Tensor) -> Tensor:
     """Pad latents (1, C, h, w) on each side with MARGIN columns or rows of the opposite side."""
     margin = min(MARGIN, *latents.shape[-2:])
     return torch.nn.functional.pad(latents, (margin,) * 4, mode="circular")
 
 
-def unwrapped(decoded: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+def unwrapped(decoded: Tensor, latents: Tensor) -> Tensor:
     """Cut the picture of ``latents`` out of what was decoded from ``wrapped(latents)``."""
     margin = min(MARGIN, *latents.shape[-2:])
     scale = decoded.shape[-1] // (latents.shape[-1] + 2 * margin)

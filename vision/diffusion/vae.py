@@ -3,7 +3,6 @@ TAESD, TAESDXL, TAEF1, …), which the host sets up by family and which decodes 
 previews of unfinished latents, a linear map to RGB."""
 
 import copy
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +13,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler
 from PIL import Image
+from torch import Tensor
 
 from core.errors import ModelError
 from vision.weights import files
 
 
-def pixels_of(decoded: torch.Tensor) -> np.ndarray:
+def pixels_of(decoded: Tensor) -> np.ndarray:
     """Return (B, 3, H, W) of -1..1 as (B, H, W, 3) uint8 in host memory: the same bits as diffusers'
     ``VaeImageProcessor.postprocess`` in float32. Works in place after the first copy: fresh temporaries of 12
     MB a megapixel cost four times the arithmetic."""
@@ -27,7 +27,7 @@ def pixels_of(decoded: torch.Tensor) -> np.ndarray:
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def tensor_of(colours: np.ndarray) -> torch.Tensor:
+def tensor_of(colours: np.ndarray) -> Tensor:
     """Return a picture (H, W, 3), uint8, as (1, 3, H, W) of -1..1, float32 in host memory."""
     return torch.from_numpy(colours.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None].contiguous()
 
@@ -42,7 +42,7 @@ def is_video(vae: Any) -> bool:
     return isinstance(first, torch.nn.Conv3d)
 
 
-def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+def decode(vae: Any, latents: Tensor) -> Tensor:
     """Decode latents (B, C, h, w) to (B, 3, H, W), -1..1. What is transparent lies on white."""
     if not is_video(vae):
         return vae.decode(latents, return_dict=False)[0]
@@ -68,16 +68,13 @@ def tiled(vae: Any) -> Iterator[None]:
         vars(vae).update(before)
 
 
-def encode_pixels(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+def encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
     """Encode (B, 3, H, W), -1..1, to the likeliest latents (B, C, h, w)."""
     if getattr(getattr(vae, "config", None), "in_channels", 3) == 4:
         pixels = torch.cat([pixels, torch.ones_like(pixels[:, :1])], 1)  # which is opaque
     encoded = vae.encode(pixels[:, :, None] if is_video(vae) else pixels)
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
     return latents[:, :, 0] if is_video(vae) else latents
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,8 +137,8 @@ class LatentMap:
     and high: 1, and more where one stands for more than 8 px (LTX: 32). weight: (C, 3·patch²), bias:
     (3·patch²,)."""
 
-    weight: torch.Tensor
-    bias: torch.Tensor
+    weight: Tensor
+    bias: Tensor
     patch: int = 1
 
     @classmethod
@@ -164,7 +161,7 @@ class LatentMap:
         solution = torch.linalg.solve(x1.T @ x1 + ridge, x1.T @ y.double()).float()  # (C + 1, 3·p²)
         return cls(solution[:-1], solution[-1], patch)
 
-    def pictures(self, latents: torch.Tensor) -> list[Image.Image]:
+    def pictures(self, latents: Tensor) -> list[Image.Image]:
         """Convert latents (B, C, h, w), as the decoder takes them, to B small pictures of w·p × h·p px."""
         rgb = latents.float().cpu().permute(0, 2, 3, 1) @ self.weight + self.bias  # (B, h, w, 3·p²)
         if self.patch > 1:
@@ -173,7 +170,7 @@ class LatentMap:
         return [Image.fromarray(a) for a in (rgb.nan_to_num(0.5).clamp(0, 1) * 255).byte().numpy()]
 
 
-def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _encoded(vae: Any, device: str, side: int) -> tuple[Tensor, Tensor]:
     """Return 16 pictures of random patches: latents (16, C, h, w) and RGB in 0..1 (16, 3, side, side)."""
     generator = torch.Generator().manual_seed(0)
     patches = torch.rand(16, 3, 4, 4, generator=generator)
@@ -183,7 +180,7 @@ def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tens
     return encode_pixels(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu(), rgb
 
 
-def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
+def predicted(scheduler: Any, before: Tensor | None, after: Tensor) -> Tensor:
     """Return the noise-free latents x₀ that the last step predicted, from the latents before and after it;
     ``after``, scaled, when they can't be known. Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε
     holds before and after with the same x₀ and ε, so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1

@@ -10,7 +10,6 @@ path, as ``atelier models`` prints it."""
 import hashlib
 import importlib.util
 import json
-import logging
 import os
 import re
 import struct
@@ -38,8 +37,6 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path.name} of {path.parent.name} isn't a JSON object.")
     return data
 
-
-log = logging.getLogger(__name__)
 
 CODE = frozenset(  # what files that can run end with
     ".py .pyc .pyo .pyd .so .dll .dylib .sh .exe .bat .js .jar .whl .egg .zip .tar .gz".split()

@@ -275,14 +275,9 @@ class Plan:
 # What "auto" tries, best first. INT8's pictures differ by less than the eye sees, so that it comes before
 # moving parts about; NF4's are other pictures, so that it comes after. FP8 is as large as INT8 and further
 # from the original.
-ORDER = (
-    Plan("off", "none"),
-    Plan("int8", "none"),
-    Plan("off", "model"),
-    Plan("int8", "model"),
-    Plan("nf4", "none"),
-    Plan("nf4", "model"),
-    Plan("off", "group"),
+ORDER = tuple(
+    Plan(*plan.split("+"))
+    for plan in "off+none int8+none off+model int8+model nf4+none nf4+model off+group".split()
 )
 
 
