@@ -324,9 +324,9 @@ def make_table(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]
         raise NotInForm(f"it has {len(rows)} rows and {count} columns; {MOST_ROWS} and {MOST_COLUMNS} fit")
     if count < 2:
         raise NotInForm("it has one column only; the first names the rows, the others hold values")
-    for number, row in enumerate(rows, 1):
+    for at, row in enumerate(rows, 1):
         if len(row) != count:
-            raise NotInForm(f"row {number} has {len(row)} cells, but there are {count} columns")
+            raise NotInForm(f"row {at} has {len(row)} cells, but there are {count} columns")
     names = [clean(name) for name in columns]
     read_cells = [[cell(value) for value in row] for row in rows]
     for place in range(1, count):
@@ -351,18 +351,15 @@ def make_table(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]
 
 def _of_json(value: Any, whole: bool) -> Table:
     title, columns, x = "", None, None
+    rows = value
     if isinstance(value, dict):
         rows = next((value[name] for name in _NAMED_ROWS if isinstance(value.get(name), list)), None)
         title, columns, x = value.get("title", ""), value.get("columns"), value.get("x")
-        if rows is None and not {"columns", "rows"} & set(value):
+        if rows is None:
             rows = [[name, held] for name, held in value.items() if name not in ("title", "x")]
-            columns = ["", ""]
-            if not any(isinstance(cell(row[1])[0], float) for row in rows):
+            columns, is_named = ["", ""], bool({"columns", "rows"} & set(value))
+            if is_named or not any(isinstance(cell(row[1])[0], float) for row in rows):
                 raise NotInForm('it has no list "rows"')
-        elif rows is None:
-            raise NotInForm('it has no list "rows"')
-    else:
-        rows = value
     rows = list(rows)
     if not whole and rows and (len(rows) < 2 or _width(rows[-1]) < _width(rows[0])):
         del rows[-1]  # it was cut
@@ -541,10 +538,10 @@ def _named(value: Any) -> Iterator[tuple[str, Sequence[Any]]]:
 
 def _numbers(raw: Sequence[Any]) -> tuple[float, float, float, float] | None:
     try:
-        left, top, right, bottom = (float(number) for number in raw)
+        left, top, right, bottom = map(float, raw)
+        return left, top, right, bottom
     except (TypeError, ValueError):
         return None
-    return left, top, right, bottom
 
 
 def _box(raw: _Raw, obj: str) -> Box | None:
@@ -720,13 +717,9 @@ def form_answer(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> tuple[ChatAns
 
 
 def _told(dropped: int) -> tuple[str, ...]:
-    if not dropped:
-        return ()
-    one = dropped == 1
-    return (
-        f"{dropped} box{'' if one else 'es'} {'is' if one else 'are'} left out: outside of the picture, too"
-        f" small, or more than {MOST}.",
-    )
+    boxes = "1 box is" if dropped == 1 else f"{dropped} boxes are"
+    told = f"{boxes} left out: outside of the picture, too small, or more than {MOST}."
+    return (told,) if dropped else ()
 
 
 def output_so_far(form: Form, text: str) -> str:

@@ -53,21 +53,20 @@ def draw_chart(table: Table) -> Image.Image | None:
 
 def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
     """Write the title and what the colours mean; return where that ends."""
-    top = MARGIN
+    top, wide = MARGIN, WIDTH - 2 * MARGIN
     if table.title:
-        text, face = fit_text(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
+        text, face = fit_text(table.title, wide, TITLE, 0)
         pen.text((MARGIN, top), text, TEXT, face)
         top += TITLE + CHART_GAP
     if len(places) > 1:
-        x, room = MARGIN, (WIDTH - 2 * MARGIN) // len(places)
-        for colour, place in zip(CHART_COLOURS, places, strict=False):
+        room = wide // len(places)
+        for x, colour, place in zip(range(MARGIN, WIDTH, room), CHART_COLOURS, places, strict=False):
             text, face = fit_text(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
             pen.rectangle((x, top + 2, x + 12, top + 14), colour)
             pen.text((x + 18, top), text, FAINT, face)
-            x += room
         top += SMALL + CHART_GAP
     elif table.columns[places[0]]:
-        text, face = fit_text(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
+        text, face = fit_text(table.columns[places[0]], wide, SMALL, 0)
         pen.text((MARGIN, top), text, FAINT, face)
         top += SMALL + CHART_GAP
     return top + CHART_GAP

@@ -55,9 +55,8 @@ _POLITE = re.compile(
     r"|[ ,]*\b(?:please|thanks|thank you|for me|now|in (?:this|the) (?:picture|image|photo))\b"
     r"|[ ,]*\b(?:and |but )?(?:keep|leave) (?:the rest|everything else)\b.*|[.!?]+$"
 )
-_BEHIND = re.compile(
-    r" (?:in|on|at|above|over|below|under|behind|beside|near|next|with|to) .*"
-)  # "in the sky"
+# "in the sky"
+_BEHIND = re.compile(r" (?:in|on|at|above|over|below|under|behind|beside|near|next|with|to) .*")
 _ARTICLE = re.compile(r"^(?:the|a|an|another|one|some|this|that|my|its|their|his|her)\s+")
 _NEW = r"(?:an?|another|one|two|three|four|some|\d)\b.*"
 # without a place behind it, but with a side
@@ -65,46 +64,34 @@ _OLD = (
     r"(?P<named>(?:(?! (?:on|in|at|into|to|with|of) ).)+?"
     r"(?: (?:on|at|to) the (?:far )?(?:left|right|top|bottom)(?: side)?)?)"
 )
-_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    *(
-        ("remove", re.compile(rf"^{pattern}$"))
-        for pattern in (
-            r"(?:remove|delete|erase|drop|hide|get rid of|take (?:away|out|off))\s+(?P<named>.+?)"
-            r"(?:\s+(?:from|in|out of)\s+(?:the|this)\s+(?:picture|image|photo|scene|drawing))?",
-            r"take\s+(?P<named>.+?)\s+(?:away|out|off)",
-            r"(?:without|no)\s+(?P<named>.+)",
-        )
+_FORMS: dict[Kind, tuple[str, ...]] = {
+    "remove": (
+        r"(?:remove|delete|erase|drop|hide|get rid of|take (?:away|out|off))\s+(?P<named>.+?)"
+        r"(?:\s+(?:from|in|out of)\s+(?:the|this)\s+(?:picture|image|photo|scene|drawing))?",
+        r"take\s+(?P<named>.+?)\s+(?:away|out|off)",
+        r"(?:without|no)\s+(?P<named>.+)",
     ),
-    *(
-        ("colour", re.compile(rf"^{pattern}$"))
-        for pattern in (
-            r"(?:make|paint|turn|colou?r|recolou?r|dye|change|set|give)\s+"
-            rf"{_OLD}\s+(?:to |into |in )?{COLOUR}",
-            rf"(?:change|set|make) the colou?r of\s+{_OLD}\s+(?:to |into )?{COLOUR}",
-            rf"(?:i want )?{_OLD}\s+(?:should be|to be|in)\s+{COLOUR}",
-        )
+    "colour": (
+        rf"(?:make|paint|turn|colou?r|recolou?r|dye|change|set|give)\s+{_OLD}\s+(?:to |into |in )?{COLOUR}",
+        rf"(?:change|set|make) the colou?r of\s+{_OLD}\s+(?:to |into )?{COLOUR}",
+        rf"(?:i want )?{_OLD}\s+(?:should be|to be|in)\s+{COLOUR}",
     ),
-    ("add", re.compile(rf"^there (?:should|must|has to) be (?P<new>{_NEW})$")),
-    *(
-        ("replace", re.compile(rf"^{pattern}$"))
-        for pattern in (
-            r"(?:replace|swap|switch|exchange)\s+(?P<named>.+?)\s+(?:with|by|for|to)\s+(?P<new>.+)",
-            r"(?:put |draw |place |use )?(?P<new>.+?)\s+(?:instead of|in place of)\s+(?P<named>.+)",
-            rf"(?:change|turn|transform|convert|make)\s+{_OLD}\s+(?:into |to )?(?P<new>{_NEW})",
-            rf"(?:change|turn|transform|convert)\s+{_OLD}\s+(?:into|to)\s+(?P<new>.+)",
-            rf"(?:i want )?{_OLD}\s+should be\s+(?P<new>.+)",
-        )
+    "replace": (
+        r"(?:replace|swap|switch|exchange)\s+(?P<named>.+?)\s+(?:with|by|for|to)\s+(?P<new>.+)",
+        r"(?:put |draw |place |use )?(?P<new>.+?)\s+(?:instead of|in place of)\s+(?P<named>.+)",
+        rf"(?:change|turn|transform|convert|make)\s+{_OLD}\s+(?:into |to )?(?P<new>{_NEW})",
+        rf"(?:change|turn|transform|convert)\s+{_OLD}\s+(?:into|to)\s+(?P<new>.+)",
+        rf"(?:i want )?{_OLD}\s+should be\s+(?P<new>.+)",
     ),
-    *(
-        ("add", re.compile(rf"^{pattern}$"))
-        for pattern in (
-            r"(?:(?:add|insert|put|place|draw|with|give (?:it|him|her)|have|include)\s+)?"
-            rf"(?P<new>{_NEW})",
-            r"(?:add|insert)\s+(?P<new>.+)",
-        )
+    "add": (
+        rf"(?:(?:add|insert|put|place|draw|with|give (?:it|him|her)|have|include)\s+)?(?P<new>{_NEW})",
+        r"(?:add|insert)\s+(?P<new>.+)",
     ),
-    ("alter", re.compile(rf"^(?:make|give|let|change)\s+{_OLD}\s+\w+$")),
-)
+    "alter": (rf"(?:make|give|let|change)\s+{_OLD}\s+\w+",),
+}
+_THERE = re.compile(rf"^there (?:should|must|has to) be (?P<new>{_NEW})$")  # before what becomes another
+_PATTERNS = [(kind, re.compile(rf"^{form}$")) for kind, forms in _FORMS.items() for form in forms]
+_PATTERNS.insert(len(_FORMS["remove"] + _FORMS["colour"]), ("add", _THERE))
 
 
 @dataclass(frozen=True)
@@ -128,11 +115,8 @@ def read_instruction(words: str) -> Instruction:
         named, new = _bare(parts.get("named") or ""), _bare(parts.get("new") or "")
         if GROUND.search(named) or named in ("style", "to", "it look like"):
             break
-        if (named in WHOLE or kind == "add") and (
-            STYLE.search(new)
-            or GROUND.search(_BEHIND.sub("", new))
-            and (kind != "add" or "background" in new)
-        ):
+        is_ground = GROUND.search(_BEHIND.sub("", new)) and (kind != "add" or "background" in new)
+        if (named in WHOLE or kind == "add") and (STYLE.search(new) or is_ground):
             break
         if kind == "alter" and (named in WHOLE or named.startswith(("it ", "the ")) or STYLE.search(text)):
             break

@@ -274,11 +274,10 @@ def photograph_reason(
         return [float(chances[list(photographed.classes_of(label))].sum()) for chances in seen]
 
     if photographed.means_people(label) or (not labels and not photographed.classes_of(label)):
-        counts = np.zeros((FACES, FACES))
+        counts, sides = np.zeros((FACES, FACES)), (*image.size, *image.size)
         for face in faces:
-            left, top, right, bottom = (
-                int(px * FACES / side) for px, side in zip(face.box, (*image.size, *image.size), strict=True)
-            )
+            cells = (int(px * FACES / side) for px, side in zip(face.box, sides, strict=True))
+            left, top, right, bottom = cells
             counts[max(0, top) : bottom + 1, max(0, left) : right + 1] = face.score
         return Reason(faces[0].score if faces else 0.0, counts, None, "faces")
     return _covered(image, fits([image])[0], fits)
