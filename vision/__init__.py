@@ -1,2 +1,1 @@
-"""Tensors: capabilities, model families, and the worker process that runs them. Importing the package loads
-no torch."""
+"""Tensors: capabilities, model families, and the worker that runs them. Importing it loads no torch."""

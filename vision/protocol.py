@@ -172,8 +172,7 @@ class Embed:
 class Select:
     """Asks which pixels of a picture belong to an object, beside the jobs as ``Embed`` does. path: of the
     picture's file. points: (x, y, 1 = belongs to it, 0 = doesn't), px. box: around it (left, top, right,
-    bottom), px. words: what it is. With none of these, the worker only gets ready for the picture. Answered
-    by a Selected."""
+    bottom), px. words: what it is. Without these, the worker gets ready for it. Answered by a Selected."""
 
     question_id: str
     path: str
@@ -184,10 +183,8 @@ class Select:
 
 class Selected(NamedTuple):
     """An object in a picture. by: who found it, "sam", "segment", "cutout" or "clip". score: how sure that
-    is,
-    0..1. box: around it, px. rows: of the mask, whole bytes, the leftmost pixel in the highest bit; empty if
-    none was asked for. refused: a sentence for the person, where nothing fits. points, words: what can be
-    asked."""
+    is, 0..1. box: around it, px. rows: of the mask, whole bytes, the leftmost pixel in the highest bit; may
+    be empty. refused: a sentence for the person, where nothing fits. points, words: what can be asked."""
 
     by: str = ""
     score: float = 0.0
@@ -273,8 +270,7 @@ class Measured(NamedTuple):
 @dataclass(frozen=True)
 class Choose:
     """Asks the chat model which of up to 26 ``answers`` to a text is right, by its probabilities of their
-    letters, beside the jobs as ``Embed`` does. text: with the question, without the list. Answered by a
-    Chosen."""
+    letters, beside the jobs as ``Embed`` does. text: without the list. Answered by a Chosen."""
 
     question_id: str
     text: str = field(repr=False)

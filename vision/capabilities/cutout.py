@@ -59,8 +59,7 @@ def cut_out(image: Image.Image, alpha: Image.Image) -> Image.Image:
 def _alpha(
     image: Image.Image, named: str, models: Models, reporter: Reporter, notes: list[str]
 ) -> tuple[Image.Image, str, str]:
-    """Return "L" at the picture's size, who made it, and what that one knows where there was a choice. Raises
-    UserError without a model."""
+    """Return "L" at the picture's size, who made it, and what it knows. Raises UserError without a model."""
     demo = describe.is_demo(models, "segment")
     looked = describe.look_at(image, models, reporter, "segment")
     if named:

@@ -1,2 +1,1 @@
-"""Models that talk about pictures: any ``AutoModelForImageTextToText`` with a chat template. Importing the
-package loads no torch."""
+"""Models that talk about pictures: ``AutoModelForImageTextToText`` with a chat template."""

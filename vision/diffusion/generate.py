@@ -38,8 +38,7 @@ class _Made(NamedTuple):
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     """Draw all pictures in one batch; when memory runs out, one by one, and then with each part of the model
     on the device only while it works. Continues from the job's checkpoint, if another process left one.
-    Raises OutOfMemory when that isn't enough either, and JobCancelled from ``reporter.check`` between two
-    steps."""
+    Raises OutOfMemory when that isn't enough, and JobCancelled from ``reporter.check`` between steps."""
     with model.loras.in_use(generation.loras):  # also while the second of several is still being read
         model.loras.ensure_loaded(generation.loras, reporter)
         return _draw_or_draw_small(model, generation, reporter)

@@ -79,10 +79,9 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The embeddings of B pictures. prompt, negative: (B, T, D). pooled, negative_pooled: (B, P). noise:
-    (B, T, D), what chaos mixes into the text at the beginning of the schedule. chaos: 0..1. mask,
-    negative_mask: (B, T), see ``Encoded``. rows: the pipeline takes each text as a list of B rows (t, D) of
-    words alone."""
+    """The embeddings of B pictures. prompt, negative: (B, T, D). pooled, negative_pooled: (B, P). noise: (B,
+    T, D), what chaos mixes into the text at the beginning of the schedule. chaos: 0..1. mask, negative_mask:
+    (B, T), see ``Encoded``. rows: the pipeline takes each text as a list of B rows (t, D) of words alone."""
 
     prompt: Tensor
     pooled: Tensor | None
@@ -238,8 +237,7 @@ def _for_each(
 def _noise(text: Encoded, seed: int, salt: int) -> Tensor:
     """Noise (1, T, D) with the mean and the deviation of a text's tokens, from a picture's seed alone; on the
     CPU, as all noise here. Of a language model those of its middle token: the first one of a text is
-    thousands of times as large (arXiv:2402.17762). Where several layers of it are read, (1, T, L, D), each
-    has its own."""
+    thousands of times as large (arXiv:2402.17762). Of several layers, (1, T, L, D), each has its own."""
     generator = torch.Generator("cpu").manual_seed(seed + salt)
     drawn = torch.randn(text.tokens.shape[1:], generator=generator)[None]
     tokens = text.tokens.float()

@@ -133,9 +133,8 @@ ENOUGH = 8  # latents for each channel, to fit a map of them
 
 @dataclass(frozen=True)
 class LatentMap:
-    """RGB ≈ latents · weight + bias, for the decoder's input, RGB in 0..1. patch: a latent is as many px wide
-    and high: 1, and more where one stands for more than 8 px (LTX: 32). weight: (C, 3·patch²), bias:
-    (3·patch²,)."""
+    """RGB ≈ latents · weight + bias, for the decoder's input, RGB in 0..1. patch: px of a latent's side: 1,
+    more where one stands for more than 8 px (LTX: 32). weight: (C, 3·patch²), bias: (3·patch²,)."""
 
     weight: Tensor
     bias: Tensor

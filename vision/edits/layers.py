@@ -433,8 +433,7 @@ def _cut(picture: Image.Image, one: Found) -> tuple[Box, Layers | None]:
 
 def _without_shades(layers: Layers, colours: Real, core: Flags) -> Real:
     """Return the object of ``layers``, (h, w, 4), of which what is the ground in a shadow, or its light, is a
-    black veil, or nothing. colours: (h, w, 3), of the picture. core: (h, w), where else all is the
-    object's."""
+    black veil, or nothing. colours: (h, w, 3), of the picture. core: (h, w), all the object's."""
     ground = layers.ground
     lit = (colours * ground).sum(-1) / np.maximum(np.square(ground).sum(-1), 1)
     dyed = np.ptp(ground, -1) > DYED

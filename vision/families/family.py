@@ -79,18 +79,16 @@ class Family:
     text that is read to its end, in tokens without what the pipeline puts around it; None = any, or unknown.
     text_multiple: ``encode_prompt`` returns a mask, and texts are filled up to whole multiples of so many
     tokens, so that jobs share passes whatever their prompts. text_rows: calls take embeddings as a list of
-    rows of any length. words_alone: its texts can't be weighed where it is shown pictures.
-    rescales: calls take ``guidance_rescale``. references: how many pictures the
-    text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
-    and a ControlNet may be attached. file_keys: a
-    single file with one of these in a tensor's name is of this family.
+    rows of any length. words_alone: its texts can't be weighed where it is shown pictures. rescales: calls
+    take ``guidance_rescale``. references: how many pictures the text-to-image pipeline is shown beside the
+    words. adapts: an IP-Adapter and a ControlNet may be attached. file_keys: a single file with one of these
+    in a tensor's name is of this family.
 
     guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
     where none is given, for pipelines that draw with guidance only if there is one. float16: it can be drawn
     in that; else in bfloat16 and float32 alone. calls_back: its pipelines call back after each step.
     other_rows: parts of the names of the denoiser's layers whose rows aren't those of the call, so that jobs
-    with different LoRAs there share no passes. unused: parts of its folders that are neither fetched nor
-    read.
+    with different LoRAs there share no passes. unused: parts of its folders that nobody needs.
     """
 
     name: str

@@ -64,8 +64,7 @@ class Part:
 
     def wish(self, scene: Scene, others: Iterable[Part]) -> str:
         """Return the words of an edit that brings ``scene`` nearer to this; "" where none does. To too few
-        none is added: things that touch are easily seen as one. others: parts whose things stay as they
-        are."""
+        none is added: things that touch are easily seen as one. others: parts that stay."""
         if (number := self.number_in(scene)) > self.count:
             alike = sorted((one for one in scene.things if one.name == self.name), key=lambda one: one.middle)
             ends = ((alike[0], "left"), (alike[-1], "right"))  # the smaller one goes

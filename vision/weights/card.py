@@ -120,28 +120,27 @@ class Card:
     """Defaults and abilities of one image model. Sides are in px.
 
     native_size: side of the square that it was trained on. multiple: sides are whole multiples of it.
-    num_inference_steps: steps of a picture. guidance_scale: how strictly pictures follow the words.
-    draft: what ``--draft`` means. negative: how it takes a negative prompt: "prompt", "true_cfg" (by a
-    second pass) or "none". samplers: "any" of the noise schedulers, or only the model's "own".
-    true_cfg_scale: guidance where ``negative`` is "true_cfg". strength: strength of image-to-image, 0 to
-    1. variation: strength of variations, by how far they go. upscale: strength of upscaling, by how much
-    detail it redraws. region: strength for the part of a picture that is painted again. blend: strength
-    where drawing begins at the mean of several pictures. image_guidance_scale: how close InstructPix2Pix
-    keeps to the picture that it edits, 1 and more. relevance_threshold: how far latents must move before
-    they count as meant by the words of an edit; what is not meant stays the picture's own; 0 = everything
-    may change. max_area: largest picture, in native areas. output_scale: factor by which pictures are
-    enlarged after decoding. sampler: one that ``--sampler`` takes; null = as shipped. cache_threshold:
-    First-Block-Cache skips the other blocks of a step when the first block's output has changed by less
-    than this share since the last step; 0 = off. outpaint: how it extends a picture. style: its house
-    style. variety: how the pictures of a grid come to differ. colours: of an edit that adds an object in no
-    colour, {"boat ship": "red white"}: the first that shows before the picture; empty = as it is drawn.
-    merged_lora: name of a file in its folder
-    ``lora``, which is added to its weights when they are loaded; empty = none. base: the undistilled model
-    that styles are trained on in this one's place: a hub's at a commit, or a folder beside this one's; empty
-    = this one. fixed_steps: it draws at the noise
-    levels that its makers chose, so that ``--steps`` has no effect. vocabulary: all the words that the
-    model knows, with spaces between them; empty = any word may mean something to it. prompts: up to eight
-    that show what it is good at, which people are offered to begin with.
+    num_inference_steps: steps of a picture. guidance_scale: how strictly pictures follow the words. draft:
+    what ``--draft`` means. negative: how it takes a negative prompt: "prompt", "true_cfg" (by a second pass)
+    or "none". samplers: "any" of the noise schedulers, or only the model's "own". true_cfg_scale: guidance
+    where ``negative`` is "true_cfg". strength: strength of image-to-image, 0 to 1. variation: strength of
+    variations, by how far they go. upscale: strength of upscaling, by how much detail it redraws. region:
+    strength for the part of a picture that is painted again. blend: strength where drawing begins at the mean
+    of several pictures. image_guidance_scale: how close InstructPix2Pix keeps to the picture that it edits, 1
+    and more. relevance_threshold: how far latents must move before they count as meant by the words of an
+    edit; what is not meant stays the picture's own; 0 = everything may change. max_area: largest picture, in
+    native areas. output_scale: factor by which pictures are enlarged after decoding. sampler: one that
+    ``--sampler`` takes; null = as shipped. cache_threshold: First-Block-Cache skips the other blocks of a
+    step when the first block's output has changed by less than this share since the last step; 0 = off.
+    outpaint: how it extends a picture. style: its house style. variety: how the pictures of a grid come to
+    differ. colours: of an edit that adds an object in no colour, {"boat ship": "red white"}: the first that
+    shows before the picture; empty = as it is drawn. merged_lora: name of a file in its folder ``lora``,
+    which is added to its weights when they are loaded; empty = none. base: the undistilled model that styles
+    are trained on in this one's place: a hub's at a commit, or a folder beside this one's; empty = this one.
+    fixed_steps: it draws at the noise levels that its makers chose, so that ``--steps`` has no effect.
+    vocabulary: all the words that the model knows, with spaces between them; empty = any word may mean
+    something to it. prompts: up to eight that show what it is good at, which people are offered to begin
+    with.
     """
 
     native_size: int

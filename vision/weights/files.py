@@ -174,8 +174,7 @@ class ModelSource:
     "program". id: the name that the hub, the package or the program has for it, "" for others. revision: as
     written in the settings, None when none is. path: the folder or file, None = fetched ones. digest: the
     SHA-256 its contents must have, None when they aren't pinned. part: the folder of a hub model whose
-    weights alone are wanted, "" = all. file: the one file of a hub's repository that is meant, "" = all that
-    is worth having."""
+    weights alone are wanted, "" = all. file: the one file of a hub's repository that is meant, "" = all."""
 
     spec: str
     kind: str

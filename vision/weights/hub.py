@@ -51,8 +51,7 @@ def cache_folder(cache_dir: Path) -> Path:
 
 def lock_entry(source: ModelSource, cache_dir: Path) -> dict[str, Any]:
     """Return what the lock file remembers of ``source``: "commit", "sizes" (name → bytes, noted before the
-    first byte comes), "files" (name → SHA-256) and "seen" (name → size and time); {} when it was never
-    fetched."""
+    first byte comes), "files" (name → SHA-256) and "seen" (name → size and time); {} at first."""
     return _locked(cache_dir).get(source.key, {})
 
 

@@ -213,8 +213,7 @@ def choose_for_chat(
 ) -> tuple[str, int]:
     """Return how the weights of the chat model in ``path`` are quantised on a card of ``total`` bytes, and
     the bytes that they take then: as they are, int8 or nf4, the first of these that leaves the models which
-    draw their share, else the last. quantize: the setting; one kind, or "off", leaves the others out.
-    installed: see ``choose``."""
+    draw their share, else the last. quantize: the setting. installed: see ``choose``."""
     tensors = list(_tensors(path, itemsize))
     found = "off", sum(tensor.bytes for tensor in tensors)
     if "quantization_config" in files.read_json(path / "config.json"):
