@@ -712,14 +712,10 @@ def form_answer(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> tuple[ChatAns
         size = answer.pictures[-1] if answer.pictures else (1000, 1000)
         found, dropped = read_boxes(answer.text, wanted.boxes, size, asked_object(talk.turns[-1].text))
         text = describe_boxes(found) or "Nothing of that was found in the picture."
-        return replace(answer, text=text, boxes=found), _told(dropped)
+        left = "1 box is" if dropped == 1 else f"{dropped} boxes are"
+        told = f"{left} left out: outside of the picture, too small, or more than {MOST}."
+        return replace(answer, text=text, boxes=found), (told,) if dropped else ()
     return answer, ()
-
-
-def _told(dropped: int) -> tuple[str, ...]:
-    boxes = "1 box is" if dropped == 1 else f"{dropped} boxes are"
-    told = f"{boxes} left out: outside of the picture, too small, or more than {MOST}."
-    return (told,) if dropped else ()
 
 
 def output_so_far(form: Form, text: str) -> str:

@@ -234,20 +234,18 @@ def finish_output(
     try:
         answer, told = form_answer(talk, answer, wanted)
         notes += told
-        grid = _drawn(answer, talk_pictures(talk), paths)
+        names = talk_pictures(talk)
+        only = paths.get(names[0]) if len(names) == 1 else None
+        original = open_original(only) if only else None
+        if answer.table is not None:
+            grid = drawn_again(answer.table, original)
+        elif answer.boxes and original is not None:
+            grid = draw_boxes(original, answer.boxes)
     except NotInForm:
         notes.append(NO_FORM[talk.answer])
     if answer.boxes and grid is None:
         notes.append(NO_PICTURE)
     return Output(grid=grid, answer=answer, parameters={**parameters, "notes": notes})
-
-
-def _drawn(answer: ChatAnswer, names: Sequence[str], paths: Mapping[str, str]) -> Picture | None:
-    only = paths.get(names[0]) if len(names) == 1 else None
-    original = open_original(only) if only else None
-    if answer.table is not None:
-        return drawn_again(answer.table, original)
-    return draw_boxes(original, answer.boxes) if answer.boxes and original is not None else None
 
 
 def open_original(path: str) -> Image.Image | None:

@@ -308,7 +308,7 @@ def find_scales(lines: Sequence[TextLine], way: Way) -> list[Scale]:
 
 def _labels(lines: Sequence[TextLine], way: Way) -> list[Label]:
     """Return all that could be numbers of an axis."""
-    numbers = []
+    numbers = list[Label]()
     for line in lines:
         left, top, right, bottom = line.bounds
         text = line.text.strip()
@@ -320,15 +320,11 @@ def _labels(lines: Sequence[TextLine], way: Way) -> list[Label]:
         x, y = (left + right) / 2, (top + bottom) / 2
         place, begin, end = (y, left, right) if way == "up" else (x, top, bottom)
         numbers.append(Label(known[0], place, begin, end, bottom - top, line))
-    return _thousands(numbers)
-
-
-def _thousands(labels: list[Label]) -> list[Label]:
-    """Return labels of which "1.000, 2.000" are thousands: one that goes by thousandths has a "0." too."""
-    whole = [label for label in labels if _GROUPED.fullmatch(label.line.text.strip())]
-    if len(whole) < 2 or any(re.match(r"0[.,]\d", label.line.text.strip()) for label in labels):
-        return labels
-    return [replace(label, value=label.value * 1000) if label in whole else label for label in labels]
+    # "1.000, 2.000" are thousands: an axis that goes by thousandths has a "0." too
+    whole = [label for label in numbers if _GROUPED.fullmatch(label.line.text.strip())]
+    if len(whole) < 2 or any(re.match(r"0[.,]\d", label.line.text.strip()) for label in numbers):
+        return numbers
+    return [replace(label, value=label.value * 1000) if label in whole else label for label in numbers]
 
 
 def _aligned(labels: Sequence[Label], edge: str) -> list[list[Label]]:

@@ -29,8 +29,11 @@ class Classifier:
         self, pairs: Sequence[tuple[Image.Image, int]], before_slice: BeforeSlice
     ) -> list[list[tuple[str, float]]]:
         """Return what ``classify`` does for each (picture, top_k) of a job; see vision.engine.fiber."""
-        chances = self._chances([image for image, _ in pairs])
-        return [self._top(one, top_k) for one, (_, top_k) in zip(chances, pairs, strict=True)]
+        labels, found = self.labels, list[list[tuple[str, float]]]()
+        for chances, (_, top_k) in zip(self._chances([image for image, _ in pairs]), pairs, strict=True):
+            values, places = chances.topk(min(top_k, len(chances)))
+            found.append([(labels[int(i)], float(v)) for v, i in zip(values, places, strict=True)])
+        return found
 
     @torch.no_grad()
     def chances_each(self, images: Sequence[Image.Image], before_slice: BeforeSlice) -> list[list[float]]:
@@ -59,11 +62,6 @@ class Classifier:
     def _chances(self, images: Sequence[Image.Image]) -> Tensor:
         logits = self.model(pixel_values=self.pixels(images)).logits.float()  # (N, L)
         return logits.sigmoid() if self._is_multi else logits.softmax(-1)
-
-    def _top(self, chances: Tensor, top_k: int) -> list[tuple[str, float]]:
-        values, places = chances.topk(min(top_k, len(chances)))
-        labels = self.labels
-        return [(labels[int(i)], float(v)) for v, i in zip(values, places, strict=True)]
 
 
 def odds(logits: Tensor, place: int) -> Tensor:

@@ -272,7 +272,11 @@ class Enlarger:
         made = Image.new("RGB", (image.width * factor, image.height * factor))
         corners = [(x, y) for y in range(0, image.height, TILE) for x in range(0, image.width, TILE)]
         tiles = tuple(partial(self._paste, made, image, corner, factor) for corner in corners)
-        return Parts(tiles, partial(_blended, image, made))
+
+        def finished() -> Image.Image:  # what the network made, in part: alone it paints over textures
+            return Image.blend(image.resize(made.size, Image.Resampling.LANCZOS), made, SHARE)
+
+        return Parts(tiles, finished)
 
     def enlarge(self, image: Image.Image, factor: int) -> Image.Image:
         """Return an RGB picture at ``factor`` (2 or 4) times its side."""
@@ -295,11 +299,6 @@ class Enlarger:
         own = ((corner[0] - left) * factor, (corner[1] - top) * factor)
         sized = sized.crop((*own, own[0] + TILE * factor, own[1] + TILE * factor))
         made.paste(sized, (corner[0] * factor, corner[1] * factor))
-
-
-def _blended(image: Image.Image, made: Image.Image) -> Image.Image:
-    """What the network made, in part: alone it paints over textures."""
-    return Image.blend(image.resize(made.size, Image.Resampling.LANCZOS), made, SHARE)
 
 
 def load_enlarger(folder: Path, *_: Any) -> Enlarger:
