@@ -355,7 +355,7 @@ def _scores(
 ) -> list[float]:
     rows, width = len(answers), max(map(len, answers))
     padded = [answer + [0] * (width - len(answer)) for answer in answers]  # on the right, never looked at
-    ids = torch.tensor(padded, device=model.device)
+    ids = torch.tensor(padded, dtype=torch.long, device=model.device)
     logits = first.expand(rows, 1, -1)  # (B, 1, V)
     if width > 1:
         wide = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers]
