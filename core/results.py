@@ -145,7 +145,8 @@ def line_from_stored(stored: Sequence[Any]) -> TextLine:
 def lines_in_rows(lines: Iterable[TextLine]) -> list[list[TextLine]]:
     """Return lines in the order in which they are read: rows from the top, each from the left. Lines that
     slope are turned upright first, by that slope near their own with which they form the fewest rows."""
-    lines = list(lines)
+    if not (lines := list(lines)):
+        return []
     near = _slope(lines)
     tried = (_rows(lines, near + step * FINE) for step in sorted(range(-FINE_STEPS, FINE_STEPS + 1), key=abs))
     return min(tried, key=len)

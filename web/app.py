@@ -12,9 +12,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jinja2
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from isal import isal_zlib
 
 from core.errors import AtelierError
 from core.language import _, catalogue, own_language
@@ -25,6 +27,7 @@ from studio.texts import counted
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
+from web.cards import Cards, to_json
 from web.dispatch import (
     COOKIE,
     Bodies,
@@ -132,6 +135,7 @@ async def serve_web(
     simulated Discord beside it. discord: where people sign in through its page. Raises AtelierError when the
     port is taken.
     """
+    aiohttp.set_zlib_backend(isal_zlib)  # a page in a tenth of zlib's time, an eighth larger
     settings = services.settings
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
     hub = Hub(studio, visitors.find, services.web.launched)
@@ -233,7 +237,8 @@ def page_templates() -> jinja2.Environment:
     )
     plural = lambda one, other, n: catalogue(own_language()).ngettext(one, other, n)  # noqa: E731
     found.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
-    found.globals["counted"] = counted
+    found.globals |= {"counted": counted, "draw_card": Cards().draw}
+    found.policies |= {"json.dumps_function": to_json, "json.dumps_kwargs": {}}
     for name in found.list_templates():
         found.get_template(name)
     return found

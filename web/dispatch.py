@@ -54,6 +54,7 @@ from web.call import (
     Whole,
     is_page,
 )
+from web.cards import to_json
 from web.handlers.pages import Frame
 from web.schemas import way_in
 from web.static_files import StaticFiles
@@ -226,6 +227,7 @@ TITLES = {  # of pages that say why there is nothing else
 }
 HASHED_ASIDE = 2**20  # bytes, of which more take over a millisecond
 PACKED_FROM = 1400  # characters, about what one packet carries
+PACKED_ASIDE = 2**19  # bytes, of which more take over a millisecond
 # The session's cookie; the prefix binds it to this very host: rfc6265bis, "__Host-" prefix.
 COOKIE = "__Host-atelier"
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
@@ -435,11 +437,11 @@ def _response(context: Context, found: Whole, person: Person | None) -> web.Resp
 
 
 def _json(context: Context, found: Json) -> web.Response:
-    text = None if found.status == HTTPStatus.NO_CONTENT else json.dumps(found.data, ensure_ascii=False)
+    text = None if found.status == HTTPStatus.NO_CONTENT else to_json(found.data)
     kind = None if text is None else "application/json"
     version = {} if found.etag is None else {"ETag": f'"{found.etag}"'}
     headers = guard.headers_for("data", context.addresses, shared=found.shared) | version
-    response = _packed(web.Response(text=text, status=found.status, content_type=kind, headers=headers))
+    response = _packed(text, status=found.status, content_type=kind, headers=headers)
     if found.attempt:
         _set_cookie(context, response, ATTEMPT, found.attempt, ATTEMPT_LIVES)
     return response
@@ -461,12 +463,14 @@ def _page(context: Context, page: Html, person: Person | None) -> web.Response:
     static = {"static": context.static.prefix, "modules_of": context.static.modules, "lang": own_language()}
     text = context.templates.get_template(f"{page.name}.html").render({**static, **frame, **page.values})
     headers = guard.headers_for("page", context.addresses, shared=page.shared)
-    return _packed(web.Response(text=text, status=page.status, content_type="text/html", headers=headers))
+    return _packed(text, status=page.status, content_type="text/html", headers=headers)
 
 
-def _packed(response: web.Response) -> web.Response:
-    """Compress a text that is worth it; it holds no secret that somebody else's words stand beside."""
-    if response.text and len(response.text) > PACKED_FROM:
+def _packed(text: str | None, **more: Any) -> web.Response:
+    """Return a response whose text is compressed where it is worth it; it holds no secret that somebody
+    else's words stand beside."""
+    response = web.Response(text=text, zlib_executor_size=PACKED_ASIDE, **more)
+    if text is not None and len(text) > PACKED_FROM:
         response.enable_compression()
     return response
 
@@ -561,7 +565,7 @@ def refusal(
     if refused.retry_after is not None:
         shape["retry_after"] = round(refused.retry_after, 1)
     return web.Response(
-        text=json.dumps(shape, ensure_ascii=False),
+        text=to_json(shape),
         status=refused.status,
         content_type="application/problem+json",
         headers=guard.headers_for("data", context.addresses) | wait,
