@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
-from core.language import N_, _, n_, retold
+from core.language import N_, _, n_, own_language, retold
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer, Request
 from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
@@ -104,7 +105,7 @@ def actions_of(
     *,
     videos: bool = False,
     edits: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[Mapping[str, Any]]:
     """Return what can be made from a picture or video, as buttons in groups. may: the actions that are
     allowed. videos: whether they are made here. edits: whether pictures are changed as words say."""
     groups = [*zip(GROUPS, actions.for_picture(job, picture), strict=True)]
@@ -114,16 +115,20 @@ def actions_of(
         groups[2:2] = [(N_("Vary"), actions.EDITS)] if edits else []
         groups[1:1] = [(N_("Animate"), actions.ANIMATES)] if videos else []
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
-    return [_action(action, group) for action, group in offered if action in may]
+    language = own_language()
+    return [_action(action, group, language) for action, group in offered if action in may]
 
 
-def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
+def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[Mapping[str, Any]]:
     """Return what can be done with a job as a whole, as buttons. may: the actions that are allowed."""
     offered = [action for action in actions.for_job(job) if action in LABELS | OF_A_JOB]
-    return [_action(action, N_("Job")) for action in offered if action in may]
+    language = own_language()
+    return [_action(action, N_("Job"), language) for action in offered if action in may]
 
 
-def _action(action: str, group: str) -> dict[str, Any]:
+@cache
+def _action(action: str, group: str, language: str) -> Mapping[str, Any]:
+    """Return a button in the language that holds: a page has hundreds of the same."""
     label = (LABELS | OF_A_JOB)[action]
     shape = {"action": action, "label": _(label.text), "group": _(group)}
     return {**shape, "words": label.words, "form": label.form, "first": label.first}
