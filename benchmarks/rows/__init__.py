@@ -29,6 +29,7 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
     "image_tail": "images",
     "preview": "images",
     "event_loop": "bot",
+    "interactions": "bot",
     "serving_tax": "bot",
     "redo": "workers",
     "start": "bot",
@@ -38,6 +39,7 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
     "search_gallery": "search",
     "search_scan": "search",
     "requests": "web",
+    "requests_memory": "web",
 }
 # Those that count CPU time, or objects; the others are timed by the clock on the wall, and nothing may run
 # beside them.

@@ -25,7 +25,7 @@ from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean
 from benchmarks.models import DEMO
 from benchmarks.rows import Options, Row
 from core.settings import ROOT
-from tests.support.messages import text_of
+from tests.support.messages import items_of, text_of
 from tests.wire.discord import GUILD, Discord, Interaction, Message
 from tests.wire.process import BotProcess
 from vision.images import encode
@@ -148,6 +148,66 @@ async def _run(folder: Path, *options: str) -> tuple[list[float], list]:
         if "libtorch" not in bot.libraries() and options:
             raise RuntimeError("the worker was no thread of the bot")
         return found, [picture(message) for message in messages]
+
+
+CROWD, PACE, LONG = 100, 50.0, 20.0  # people, interactions a second, seconds
+NEVER = 30.0  # seconds; an acknowledgement that came later counts as that
+
+
+def measure_interactions(options: Options) -> Result:
+    """A bot for each value, whose worker draws all the time."""
+    found: dict[str, list[float]] = {}
+    missing = []
+    for repeat in range(options.repeats):
+        folder = options.folder / f"{repeat}"
+        folder.mkdir()
+        values, late = asyncio.run(_crowd(folder, LONG * options.scale))
+        missing.append(float(late))
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    goals = {"median": Goal(at_most=100), "99.9th percentile": Goal(at_most=500)}
+    units = {"bot, of a core": ("ms", "CPU"), "jobs drawn meanwhile": ("", "count")}
+    figures = tuple(
+        Figure(name, tuple(values), *units.get(name, ("ms", "wall")), goals.get(name))
+        for name, values in found.items()
+    )
+    series = {name: values for name, values in found.items() if name not in units}
+    checks = (check(f"interactions not acknowledged within {NEVER:.0f} s", missing, 0),)
+    return Result(figures, checks, Chart("ms until acknowledged", series, log=True))
+
+
+async def _crowd(folder: Path, seconds: float) -> tuple[dict[str, float], int]:
+    """What people waited and what it cost, and how many were never acknowledged."""
+    limits = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
+    async with Discord() as discord, RealBot(discord, folder, **limits) as bot:
+        await discord.until(lambda: "imagine" in discord.commands)
+        first = imagine(discord, 0, "a red house --steps 2")
+        [shown] = await answered(discord, [first])
+        buttons = [one.custom_id for one in items_of(shown) if one.custom_id and not one.is_menu]
+        asked, before, began = list[Interaction](), bot.cpu_seconds, time.monotonic()
+        for number in range(round(PACE * seconds)):  # each when its time has come, whatever the bot does
+            await asyncio.sleep(max(0.0, began + number / PACE - time.monotonic()))
+            user = number // 3 % CROWD
+            if number % 3 == 0:
+                asked.append(imagine(discord, user, f"a red house {number} --steps 4"))
+            elif number % 3 == 1:
+                asked.append(discord.slash("queue mine", GUILD + 1 + user % 20, 50_000 + user))
+            else:
+                asked.append(discord.press(shown, buttons[number % len(buttons)], 50_000 + user))
+        with suppress(TimeoutError):
+            await discord.until(lambda: all(made.acknowledged for made in asked), NEVER)
+        cost = 1000 * (bot.cpu_seconds - before) / len(asked)
+        drawn = sum(1 for made in asked if made.kind == 2 and _finished(made))
+    waited = [1000 * (made.acknowledged - made.sent if made.acknowledged else NEVER) for made in asked]
+    values = {
+        "median": statistics.median(waited),
+        "99th percentile": quantile(waited, 0.99),
+        "99.9th percentile": quantile(waited, 0.999),
+        "longest": max(waited),
+        "bot, of a core": cost,
+        "jobs drawn meanwhile": float(drawn),
+    }
+    return values, sum(made.acknowledged is None for made in asked)
 
 
 SERVING_TAX_JOBS, STEPS = 8, 12
@@ -369,6 +429,11 @@ ROWS = {
         "Event loop: longest stall with cold import, model load, 4 results, 100 interactions",
         "the same bot with its worker in a thread, as many bots have it",
         measure_event_loop,
+    ),
+    "interactions": Row(
+        "Interactions: 50 a second by 100 people (imagine, queue, presses) beside a worker that draws",
+        "nothing; stated",
+        measure_interactions,
     ),
     "serving_tax": Row(
         "Serving tax: the bot's throughput on the demo model",

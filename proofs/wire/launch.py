@@ -1,5 +1,5 @@
 """Starts the real bot against a Discord of the tests: ``python -m proofs.wire.launch URL [--crash POINT]
-[--no-resume] [--bug NAME] [--block S] [--haste N] [--patience S] [--spin N] [--probe FILE]
+[--no-resume] [--block S] [--broken METHOD] [--haste N] [--patience S] [--spin N] [--probe FILE]
 [--worker MODULE:FUNCTION]``.
 
 Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and
@@ -51,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         _replace("bot.delivery:Delivery.resume", _nothing_to_resume)
     if arguments.block:
         _block(arguments.block)
+    if arguments.broken:
+        _replace(arguments.broken, _broken)
     if arguments.haste:
         _hasten(arguments.haste)
     if arguments.patience:
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="a seeded bug: each submission blocks the event loop for this many seconds",
     )
+    parser.add_argument("--broken", help="a seeded bug: MODULE:OWNER.METHOD fails in a way nobody foresaw")
     parser.add_argument("--haste", type=float, help="let the delivery's pauses pass so many times faster")
     parser.add_argument(
         "--patience", type=float, help="seconds for a member's settings, until an answer is private"
@@ -171,6 +174,10 @@ def _block(seconds: float) -> None:
         return await plain(*args, **kwargs)
 
     _replace("jobs.queue:Queue.submit", blocking)
+
+
+async def _broken(*_unused: Any, **_named: Any) -> Any:
+    raise RuntimeError("a seeded bug")
 
 
 def _hasten(times: float) -> None:
