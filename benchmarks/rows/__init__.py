@@ -44,6 +44,7 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
 # Those that count CPU time, or objects; the others are timed by the clock on the wall, and nothing may run
 # beside them.
 LONGEST_FIRST = (
+    "requests_memory",
     "saturated",
     "small_latents",
     "exactness",

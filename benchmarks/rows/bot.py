@@ -189,7 +189,7 @@ async def _crowd(folder: Path, seconds: float) -> tuple[dict[str, float], int]:
             await asyncio.sleep(max(0.0, began + number / PACE - time.monotonic()))
             user = number // 3 % CROWD
             if number % 3 == 0:
-                asked.append(imagine(discord, user, f"a red house {number} --steps 4"))
+                asked.append(imagine(discord, user, f"a red house {number}"))
             elif number % 3 == 1:
                 asked.append(discord.slash("queue mine", GUILD + 1 + user % 20, 50_000 + user))
             else:
