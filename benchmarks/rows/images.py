@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,8 +28,9 @@ from benchmarks.measure import (
 from benchmarks.models import DEMO, image_model
 from benchmarks.rows import Options, Row
 from vision.diffusion import vae
-from vision.diffusion.model import ImageModel
+from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.vae import pixels_of
+from vision.engine import layouts
 from vision.families import Mode
 from vision.images import encode as pictures
 from vision.worker.pipe import PREVIEW_EVERY
@@ -157,7 +160,61 @@ def _apart(model: ImageModel, words: str) -> float:
     return float((small - shown).abs().mean())
 
 
+ROUNDING = 1  # of 255, in a drawn picture before it is enlarged
+
+
+def measure_layouts(options: Options) -> Result:
+    """Pictures of 12 steps with guidance, decoded and enlarged, by a model of each kind in turns."""
+    with patch.object(layouts, "pack", lambda module, device: None):
+        plain = image_model(DEMO, options.folder)
+    ours = image_model(DEMO, options.folder)
+    figures, series, apart_from_plain, alone = [], {}, list[float](), list[float]()
+    for count, name in ((PICTURES, "grid of four"), (1, "one picture")):
+        ways = {
+            which: partial(_drawn, model, count) for which, model in (("plain", plain), ("laid out", ours))
+        }
+        costs = {which: cpu_ms(found) for which, found in interleaved(ways, options.repeats).items()}
+        share = tuple(b / a for a, b in zip(costs["plain"], costs["laid out"], strict=True))
+        figures.append(Figure(name, share, "of the plain layers' time", goal=Goal(at_most=0.75)))
+        series |= {f"{which}, {name}": found for which, found in costs.items()}
+    for words in SHOWN:
+        pictures_of = {
+            which: _drawn(model, PICTURES, words) for which, model in (("plain", plain), ("ours", ours))
+        }
+        apart_from_plain += [apart(a, b) for a, b in zip(*pictures_of.values(), strict=True)]
+        alone.append(apart(_drawn(ours, 1, words)[0], pictures_of["ours"][0]))
+    checks = (
+        check("pictures before they are enlarged, of 255", apart_from_plain, ROUNDING),
+        check("a picture alone and in a grid of four, of 255", alone, 0),
+    )
+    return Result(tuple(figures), checks, Chart("CPU ms", series))
+
+
+def _drawn(model: ImageModel, count: int, words: str = SHOWN[0]) -> list[np.ndarray]:
+    """The decoded pictures; enlarged as well, for the time that it takes."""
+    pipe, side = model.pipeline(Mode.TEXT), model.card.native_size
+    latents = pipe(
+        words,
+        num_images_per_prompt=count,
+        num_inference_steps=model.card.num_inference_steps,
+        guidance_scale=model.card.guidance_scale,
+        height=side,
+        width=side,
+        generator=[torch.Generator().manual_seed(seed) for seed in range(count)],
+        output_type="latent",
+    ).images
+    drawn = [decode(model, pipe, one[None])[0] for one in model.family.unpack(pipe, latents, side, side)]
+    for picture in drawn:
+        model.enlarged(picture)
+    return [np.asarray(picture) for picture in drawn]
+
+
 ROWS = {
+    "layouts": Row(
+        "A picture on a processor: the demo model's weights laid out once",
+        "the same model with torch's own layers; one thread",
+        measure_layouts,
+    ),
     "image_tail": Row(
         "Image tail: decoded tensor → lossless bytes, 1024 px",
         "diffusers' VaeImageProcessor and `image.save(…, 'PNG')` with Pillow's defaults",

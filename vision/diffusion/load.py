@@ -16,9 +16,9 @@ import transformers
 
 from core.errors import ModelError, first_line
 from vision import devices
-from vision.diffusion import loras, packed
+from vision.diffusion import loras
 from vision.diffusion.model import FindLora, ImageModel, no_lora, visit_in_turn
-from vision.engine import denoiser
+from vision.engine import denoiser, layouts
 from vision.families import Family
 from vision.images import upscaler
 from vision.weights import card as identify
@@ -123,15 +123,14 @@ def load_image_model(
     if dtype is torch.bfloat16 and getattr(pipe.vae.config, "force_upcast", False):
         # float16 overflows there; diffusers would encode in float32 all the same, with twice the memory
         pipe.vae.register_to_config(force_upcast=False)
-    shared = files.shared_parts(path).get(upscaler.FOLDER)
-    found = upscaler.load_upscaler(path if shared is None else shared.parent, card.output_scale, device)
-    if device == "cpu":
-        for part in filter(None, (denoiser.denoiser_of(pipe), getattr(pipe, "vae", None), found)):
-            packed.pack(part)
+    for part in filter(None, (denoiser.denoiser_of(pipe), getattr(pipe, "vae", None))):
+        layouts.pack(part, device)
     place(pipe, device, plan.offload)
     if card.cache_threshold and not denoiser.enable(denoiser.denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    shared = files.shared_parts(path).get(upscaler.FOLDER)
+    found = upscaler.load_upscaler(path if shared is None else shared.parent, card.output_scale, device)
     return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora, found)
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import nn
 
 from core.errors import ModelError, first_line
+from vision.engine import layouts
 from vision.images import encode, ops
 
 FOLDER = "upscaler"  # of a model
@@ -160,4 +161,5 @@ def load_upscaler(model_folder: Path, scale: int, device: str) -> Upscaler | Non
         raise ModelError(f"The upscaler in {folder} doesn't load: {first_line(error)}") from error
     if found.scale != scale:
         raise ModelError(f"The upscaler in {folder} enlarges {found.scale} times, the card says {scale}.")
+    layouts.pack(found, device)
     return found.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

@@ -89,11 +89,12 @@ class PackedConv2d(nn.Conv2d):
         return convolve(x, self.layouts[size], self.bias, *how, "none", [], "")
 
 
-def pack(module: nn.Module) -> None:
-    """Have a small ``module`` on an x86 processor compute its linear layers and convolutions by layouts."""
+def pack(module: nn.Module, device: str) -> None:
+    """Have a small ``module`` compute its linear layers and convolutions by layouts where ``device`` is an
+    x86 processor."""
     weights = sum(weight.numel() * weight.element_size() for weight in module.parameters())
     is_x86 = platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
-    if not is_x86 or weights > devices.SMALL_MODEL:
+    if device != "cpu" or not is_x86 or weights > devices.SMALL_MODEL:
         return
     for name, part in module.named_modules():
         kind: Any = {nn.Linear: PackedLinear, nn.Conv2d: PackedConv2d}.get(type(part))

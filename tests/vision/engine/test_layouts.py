@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from vision.diffusion import packed, seamless
+from vision.diffusion import seamless
+from vision.engine import layouts
 from vision.store import Models
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="without oneDNN")
@@ -31,7 +32,7 @@ def nets() -> tuple[Net, Net]:
     torch.manual_seed(0)
     plain = Net()
     made = copy.deepcopy(plain)
-    packed.pack(made)
+    layouts.pack(made, "cpu")
     return plain, made
 
 
@@ -53,7 +54,7 @@ def test_numbers_are_those_of_the_plain_layers_at_each_size_and_number_of_rows(n
     for side in (8, 12, 16, 20, 24, 8):  # more than are kept
         for rows in (1, 2, 8):
             assert_equal(made(*given(rows, side)), plain(*given(rows, side)))
-    assert len(made.first.layouts) == packed.SIZES
+    assert len(made.first.layouts) == layouts.SIZES
 
 
 @torch.no_grad()
@@ -89,8 +90,8 @@ def test_a_copy_over_the_same_tensors_has_borders_of_its_own(nets: tuple[Net, Ne
 
 
 def test_large_models_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, nets: tuple[Net, Net]) -> None:
-    monkeypatch.setattr(packed.devices, "SMALL_MODEL", 100)
-    packed.pack(plain := nets[0])
+    monkeypatch.setattr(layouts.devices, "SMALL_MODEL", 100)
+    layouts.pack(plain := nets[0], "cpu")
     assert type(plain.first) is nn.Conv2d
 
 
