@@ -31,6 +31,7 @@ OF_ALL = 4000  # the same, of DENSE and more: others would hardly be among the b
 ROUGH = 16_000  # places that are looked at a second time
 DENSE = 0.1  # share of the places from which on the signs of all of them are looked at, none copied
 KEPT = 32  # limits of sets of places
+PART = 131_072  # places that a thread takes at a time
 THREADS = min(2, os.cpu_count() or 1)  # that look at signs
 log = logging.getLogger(__name__)
 
@@ -141,18 +142,33 @@ class Vectors:
             away = np.empty(len(marked), np.uint16)
 
             def compare(first: int) -> None:
-                part = away[first : first + CHUNK]
-                part[:] = _away(self._signs[:, first : first + len(part)], code)
+                for begin in range(first, min(first + PART, len(away)), CHUNK):
+                    part = away[begin : begin + CHUNK]
+                    part[:] = _away(self._signs[:, begin : begin + len(part)], code)
 
-            list(self._threads.map(compare, range(0, len(away), CHUNK)))
+            list(self._threads.map(compare, range(0, len(away), PART)))
             if chosen < len(marked):
                 away[~marked] = np.iinfo(np.uint16).max
             places = np.flatnonzero((away <= _lowest(away, min(ROUGH, chosen))) & marked)
         else:
             places = np.flatnonzero(marked)
-        signs = self._signs.take(places, 1)
-        away = _away(signs, code) + _away(signs, code, larger)
+
+        def look_again(some: np.ndarray) -> np.ndarray:
+            signs = self._signs.take(some, 1)
+            return _away(signs, code) + _away(signs, code, larger)
+
+        away = self._in_parts(look_again, places)
         return places[away <= _lowest(away, OF_ALL if dense else EXACT)]
+
+    def scores(self, places: np.ndarray, aim: np.ndarray) -> np.ndarray:
+        """Return how alike the vectors at ``places`` (P,) are to ``aim`` (width,), exactly."""
+        return self._in_parts(lambda some: self.vectors[some] @ aim, places)
+
+    def _in_parts(self, work: Callable[[np.ndarray], np.ndarray], places: np.ndarray) -> np.ndarray:
+        """Return what ``work`` finds for places (P,), of which each thread has some."""
+        import numpy as np
+
+        return np.concatenate(list(self._threads.map(work, np.array_split(places, THREADS))))
 
 
 def _away(signs: np.ndarray, code: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
@@ -205,7 +221,7 @@ def _nearest(held: Vectors, question: Nearest, aim: np.ndarray) -> Neighbours:
 
     others, named = (_marked(bits, len(held.vectors)) for bits in (question.places, question.first))
     some_first, some_rest = held.likely(named, aim), held.likely(others & ~named, aim)
-    of_first, of_rest = held.vectors[some_first] @ aim, held.vectors[some_rest] @ aim
+    of_first, of_rest = held.scores(some_first, aim), held.scores(some_rest, aim)
     before = best(some_first, of_first, question.most)
     bound = limit = -np.inf
     if question.clear:
