@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.errors import DatabaseInUse, StorageError
 from core.process import Supervisor
 from core.traces import Timings, timed
+from storage import prompt_words
 from storage.engines import base, sqlite
 from storage.engines.sqlite import run_sync
 from storage.migrate import migrate
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # a database in a file needs none of it
 MAX_BATCH = 256  # functions in one commit
 MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
 WATCH = 0.5  # seconds between two looks at whether the server answers
+REST = 0.05  # seconds between two portions of older prompts
 RESTART = 1.0  # seconds until the writer begins again after a failure
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
@@ -152,6 +154,14 @@ class Database:
         if self.path is None or self.backup_dir is None:
             return None
         return await asyncio.to_thread(sqlite.backup, self.path, self.backup_dir, label=label)
+
+    async def index_prompts(self) -> None:
+        """Add the prompts that aren't in the index of their words, a few at a time, or make the server's."""
+        if self.server is not None:
+            await self.server.make_index(prompt_words.NAME, prompt_words.ON_SERVER)
+            return
+        while prompt_words.IS_THERE and await self.write(prompt_words.add_older):  # noqa: ASYNC110
+            await asyncio.sleep(REST)  # others go first
 
     async def scrub(self) -> None:
         """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. On a

@@ -20,6 +20,7 @@ from core.vectors import PLACES_OF_MARK
 from storage import job_queries, place_versions
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
+from storage.prompt_words import are_common, has, says
 from storage.schema import (
     CHILD,
     GRID,
@@ -110,19 +111,28 @@ def tiles(
     """Return the person's pictures that come after ``before``, or the newest. skip: leave so many out first;
     the database walks over them, so it is for a jump inside a month."""
     joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
-    statement = _page(joined, user_id, wanted, before, limit).where(jobs.c.user_id == user_id).offset(skip)
+    page = _page(connection, joined, user_id, wanted, before, limit)
+    statement = page.where(jobs.c.user_id == user_id).offset(skip)
     if wanted.since or wanted.until:
         statement = statement.where(_between(user_id, wanted))
     return to_tiles(connection.execute(statement))
 
 
-def _page(joined: sa.Join, reader: int, wanted: Filter, before: Cursor | None, limit: int) -> sa.Select[Any]:
+def _page(
+    connection: sa.Connection,
+    joined: sa.Join,
+    reader: int,
+    wanted: Filter,
+    before: Cursor | None,
+    limit: int,
+) -> sa.Select[Any]:
     """Return the statement for a page behind ``before``, with ``reader``'s favourites. joined: with jobs."""
     joined = joined.join(favourites, kept_by(reader), isouter=not wanted.favourite)
     statement = (
         sa.select(*tile_columns()).select_from(joined).order_by(jobs.c.seq.desc(), pictures.c.position)
     )
-    statement = statement.where(pictures.c.position > GRID, *conditions(wanted)).limit(min(limit, MOST + 1))
+    fit = conditions(wanted, common=are_common(connection, wanted.words))
+    statement = statement.where(pictures.c.position > GRID, *fit).limit(min(limit, MOST + 1))
     if before is None:
         return statement
     later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
@@ -173,32 +183,6 @@ def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     return found
 
 
-class _ilike(sa.sql.functions.GenericFunction[bool]):
-    """Whether a text matches a pattern in any case: SQLAlchemy's own lowers every text first on SQLite, whose
-    LIKE minds no case of ASCII letters anyway, and a search takes half as long again."""
-
-    type = sa.Boolean()
-    inherit_cache = True
-
-
-@compiles(_ilike)
-def _ilike_in_sqlite(element: _ilike, compiler: Any, **options: Any) -> str:
-    text, pattern = (compiler.process(part, **options) for part in element.clauses)
-    return f"({text} LIKE {pattern} ESCAPE '/')"
-
-
-@compiles(_ilike, "postgresql")
-def _ilike_in_postgres(element: _ilike, compiler: Any, **options: Any) -> str:
-    text, pattern = (compiler.process(part, **options) for part in element.clauses)
-    return f"({text} ILIKE {pattern} ESCAPE '/')"
-
-
-def _has(text: sa.ColumnElement[Any], word: str) -> sa.ColumnElement[bool]:
-    """Return the condition that ``word`` stands in ``text``, in any case."""
-    escaped = re.sub("[/%_]", r"/\g<0>", word)
-    return _ilike(text, f"%{escaped}%")
-
-
 class _model(sa.sql.functions.GenericFunction[str]):
     """The name of the model in a job's parameters, which are JSON."""
 
@@ -226,21 +210,21 @@ def _among(named: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[
     )
 
 
-def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    """Return what a filter demands of a job and its picture, favourites left out."""
-    return [_among(trash) if wanted.trash else ~in_trash(), *limits(wanted)]
+def conditions(wanted: Filter, *, common: bool = False) -> list[sa.ColumnElement[bool]]:
+    """Return what a filter demands of a job and its picture, favourites left out. common: see ``says``."""
+    return [_among(trash) if wanted.trash else ~in_trash(), *limits(wanted, common=common)]
 
 
-def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    """Return what a filter demands beside the trash."""
-    found: list[sa.ColumnElement[bool]] = [_has(jobs.c.prompt, word) for word in wanted.words]
+def limits(wanted: Filter, *, common: bool = False) -> list[sa.ColumnElement[bool]]:
+    """Return what a filter demands beside the trash. common: see ``says``."""
+    found = says(wanted.words, common=common)
     if wanted.folder is not None:
         found.append(_among(folder_items, folder_items.c.folder_id == wanted.folder))
     if wanted.kind is not None:
         found.append(jobs.c.kind == wanted.kind)
     found += _in_time(jobs, wanted)
     if wanted.model is not None:
-        found.append(_has(_model(jobs.c.parameters), wanted.model))
+        found.append(has(_model(jobs.c.parameters), wanted.model))
     if wanted.seed is not None:
         found.append(pictures.c.seed == wanted.seed)
     if wanted.ratio is not None:
@@ -434,7 +418,8 @@ def shown_tiles(
     favourites of user ``reader``. Only of jobs that were asked for in that channel, and aren't private."""
     joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id)
     here = (sa.text(SHOWN), jobs.c.guild_id == guild_id, jobs.c.channel_id.in_(channel_ids), _is_posted())
-    return to_tiles(connection.execute(_page(joined, reader, wanted, before, limit).where(*here)))
+    page = _page(connection, joined, reader, wanted, before, limit)
+    return to_tiles(connection.execute(page.where(*here)))
 
 
 def public_tiles(
@@ -459,7 +444,7 @@ def public_tiles(
     live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
     linked = sa.exists().where(*live, shares.c.job_id == jobs.c.id, is_meant(shares.c.position))
     folders = sa.select(shares.c.folder_id).where(*live, shares.c.folder_id.is_not(None))
-    statement = _page(joined, user_id, wanted, before, limit).where(
+    statement = _page(connection, joined, user_id, wanted, before, limit).where(
         jobs.c.user_id == user_id,
         jobs.c.rendered_at.is_not(None),
         sa.or_(
@@ -658,8 +643,10 @@ def newest_found(
 ) -> list[Tile]:
     """Return the newest pictures after ``skip`` others; the database walks over those."""
     found: list[Tile] = []
+    common = are_common(connection, wanted.words)
     for part in scope.parts():
-        chosen = _chosen(sa.select(*tile_columns()), _PICTURES, scope.user_id, wanted).where(part)
+        columns = sa.select(*tile_columns())
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted, common=common).where(part)
         found += to_tiles(connection.execute(_newest(chosen).limit(skip + limit)))
     found.sort(key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
     return found[skip : skip + limit]
@@ -695,8 +682,11 @@ def _seen(model: str) -> sa.Join:
     return _PICTURES.join(picture_vectors, sa.and_(*same))
 
 
-def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:
+def _chosen(
+    statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter, *, common: bool = False
+) -> sa.Select[Any]:
     """Return ``statement`` over pictures that ``wanted`` lets through, with favourites if it asks so."""
     if wanted.favourite or any(column.name == "kept_at" for column in statement.selected_columns):
         joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
-    return statement.select_from(joined).where(pictures.c.position > GRID, *conditions(wanted))
+    fit = conditions(wanted, common=common)
+    return statement.select_from(joined).where(pictures.c.position > GRID, *fit)

@@ -10,13 +10,17 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import storage.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
-from storage import place_versions
+from storage import place_versions, prompt_words
 from storage.engines import sqlite
 from storage.engines.base import ADDRESS_WRITES
 from storage.schema import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LAST_BEFORE = "242ff906"  # commit: the last program that brings up what is older than the first schema here
+DERIVED = (
+    place_versions,
+    prompt_words,
+)  # what triggers keep in step with the tables, and no migration changes
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +36,7 @@ def migrate(
     """
     current = read_schema(connection)
     if current == newest_schema():
+        prompt_words.fit(connection)
         return
     check_age(current, "The database")
     if current is not None and path is None and not may_migrate and current < newest_schema():
@@ -102,9 +107,11 @@ def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | No
         if path is not None and backup_dir is not None:
             sqlite.backup(path, backup_dir, label=f"{sqlite.BEFORE}{head}")
         config.attributes["connection"] = connection
-        place_versions.drop_triggers(connection)
+        for derived in DERIVED:
+            derived.drop_triggers(connection)
         command.upgrade(config, "head")
-        place_versions.create(connection)
+        for derived in DERIVED:
+            derived.create(connection)
         _check_links(connection)
     else:
         raise StorageError(
@@ -122,7 +129,8 @@ def _create(connection: sa.Connection) -> None:
         partial = {index: index.dialect_options["sqlite"]["where"] is not None for index in table.indexes}
         for index in sorted(partial, key=lambda one: (partial[one], str(one.name))):
             connection.execute(CreateIndex(index))
-    place_versions.create(connection)
+    for derived in DERIVED:
+        derived.create(connection)
 
 
 @contextmanager

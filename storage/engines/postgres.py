@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -369,6 +369,26 @@ class Server:
                 await connection.close()
         except psycopg.Error as error:
             raise StorageError(f"what was deleted can't be let go of on the server: {error}") from error
+
+    async def make_index(self, name: str, statements: Sequence[str]) -> None:
+        """Make an index, by ``statements`` of which the last makes it, while others write; one that was cut
+        off before is made anew. Where the server has nothing to make it with, there is none."""
+        import psycopg
+
+        cut_off = (
+            "SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+            " WHERE relname = %s AND NOT indisvalid"
+        )
+        connection = await self.connect_unhurried()
+        try:
+            if await (await connection.execute(cut_off, [name])).fetchone() is not None:
+                await connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+            for statement in statements:
+                await connection.execute(statement)
+        except psycopg.Error as error:
+            log.warning("the server has no index %s, and reads all rows instead: %s", name, error)
+        finally:
+            await connection.close()
 
     async def migrate(self, work: Callable[[sa.Connection], None]) -> None:
         """Run ``work``, which brings the schema up to this program's, and raise what it raises."""

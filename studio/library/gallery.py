@@ -94,7 +94,7 @@ class Gallery:
         """Return the actor's own pictures after ``before``, or the newest. skip: leave so many out first."""
         await self._rights.check(actor, Action.MINE)
         work = partial(rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip)
-        found = await self._database.read(partial(work, limit=limit + 1), once=True)
+        found = await self._database.read(partial(work, limit=limit + 1), once=not wanted.words)
         return await self.page(actor, found, limit)
 
     async def page(self, actor: Actor, tiles: Sequence[Tile], limit: int) -> Page:
@@ -367,15 +367,16 @@ class Explore:
         wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
         work = partial(rows.shown_tiles, reader=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
+        once = not wanted.words
         asked = (
-            self._database.read(partial(work, guild_id=guild_id, channel_ids=channels), once=True)
+            self._database.read(partial(work, guild_id=guild_id, channel_ids=channels), once=once)
             for guild_id, channels in places.items()
             if channels
         )
         mine = partial(
             rows.public_tiles, user_id=actor.user_id, wanted=wanted, before=before, limit=limit + 1
         )
-        own = [self._database.read(partial(mine, now=datetime.now(UTC)), once=True)] if not server_id else []
+        own = [self._database.read(partial(mine, now=datetime.now(UTC)), once=once)] if not server_id else []
         found = await asyncio.gather(*asked, *own)
         seen = {(tile.cursor.seq, tile.cursor.position): tile for tile in chain(*found)}
         newest = [seen[place] for place in sorted(seen, key=lambda place: (-place[0], place[1]))]

@@ -62,7 +62,7 @@ def fill(path: Path) -> dict[str, int]:
         tables = [
             name
             for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            if name != "alembic_version" and not name.startswith("sqlite_")
+            if name != "alembic_version" and not name.startswith(("sqlite_", "prompt"))
         ]
         for table in sorted(tables, key=lambda name: name != "jobs"):
             columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
