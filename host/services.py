@@ -225,6 +225,7 @@ async def services(
         )
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
         await stack.enter_async_context(run_beside("indexing", indexing.run_for_ever, database.supervisor))
+        await stack.enter_async_context(run_beside("sorting", indexing.sort_for_ever, database.supervisor))
         await stack.enter_async_context(run_beside("prompts", database.index_prompts, database.supervisor))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)

@@ -104,6 +104,11 @@ def made_before(connection: sa.Connection, seq: int | None, limit: int) -> list[
     return [(row.seq, row.sha256) for row in connection.execute(statement)]
 
 
+def newest_seq(connection: sa.Connection) -> int:
+    """Return the number of the arrival of the newest job, 0 = there is none."""
+    return connection.scalar(sa.select(sa.func.max(jobs.c.seq))) or 0
+
+
 def list_pictures(connection: sa.Connection, job_id: str) -> list[str]:
     """Return the SHA-256 of a job's pictures, without its overview."""
     mine = (pictures.c.job_id == job_id, pictures.c.position > GRID)

@@ -6,20 +6,20 @@ not see."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
 from core.requests import AskRequest
-from core.vectors import PLACES_OF_MARK
-from storage import job_queries, place_versions
+from storage import job_queries, place_sets
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
+from storage.job_queries import model_of
 from storage.prompt_words import are_common, has, says
 from storage.schema import (
     CHILD,
@@ -183,23 +183,6 @@ def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     return found
 
 
-class _model(sa.sql.functions.GenericFunction[str]):
-    """The name of the model in a job's parameters, which are JSON."""
-
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(_model)
-def _model_in_sqlite(element: _model, compiler: Any, **options: Any) -> str:
-    return f"json_extract({compiler.process(element.clauses, **options)}, '$.model')"
-
-
-@compiles(_model, "postgresql")
-def _model_in_postgres(element: _model, compiler: Any, **options: Any) -> str:
-    return f"({compiler.process(element.clauses, **options)}::json ->> 'model')"
-
-
 def _among(named: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Return the condition of pictures that rows of another table name. Those are few, so their jobs are
     looked up, instead of looking for each of a person's pictures whether it is among them."""
@@ -224,14 +207,18 @@ def limits(wanted: Filter, *, common: bool = False) -> list[sa.ColumnElement[boo
         found.append(jobs.c.kind == wanted.kind)
     found += _in_time(jobs, wanted)
     if wanted.model is not None:
-        found.append(has(_model(jobs.c.parameters), wanted.model))
+        found.append(has(model_of(jobs.c.parameters), wanted.model))
     if wanted.seed is not None:
         found.append(pictures.c.seed == wanted.seed)
     if wanted.ratio is not None:
-        width, height = wanted.ratio
-        off = pictures.c.width * height - pictures.c.height * width
-        found.append(sa.func.abs(off) * 100 <= pictures.c.height * width * RATIO_OFF)
+        found.append(_is_about(wanted.ratio, pictures.c.width, pictures.c.height, sa.func.abs))
     return found
+
+
+def _is_about(ratio: tuple[int, int], width: Any, height: Any, size_of: Any = abs) -> Any:
+    """Return whether a picture's shape is about a ratio, of numbers or of columns."""
+    off = width * ratio[1] - height * ratio[0]
+    return size_of(off) * 100 <= height * ratio[0] * RATIO_OFF
 
 
 @dataclass(frozen=True)
@@ -457,8 +444,6 @@ def public_tiles(
 
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
-MOST_CHANGED = 200  # pages of places that are read again; of more, all are read
-TEXT_AT_ONCE = 65_536  # characters of places
 MOST_BARE = 200  # pictures whose prompt fits and that have no vector yet
 _PICTURES = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
 
@@ -500,24 +485,23 @@ def _is_posted() -> sa.ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Known:
-    """Places that were read: a bit for each, the lowest first. versions: of their pages then."""
-
-    places: bytes
-    versions: Mapping[int, int]
-
-
-@dataclass(frozen=True)
 class Candidates:
     """What is compared: ``places``, a bit for each, the lowest first. first: the same, of those whose prompt
     has the words; they are among the others too. bare: (job, index) of such pictures without a vector, the
-    newest first. known, known_first: to be handed in again."""
+    newest first."""
 
     places: bytes
     first: bytes
     bare: tuple[tuple[str, int], ...]
-    known: Known
-    known_first: Known | None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Which pictures have vectors: all of jobs up to the arrival number ``seq``, but for files (SHA-256) that
+    can't be read."""
+
+    seq: int
+    unread: frozenset[str] = frozenset()
 
 
 def candidates(
@@ -526,113 +510,97 @@ def candidates(
     wanted: Filter,
     model: str,
     without: str | None = None,
-    known: Known | None = None,
-    known_first: Known | None = None,
+    looked: Looked | None = None,
 ) -> Candidates:
-    """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is not.
-    known, known_first: what was read before, without and with the words; only pages that have changed since
-    are read then. A change of favourites or a folder isn't one."""
-    known = _brought_up(connection, scope, replace(wanted, words=()), model, known)
-    place = None
+    """Return what may be found by a person with filter ``wanted``. without: SHA-256 of one that is not.
+    looked: None = nobody knows which have vectors."""
+    found = _fitting(connection, scope, replace(wanted, words=()), model)
     if without is not None:
         mine = picture_vectors.c.sha256 == without, picture_vectors.c.model == model
-        place = connection.execute(sa.select(picture_vectors.c.place).where(*mine)).scalar_one_or_none()
+        found &= ~place_sets.marked(list(connection.scalars(sa.select(picture_vectors.c.place).where(*mine))))
     if not wanted.words:
-        return Candidates(_without(known.places, place), b"", (), known, None)
-    bare = _bare(connection, scope, wanted, model, without)
-    first = _brought_up(connection, scope, wanted, model, known_first)
-    return Candidates(_without(known.places, place), _without(first.places, place), bare, known, first)
+        return Candidates(_packed(found), b"", ())
+    first = found & _placed(connection, scope, Filter(wanted.words), model) if found else 0
+    bare = _bare(connection, scope, wanted, model, without, looked)
+    return Candidates(_packed(found), _packed(first), bare)
 
 
-def _brought_up(
-    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, known: Known | None
-) -> Known:
-    """Return all places, of which only those in pages with another version than ``known`` has are read."""
-    versions = place_versions.read(connection)
-    if known is None:
-        return Known(_bits(_all_places(connection, scope, wanted, model)), versions)
-    changed = [page for page, version in versions.items() if known.versions.get(page) != version]
-    if len(changed) > MOST_CHANGED:
-        return Known(_bits(_all_places(connection, scope, wanted, model)), versions)
-    bits, size = bytearray(known.places), PLACES_OF_MARK // 8
-    for page in changed:
-        first = page * PLACES_OF_MARK
-        here = picture_places.c.place.between(first, first + PLACES_OF_MARK - 1)
-        chosen = _placed(scope, wanted, model).where(here, scope.allows(), _untrashed(sa.true()))
-        these = _bits(connection.execute(chosen).scalar_one() or "", first)
-        begin = page * size
-        bits += bytes(max(0, begin + size - len(bits)))
-        bits[begin : begin + size] = these.ljust(size, b"\0")
-    return Known(bytes(bits), versions)
+def _packed(bits: int) -> bytes:
+    return bits.to_bytes(-(-bits.bit_length() // 8), "little")
 
 
-def _without(bits: bytes, place: int | None) -> bytes:
-    if place is None or place // 8 >= len(bits):
-        return bits
-    changed = bytearray(bits)
-    changed[place // 8] &= ~(1 << place % 8)
-    return bytes(changed)
+def _fitting(connection: sa.Connection, scope: Scope, wanted: Filter, model: str) -> int:
+    """Return the places that fit but for their words, as bits: by sets, and by rows where these don't tell.
+    Another job may have made the same file: what is shown is read by the same conditions."""
+    labels = [place_sets.of_user(scope.user_id), *map(place_sets.of_channel, scope.channels)]
+    found, unread = place_sets.union(connection, labels), set(place_sets.missing(connection, model))
+    if wanted.kind is not None:
+        found &= place_sets.union(connection, [place_sets.of_kind(wanted.kind)])
+    if wanted.model is not None:
+        names = place_sets.begun_by(connection, place_sets.MODELS)
+        fit = [name for name in names if wanted.model.lower() in name.lower()]
+        found &= place_sets.union(connection, [place_sets.MODELS + name for name in fit])
+    if wanted.ratio is not None:
+        sizes = (tuple(map(int, size.split())) for size in place_sets.begun_by(connection, place_sets.SHAPES))
+        fit = [place_sets.of_shape(*size) for size in sizes if _is_about(wanted.ratio, *size)]
+        found &= place_sets.union(connection, fit)
+    if wanted.since or wanted.until:
+        days, cut = place_sets.of_days(connection, wanted.since, wanted.until)
+        found, unread = found & days, unread | cut
+    named = Filter(favourite=wanted.favourite, seed=wanted.seed, folder=wanted.folder)
+    told = replace(wanted, favourite=False, seed=None, folder=None)
+    found = place_sets.replace_pages(
+        found, unread, lambda first, last: _placed(connection, scope, told, model, first, last)
+    )
+    return found if named == _ANY or not found else found & _placed(connection, scope, named, model)
 
 
-def _bits(text: str, first: int = 0) -> bytes:
-    """Return places, separated by commas, as bits, of which the lowest is place ``first``."""
-    if not text:
-        return b""
-    digits = bytearray()
-    for start in range(0, len(text), TEXT_AT_ONCE):  # numbers of the whole text would take 60 MB a million
-        begin = text.rfind(",", 0, start) + 1 if start else 0
-        end = text.rfind(",", 0, start + TEXT_AT_ONCE) if start + TEXT_AT_ONCE < len(text) else len(text)
-        some = list(map(int, text[begin:end].split(",")))
-        digits += b"0" * (max(some) - first + 1 - len(digits))
-        for place in some:
-            digits[place - first] = 49  # "1"
-    digits.reverse()
-    return int(digits, 2).to_bytes(-(-len(digits) // 8), "little")
-
-
-def _all_places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str) -> str:
-    """Return the places as one text: a row of Python's for each of a hundred thousand would take longer than
-    the search. Rows of pictures are read only where the filter asks for something of theirs."""
-    chosen = _placed(scope, wanted, model)
-    own = trash.c.user_id == scope.user_id
-    found = [
-        connection.execute(chosen.where(part, _untrashed(whose))).scalar_one()
-        for part, whose in zip(scope.parts(), (own, ~own), strict=False)
-    ]
-    return ",".join(places for places in found if places)
-
-
-def _placed(scope: Scope, wanted: Filter, model: str) -> sa.Select[Any]:
+def _placed(
+    connection: sa.Connection,
+    scope: Scope,
+    wanted: Filter,
+    model: str,
+    first: int = 0,
+    last: int | None = None,
+) -> int:
+    """Return the places of all that fits, or of those from ``first`` to ``last``, read from the rows."""
     joined = jobs.join(picture_places, picture_places.c.seq == jobs.c.seq)
     if not wanted.is_of_jobs:
         same = pictures.c.job_id == jobs.c.id, pictures.c.position == picture_places.c.position
         joined = joined.join(pictures, sa.and_(*same))
     if wanted.favourite:
         joined = joined.join(favourites, kept_by(scope.user_id))
-    listed = sa.func.aggregate_strings(sa.cast(picture_places.c.place, sa.Text), ",")
-    chosen = sa.select(listed).select_from(joined)
-    return chosen.where(picture_places.c.model == model, *limits(wanted))
-
-
-def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Return the condition that a picture isn't in the trash ``whose``. The few that are there are read
-    first: to look for each picture would take longer than to read the places."""
-    other = jobs.alias()
-    named = sa.select(other.c.seq, trash.c.position).join(trash, trash.c.job_id == other.c.id).where(whose)
-    return sa.tuple_(picture_places.c.seq, picture_places.c.position).not_in(named)
+    chosen = sa.select(picture_places.c.place).select_from(joined)
+    chosen = chosen.where(picture_places.c.model == model, *limits(wanted))
+    if last is not None:
+        other = jobs.alias()  # the few that are in the trash are read first
+        named = sa.select(other.c.seq, trash.c.position).join(trash, trash.c.job_id == other.c.id)
+        left = sa.tuple_(picture_places.c.seq, picture_places.c.position).not_in(named)
+        here = picture_places.c.place.between(first, last), scope.allows(), left
+        return place_sets.marked(connection.scalars(chosen.where(*here)).all())
+    parts = [connection.scalars(chosen.where(part)).all() for part in scope.parts()]
+    return place_sets.marked([place for part in parts for place in part])
 
 
 def _bare(
-    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None
+    connection: sa.Connection,
+    scope: Scope,
+    wanted: Filter,
+    model: str,
+    without: str | None,
+    looked: Looked | None,
 ) -> tuple[tuple[str, int], ...]:
     """Return the newest pictures that have no vector of ``model``, or whose vector isn't noted as theirs."""
     columns = sa.select(jobs.c.seq, pictures.c.job_id, pictures.c.position)
     same = picture_places.c.seq == jobs.c.seq, picture_places.c.position == pictures.c.position
     seen = sa.exists().where(*same, picture_places.c.model == model)
     others = [] if without is None else [pictures.c.sha256 != without]
+    among: list[sa.ColumnElement[bool]] = [sa.true() if looked is None else jobs.c.seq > looked.seq]
+    if looked is not None and looked.unread:
+        among.append(sa.and_(jobs.c.seq <= looked.seq, pictures.c.sha256.in_(looked.unread)))
     found: list[sa.Row[Any]] = []
-    for part in scope.parts():
-        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *others)
+    for part, some in product(scope.parts(), among):
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, some, ~seen, *others)
         found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
     found.sort(key=lambda row: (-row.seq, row.position))
     return tuple((row.job_id, row.position) for row in found[:MOST_BARE])

@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 from core.errors import AtelierError, StorageError
 from core.events import ChatAnswer
@@ -324,3 +325,20 @@ def newest_about(connection: sa.Connection, user_id: int, kind: str, about: str,
 def to_waiting(row: sa.Row[Any]) -> WaitingRow:
     """Return a row of the columns ``WAITING`` as ordering takes it."""
     return from_row(WaitingRow, row, lane=Lane(row.lane))
+
+
+class model_of(sa.sql.functions.GenericFunction[str]):
+    """The name of the model in a job's parameters, which are JSON."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(model_of)
+def _model_in_sqlite(element: model_of, compiler: Any, **options: Any) -> str:
+    return f"json_extract({compiler.process(element.clauses, **options)}, '$.model')"
+
+
+@compiles(model_of, "postgresql")
+def _model_in_postgres(element: model_of, compiler: Any, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)}::json ->> 'model')"

@@ -174,6 +174,7 @@ pictures = _table(
     sa.Column("size", Int64, nullable=False),  # bytes
     sa.CheckConstraint("position >= -1", "position"),
     sa.Index("pictures_sha256", "sha256"),
+    sa.Index("pictures_seed", "seed"),
 )
 
 inputs = _table(  # files that a request names: with pictures, all there is to know of who needs a file

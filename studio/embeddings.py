@@ -15,10 +15,11 @@ from core.errors import AtelierError, StorageError
 from jobs.executors.base import Executor
 from jobs.queue import Queue
 from storage import embeddings as rows
-from storage import people
+from storage import people, place_sets
 from storage.blobs.base import Files
 from storage.database import Database
 from storage.embeddings import Slot, Vector, VectorFiles
+from storage.gallery import Looked
 from vision.protocol import (
     Check,
     Checked,
@@ -152,6 +153,8 @@ PLACES_AT_ONCE = 1000
 DROPPED_AT_ONCE = 500
 LOOKED_AT = 300.0  # seconds for a batch; a model may have to be fetched first
 BUSY = 5.0  # seconds until older pictures are tried again while jobs wait or run
+SORTED = 10.0  # seconds until it is looked again for places that have changed
+UNREAD = 500  # pictures that can't be looked at, up to which they are told apart from those not looked at yet
 LATER = 20.0  # seconds until the next try after nobody could look, or the disk was full
 IN_USE = "vector_model"  # setting: the model whose vectors answer
 
@@ -175,6 +178,9 @@ class Indexing:
         self._in_use = model
         self._seq: int | None = None  # of the job before which the older pictures begin
         self._missed = False  # whether a new job came while nobody could look
+        self._unread = set[str]()  # pictures (SHA-256) that can't be looked at
+        self._all_older = False  # whether all older pictures have been looked at
+        self.looked: Looked | None = None  # which pictures have vectors of the model that answers
 
     @property
     def model(self) -> str:
@@ -213,7 +219,7 @@ class Indexing:
         """Walk over all jobs, the newest first, from where the last try has come to, or from the newest when
         one was missed; return whether all have been looked at."""
         if self._missed:
-            self._missed, self._seq = False, None
+            self._missed, self._seq, self._all_older = False, None, False
         while found := await self._database.read(
             partial(rows.made_before, seq=self._seq, limit=JOBS_AT_ONCE)
         ):
@@ -223,7 +229,8 @@ class Indexing:
                 if not await self._write(batch):
                     return False
             self._seq = found[-1][0]
-        return not self._missed  # meanwhile: it may be newer than where this walk began
+        self._all_older = not self._missed  # meanwhile: it may be newer than where this walk began
+        return self._all_older
 
     # New pictures
 
@@ -255,6 +262,7 @@ class Indexing:
         try:
             async with self._files.lent(missing, some=True) as lent:
                 if not (there := list(lent)):
+                    self._unread.update(missing)
                     return True
                 seen = await self._eyes.look(self._model, list(lent.values()), LOOKED_AT)
         except Blind as reason:
@@ -263,6 +271,7 @@ class Indexing:
         place = await self._database.read(rows.next_place)
         made = [(sha256, vector) for sha256, vector in zip(there, seen, strict=True) if vector]
         kept = [Vector(place + number, *one) for number, one in enumerate(made)]
+        self._unread.update({*missing} - {one.sha256 for one in kept})
         if kept:
             await self._copies.put(
                 self._model, {one.place: one.vector for one in kept}
@@ -279,7 +288,20 @@ class Indexing:
             await self._database.write(partial(rows.note_places, model=self._model, sha256s=unplaced))
         return missing
 
-    # Files and models
+    # Files, sets and models
+
+    async def sort_for_ever(self) -> None:
+        """Fill the pages of places that have changed, one at a time: a search would read their rows. Note
+        when all pictures have been looked at."""
+        while self._model:
+            for page in await self._database.read(partial(place_sets.missing, model=self._in_use)):
+                await self._database.write(partial(place_sets.fill, model=self._in_use, page=page))
+            newest = await self._database.read(rows.newest_seq, once=True)
+            busy = self._missed or self._queue.unfinished or not self._rendered.empty()
+            settled = self._all_older and self._in_use == self._model
+            if settled and not busy and len(self._unread) <= UNREAD:
+                self.looked = Looked(newest, frozenset(self._unread))
+            await asyncio.sleep(SORTED)
 
     async def _mend(self, model: str) -> bool:
         """Make the file of ``model`` say what the rows say: a crash, or a backup that was put back, may have

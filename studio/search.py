@@ -4,19 +4,17 @@ at all."""
 import asyncio
 import logging
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
-
-from cachetools import LRUCache
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Surface
 from core.requests import PICTURE_KINDS
 from storage import collections, embeddings
 from storage import gallery as rows
-from storage.gallery import Filter, Known, Name, Scope, Tile
+from storage.gallery import Filter, Name, Scope, Tile
 from storage.members import Members
 from studio.authority import Action, Actor
 from studio.embeddings import Blind, Busy
@@ -151,7 +149,6 @@ def days_of(name: str, value: str, zone: tzinfo) -> tuple[datetime, datetime]:
         raise wrong from error
 
 
-KEPT = 32  # sets of places; of a million, each takes 125 kB
 NAMED = 10  # folders that a refusal names
 NO_FOLDER = "`folder:` takes one of your folders; you have none with pictures."
 MOST = 300  # pictures that one search shows
@@ -210,7 +207,6 @@ class Search:
         self._rights, self._members, self._gallery, self._explore = rights, members, gallery, explore
         self._database, self._files, self._queue = services.database, services.files, services.queue
         self._showing, self._indexing, self._eyes = services.showing, services.indexing, services.eyes
-        self._known = LRUCache[Hashable, Known](KEPT)  # reading all places takes longest
 
     async def find(self, actor: Actor, query: Query, *, skip: int = 0, limit: int = 60) -> Found:
         """Return the pictures that fit ``query`` best, after ``skip`` others.
@@ -286,24 +282,12 @@ class Search:
         likest first. sha256: of the picture that they are to be like, which isn't among them; without one,
         others end where they clearly show something else."""
         model, wanted = self._indexing.model, query.filter
-        changes = wanted.favourite or wanted.folder  # without a page of places that says so
-        every, first = ((scope, one, model) for one in (replace(wanted, words=()), wanted))
-        known, known_first = (None if changes else self._known.get(key) for key in (every, first))
+        looked = self._indexing.looked
         work = partial(
-            rows.candidates,
-            scope=scope,
-            wanted=wanted,
-            model=model,
-            without=sha256,
-            known=known,
-            known_first=known_first,
+            rows.candidates, scope=scope, wanted=wanted, model=model, without=sha256, looked=looked
         )
         aims, given = await asyncio.gather(self._aims(query, sha256), self._database.read(work))
-        if not changes:
-            self._known[every] = given.known
-            if given.known_first is not None:
-                self._known[first] = given.known_first
-        if not any(given.places):
+        if not given.places:
             return Ranked(given.bare, len(given.bare))
         path, by_text = self._indexing.path(model), sha256 is None
         unrelated = await self._eyes.unrelated(model) if by_text else ()

@@ -1,28 +1,45 @@
-"""Which places a search compares: what was read before and brought up is what would be read anew, whatever
-has changed since."""
+"""Which places a search compares: those of the rows, whatever has changed since sets were filled."""
 
 import random
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from storage import collections, embeddings, jobs, place_versions, privacy
+from storage import collections, embeddings, jobs, place_sets, privacy
 from storage.database import Database
 from storage.embeddings import Vector
-from storage.gallery import Filter, Scope, candidates
-from storage.schema import GRID, messages, pictures
+from storage.gallery import Filter, Looked, Scope, candidates
+from storage.members import Members
+from storage.schema import GRID, messages, picture_places, pictures, trash
 from storage.schema import jobs as rows
 from tests.storage.conftest import NOW
+from tests.storage.test_folders import folder, put
 from tests.storage.test_trash import ANN, BEN, made, stored
 
 SCOPES = (
     Scope(ANN),
     Scope(BEN),
     Scope(ANN, frozenset({3}), frozenset({2})),
-    Scope(BEN, frozenset({3}), frozenset({2})),
+    Scope(BEN, frozenset({3}), frozenset({2, 9})),
 )
-FILTERS = (Filter(), Filter(("red",)), Filter(seed=7), Filter(("grey",)))
+MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+LATER = NOW + timedelta(days=2)
+FILTERS = (
+    Filter(),
+    Filter(("red",)),
+    Filter(("grey", "HOUSE")),
+    Filter(seed=7),
+    Filter(kind="imagine"),
+    Filter(kind="blend"),
+    Filter(model="Large"),
+    Filter(ratio=(3, 2)),
+    Filter(since=NOW + timedelta(hours=1)),
+    Filter(since=MIDNIGHT, until=LATER),
+    Filter(("red",), model="m-", ratio=(1, 1), until=LATER),
+)
 
 
 def places(bits: bytes) -> set[int]:
@@ -40,6 +57,13 @@ async def seen(database: Database, job_id: str, *, apart: int = 1) -> None:
     await database.write(work)
 
 
+async def fill(database: Database, random_: random.Random | None = None) -> None:
+    """Fill all pages that aren't, or one of two."""
+    for page in await database.read(partial(place_sets.missing, model="m")):
+        if random_ is None or random_.random() < 0.5:
+            await database.write(partial(place_sets.fill, model="m", page=page))
+
+
 def there(connection: sa.Connection) -> list[tuple[int, str, int]]:
     """(user, job, index) of all pictures."""
     joined = rows.join(pictures, pictures.c.job_id == rows.c.id)
@@ -47,17 +71,60 @@ def there(connection: sa.Connection) -> list[tuple[int, str, int]]:
     return [tuple(row) for row in connection.execute(chosen.where(pictures.c.position > GRID))]
 
 
+def fitting(connection: sa.Connection, scope: Scope, wanted: Filter) -> set[int]:
+    """The places that a search may compare, by a plain reading of all rows."""
+    posted = {tuple(row) for row in connection.execute(sa.select(messages.c.job_id, messages.c.channel_id))}
+    away = {tuple(row) for row in connection.execute(sa.select(trash.c.job_id, trash.c.position))}
+    same = pictures.c.job_id == rows.c.id, pictures.c.position == picture_places.c.position
+    joined = picture_places.join(rows, rows.c.seq == picture_places.c.seq).join(pictures, sa.and_(*same))
+    chosen = sa.select(picture_places.c.place, pictures, rows.c.id.label("job"), rows).select_from(joined)
+    found = set[int]()
+    for row in connection.execute(chosen):
+        shown = not row.private and row.guild_id in scope.servers and row.channel_id in scope.channels
+        own = row.user_id == scope.user_id or (shown and (row.job, row.channel_id) in posted)
+        if own and (row.job, row.position) not in away and _fits(row, wanted):
+            found.add(row.place)
+    return found
+
+
+def _fits(row: Any, wanted: Filter) -> bool:
+    width, height = wanted.ratio or (row.width, row.height)
+    return (
+        all(word.lower() in row.prompt.lower() for word in wanted.words)
+        and wanted.seed in (None, row.seed)
+        and wanted.kind in (None, row.kind)
+        and (wanted.model or "").lower() in (row.parameters or "").lower()
+        and abs(row.width * height - row.height * width) * 100 <= row.height * width * 3
+        and (wanted.since is None or row.created_at >= wanted.since)
+        and (wanted.until is None or row.created_at < wanted.until)
+    )
+
+
+def changed(job_id: str, random_: random.Random) -> Any:
+    """Another model, shape and time for a job's pictures."""
+    at: datetime = NOW + timedelta(hours=random_.randrange(72))
+    named = {"parameters": f'{{"model": "{random_.choice(("m-small", "M-large"))}"}}', "created_at": at}
+    size = random_.choice(({"width": 96}, {"width": 64}))
+
+    def work(connection: sa.Connection) -> None:
+        connection.execute(sa.update(pictures).where(pictures.c.job_id == job_id).values(size))
+        connection.execute(sa.update(rows).where(rows.c.id == job_id).values(named))
+
+    return work
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
-async def test_places_that_are_kept_are_those_that_are_read_anew(database: Database, seed: int) -> None:
+async def test_places_are_those_of_the_rows_whatever_has_changed(database: Database, seed: int) -> None:
     random_, number = random.Random(seed), 0
-    ids, away, known = list[str](), list[tuple[str, int]](), dict[object, tuple]()
+    ids, away = list[str](), list[tuple[str, int]]()
     for turn in range(60):
         what = random_.choice(
-            ("draw", "draw", "post", "unpost", "trash", "back", "delete", "remove", "hide", "edit")
+            ("draw", "draw", "post", "unpost", "trash", "back", "delete", "remove", "hide", "edit", "alter")
         )
         some = random_.choice(ids) if ids else None
         if what == "draw" or some is None:
             ids.append(some := await made(database, random_.choice((ANN, BEN))))
+            await database.write(changed(some, random_))
             await seen(database, some, apart=random_.choice((1, 1, 700)))
         elif what == "post":
             number += 1
@@ -79,50 +146,91 @@ async def test_places_that_are_kept_are_those_that_are_read_anew(database: Datab
         elif what == "delete":
             ids.remove(some)
             await database.write(lambda c, j=some: privacy.delete_jobs(c, [j], now=NOW))
+        elif what == "alter":
+            await database.write(changed(some, random_))
         elif what in ("hide", "edit"):
             value = {"private": random_.randrange(2)} if what == "hide" else {"prompt": "a grey house"}
             await database.write(
                 lambda c, j=some, v=value: c.execute(sa.update(rows).where(rows.c.id == j).values(v))
             )
-        for key in random_.sample([(scope, wanted) for scope in SCOPES for wanted in FILTERS], 6):
-            scope, wanted = key
-            ask = partial(candidates, scope=scope, wanted=wanted, model="m")
-            before, first = known.get(key, (None, None))
-            kept = await database.read(partial(ask, known=before, known_first=first))
-            anew = await database.read(ask)
-            assert places(kept.places) == places(anew.places), (turn, what, key)
-            assert places(kept.first) == places(anew.first), (turn, what, key)
-            known[key] = kept.known, kept.known_first
+        await fill(database, random_)
+        for scope, wanted in random_.sample([(scope, wanted) for scope in SCOPES for wanted in FILTERS], 8):
+            found = await database.read(partial(candidates, scope=scope, wanted=wanted, model="m"))
+            plain = await database.read(partial(fitting, scope=scope, wanted=wanted))
+            if wanted.words:
+                assert places(found.first) == plain, (turn, what, scope, wanted)
+                assert places(found.first) <= places(found.places)
+            else:
+                assert places(found.places) == plain, (turn, what, scope, wanted)
+
+
+async def test_favourites_and_folders_are_found_by_their_own_rows(database: Database) -> None:
+    job = await made(database, ANN)
+    await seen(database, job)
+    await fill(database)
+    await Members(database).toggle_favourites(ANN, job, [2])
+    boats = await folder(database)
+    await put(database, boats, (job, 1), (job, 3))
+    await database.write(partial(collections.put_in_trash, user_id=ANN, names=[(job, 3)], now=NOW))
+    await fill(database)
+    for user, wanted, right in (
+        (ANN, Filter(folder=boats), {1}),
+        (ANN, Filter(favourite=True), {2}),
+        (ANN, Filter(favourite=True, folder=boats), set()),
+        (BEN, Filter(favourite=True), set()),
+    ):
+        found = await database.read(partial(candidates, scope=Scope(user), wanted=wanted, model="m"))
+        assert places(found.places) == right, wanted
 
 
 async def test_a_place_that_is_used_again_is_its_new_owners(database: Database) -> None:
     job = await made(database, ANN)
     await seen(database, job)
-    before = await database.read(partial(candidates, scope=Scope(ANN), wanted=Filter(), model="m"))
-    assert places(before.places) == {0, 1, 2, 3}
+    await fill(database)
+    ask = partial(candidates, scope=Scope(ANN), wanted=Filter(), model="m")
+    assert places((await database.read(ask)).places) == {0, 1, 2, 3}
     await database.write(lambda c: privacy.delete_jobs(c, [job], now=NOW))
+    assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM place_sets"))) == 0
     await seen(database, await made(database, BEN))
-    after = await database.read(
-        partial(candidates, scope=Scope(ANN), wanted=Filter(), model="m", known=before.known)
-    )
-    assert places(after.places) == set()
+    for _ in range(2):
+        assert places((await database.read(ask)).places) == set()
+        await fill(database)
 
 
-async def test_only_pages_that_have_changed_are_read(database: Database) -> None:
+async def test_pages_that_are_filled_are_not_read_from_rows(database: Database) -> None:
     job = await made(database, ANN)
     await seen(database, job, apart=2000)
-    before = await database.read(partial(candidates, scope=Scope(ANN), wanted=Filter(), model="m"))
-    versions = await database.read(place_versions.read)
-    assert {0, 1, 3, 5} <= set(versions)
+    await fill(database)
     asked = list[str]()
     sa.event.listen(
         database.engine.sync_engine,
         "before_cursor_execute",
         lambda _, cursor, text, *more: asked.append(text),
     )
-    ask = partial(candidates, scope=Scope(ANN), wanted=Filter(), model="m", known=before.known)
+    whole_days = Filter(kind="imagine", model="m", ratio=(1, 1), until=MIDNIGHT + timedelta(days=2))
+    ask = partial(candidates, scope=Scope(ANN), wanted=whole_days, model="m")
     await database.read(ask)
-    assert not any("picture_places" in text for text in asked)
+    assert asked and not any("FROM jobs" in text for text in asked)
     await database.write(partial(collections.put_in_trash, user_id=ANN, names=[(job, 1)], now=NOW))
-    after = await database.read(ask)
-    assert places(after.places) == {0, 4000, 6000}
+    assert await database.read(partial(place_sets.missing, model="m")) == [0, 1, 3, 5], "its job's"
+    asked.clear()
+    assert places((await database.read(partial(ask, wanted=Filter()))).places) == {0, 4000, 6000}
+    assert sum("FROM jobs" in text for text in asked) == 3, "pages beside each other are read together"
+
+
+async def test_only_pictures_that_nobody_has_looked_at_are_told_by_their_words_alone(
+    database: Database,
+) -> None:
+    job, blank, new = [await made(database, ANN) for _ in range(3)]
+    await seen(database, job)
+    await fill(database)
+    unread = frozenset({stored(blank, 2).sha256})
+    for looked, right in (
+        (None, [(new, n) for n in range(4)] + [(blank, n) for n in range(4)]),
+        (Looked(2, unread), [*((new, n) for n in range(4)), (blank, 2)]),
+        (Looked(3, unread), [(blank, 2)]),
+        (Looked(3), []),
+    ):
+        ask = partial(candidates, scope=Scope(ANN), wanted=Filter(("red",)), model="m", looked=looked)
+        found = await database.read(ask)
+        assert list(found.bare) == right and places(found.first) == {0, 1, 2, 3}

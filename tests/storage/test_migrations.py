@@ -139,7 +139,7 @@ def test_a_backup_of_no_schema_or_a_newer_one_is_not_too_old(tmp_path: Path, pat
 
 async def test_rows_were_put_into_every_table_there_is(tmp_path: Path) -> None:
     fresh_database(tmp_path / "atelier.db")
-    assert set(fill(tmp_path / "atelier.db")) == {*metadata.tables, "place_versions"}
+    assert set(fill(tmp_path / "atelier.db")) == {*metadata.tables, "place_sets"}
 
 
 REBUILD = """

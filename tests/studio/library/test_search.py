@@ -116,6 +116,33 @@ async def test_what_has_no_vector_yet_is_found_by_its_words(searched: Searched) 
     assert (await searched.find(ALICE, f"like:{old}")).note == NOT_LIKE
 
 
+async def test_what_is_drawn_after_all_was_looked_at_is_found_by_its_words(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await searched.drawn(ALICE, "a red boat --seed 0")
+    indexing = searched.opened.services.indexing
+    monkeypatch.setattr("studio.embeddings.SORTED", 0.01)
+
+    async def looked() -> bool:
+        return indexing.looked is not None and indexing.looked.seq > 0
+
+    sorting = asyncio.create_task(indexing.sort_for_ever())
+    try:
+        await eventually(looked)
+        searched.eyes.blind = True
+        await searched.opened.drawn(ALICE, "a red house --seed 50")
+        assert indexing.looked is not None
+        before = indexing.looked.seq
+        await asyncio.sleep(0.05)
+        assert indexing.looked.seq == before, "one was missed"
+        searched.eyes.blind = False
+        found = await searched.find(ALICE, "red")
+        assert [tile.picture.seed for tile in found.tiles][4:] == [50, 51, 52, 53] and not found.note
+    finally:
+        sorting.cancel()
+        await asyncio.gather(sorting, return_exceptions=True)
+
+
 async def test_a_strangers_pictures_are_never_found(searched: Searched) -> None:
     """Whatever is asked, and even when the worker names every vector that there is."""
     mine = {await searched.drawn(ALICE, f"a house --seed {seed}") for seed in (0, 60)}
