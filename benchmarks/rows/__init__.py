@@ -36,8 +36,10 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
     "start": "bot",
     "files": "files",
     "bus": "workers",
+    "queue_history": "history",
     "search_beside": "beside",
     "search_gallery": "search",
+    "search_request": "search",
     "search_scan": "search",
     "requests": "web",
     "requests_memory": "web",
@@ -62,6 +64,8 @@ LONGEST_FIRST = (
     "image_tail",
     "preview",
     "search_beside",
+    "queue_history",
+    "search_request",
     "requests",
 )
 

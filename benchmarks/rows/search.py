@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import random
 import sqlite3
 import statistics
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import sqlalchemy as sa
 
 from benchmarks.measure import Chart, Figure, Goal, Result, check, quantile
@@ -25,14 +27,14 @@ from core.requests import ImagineRequest
 from core.settings import Settings, load_settings
 from demo.world import COLOURS, OBJECTS, PLACES
 from host.services import services
-from storage import embeddings, people
+from storage import embeddings, people, place_sets
 from storage import jobs as rows
 from storage.database import Database, open_database
 from storage.embeddings import VectorFiles
 from storage.gallery import Filter
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.people import pages
-from storage.schema import jobs, picture_scores, picture_vectors, pictures
+from storage.schema import jobs, picture_minors, picture_scores, picture_vectors, pictures
 from studio import search
 from studio.authority import Actor
 from studio.embeddings import IN_USE
@@ -42,7 +44,7 @@ from vision.protocol import Nearest
 from vision.weights import files
 from vision.worker.nearest import nearest
 
-PER_JOB, BATCH = 4, 1000
+PER_JOB, BATCH = 4, 4000
 CLASSIFIER = "open_nsfw"  # that Atelier comes with; each picture is judged once, when it is made
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -107,6 +109,7 @@ def _jobs(
             "user_id": user_ids[number % len(user_ids)],
             "prompt": text,
             "request": first["request"].replace("a red house", text),
+            "parameters": json.dumps({"model": f"model-{number % SHARE:02}", "seed": place}),
             **times,
         }
 
@@ -125,6 +128,7 @@ def _insert(
     connection.execute(sa.insert(pictures), drawn)
     judged = [{"sha256": one["sha256"], "classifier": CLASSIFIER, "nsfw": 0.0} for one in drawn]
     connection.execute(sa.insert(picture_scores), judged)
+    connection.execute(sa.insert(picture_minors), [{"sha256": one["sha256"], "of_minor": 0} for one in drawn])
     connection.execute(sa.insert(picture_vectors), seen)
     for page in pages(one["sha256"] for one in seen):
         embeddings.note_places(connection, model, page)
@@ -207,6 +211,75 @@ async def _like(folder: Path, count: int) -> dict[str, tuple[list[float], Goal]]
 
         texts = [f"like:{tile.job.id}/{tile.picture.index + 1}" for tile in page.tiles]
         return {f"like a picture, {LIKE_WIDTH} numbers": (await _timed(like, texts), CONTENT)}
+
+
+MILLION, ASKED = 1_000_000, 20
+REQUEST = Goal(at_most=40)
+
+
+def measure_search_request(options: Options) -> Result:
+    """Ask the studio among a million pictures, and count what it and its worker use of a core."""
+    count = max(20_000, round(MILLION * options.scale) // 4000 * 4000)
+    found = asyncio.run(_requests(options.folder / "million", count))
+    figures = tuple(
+        Figure(name, tuple(values), "ms", clock, REQUEST if clock == "CPU" else None)
+        for name, (cores, seconds) in found.items()
+        for clock, values in (("CPU", cores), ("wall", seconds))
+    )
+    series = {name: [statistics.median(cores)] for name, (cores, _) in found.items()}
+    notes = (
+        f"{count:,} pictures of one person with vectors of {LIKE_WIDTH} numbers; core milliseconds of the"
+        " bot's process and its worker's, means of four searches each. The vectors of the words are known, as"
+        " after a first search for them. Each filter lets one picture in twenty through.",
+    )
+    return Result(figures, (), Chart("ms of a core", series), notes)
+
+
+async def _requests(folder: Path, count: int) -> dict[str, tuple[list[float], list[float]]]:
+    settings, models = _settings(folder), [f"model:model-{number:02}" for number in range(ASKED)]
+    await fill(folder, (YOU.user_id,), count, _model(settings), LIKE_WIDTH)
+    async with services(settings, adopt=True) as built:  # rows name pictures that nobody has drawn
+        studio = Studio(built)
+        await _ready(built)
+        await _sorted(built)
+        page = await studio.gallery.pictures(YOU, Filter(), limit=ASKED)
+        like = [f"like:{tile.job.id}/{tile.picture.index + 1}" for tile in page.tiles]
+        texts, drawn = _queries()[:ASKED], np.random.default_rng(5).standard_normal((ASKED + 64, LIKE_WIDTH))
+        vectors = [one.tobytes() for one in (drawn / 23).astype("<f2")]
+        eyes = built.eyes
+        eyes._unrelated[_model(settings)] = tuple(vectors[ASKED:])
+        eyes._texts.update({(_model(settings), text): one for text, one in zip(texts, vectors, strict=False)})
+        span = max(1, count // PER_JOB // 1440 // ASKED)  # days of a twentieth, a job a minute
+        begins = [BEGAN + timedelta(days=span * number) for number in range(ASKED)]
+        days = [f"from:{one:%F} to:{one + timedelta(days=span - 1):%F}" for one in begins]
+        asked = {
+            "like a picture": like,
+            "… a filter that nobody has asked for": [f"{a} {b}" for a, b in zip(like, models, strict=True)],
+            "… days that nobody has asked for": [f"{a} {b}" for a, b in zip(like, days, strict=False)],
+            "words, and what is in the picture": texts,
+        }
+        return {name: await _used(studio, some) for name, some in asked.items()}
+
+
+async def _sorted(built: Services) -> None:
+    """Wait until all is known that is noted a moment after a start."""
+    missing = partial(place_sets.missing, model=built.indexing.model)
+    while built.indexing.looked is None or await built.database.read(missing):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+
+
+async def _used(studio: Studio, texts: list[str]) -> tuple[list[float], list[float]]:
+    """Milliseconds of a core, of this process and its children, and of the clock, for each four searches."""
+    cores, seconds = list[float](), list[float]()
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    for start in range(0, len(texts) - 3, 4):
+        begin, used = time.perf_counter(), sum(sum(one.cpu_times()[:2]) for one in processes)
+        for text in texts[start : start + 4]:
+            found = await studio.search.find(YOU, search.read_query(text), limit=PAGE)
+            assert not found.note, text
+        seconds.append(250 * (time.perf_counter() - begin))
+        cores.append(250 * (sum(sum(one.cpu_times()[:2]) for one in processes) - used))
+    return cores, seconds
 
 
 def _settings(folder: Path) -> Settings:
@@ -411,6 +484,11 @@ ROWS = {
             "many beside"
         ),
         measure_search_gallery,
+    ),
+    "search_request": Row(
+        "A whole search among a million pictures",
+        "core milliseconds of the bot's process and of its worker's, from asking until sixty are known",
+        measure_search_request,
     ),
     "search_scan": Row(
         "Nearest of a million vectors",
