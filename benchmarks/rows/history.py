@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.measure import Chart, Figure, Goal, Result
 from benchmarks.rows import Options, Row
 from jobs.admission import Limits
 from jobs.queue import Queue
 from proofs.jobs.fairness import fill
+from storage import prompt_words
 from storage.blobs.local import Folder
 from storage.database import open_database
 from tests.jobs.conftest import ask, done, until
@@ -77,11 +79,14 @@ async def _by_turns(options: Options, over: int, waiting: int) -> tuple[Taken, T
 async def _opened(folder: Path, over: int, waiting: int) -> AsyncIterator[tuple[Queue, HandExecutor]]:
     folder.mkdir()  # noqa: ASYNC240
     path, executor = folder / "atelier.db", HandExecutor()
-    async with open_database(path, None):
-        pass
-    await asyncio.to_thread(fill, path, history=over, flood=waiting)
+    with mock.patch.object(prompt_words, "IS_THERE", False):  # without an index rows are filled in sooner
+        async with open_database(path, None):
+            pass
+        await asyncio.to_thread(fill, path, history=over, flood=waiting)
     executor.slots = {"cpu": 0}
     async with open_database(path, None) as database:
+        with mock.patch.object(prompt_words, "AT_ONCE", 50_000):
+            await database.index_prompts()
         limits = Limits(disk_floor=0, user_waiting=10**6, guild_waiting=10**6)
         queue = Queue(database, Folder(folder / "files", ballast_bytes=0), executor, limits)
         await queue.start()
