@@ -125,7 +125,7 @@ async def _a_life(queue: Queue, executor: HandExecutor, user: int) -> dict[str, 
 
 ROWS = {
     "queue_history": Row(
-        "The queue beside a million jobs that are over",
+        "The queue beside a long history",
         "submit, claim, a whole life and /queue show, against the same beside thirty waiting jobs, in turns",
         measure_queue_history,
     ),
