@@ -55,6 +55,7 @@ SHOWN = {  # attribute of a page → kind of its text
 FOR_MODELS = frozenset(  # constants of vision and core.requests whose words only a model reads
     "SYSTEM SHORT VIDEO INTRO TABLE BOXES TEXT INSTRUCTIONS PREFIXES TEMPLATES STYLES usual_negative".split()
 )
+PATTERN = re.compile(r"\\[bwds]|\(\?")  # a regular expression, which nobody reads as words
 QUERY = re.compile(
     r"\s*(SELECT|INSERT|REPLACE|UPDATE|DELETE|CREATE|ALTER|DROP|WITH|PRAGMA|SET|BEGIN|COMMIT) "
 )
@@ -121,7 +122,11 @@ def python_texts(source: str, file: str) -> Found:
     for line in tree.body:
         named = isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") in raised
         for at, kind, words in _read(line, "error" if named else "text", file):
-            if (WORDS.search(words) or (kind != "text" and words.strip())) and not QUERY.match(words):
+            if (
+                (WORDS.search(words) or (kind != "text" and words.strip()))
+                and not QUERY.match(words)
+                and not PATTERN.search(words)
+            ):
                 yield at, kind, words
 
 
