@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from core.errors import StorageError
 from core.vectors import PLACES_OF_MARK, marks_path
 from storage.people import pages
-from storage.schema import GRID, jobs, picture_places, picture_vectors, pictures
+from storage.schema import GRID, QUEUED, RUNNING, jobs, picture_places, picture_vectors, pictures
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,13 @@ def made_before(connection: sa.Connection, seq: int | None, limit: int) -> list[
     return [(row.seq, row.sha256) for row in connection.execute(statement)]
 
 
-def newest_seq(connection: sa.Connection) -> int:
-    """Return the number of the arrival of the newest job, 0 = there is none."""
+def last_before_open(connection: sa.Connection) -> int:
+    """Return the arrival number of the newest job before which none waits or runs, 0 = there is none."""
+    first = [
+        connection.scalar(sa.select(sa.func.min(jobs.c.seq)).where(sa.text(one))) for one in (QUEUED, RUNNING)
+    ]
+    if any(seq is not None for seq in first):
+        return min(seq for seq in first if seq is not None) - 1
     return connection.scalar(sa.select(sa.func.max(jobs.c.seq))) or 0
 
 

@@ -293,14 +293,15 @@ class Indexing:
     async def sort_for_ever(self) -> None:
         """Fill the pages of places that have changed, one at a time: a search would read their rows. Note
         when all pictures have been looked at."""
+        last = -1  # job that was over a moment ago: by now what is stored of it has been told
         while self._model:
             for page in await self._database.read(partial(place_sets.missing, model=self._in_use)):
                 await self._database.write(partial(place_sets.fill, model=self._in_use, page=page))
-            newest = await self._database.read(rows.newest_seq, once=True)
             busy = self._missed or self._queue.unfinished or not self._rendered.empty()
             settled = self._all_older and self._in_use == self._model
             if settled and not busy and len(self._unread) <= UNREAD:
-                self.looked = Looked(newest, frozenset(self._unread))
+                self.looked = Looked(last, frozenset(self._unread))
+            last = await self._database.read(rows.last_before_open)
             await asyncio.sleep(SORTED)
 
     async def _mend(self, model: str) -> bool:
