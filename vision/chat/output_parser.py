@@ -712,8 +712,11 @@ def form_answer(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> tuple[ChatAns
         size = answer.pictures[-1] if answer.pictures else (1000, 1000)
         found, dropped = read_boxes(answer.text, wanted.boxes, size, asked_object(talk.turns[-1].text))
         text = describe_boxes(found) or "Nothing of that was found in the picture."
-        left = "1 box is" if dropped == 1 else f"{dropped} boxes are"
-        told = f"{left} left out: outside of the picture, too small, or more than {MOST}."
+        one = dropped == 1
+        told = (
+            f"{dropped} box{'' if one else 'es'} {'is' if one else 'are'} left out: outside of the picture,"
+            f" too small, or more than {MOST}."
+        )
         return replace(answer, text=text, boxes=found), (told,) if dropped else ()
     return answer, ()
 

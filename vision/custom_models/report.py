@@ -115,10 +115,12 @@ def of_classifier(
             for sha256, *rest in doubted
         ],
     }
-    told, sheet = f"It distinguishes {', '.join(model.labels)}: ", None
+    sheet = None
     if not tested:
-        told += f"of {card['examples']} pictures held out in turn, {card['accuracy']:.0%} were labelled"
-        told += " correctly."
+        told = (
+            f"It distinguishes {', '.join(model.labels)}: of {card['examples']} pictures held out in turn,"
+            f" {card['accuracy']:.0%} were labelled correctly."
+        )
         drawn = {"accuracy": charts.bars([("held out in turn", card["accuracy"])], "labelled correctly")}
     else:
         names = metrics.names_report([one.right for one in tested], [one.said for one in tested])
@@ -129,7 +131,10 @@ def of_classifier(
             chances = torch.tensor([one.chances for one in known])
             figures["ece"] = round(expected_error(chances, right), 4)
             figures["ece_by_chance"] = round(by_chance(chances), 4)
-        told += f"{names.accuracy} pictures kept for testing were labelled correctly."
+        told = (
+            f"It distinguishes {', '.join(model.labels)}: {names.accuracy} pictures kept for testing were"
+            " labelled correctly."
+        )
         drawn = {"confusion": charts.confusion(names)}
         wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
         sheet = charts.mistake_sheet(wrong, open_picture)

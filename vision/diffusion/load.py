@@ -57,7 +57,8 @@ def check_quantized(folder: Path, name: str) -> None:
                 " SDNQ."
             )
         if method in QUANTIZERS and not importlib.util.find_spec(method):
-            raise ModelError(f"{part}, which needs `make setup EXTRAS={QUANTIZERS[method]}`.")
+            extra = QUANTIZERS[method]
+            raise ModelError(f"{part}, which needs `make setup EXTRAS={extra}`.")
         if method == "sdnq":
             importlib.import_module(method)  # which makes it known to transformers, for text encoders
 

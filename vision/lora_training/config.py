@@ -147,7 +147,7 @@ def choose_kind(
     for kind in may:
         if needs[kind].total + needs[kind].needs.most <= free:
             return kind
-    raise too_little(name, needs[may[-1]].total + needs[may[-1]].needs.most, free, " free")
+    raise too_little(name, needs[may[-1]].total + needs[may[-1]].needs.most, free, is_free=True)
 
 
 def base_memory(folder: Path, settings: Settings, itemsize: int) -> dict[str, memory.Sizes]:
@@ -172,11 +172,15 @@ def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memo
         raise too_little(name, found.total, memory)
 
 
-def too_little(name: str, needed: int, memory: int, state: str = "") -> UserError:
-    """Return what is said where a training needs more bytes than there are."""
+def too_little(name: str, needed: int, memory: int, *, is_free: bool = False) -> UserError:
+    """Return what is said where a training needs more bytes than there are, or than are free."""
     told = [f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB" for size in (needed, memory)]
+    if is_free:
+        return UserError(
+            f"Training a style on {name} needs about {told[0]} of memory; this device has {told[1]} free."
+        )
     return UserError(
-        f"Training a style on {name} needs about {told[0]} of memory; this device has {told[1]}{state}."
+        f"Training a style on {name} needs about {told[0]} of memory; this device has {told[1]}."
     )
 
 
