@@ -64,8 +64,6 @@ LONGEST_FIRST = (
     "image_tail",
     "preview",
     "search_beside",
-    "queue_history",
-    "search_request",
     "requests",
 )
 
