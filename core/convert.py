@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
 from typing import Any
 
 from core.errors import PromptError, UserError
@@ -126,7 +125,6 @@ def _typed(prompt: Prompt, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(flag.typed(value) for flag, value in named if flag.value.writes(value))
 
 
-@lru_cache(maxsize=1000)  # a page asks for those of the same jobs again and again
 def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
     """Return the prompt as the request's author would type it, without what the model chose.
 

@@ -13,7 +13,6 @@ is made from the fields of ``Prompt``; the formatter, ``/help`` and the docs rea
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -482,7 +481,6 @@ def blank_marks(body: str) -> str:
     return _WEIGHT.sub(lambda weight: " " * len(weight[0]), pictures)
 
 
-@lru_cache(maxsize=1000)
 def format_prompt(prompt: Prompt) -> str:
     """Return the text that ``parse_prompt`` reads as ``prompt``, with flags in the table's order."""
     written = [values.write_weighted(prompt.images)]

@@ -25,7 +25,7 @@ from vision.diffusion import seamless
 from vision.diffusion import vae as tiny_vae
 from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach_folder
 from vision.diffusion.loras import Loras
-from vision.engine import denoiser
+from vision.engine import denoiser, layouts
 from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.fiber import PriorityLock
 from vision.families import Family, Mode, editing
@@ -54,6 +54,7 @@ def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> to
     torch.fx.experimental._config.use_duck_shape = False
     # as peft sets it with the first LoRA, after which all would be compiled again
     made: Any = seamless.shared_weights_copy(module.requires_grad_(False))
+    layouts.unpack(made)
     made.compile_repeated_blocks(**OPTIONS)
     compiled = made.forward
 

@@ -105,3 +105,11 @@ def pack(module: nn.Module, device: str) -> None:
             sees_text = kind is PackedLinear and name.endswith(("attn2.to_k", "attn2.to_v"))
             part.__class__ = TextLinear if sees_text else kind
             part.layouts = Layouts()
+
+
+def unpack(module: nn.Module) -> None:
+    """Have ``module`` compute as torch does, for torch's compiler, which lays weights out itself."""
+    for part in module.modules():
+        if isinstance(part, PackedLinear | PackedConv2d):
+            part.__class__ = nn.Linear if isinstance(part, PackedLinear) else nn.Conv2d  # type: ignore[assignment]
+            del part.layouts

@@ -122,13 +122,17 @@ class VideoSteps(StepCallback):
         latents = self.model.family.after_step(pipe, self.take, i + 1, values["latents"], self.model.card)
         before, self.before, self.done = self.before, latents, (i + 1, total)
         self.reporter.check()
-        step, steps = self.place.window * total + i + 1, self.place.windows * total
-        if self.reporter.fiber is not None:
-            self.reporter.fiber.set_progress(step, steps)
+        step, steps = self._set_progress(i + 1, total)
         if self.checkpoint is not None and self.checkpoint.due(step, steps, ends=i + 1 == total):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         self.reporter.step(i + 1, total, lambda: self._preview(before, latents))
         return {**values, "latents": latents}
+
+    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
+        step, steps = self.place.window * total + step, self.place.windows * total
+        if self.reporter.fiber is not None:
+            self.reporter.fiber.set_progress(step, steps)
+        return step, steps
 
     def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
         return checkpoint.State(
