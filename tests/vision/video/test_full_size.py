@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def draw(model: VideoModel) -> int:
     """Draw a video of native size; return how many frames came."""
-    shot = Shot("new", "a red house", "", 7, 832, 480, FRAMES, 16, 1, 1.0)
+    shot = Shot("a red house", "", 7, 832, 480, FRAMES, 16, 1, 1.0, operation="new")
     pieces = list(generate(model, shot, Reporter()).chunks)
     assert {piece.shape[1:] for piece in pieces} == {(480, 832, 3)} and pieces[0].dtype == np.uint8
     return sum(map(len, pieces))
