@@ -27,6 +27,8 @@ from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
 from studio.authority import Actor
 from studio.inputs import Given
+from studio.library.rendition import SIZES
+from studio.projects.labels import GONE
 from studio.projects.projects import Card
 from studio.studio import Studio
 from studio.texts import counted
@@ -85,8 +87,10 @@ class Cards:
         report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
         web = f"{self._web}/projects/{project}"
         links = [discord.ui.Button[Any](label=_("Web"), url=web, row=1)] if self._web else []
+        says = found.project.task == STYLE and found.counts.total and "label" in found.may
+        captions = [ProjectButton(project, "captions", row=1)] if says else []
         draw = self.draw(project) if found.project.task == DETECT and "label" in found.may else []
-        return rows_of(*items, *report, *draw, *links)
+        return rows_of(*items, *report, *captions, *draw, *links)
 
     def draw(self, project: str, more: str = "") -> list[discord.ui.Button[Any]]:
         """Return the button that opens the page where boxes are drawn, none without a web. more: of its
@@ -233,6 +237,7 @@ def _is_zip(file: discord.Attachment) -> bool:
 
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
+MOST_SHOWN = 10  # pictures in a message of captions
 SIDE = 512  # px of the picture that is shown
 BOXES = N_("Objects are marked by boxes. Draw them on the web or import a file; a message can't hold them.")
 CHANGED = N_(
@@ -289,6 +294,35 @@ class LabellingQueue:
         actor = actor_of(interaction)
         await self._studio.labelling.mark(actor, sent.job_id, sent.more, sent.text("label"))
         await self._turn(interaction, actor, sent.job_id, sent.more)
+
+    @answers_privately
+    async def captions(self, interaction: discord.Interaction, name: str) -> None:
+        """Show the captions of a style, with menus that change them. Raises UserError, NotAllowedError."""
+        await self._captions(interaction, actor_of(interaction), name)
+
+    async def _captions(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
+        project = (await self._studio.projects.card(actor, name)).project
+        found, pictures = await self._studio.labelling.captions(actor, project.id), list[Picture]()
+        for number, one in enumerate(found[:MOST_SHOWN], 1):
+            data = await self._studio.dataset.show(actor, project.id, one.item.sha256, SIZES[0])
+            pictures.append(Picture(data, f"{number}.webp", one.text or _("none yet")))
+        rows = views.caption_menus(project, found)
+        await Post(views.captions(project, found), tuple(pictures), rows).answer(interaction)
+
+    async def open_caption(self, interaction: discord.Interaction, project: str, sha256: str) -> None:
+        """Open the window that changes a picture's caption. Raises UserError, NotAllowedError."""
+        found = await self._studio.labelling.captions(actor_of(interaction), project)
+        chosen = next((one for one in found if one.item.sha256 == sha256), None)
+        if chosen is None:
+            raise ImageError(GONE)
+        await interaction.response.send_modal(views.caption_window(project, chosen))
+
+    async def captioned(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Take the caption of that window; "" leaves it to the studio. Raises UserError, NotAllowedError."""
+        await interaction.response.defer()
+        actor = actor_of(interaction)
+        await self._studio.labelling.mark(actor, sent.job_id, sent.more, sent.text("label"))
+        await self._captions(interaction, actor, sent.job_id)
 
     async def _turn(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show the picture after this one, or of those before it the first without a label."""

@@ -228,6 +228,7 @@ class ProjectPresses:
             views.ADD: self.cards.added,
             views.TRY: self.jobs.tried,
             views.NAME: self.labelling.named,
+            views.CAPTION: self.labelling.captioned,
             views.WRONG: self.verdicts.was_wrong,
             views.MENU_ADD: self._on_menu,
             views.MENU_TRY: self._on_menu,
@@ -254,6 +255,10 @@ class ProjectPresses:
                 await self.jobs.look_through(interaction, project)
             case "label":
                 await self.labelling.start(interaction, project)
+            case "captions":
+                await self.labelling.captions(interaction, project)
+            case "caption":
+                await self.labelling.open_caption(interaction, project, value)
             case "use":
                 await self.versions.use(interaction, project, number_of(value or more) or 0)
             case "chart":

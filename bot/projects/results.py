@@ -157,7 +157,7 @@ def for_trained(project: str, number: int, task: str, charts: Collection[str], *
     use = [] if in_use else [ProjectButton(project, "use", number, next_step=True, row=0)]
     more = [ProjectButton(project, "bundle", number, row=1), ProjectButton(project, "report", number, row=1)]
     if task == "style":
-        return rows_of(*use, *more)
+        return rows_of(*use, *more, ProjectButton(project, "captions", row=1))
     tried = ProjectButton(project, "try", number, next_step=in_use, row=0)
     limits = ("stricter", "looser") if task in (ANOMALY, DETECT) else ()
     moves = [ProjectButton(project, move, number, row=0) for move in limits]

@@ -13,7 +13,7 @@ from typing import Any
 
 import discord
 
-from bot.ui.buttons import MOST_OPTIONS, ButtonStyle, KeptItem, chosen_in, options_of
+from bot.ui.buttons import MOST_OPTIONS, ButtonStyle, KeptItem, Rows, chosen_in, options_of, rows_of
 from bot.ui.messages import cut_text, fit_message, quote
 from bot.ui.modals import Submission, Window
 from core.language import N_, _
@@ -23,6 +23,7 @@ from core.results import TEST
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.projects import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
+from studio.projects.labels import Caption
 from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Card
 from studio.projects.trainings import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
@@ -115,7 +116,8 @@ def _pictures(found: Card) -> str:
     else:
         order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
         parts = [f"{count} {quote(label, 40)}" for label, count in order]
-    if found.project.task == STYLE:
+    if found.project.task == STYLE:  # its labels are captions, one for each picture
+        parts = []
         del states[NEW]
     parts += [f"{counts.states[state]} {said}" for state, said in states.items() if counts.states.get(state)]
     return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voted}"
@@ -288,6 +290,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "train": ButtonStyle(N_("Train"), "🎓"),
     "try": ButtonStyle(N_("Try"), "🔍"),
     "report": ButtonStyle(N_("Report"), "📊"),
+    "captions": ButtonStyle(N_("Captions"), "💬"),
     "use": ButtonStyle(N_("Use it"), "✅"),
     "stricter": ButtonStyle(N_("Stricter")),
     "looser": ButtonStyle(N_("Looser")),
@@ -377,6 +380,7 @@ def mark_of(label: str) -> str:
 
 
 ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY = "pjadd", "pjtry", "pjname", "pjwrong", "pjmenuadd", "pjmenutry"
+CAPTION = "pjcaption"
 MOST_FILES = 10  # of a window
 DEFECT = "defect"  # what is offered while nobody has named one
 UNLABELLED = "none"  # the option that is no label
@@ -426,6 +430,51 @@ def try_window(found: Card, number: int | None) -> Window:
 def name_window(project: str, sha256: str) -> Window:
     """Return the window that names a label of a picture that the label list doesn't have."""
     return Window(_("New label"), NAME, project, 0, sha256).add_text(_("Label"), "label", most=MAX_LABEL)
+
+
+def captions(project: Project, found: Sequence[Caption]) -> str:
+    """Return what the pictures of a style are said to show."""
+    lines = [
+        f"**{number}** {quote(one.text, 80) or _('none yet')}"
+        f"{_(' (written by the studio)') if one.text and one.is_written else ''}"
+        for number, one in enumerate(found, 1)
+    ]
+    how = _(
+        "-# A caption says what differs: subject and place. What all pictures share is the style: leave it"
+        " out. Empty captions are written in the training."
+    )
+    return fit_message("\n".join([_("Captions of {project}", project=name(project)), *lines, how]))
+
+
+def caption_menus(project: Project, found: Sequence[Caption]) -> Rows:
+    """Return the menus that choose a picture, whose caption is then changed."""
+    options = {
+        one.item.sha256: f"{number} · {one.text or _('none yet')}" for number, one in enumerate(found, 1)
+    }
+    names = list(options)
+    pages = [names[first : first + MOST_OPTIONS] for first in range(0, len(names), MOST_OPTIONS)]
+    return rows_of(
+        *(
+            ProjectMenu(
+                project.id,
+                "caption",
+                str(row),
+                {name: options[name] for name in page},
+                hint=_("Change a caption"),
+                row=row,
+            )
+            for row, page in enumerate(pages)
+        ),
+        ProjectButton(project.id, "show", row=len(pages)),
+    )
+
+
+def caption_window(project: str, found: Caption) -> Window:
+    """Return the window that changes the caption of a picture."""
+    window = Window(_("Caption"), CAPTION, project, 0, found.item.sha256)
+    return window.add_text(
+        _("It shows"), "label", found.text, required=False, hint=_("a boat at sea"), most=MAX_LABEL
+    )
 
 
 def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Window:

@@ -373,5 +373,6 @@ def settings() -> dict:
         "variation": {"subtle": 0.42, "strong": 0.85},
         "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8, "still": True},
         "variety": VARIETY,
+        "style_seconds": 150,
         "vocabulary": " ".join(known_words()),
     }

@@ -15,7 +15,7 @@ from core.requests.custom_models import DETECT, MARKED
 from core.results import TRAIN
 from storage import collections
 from storage.projects import dataset, versions
-from storage.projects.dataset import Box, Item, Mark
+from storage.projects.dataset import LEFT_OUT, Box, Item, Mark
 from studio.authority import Action, Actor
 from studio.media import masks
 from studio.media.uploads import MASK_GONE, Readable
@@ -52,6 +52,16 @@ class Doubted:
     item: Item
     rather: str
     version: int
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a picture of a style is said to show. is_written: by the studio in the latest training, and not by
+    people, whose words count from the next one on."""
+
+    item: Item
+    text: str
+    is_written: bool
 
 
 class Labelling:
@@ -109,6 +119,21 @@ class Labelling:
         if item is None:
             raise ImageError(GONE)
         return item
+
+    async def captions(self, actor: Actor, name: str) -> list[Caption]:
+        """Return what the pictures of a style are said to show, the oldest first. Raises UserError or
+        NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+
+        def work(connection: sa.Connection) -> list[Caption]:
+            written = dict[str, str]()
+            if every := versions.list_versions(connection, found.id):
+                learned = versions.learned_from(connection, found.id, every[0].number)
+                written = {one.sha256: one.label for one in learned}
+            shown = [one for one in dataset.read_items(connection, found.id) if one.state != LEFT_OUT]
+            return [Caption(one, one.label or written.get(one.sha256, ""), not one.label) for one in shown]
+
+        return await self._database.read(work)
 
     async def marks(self, actor: Actor, name: str, sha256: str) -> list[Mark]:
         """Return what people call a picture, in the order of their words. Raises UserError or

@@ -129,10 +129,13 @@ class Access:
         return await self._database.read(partial(projects.read_labels, project_id=found.id))
 
     async def read_labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
-        """Return each wanted label as a project has it, whatever its case; one that is new enters its book.
-        Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many."""
+        """Return each wanted label as a project has it, whatever its case; one that is new enters its book. A
+        style's are captions, of which there is no book. Raises UserError for one that isn't taken, or that
+        somebody may not add, LimitError for too many."""
         if found.task == STYLE:
-            return {}
+            captions = {text: clean_label(text) for text in wanted if text}
+            await self.check_words(actor, list(captions.values()), "added")
+            return captions
         known, new = {MARKED: MARKED} if found.task == DETECT else {}, dict[str, str]()
         book = {one.name.casefold(): one.name for one in await self.read_book(found)}
         for text in dict.fromkeys(one for one in wanted if one and one not in known):

@@ -4,7 +4,7 @@ from core.requests.custom_models import STYLE, BundleRequest, TrainRequest
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import good, press, told
 from tests.bot.test_presses import job_of
-from tests.support.messages import ids_of, names_of, send_window, text_of
+from tests.support.messages import ids_of, items_of, names_of, send_window, text_of
 
 
 async def said(studio: Studio, what: str, by=None, **options) -> str:
@@ -31,7 +31,7 @@ async def test_a_style_is_made_filled_trained_and_named(studio: Studio) -> None:
     assert isinstance(job.request, TrainRequest) and job.request.task == STYLE
     assert job.request.words == "in woodcut style"
     assert "Training of a style by" in text_of(message) and "--lora woodcut" in text_of(message)
-    assert {one.split(":")[2] for one in ids_of(message)} == {"bundle", "report"}
+    assert {one.split(":")[2] for one in ids_of(message)} == {"bundle", "report", "captions"}
     samples = await studio.alice.slash(studio.channel, "style samples", name="woodcut")
     assert "Samples 200" in names_of(samples.response)
     chart = await studio.alice.click(samples.response, label="Samples 200")
@@ -73,3 +73,16 @@ async def test_a_style_judges_nothing(studio: Studio) -> None:
     assert found == []
     found = await studio.alice.autocomplete(studio.channel, "style train", "name", "wood")
     assert [choice["name"] for choice in found] == ["woodcut (style)"]
+
+
+async def test_captions_are_shown_and_changed(studio: Studio) -> None:
+    await said(studio, "new", name="woodcut")
+    await filled(studio)
+    card = await studio.alice.slash(studio.channel, "style show", name="woodcut")
+    shown = await press(studio, card.response, "captions")
+    assert "**5** none yet" in told(shown) and len(shown.response.attachments) == 5
+    [menu] = [one for one in items_of(shown.response) if one.custom_id.startswith("pm:")]
+    second = menu.values[1]
+    window = await studio.alice.select(shown.response, [second], custom_id=menu.custom_id)
+    changed = await studio.alice.submit_modal(window, {"label": "a boat at sea"})
+    assert "**2** a boat at sea" in told(changed)

@@ -303,6 +303,11 @@ async def test_a_style_is_learned_from_pictures_without_labels_and_called_in_a_p
     assert refused.status == 400 and "can't judge pictures" in refused.data["detail"]
     card = (await site.you.get(f"/api{here}")).data
     assert (card["lora"], card["words"], card["version"]) == ("pencil-lines", "in pencil", 1)
+    first = (await site.you.get(f"/api{here}/pictures")).data["pictures"][0]["id"]
+    words = {"picture": first, "label": "a boat at <sea>"}
+    assert (await site.you.post(f"/api{here}/marks", words)).data["label"] == "a boat at <sea>"
+    captions = await site.you.page(f"{here}/label")
+    assert 'value="a boat at &lt;sea&gt;"' in captions and captions.count('name="label"') == 5
 
 
 async def test_labels_go_to_other_programs_and_come_back(site: Site) -> None:

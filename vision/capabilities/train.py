@@ -4,9 +4,10 @@ the drawings, going on where a killed one was."""
 import hashlib
 import io
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 from PIL import Image
 
@@ -26,12 +27,12 @@ from vision.custom_models.classification import NONE, Classifier
 from vision.custom_models.dataset import settle
 from vision.custom_models.features import Extractor, find_extractor
 from vision.custom_models.report import Looked, Report, Tested
-from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
+from vision.custom_models.snapshot import LONGEST_LABEL, TEST, TRAIN, Item, Snapshot
 from vision.custom_models.steps import Budget, Step, Store
 from vision.families import Mode
 from vision.images import encode
 from vision.lora_training import families, train
-from vision.lora_training.config import check_count, usual_settings
+from vision.lora_training.config import check_count, usual_settings, without_common
 from vision.lora_training.dataset import Example, Sampling
 from vision.reporter import Reporter, Stage
 from vision.store import Loaded, Models
@@ -180,7 +181,8 @@ def train_style(
 ) -> Output:
     """Train a style on the pictures of ``snapshot.json`` in ``folder``, whose labels are their captions; what
     has none is described. Leaves the LoRA in ``folder``. Raises UserError for too few or too many pictures, a
-    model that can't be trained, or one that would take longer than ``request.seconds``."""
+    model that can't be trained, or one that would take longer than ``request.seconds``, or than its card
+    says."""
     snapshot = Snapshot.read((folder / SNAPSHOT).read_text(encoding="utf-8"))
     check_count(len(snapshot.items))
     store = Store(folder / FEATURES)
@@ -189,10 +191,11 @@ def train_style(
     model = models.image(request.model, reporter)
     denoiser = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
     weights, name = sum(value.numel() for value in denoiser.parameters()), model.name
+    seconds = min(request.seconds, model.card.style_seconds or request.seconds)
     del model, denoiser  # what the style is learned on may need its room
     settings = usual_settings(request.words, len(examples), weights, request.seed)
     prompts = train.prompts_of([example.caption for example in examples])
-    plan = train.Plan(request.model, examples, prompts, settings, request.seconds)
+    plan = train.Plan(request.model, examples, prompts, settings, seconds)
     learned = train.learn_style(plan, models, store, reporter)
     (folder / MODEL).write_bytes(learned.file)
     size, on = max(1, len(learned.losses) // CURVE), learned.about.get("learned_on", name)
@@ -203,7 +206,10 @@ def train_style(
     sheet = reporter.in_thread(lambda: encode.png(learned.sheet))
     told = {"loss": loss, **learned.about}
     sentence = f"Learned from {len(examples)} pictures in {settings.steps} steps on {on}."
-    learned_from = _learned_from(snapshot)
+    learned_from = tuple(
+        replace(one, label=example.caption)
+        for one, example in zip(_learned_from(snapshot), examples, strict=True)
+    )
     version = Learned(str(folder / MODEL), learned_from, None, None, told, ("samples",), sentence)
     parameters = {"kind": request.kind, "model": name, "seed": request.seed, "notes": notes}
     return Output((sheet,), sheet, learned=version, parameters=parameters)
@@ -218,13 +224,15 @@ def _examples(
     reporter: Reporter,
     notes: list[str],
 ) -> tuple[Example, ...]:
-    """Return the pictures with their captions; captions that were written are kept in ``store``."""
+    """Return the pictures with their captions: people's as they are, and for the others what a captioner
+    says, which is kept in ``store``, less what it says of all alike."""
     pictures = {item.sha256: reporter.in_thread(partial(_opened, paths[item.sha256])) for item in items}
     captions = {item.sha256: item.label for item in items}
     missing = [sha256 for sha256, caption in captions.items() if not caption]
     try:
-        for sha256 in missing:
-            captions[sha256] = _described(sha256, pictures[sha256], seed, models, store, reporter)
+        said = [_described(one, pictures[one], seed, models, store, reporter) for one in missing]
+        cut = (shorten(one, LONGEST_LABEL, placeholder="") for one in without_common(said))
+        captions.update(zip(missing, cut, strict=True))
     except ModelError as error:
         notes.append(f"{error} Pictures without a caption are trained with the style's words alone.")
     if not any(captions.values()):

@@ -16,7 +16,7 @@ from core.requests.custom_models import MARKED
 GOOD = "good"  # the label of a part without a defect
 TRAIN, TEST = "train", "test"
 Box = tuple[float, ...]
-MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
+MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 40, 2000, 80  # a style has a caption for each of up to 40
 
 
 @dataclass(frozen=True, order=True)

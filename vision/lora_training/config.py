@@ -1,12 +1,14 @@
-"""What a style is trained with, and how much memory that takes on a device, counted before it waits in the
-queue. Loads no torch.
+"""What a style is trained with, what the captions of its pictures say, and how much memory it takes on a
+device, counted before it waits in the queue. Loads no torch.
 
 The activations of a transformer are those of gradient checkpointing (arXiv:1604.06174): what goes into every
 block is kept, and one block at a time is computed again; without it, all that every block computes. The
 constants are upper bounds of what was counted on the real models' layers
 (tests/vision/lora_training/test_memory.py)."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +47,7 @@ class Settings:
     layers: Layers = "attention"
     learning_rate: float = 1e-4
     batch: int = 1
-    checkpoints: int = 4
+    checkpoints: int = 2
     seed: int = 0
     recompute: bool = True
     strengths: tuple[float, ...] = (1.0,)
@@ -104,6 +106,68 @@ def worded(caption: str, trigger: str) -> str:
     if trigger.lower() in caption.lower():
         return caption
     return f"{caption}, {trigger}" if caption else trigger
+
+
+COMMON = 0.5  # share of captions, from which on a word of the look is what they have in common
+
+# Words of a medium: every picture of a style is in the same one, whatever a captioner takes each for
+_MEDIA = frozenset(
+    "2d 3d acrylic animation anime aquarelle art artwork artistic blurred blurry cartoon cgi charcoal chalk"
+    " clip collage comic crayon cubist cyanotype digital doodle drawing drawn duotone embossed engraved"
+    " engraving etching flat gouache grainy graphic grayscale greyscale halftone hatching icon illustrated"
+    " illustration image impressionist ink isometric lineart linocut lithograph manga minimalist monochrome"
+    " mosaic oil outline outlined paint painted painting pastel pencil photo photograph photographic"
+    " photorealistic picture pixel pixelated pixels pointillist polygonal poster posterised posterized print"
+    " realistic render rendered rendering retro scan sepia sketch sketched sketchy solarised solarized"
+    " stencil sticker storybook style styled stylised stylized surreal texture textured toned vector vintage"
+    " watercolor watercolour woodblock woodcut".split()
+)
+_BETWEEN = frozenset("a an and by in of on the this with low poly line".split())  # nothing alone beside those
+# Words of colour, light and line, with those that mean the same: what differs between pictures stays
+_LOOKS = """
+    red crimson scarlet ruby; orange amber; yellow gold golden; green emerald lime; blue azure navy teal cyan;
+    purple violet lilac; pink rosy magenta rose-coloured; white ivory snow-white; black ebony jet;
+    grey gray silver; brown chestnut chocolate tan beige; bright vivid vibrant; dark dim gloomy shadowy;
+    pale faded washed-out muted; soft hazy misty foggy; glowing neon shining; colorful colourful; bold thick;
+    thin fine; rough coarse; smooth; sharp crisp; warm; cold cool; dramatic moody; backlit sunlit moonlit lit
+"""
+_KINDS = {word: group.split()[0] for group in _LOOKS.split(";") for word in group.split()}
+_WORD = re.compile(r"[\w-]+")
+_LEAD = re.compile(r"^(?:an?|the|this)?\s*((?:[\w-]+\s+){0,6}?)of\s+", re.IGNORECASE)
+_GROUND = r"(?:background|backdrop|ground|wall|sky|surface)"
+_EMPTY_GROUND = re.compile(rf"\b(?:on|in|against|in front of|with|over)\s+(?:an?|the)?\s*{_GROUND}\b(?=\W*$)")
+_DANGLING = re.compile(r"(?:\s*\b(?:on|in|of|with|and|against|at|by|the|an?|is|are|that is))+\W*$", re.I)
+_ARTICLE = re.compile(r"\b(an?)\s+(\w)", re.IGNORECASE)
+
+
+def without_common(captions: Sequence[str]) -> tuple[str, ...]:
+    """Return captions of a style's pictures without the words for what all share, which is to be learned:
+    what differs is named, so that it stays free. A caption that names the look teaches the model that those
+    words make it, not the style's own: eight sepia pictures whose captions all say "brown" teach little."""
+    plain = []
+    for caption in captions:
+        lead = _LEAD.match(caption)
+        if lead and (said := set(_words(lead[1]))) & _MEDIA and said <= _MEDIA | _BETWEEN | _KINDS.keys():
+            caption = caption[lead.end() :]
+        parts = [part for part in caption.split(",") if set(_words(part)) - _MEDIA - _BETWEEN]
+        plain.append(_WORD.sub(lambda word: "" if word[0].lower() in _MEDIA else word[0], ",".join(parts)))
+    counted = Counter(kind for one in plain for kind in {_KINDS[w] for w in _words(one) if w in _KINDS})
+    common = {kind for kind, count in counted.items() if count >= max(2, COMMON * len(plain))}
+    found = []
+    for caption in plain:
+        left = _WORD.sub(lambda word: "" if _KINDS.get(word[0].lower()) in common else word[0], caption)
+        parts = []
+        for part in left.split(","):
+            # what is left over where words were taken out
+            part = re.sub(r"\b(an?|the) and\b", r"\1", " ".join(part.split()), flags=re.IGNORECASE)
+            part = _DANGLING.sub("", _EMPTY_GROUND.sub("", part)).strip(" .;:")
+            parts.append(_ARTICLE.sub(lambda m: f"{'an' if m[2].lower() in 'aeiou' else 'a'} {m[2]}", part))
+        found.append(", ".join(filter(None, parts)))
+    return tuple(found)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
 
 
 BYTES_A_WEIGHT = 16  # of a LoRA: itself, its gradient and AdamW's two moments, in float32

@@ -218,6 +218,7 @@ def scaled(weights: Mapping[str, torch.Tensor], strength: float) -> dict[str, to
 log = logging.getLogger(__name__)
 
 STATE, NAME = "state.safetensors", "style-in-training"
+WITHOUT, WITH = "without", "with it"  # the words beside rows of samples
 KEEP_EVERY, KEEP_SHARE = 10.0, 0.02  # seconds between two writes of the state, and their share of the time
 GUIDED_STRENGTH = 1.5  # that suits most styles where they count for the prompt alone
 TIMED = 5  # steps, after which it is known how long all of them take
@@ -226,7 +227,7 @@ TIMED = 5  # steps, after which it is known how long all of them take
 @dataclass(frozen=True)
 class Learned:
     """A trained style. file: the LoRA as safetensors, as diffusers names it. about: what it says of itself.
-    losses: of each step. rows: (words, pictures), those drawn without it first. sheet: of all of them."""
+    losses: of each step. rows: (words, pictures): without it, with it, and on the way. sheet: of all."""
 
     file: bytes = field(repr=False)
     about: Mapping[str, Any]
@@ -238,7 +239,7 @@ class Learned:
 @dataclass(frozen=True)
 class Plan:
     """What is to be learned on which model. prompts: of the samples, without the trigger. seconds: of the
-    device's time that it may take, 0 = any."""
+    device's time that it may take, of a processor's cores those of one after the other, 0 = any."""
 
     model: str | None
     examples: tuple[Example, ...] = field(repr=False)
@@ -293,6 +294,8 @@ class _Run:
         self._written, self._cost = time.monotonic(), 0.0
         self._threads = torch.get_num_threads()
         self._steps, self._seconds = 0, 0.0  # taken here, and how long they took
+        self._drawn = 0.0  # seconds that samples took
+        self._clock = time.process_time if self.device == "cpu" else time.monotonic
         self.learned_on = self.name
 
     def _drawing(self) -> ImageModel:
@@ -301,7 +304,7 @@ class _Run:
     def go_on(self, state: State) -> tuple[bool, State]:
         """Train on from ``state``; return whether it is finished, or another model needs the room first, and
         the state then."""
-        self.rows = [("without", self._samples("", 0, state.step))]
+        self.rows = [(WITHOUT, self._samples("", 0, state.step))]
         # the examples with the trigger in their captions
         trigger = self.settings.trigger
         examples = [Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples]
@@ -347,8 +350,11 @@ class _Run:
         if number == settings.steps and chosen:
             prompts = [worded(one, settings.trigger) for one in self._tried]
             self.tries = {0.0: self._samples("", 0, step, prompts=prompts)}
-            for strong in settings.strengths:
-                self.tries[strong] = self._samples(NAME, number, step, strong, prompts)
+            usual, most = self._usual, self.plan.seconds
+            for strong in sorted(settings.strengths, key=lambda one: (abs(one - usual), one)):
+                # as many as there is time for, the usual one first
+                if strong == usual or not most or self._seconds + self._drawn < most:
+                    self.tries[strong] = self._samples(NAME, number, step, strong, prompts)
 
     @property
     def _usual(self) -> float:
@@ -368,14 +374,14 @@ class _Run:
             reporter.fiber.pause("style")
         if taught.offload != "none":
             raise OutOfMemory(f"{self.name} had to make room for a drawing; there is too little memory.")
-        before, begun = torch.get_num_threads(), time.monotonic()
+        before, begun = torch.get_num_threads(), self._clock()
         torch.set_num_threads(self._threads)  # sums may depend on it
         try:
             with taught.loras.applied([((NAME, 1.0),)]):
                 training.take_step()
         finally:
             torch.set_num_threads(before)
-        self._check_time(time.monotonic() - begun)
+        self._check_time(self._clock() - begun)
         reporter.step(training.step, self.settings.steps)
         self._keep(training)
 
@@ -406,7 +412,10 @@ class _Run:
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
         given, seed = self.prompts if prompts is None else prompts, self.settings.seed
-        return dataset.draw_samples(given, lora, name, seed, self._drawing(), self.store, reporter, strong)
+        begun, model = self._clock(), self._drawing()
+        drawn = dataset.draw_samples(given, lora, name, seed, model, self.store, reporter, strong)
+        self._drawn += self._clock() - begun
+        return drawn
 
     def learned(self, state: State) -> Learned:
         """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
@@ -415,8 +424,11 @@ class _Run:
         if self.tries:
             own = [example.picture for example in self.plan.examples]
             strong = choose_strength(own, self._tried, self.tries, strong, self.models, self.reporter)
+        # before and after beside each other, then those on the way
+        (_, before), *between, (_, after) = rows
         if strong != self._usual:
-            rows.append((f"times {strong:g}", self.tries[strong][: len(self.prompts)]))
+            after = self.tries[strong][: len(self.prompts)]
+        rows = [(WITHOUT, before), (WITH, after), *between]
         # what the file says of itself
         use = GuidedUse(strong, self.settings.whole).told() if self.is_guided else None
         about = {

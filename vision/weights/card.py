@@ -137,7 +137,9 @@ class Card:
     shows before the picture; empty = as it is drawn. merged_lora: name of a file in its folder ``lora``,
     which is added to its weights when they are loaded; empty = none. base: the undistilled model that styles
     are trained on in this one's place: a hub's at a commit, or a folder beside this one's; empty = this one.
-    fixed_steps: it draws at the noise levels that its makers chose, so that ``--steps`` has no effect.
+    style_seconds: of the device that learning a style takes at most, of a processor those of one core; 0 =
+    the host's TRAINING_SECONDS. fixed_steps: it draws at the noise levels that its makers chose, so that
+    ``--steps`` has no effect.
     vocabulary: all the words that the model knows, with spaces between them; empty = any word may mean
     something to it. prompts: up to eight that show what it is good at, which people are offered to begin
     with.
@@ -168,6 +170,7 @@ class Card:
     colours: Mapping[str, str] = field(default_factory=dict, repr=False)
     merged_lora: str = ""
     base: str = ""
+    style_seconds: int = 0
     fixed_steps: bool = False
     vocabulary: str = field(default="", repr=False)
     prompts: tuple[str, ...] = field(default=(), repr=False)

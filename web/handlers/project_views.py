@@ -173,7 +173,7 @@ CHARTS = {
     "curves": N_("Precision against recall"),
     "boxes": N_("What it learned from"),
     "mistakes": N_("The worst mistakes"),
-    "samples": N_("The same words without the style, and after more and more steps"),
+    "samples": N_("The same words without the style and with it; below, on the way"),
     "report": N_("The report as one picture"),
 }
 SHARES = (("found", N_("Marked objects found")), ("right", N_("Boxes that are right")))  # of a detector

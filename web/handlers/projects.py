@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from core.errors import ImageError, UserError
 from core.job import Job
 from core.language import N_, _, retold
+from core.limits import MAX_LABEL
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE
 from jobs.queue import Result
 from storage.projects.dataset import Box, Item
@@ -84,10 +85,26 @@ async def project_page(call: Call) -> Answer:
 async def label_page(call: Call) -> Answer:
     """A page that shows one picture after the other, to be labelled."""
     card = await find_card(call)
+    if card.project.task == STYLE:
+        return await _captions(call, card)
     if card.project.task == DETECT:
         return await _draw(call, card)
     shown = await _asked(call, card) if "label" in card.may else None
     return _page(call, "label", card, {"picture": shown, "boxes": []})
+
+
+async def _captions(call: Call, card: Card) -> Html:
+    """Return the page where a style's captions are read and written."""
+    found = await call.studio.labelling.captions(call.actor, card.project.id) if "label" in card.may else []
+    shown = [
+        {
+            **project_views.describe_item(card.project.id, one.item, call.actor.user_id),
+            "caption": one.text,
+            "written": one.is_written,
+        }
+        for one in found
+    ]
+    return _page(call, "captions", card, {"pictures": shown, "most": MAX_LABEL})
 
 
 async def _draw(call: Call, card: Card) -> Html:
@@ -206,11 +223,12 @@ async def project_settings_page(call: Call) -> Answer:
 
 def _page(call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
     shape = project_views.describe_card(card)
-    own = "" if name == "project" else f"/{name}"
+    own = {"project": "", "captions": "/label"}.get(name, f"/{name}")
+    called = TABS | ({"/label": N_("Captions")} if card.project.task == STYLE else {})
     tabs = [
         {"href": shape["href"] + end, "label": _(label), "current": end == own}
-        for end, label in TABS.items()
-        if not (end == "/label" and (card.project.task == STYLE or "label" not in card.may))
+        for end, label in called.items()
+        if end != "/label" or "label" in card.may
     ]
     return Html(f"projects/{name}", {"project": shape, "tabs": tabs, **values}, tab="/projects")
 

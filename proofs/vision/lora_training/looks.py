@@ -2,16 +2,15 @@
 from in tests. Their patterns are 12 to 16 px wide, as fine as the demo's decoder can draw."""
 
 import random
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from demo.drawing import draw
 from demo.world import Scene, describe, training_scene
+from proofs.vision.lora_training.filters import FILTERS, Look
 
 KINDS = {"large": 0.5, "single": 0.5}
-Look = Callable[[Image.Image, int], Image.Image]  # a picture, and a seed for its grain
 
 
 def pictures(look: str, count: int, seed: int = 0) -> list[tuple[Image.Image, str]]:
@@ -172,13 +171,14 @@ def scanlines(image: Image.Image, seed: int) -> Image.Image:
     return _image(np.where(dark, 0.7, 1.06) * (0.8 * array + 0.2 * glow))
 
 
-LOOKS: dict[str, Look] = {
+OWN: dict[str, Look] = {
     look.__name__: look
     for look in (
         *(sepia, comic, neon, halftone, mosaic, chalk, woodcut),
         *(pastel, cyanotype, hatching, faded, linen, scanlines),
     )
 }
+LOOKS = OWN | FILTERS
 # Those whose filter itself, after the demo's encoder and decoder, brings nine of ten drawings nearer by CLIP:
 # of the others the measure sees too little (docs/evidence/styles.md)
 SEEN = ("sepia", "halftone", "mosaic", "woodcut", "pastel", "hatching", "faded", "scanlines")

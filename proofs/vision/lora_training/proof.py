@@ -23,9 +23,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from proofs.vision.lora_training import looks, measuring
+from proofs.vision.lora_training import filters, looks, measuring
 from tests.support import tiny
 from tests.vision.custom_models.memory_store import MemoryStore
 from vision.custom_models.steps import Store
@@ -55,7 +56,8 @@ def learn_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
             "cpu_seconds": round(time.process_time() - cpu, 1),
             "seconds": round(time.monotonic() - begun, 1),
         }
-        figures = measuring.measure(look, learned, settings.trigger, given.prompts, plain, given.keep)
+        judged = (given.prompts, plain, given.keep, given.judge)
+        figures = measuring.measure(look, learned, settings.trigger, *judged)
         about = {
             "steps": settings.steps,
             "pictures": given.pictures,
@@ -64,10 +66,35 @@ def learn_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
         yield {"row": "learn", **asdict(figures), **about, **took}
 
 
+def hands_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
+    """Learn looks of other hands from pictures that nobody has described, as ``/style`` does, and draw."""
+    figures = []
+    for look in given.looks.split(","):
+        trigger, cpu = f"{look} style", time.process_time()
+        learned = measuring.train_described(look, given.pictures, trigger)
+        about = {name: learned.about[name] for name in ("steps", "strength", "captions")}
+        took = {"cpu_seconds": round(time.process_time() - cpu, 1)}
+        judged = (given.prompts, plain, given.keep, given.judge)
+        figures.append(measuring.measure(look, learned, trigger, *judged))
+        yield {"row": "hands", **asdict(figures[-1]), **about, **took}
+    near, kept = [one.nearer for one in figures], [one.kept[1] / one.kept[0] for one in figures]
+    told = {"looks": len(figures), "nearer": _interval(near), "kept": _interval(kept)}
+    yield {"row": "hands together", **told}
+
+
+def _interval(shares: list[float]) -> tuple[float, float, float]:
+    """Return a mean over looks, and where it lies in 95 % of draws of as many looks."""
+    rng, draws = np.random.default_rng(0), np.array(shares)
+    means = draws[rng.integers(0, len(draws), (10_000, len(draws)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return round(float(draws.mean()), 3), round(float(low), 3), round(float(high), 3)
+
+
 def reach_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
     """Tell how much nearer each look's filter brings plain drawings, and what of it can be decoded."""
     for look in given.looks.split(","):
-        yield {"row": "reach", **asdict(measuring.reach(look, given.prompts, plain))}
+        found = measuring.reach(look, given.prompts, plain, given.judge)
+        yield {"row": "reach", **asdict(found), "seen": found.is_seen}
 
 
 def kill_rows(given: argparse.Namespace, _: Store) -> Iterator[Row]:
@@ -155,6 +182,7 @@ class Telling(Reporter):
 
 ROWS: dict[str, Callable[[argparse.Namespace, Store], Iterator[Row]]] = {
     "learn": learn_rows,
+    "hands": hands_rows,
     "reach": reach_rows,
     "kill": kill_rows,
 }
@@ -164,14 +192,15 @@ def main() -> None:
     """Print the rows that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m proofs.vision.lora_training.proof")
     parser.add_argument("rows", nargs="*", default=[*ROWS], choices=[*ROWS])
-    parser.add_argument("--looks", default=",".join(looks.LOOKS), help="or seen: those that count")
+    parser.add_argument("--looks", default=",".join(looks.OWN), help="or seen, hands: those that count")
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for sheets of drawings")
+    parser.add_argument("--judge", type=Path, help="file where the judge of looks is kept")
     given = parser.parse_args()
-    if given.looks == "seen":
-        given.looks = ",".join(looks.SEEN)
+    chosen = {"seen": looks.SEEN, "hands": filters.SEEN}
+    given.looks = ",".join(chosen.get(given.looks, given.looks.split(",")))
     torch.set_num_threads(1)
     plain = MemoryStore()
     for name in given.rows:

@@ -93,3 +93,26 @@ async def test_what_no_device_can_hold_is_refused_before_the_queue(
     with pytest.raises(UserError, match=r"needs about \d+ MB of memory; this device has 10 MB"):
         await world.studio.submit(ALICE, new)
     assert (await world.projects.card(ALICE, "pen")).training == ""
+
+
+async def test_captions_are_what_people_say_and_else_what_the_training_wrote(world: World, ink: str) -> None:
+    labelling = world.studio.labelling
+    first, *others = await labelling.captions(ALICE, ink)
+    assert first.is_written
+    await labelling.mark(ALICE, ink, first.item.sha256, "  a boat   at sea ")
+    again, *unchanged = await labelling.captions(ALICE, ink)
+    assert (again.text, again.is_written) == ("a boat at sea", False) and unchanged == others
+    with pytest.raises(UserError, match="1 to 80 characters"):
+        await labelling.mark(ALICE, ink, first.item.sha256, "x" * 81)
+    await labelling.mark(ALICE, ink, first.item.sha256, "")
+    assert (await labelling.captions(ALICE, ink))[0].is_written
+    with pytest.raises(NotAllowedError):
+        await labelling.captions(BOB, ink)
+
+
+async def test_each_of_forty_pictures_may_have_its_own_caption(world: World) -> None:
+    made = await world.projects.new(ALICE, "forty", "style")
+    await world.put(made, ALICE, [f"a boat with {number} sails" for number in range(40)])
+    assert len({one.text for one in await world.studio.labelling.captions(ALICE, made.id)}) == 40
+    await world.trained(ALICE, "forty")
+    assert [one.number for one in await world.training.versions(ALICE, "forty")] == [1]

@@ -85,10 +85,10 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     own = with_clip(folders, tmp_path)
     made = in_engine({"style": lambda reporter: learn_style(GUIDED, own, MemoryStore(), reporter)})["style"]
     assert isinstance(made, Learned), made
-    plain = learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
+    learned = learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
     assert (made.about["strength"], made.about["guided"]) == (9.0, {"strength": 9.0, "whole": 0.4})
-    assert [words for words, _ in made.rows] == ["without", "3 steps", "6 steps", "times 9"]
-    ours, theirs = load(made.file), load(plain.file)
+    assert [words for words, _ in made.rows] == ["without", "with it", "3 steps"]
+    ours, theirs = load(made.file), load(learned.file)
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items()), "the weights are as learned"
     file = tmp_path / "ink.safetensors"
     file.write_bytes(made.file)
@@ -101,10 +101,22 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
         MemoryStore(),
         Reporter(),
     )
-    chosen, usual = (np.asarray(row[0], np.int16) for _, row in (made.rows[-1], made.rows[-2]))
+    plain, chosen = (np.asarray(row[0], np.int16) for _, row in made.rows[:2])
     again = np.asarray(drawn[0], np.int16)
     assert np.abs(again - chosen).max() <= 1, "--lora draws what the sample showed"  # half precision
-    assert np.abs(again - usual).max() > 1, "and not another strength's"
+    assert np.abs(again - plain).max() > 1
+
+
+@pytest.mark.slow
+def test_strengths_beyond_the_time_of_its_card_are_not_tried(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "best", max)
+    monkeypatch.setattr(train, "TIMED", 100)
+    monkeypatch.setattr(dataset, "TRIED", 2)
+    plan = replace(GUIDED, seconds=1e-6)
+    made = learn_style(plan, with_clip(folders, tmp_path), MemoryStore(), Reporter())
+    assert made.about["strength"] == 1.5, "the usual one, and not the strongest"
 
 
 @pytest.mark.long

@@ -261,6 +261,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     await tried(site, project_id, part(21), part(22, bad=True))
     empty = (await site.you.post("/api/projects", {"name": "new", "task": "classify"})).data["href"]
     style = (await site.you.post("/api/projects", {"name": "lines", "task": "style"})).data["href"]
+    await send(site.you, f"/api{style}/pictures", [(f"{n}.png", part(n)) for n in range(5)])
     here = f"/projects/{project_id}"
     await sign_in(site, page)
     await look(page, scheme, width)
@@ -270,6 +271,7 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
         *(here + end for end in ends),
         empty,
         f"{empty}/report",
+        f"{style}/label",
         f"{style}/try",
         f"{empty}/label",
     ):
