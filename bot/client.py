@@ -51,7 +51,7 @@ UNPOST_LATER = 600.0  # seconds at a time
 TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
 _COMMANDS = "imagine edit ask describe classify read search favourites show queue settings help privacy"
 _MENUS = ("Describe", "Ask", "Classify", "Vary", "Read text", "Cancel", "DM results", "Details")
-WINDOWS = {"try": "Help", "blend": "Blend"}  # that cogs answer
+WINDOWS = {"try": "Help", "blend": "Blend", "walluse": "Wall", "wallcode": "Wall"}  # that cogs answer
 AWAY = frozenset((*_COMMANDS.split(), *_MENUS))  # what needs no server of the bot's
 ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
 

@@ -763,6 +763,12 @@ class Settings:
         "Maximum device time of one training, in seconds.", "600", whole(10, 86_400)
     )
 
+    wall_seconds: int = setting(
+        "Maximum device time a day for drawing the wall of styles while nobody waits, in seconds. 0: off.",
+        "0",
+        whole(0, 86_400),
+    )
+
     ai_mark: bool = setting(
         "Mark each picture's metadata as made by AI (IPTC), as the EU requires.",
         "on",

@@ -36,6 +36,7 @@ from studio.authority import Authority, CurrentDirectory
 from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
 from studio.library.rendition import Showing, Thumbnails
+from studio.library.wall import WallDrawing
 from studio.media.provenance import Credentials, Marker
 from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator, PictureCheck, Starting
@@ -217,6 +218,8 @@ async def services(
         )
         again = Retraining(database, queue, privacy, ProjectLimits.of(settings))
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
+        drawing = WallDrawing(database, queue, settings)
+        await stack.enter_async_context(run_beside("wall", drawing.run_for_ever, database.supervisor))
         # the model that says what is in pictures, as rows call it; "" = the host wants none
         wanted = settings.models["clip"] if settings.search_pictures else ""
         eyes, model = (

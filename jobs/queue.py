@@ -574,6 +574,11 @@ class Queue:
         """How many jobs wait or run."""
         return len(self.dispatcher.running) + len(self.dispatcher.waitlist)
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing starts until it is resumed."""
+        return self.dispatcher.waitlist.paused
+
     def health(self) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""
         dispatcher, now = self.dispatcher, time.monotonic()

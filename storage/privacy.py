@@ -42,12 +42,15 @@ from storage.schema import (
     jobs,
     messages,
     options,
+    own_styles,
     pictures,
     preferences,
     sessions,
     shares,
     sign_ins,
     strikes,
+    style_likes,
+    style_tiles,
     timeouts,
     tokens_used,
     trash,
@@ -63,7 +66,7 @@ from storage.videos import files_of_jobs
 JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
 _BY_USER: tuple[sa.Table, ...]
 _BY_USER = (uploads, preferences, options, favourites, drafts, sessions, sign_ins, trash, folders, shares)
-_BY_USER += (documents, example_sets, feedback, own.items, own.turns)
+_BY_USER += (documents, example_sets, feedback, own.items, own.turns, style_likes, own_styles)
 # deleted; what hangs on a job goes with it
 OWNED = {jobs: jobs.c.user_id, users: users.c.id} | {table: table.c.user_id for table in _BY_USER}
 NAMED = {
@@ -349,8 +352,9 @@ def drop_uploads(connection: sa.Connection, before: datetime, limit: int = PAGE)
 
 
 def old_jobs(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_ONCE) -> list[str]:
-    """Jobs that were over and told before then."""
-    old = sa.select(jobs.c.id).where(jobs.c.delivered_at < before)
+    """Jobs that were over and told before then, but for the tiles of the wall of styles."""
+    on_wall = sa.exists().where(style_tiles.c.job_id == jobs.c.id)
+    old = sa.select(jobs.c.id).where(jobs.c.delivered_at < before, ~on_wall)
     return list(connection.execute(old.order_by(jobs.c.delivered_at).limit(limit)).scalars())
 
 

@@ -695,6 +695,32 @@ trash = _table(  # pictures that their author has put away, until they are delet
     sa.Index("trash_user", "user_id"),
 )
 
+style_tiles = _table(  # what the studio draws of each style by itself, for one image model
+    "style_tiles",
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("style", Int64, primary_key=True, autoincrement=False),  # its lowest number
+    sa.Column("subject", Int64, primary_key=True, autoincrement=False),  # its place among the wall's
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    sa.Index("style_tiles_job", "job_id"),
+)
+
+style_likes = _table(
+    "style_likes",
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("style", Int64, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Index("style_likes_style", "style"),
+)
+
+own_styles = _table(  # codes of one's own pictures
+    "own_styles",
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("style", Int64, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Index("own_styles_code", "code"),
+)
+
 folders = _table(
     "folders",
     sa.Column("id", sa.Text, primary_key=True),

@@ -36,6 +36,7 @@ from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.rendition import Shown
 from studio.library.shares import Posting, Shares
+from studio.library.wall import Wall
 from studio.moderation.rules import Blocked
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.privacy import Deleted
@@ -93,6 +94,7 @@ class Studio:
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self.rights, services.database, queue, services.showing, services.moderator)
         self.explore = Explore(self.rights, services.database, self.gallery)
+        self.wall = Wall(self.rights, services)
         self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self.rights, self.sources, intake)
         self.talking = Talking(self.rights, self.sources, services)

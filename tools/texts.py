@@ -36,7 +36,7 @@ UNREAD = frozenset(  # calls whose strings nobody reads
     " getLogger TypeVar filterwarnings strptime strftime encode removeprefix removesuffix startswith endswith"
     " CheckConstraint ForeignKey Index".split()
 )
-TO_MODELS = ("vision/", "core/requests/")
+TO_MODELS = ("vision/", "core/requests/", "core/styles.py")
 KINDS = {  # argument → kind of its text
     "description": "description",
     "label": "label",

@@ -16,7 +16,18 @@ from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
 from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
-from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares, talk
+from web.handlers import (
+    account,
+    chat,
+    collections,
+    editor,
+    gallery,
+    jobs,
+    pages,
+    projects,
+    shares,
+    talk,
+)
 from web.handlers.account import Account, SettingsForm
 from web.handlers.activity import Activity
 from web.schemas import MOST_CHOSEN
@@ -33,6 +44,7 @@ PROJECT = "{project:[a-z2-9]{12}}"
 TURN = "{turn:[a-z2-9]{12}}"
 SAID = f"/api/talk/{TURN}"
 VERSION = "{version:[0-9]{1,6}}"
+STYLE = "{style:[0-9]{1,10}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
 PACKED = MAX_ZIP + 64 * 1024  # bytes of a form with files: a zip file, and what stands around it
@@ -58,6 +70,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("GET", "/", pages.create_page, everybody=True, query=("prompt", "from", "n", "talk")),
         Route("GET", "/pictures", pages.pictures_page, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture_page),
+        Route("GET", "/wall", gallery.wall_page, query=gallery.WALL),
         Route("GET", "/explore", pages.explore_page, query=(*gallery.FILTERS, "before")),
         Route("GET", "/queue", pages.queue_page),
         Route("GET", "/settings", form.page),
@@ -168,6 +181,11 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("DELETE", f"/api/examples/{SET}", chat.delete_set, bucket=change, query=PARTS),
         Route("POST", f"/api/examples/{SET}/try", chat.try_set, schemas.Try, ask),
         Route("GET", f"/files/examples/{SET}/{EXAMPLE}.webp", chat.send_example, bucket=read),
+        # the wall of styles
+        Route("GET", "/api/wall", gallery.list_styles, query=("q", "like", "liked", "before")),
+        Route("POST", f"/api/wall/{STYLE}/like", gallery.like_style, schemas.Liked, change),
+        Route("POST", "/api/wall/code", gallery.make_code, schemas.CodeOf, ask),
+        Route("GET", f"/files/wall/{STYLE}.webp", gallery.send_tile, bucket=read),
         # pages and bytes of projects
         Route("GET", "/projects", projects.projects_page),
         Route("GET", f"/projects/{PROJECT}", projects.project_page, query=CHOSEN),

@@ -360,6 +360,20 @@ class Skipped(Struct, frozen=True):
     skipped: Annotated[list[Word], Meta(max_length=MOST_NAMED)] = []
 
 
+class Liked(Struct, frozen=True):
+    """Whether a style of the wall is liked."""
+
+    liked: bool = True
+
+
+class CodeOf(Struct, frozen=True):
+    """Whose look a code for ``--sref`` stands for: a folder's pictures, or pictures as a prompt names them,
+    "job number"."""
+
+    folder: str = ""
+    pictures: list[str] = []
+
+
 class Mark(Struct, frozen=True):
     """What a picture of a project is called, "" = no more. boxes: [label, left, top, right, bottom], in 0 to
     1 of the sides. mask: of the picture's size, white where that is, as ``POST /api/masks`` has called it."""

@@ -41,6 +41,7 @@ ROWS: dict[str, str] = {  # a row and its module, in the order of the page
     "search_gallery": "search",
     "search_request": "search",
     "search_scan": "search",
+    "wall": "search",
     "requests": "web",
     "requests_memory": "web",
 }

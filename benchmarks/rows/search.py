@@ -22,9 +22,10 @@ import sqlalchemy as sa
 
 from benchmarks.measure import Chart, Figure, Goal, Result, check, quantile
 from benchmarks.rows import Options, Row
-from core.job import Job, Lane, Origin, Status, Surface, new_job_id
+from core.job import NOBODY, Job, Lane, Origin, Status, Surface, new_job_id
 from core.requests import ImagineRequest
 from core.settings import Settings, load_settings
+from core.styles import STYLES, codes
 from demo.world import COLOURS, OBJECTS, PLACES
 from host.services import services
 from storage import embeddings, people, place_sets
@@ -34,7 +35,8 @@ from storage.embeddings import VectorFiles
 from storage.gallery import Filter
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.people import pages
-from storage.schema import jobs, picture_minors, picture_scores, picture_vectors, pictures
+from storage.schema import jobs, picture_minors, picture_scores, picture_vectors, pictures, style_tiles
+from storage.wall import list_tiles
 from studio import search
 from studio.authority import Actor
 from studio.embeddings import IN_USE
@@ -211,6 +213,67 @@ async def _like(folder: Path, count: int) -> dict[str, tuple[list[float], Goal]]
 
         texts = [f"like:{tile.job.id}/{tile.picture.index + 1}" for tile in page.tiles]
         return {f"like a picture, {LIKE_WIDTH} numbers": (await _timed(like, texts), CONTENT)}
+
+
+HUNG = 1000  # styles
+PLAIN = "styles compared one by one instead"
+
+
+def measure_wall(options: Options) -> Result:
+    """Hang ``HUNG`` styles, of vectors as wide as a CLIP ViT-B/32's, and search among them."""
+    found, apart = asyncio.run(_hung(options.folder / "wall"))
+    figures = tuple(
+        Figure(
+            f"{which}, {name}", (value,), "ms", "wall", WORDS if which == "p95" and name != PLAIN else None
+        )
+        for name, seconds in found.items()
+        for which, value in (
+            ("p50", 1000 * statistics.median(seconds)),
+            ("p95", 1000 * quantile(seconds, 0.95)),
+        )
+    )
+    series = {name: [1000 * quantile(seconds, 0.95)] for name, seconds in found.items()}
+    notes = (f"{HUNG:,} styles with four tiles each; {QUERIES} queries each, which share what was read.",)
+    checks = (check("likeness of a style in the same place", apart, 1e-3),)
+    return Result(figures, checks, Chart("ms, p95", series), notes)
+
+
+async def _hung(folder: Path) -> tuple[dict[str, list[float]], list[float]]:
+    """Return how long each kind of search takes, and how far the likeness of a style in each place is from
+    that of all compared one by one."""
+    settings, random_ = _settings(folder), random.Random(1)
+    model, numbers = _model(settings), list(codes().values())[:HUNG]
+    await fill(folder, (NOBODY,), PER_JOB * HUNG, model, LIKE_WIDTH)
+    async with services(settings, adopt=True) as built:
+        wall, image = Studio(built).wall, settings.models["image"]
+        ids = await built.database.read(lambda c: list(c.scalars(sa.select(jobs.c.id).order_by(jobs.c.seq))))
+        hung = [
+            {"model": image, "style": n, "subject": 0, "job_id": i} for n, i in zip(numbers, ids, strict=True)
+        ]
+        await built.database.write(lambda c: c.execute(sa.insert(style_tiles), hung) and None)
+        await _ready(built)
+        tiles = {one.style: one.sha256 for one in await built.database.read(partial(list_tiles, model=image))}
+        rows_ = await built.database.read(lambda c: c.execute(sa.select(picture_vectors)).all())
+        vectors = {row.sha256: np.frombuffer(row.vector, "<f2").astype(np.float32) for row in rows_}
+        texts = [" ".join(random_.choice(kinds) for kinds in STYLES[:2]) for _ in range(QUERIES)]
+        likes = [str(random_.choice(numbers)) for _ in range(QUERIES)]
+        ours, apart = dict[str, list[int]](), list[float]()
+
+        async def words(text: str) -> None:
+            assert (await wall.find(YOU, text)).styles
+
+        async def like(number: str) -> None:
+            ours[number] = [one.number for one in (await wall.find(YOU, like=int(number))).styles]
+
+        async def plain(number: str) -> None:
+            own = vectors[tiles[int(number)]]
+            near = sorted((float(own @ vectors[tiles[n]]) for n in numbers if n != int(number)), reverse=True)
+            mine = [float(own @ vectors[tiles[n]]) for n in ours[number]]
+            apart.extend(abs(one - other) for one, other in zip(mine, near, strict=False))
+
+        names = ("words of a style", "like a style", PLAIN)
+        asked = ((words, texts), (like, likes), (plain, likes))
+        return {name: await _timed(*how) for name, how in zip(names, asked, strict=True)}, apart
 
 
 MILLION, ASKED = 1_000_000, 20
@@ -484,6 +547,11 @@ ROWS = {
             "many beside"
         ),
         measure_search_gallery,
+    ),
+    "wall": Row(
+        "A search of the wall among 1,000 styles",
+        "milliseconds from asking the studio until sixty styles are known",
+        measure_wall,
     ),
     "search_request": Row(
         "A whole search among a million pictures",

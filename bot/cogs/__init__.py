@@ -19,6 +19,7 @@ EXTENSIONS = (
     "bot.cogs.examples",
     "bot.cogs.inspect",
     "bot.cogs.search",
+    "bot.cogs.wall",
     "bot.cogs.messages",
     "bot.cogs.queue",
     "bot.cogs.admin",

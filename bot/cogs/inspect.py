@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
+from bot.cogs.wall import Wall
 from bot.discord_api.interactions import acknowledge, actor_of
 from bot.projects import views
 from bot.projects.cards import Cards
@@ -309,6 +310,13 @@ class Inspect(
         return choices((label, label) for label in labels if wanted in label.casefold())
 
 
+def wall_of(bot: Atelier) -> Wall:
+    """Return the cog that shows the wall of styles."""
+    found = bot.cogs["Wall"]
+    assert isinstance(found, Wall)
+    return found
+
+
 class Style(AtelierCog, commands.GroupCog, name="style", description="Train a style from 5 to 40 pictures"):
     @app_commands.command(description="Start a style; buttons guide you")
     @app_commands.describe(
@@ -352,6 +360,16 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
         elif await acknowledge(interaction, ephemeral=True):
             given = await cards.given(actor_of(interaction), link)
             await cards.add(interaction, name, [image] if image else [], "", given)
+
+    @app_commands.command(description="Find a style number to draw with: by words, or like another")
+    @app_commands.describe(words="Words of the style, such as watercolor mist; leave it out for all")
+    @answers_privately
+    async def wall(self, interaction: discord.Interaction, words: str = "") -> None:
+        await wall_of(self.bot).show(interaction, words.strip())
+
+    @app_commands.command(description="Make a code for --sref of how your own pictures look")
+    async def code(self, interaction: discord.Interaction) -> None:
+        await wall_of(self.bot).ask_for_pictures(interaction)
 
     @app_commands.command(description="Train a style; then use it with --lora")
     @app_commands.describe(name="The style")

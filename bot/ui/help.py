@@ -127,6 +127,7 @@ COMMANDS: dict[str, str] = {
     "style": (
         "`/style new name:woodcut`: trains a style from 5 to 40 pictures: **Add pictures**, **Train**,"
         " then `/imagine prompt:a boat --lora woodcut`. `samples` shows what was drawn on the way."
+        " `/style wall words:mist` finds a number for `--sref`, `/style code` makes one of your pictures."
     ),
     "blend": (
         "`/blend [dimensions]`: opens a window for two to five pictures, and mixes them into four, without"

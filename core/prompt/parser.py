@@ -205,7 +205,7 @@ REFERENCES = field_names(Parameters, lambda parameter: isinstance(parameter.valu
 
 def is_style_code(what: str) -> bool:
     """Return whether a reference of ``--sref`` is a code or "random" instead of a picture."""
-    return what.isdigit() or what == "random"
+    return what.isdigit() or what == "random" or values.OWN_STYLE.fullmatch(what) is not None
 
 
 _ONE_STYLE = "not available here: there is only one way to read a style"

@@ -412,7 +412,8 @@ def lora_name(project: str) -> str:
 _WEIGHTED = re.compile(rf"(?P<what>\S*?[^\s:])(?:::(?P<weight>{NUMBER}))?", re.ASCII)
 _LORA = re.compile(rf"(?P<what>[\w.+-]{{1,64}})(?::(?P<weight>{NUMBER}))?", re.ASCII)
 _LINK = re.compile(r"https?://[^\s<>]+|<\d{1,2}>", re.IGNORECASE)
-_CODE = re.compile(r"\d{1,10}|random", re.ASCII | re.IGNORECASE)
+OWN_STYLE = re.compile(r"s[a-z2-7]{7}", re.ASCII | re.IGNORECASE)  # of somebody's own pictures
+_CODE = re.compile(rf"\d{{1,10}}|random|{OWN_STYLE.pattern}", re.ASCII | re.IGNORECASE)
 _LORA_NAME = re.compile(r"[\w.+-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -480,7 +481,7 @@ class References(Value):
             return None
         code, weight = found
         if not code.isdigit():
-            return "random", weight
+            return code.lower(), weight
         if int(code) > MAX_SEED:
             raise PromptError(f"`--{flag}` is `{short(code)}`; a style code goes from 0 to {MAX_SEED}.")
         return str(int(code)), weight

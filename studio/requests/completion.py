@@ -289,14 +289,9 @@ class Completion:
         any word may mean something to it."""
         spec = self._settings.image_models.get(model or "") or self._settings.models["image"]
         if spec not in self._known:
-            try:
-                folder = hub.find_downloaded(files.parse(spec), self._cache_dir)
-                words = card.read_card(folder).get("vocabulary", "") if folder and folder.is_dir() else ""
-            except ModelError:  # the worker says what is wrong with it
-                words = ""
-            if not words and folder is None:
+            if (words := card.vocabulary_of(spec, self._cache_dir)) is None:
                 return frozenset()  # not here yet
-            self._known[spec] = card.known_words(str(words))
+            self._known[spec] = words
         return self._known[spec]
 
     def told(self, marks: Sequence[Mark]) -> str:

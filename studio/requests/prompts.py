@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from core.convert import (
@@ -20,12 +21,14 @@ from core.convert import (
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import Job, new_seed
 from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_prompt, parse_prompt, raise_faults
+from core.prompt.values import OWN_STYLE
 from core.requests import AskRequest, EditRequest, GenerateRequest, ImagineRequest, Request
 from core.requests.chat import Form
 from core.requests.images import MAX_MORE_IMAGES, SAY_WHAT
 from core.requests.video import VideoRequest
 from jobs.executors.base import is_processor
 from storage.members import Favourite, Members
+from storage.wall import style_of
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake, Readable
@@ -207,6 +210,7 @@ class Requests:
         self.rights, self.videos, self._talking = rights, videos, talking
         self._queue, self._members = services.queue, Members(services.database)
         self._settings, self._sources, self._styles = services.settings, sources, styles
+        self._database = services.database
 
     async def imagine(
         self,
@@ -335,13 +339,28 @@ class Requests:
         found = []
         for prompt in prompts:
             try:
-                found.append(self.with_model(prompt))
+                found.append(self.with_model(await self._with_codes(prompt)))
             except PromptError as error:
                 wrong.append(str(error))
                 found.append(prompt)
         if faults is None:
             raise_faults(wrong)
         return found
+
+    async def _with_codes(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with the number of the style that each code of somebody's pictures stands for.
+        Raises PromptError for one that nobody has made."""
+        found = []
+        for what, weight in prompt.style_references:
+            if OWN_STYLE.fullmatch(what) is not None:
+                number = await self._database.read(partial(style_of, code=what))
+                if number is None:
+                    raise PromptError(
+                        f"Nobody has made the style code `{what}`; the wall of styles makes one."
+                    )
+                what = str(number)
+            found.append((what, weight))
+        return replace(prompt, style_references=tuple(found))
 
     async def read_prompt(
         self, actor: Actor, text: str, chosen: Preferences | None = None, *, video: bool = False

@@ -45,7 +45,15 @@ CAPABILITIES = (
     Capability(
         "own models and styles",
         ("inspect", "style", "Add to project", "Inspect"),
-        ("/projects", "/api/projects", "/api/verdicts", "/files/projects"),
+        (
+            "/projects",
+            "/api/projects",
+            "/api/verdicts",
+            "/files/projects",
+            "/wall",
+            "/api/wall",
+            "/files/wall",
+        ),
     ),
     Capability("settings", ("settings", "prefer", "info"), ("/settings", "/api/settings")),
     Capability("speed and secrecy", ("fast", "relax", "turbo", "stealth", "public"), ("/settings",)),

@@ -32,6 +32,7 @@ from studio.library.collections import NOTHING, Folders, Trash
 from studio.library.downloads import Zips
 from studio.library.gallery import Explore, Gallery
 from studio.library.shares import Posting, Shares
+from studio.library.wall import Wall
 from studio.media import masks
 from studio.media.uploads import MASK_GONE
 from studio.new_job import NewJob, source_of
@@ -70,6 +71,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     VideoRequests: lambda studio: studio.video_requests,
     Sets: lambda studio: studio.examples,
     Copies: lambda studio: studio.copies,
+    Wall: lambda studio: studio.wall,
     Trash: lambda studio: studio.trash,
     Folders: lambda studio: studio.folders,
     Zips: lambda studio: studio.zips,
@@ -129,6 +131,7 @@ KEPT_BY_THE_BANNED = _named(
     Shelf="all forget",  # `all` of those that they own
     Styles="ready check offered",  # `ready` of words that name none, `offered` none
     Trying="styles",
+    Wall="find one picture",
     Trash="put take_back delete empty count",
     Folders="all one create rename delete put take_out",
     Shares="all revoke",

@@ -179,6 +179,12 @@ RULES: dict[str, Rule] = {
     "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # custom models
+    # the wall of styles
+    "GET /wall": _rule(SIGNED_IN, 200),
+    "GET /api/wall": _rule(SIGNED_IN, 200, query="q=mist"),
+    "POST /api/wall/{style}/like": _rule(NOT_BARRED, 204, body={"liked": True}, changes=True),
+    "POST /api/wall/code": _rule(NOT_BARRED, 400, body={"pictures": []}),
+    "GET /files/wall/{style}.webp": _rule(SIGNED_IN, 404),
     "GET /projects": _rule(SIGNED_IN, 200),
     "GET /projects/{project}": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/label": _rule(AUTHOR_ONLY, 200),
@@ -254,7 +260,14 @@ def named(job: str, upload: str, session: str) -> dict[str, str]:
         "set": world.SET,
         "project": world.PROJECT,
     }
-    made |= {"version": "1", "chart": "roc", "form": "csv", "suffix": "webp", "mask": world.MASK}
+    made |= {
+        "style": "2",
+        "version": "1",
+        "chart": "roc",
+        "form": "csv",
+        "suffix": "webp",
+        "mask": world.MASK,
+    }
     made |= {"example": "1", "document": world.DOCUMENT, "share": world.SHARE, "token": world.LINK}
     made |= {"sha256": upload}
     return made

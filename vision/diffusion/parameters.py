@@ -4,30 +4,19 @@ parameters of a request become steps, guidance and the text for the model's enco
 Each parameter either has an effect or leaves a note for the person who asked. The table is in
 docs/explanation/what-parameters-do.md."""
 
-import random
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
 from core.requests import GenerateRequest
+from core.styles import style_of_code
 from vision.families import Mode
 from vision.images import encode
 from vision.weights.card import Card, VarietyCard, known_words, vocabulary_words
 
 MAX_STEPS = 100
 USUAL_STYLIZE = 100
-STYLES = [  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
-    tuple(words.split(", "))
-    for words in (
-        "watercolor, oil painting, ink drawing, pixel art, line art, woodcut print, pastel drawing, "
-        "flat illustration, risograph print, gouache painting, charcoal sketch, stained glass, "
-        "paper collage, low poly 3d render, film photograph, comic book art",
-        "muted colours, bright colours, earthy colours, black and white, pastel colours, neon colours, "
-        "blue and orange colours, sepia colours, deep green and gold colours, red and cream colours",
-        "soft light, hard shadows, golden light, moonlight, mist, high contrast, flat light, glowing edges",
-    )
-]
 
 
 @dataclass(frozen=True)
@@ -112,12 +101,6 @@ def styles(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...
         if total
     ]
     return tuple((words, share) for words, share in (*house, *codes) if share > 0)
-
-
-def style_of_code(code: int) -> str:
-    """Return the style that a number stands for: the same words for the same number, whatever the model."""
-    chance = random.Random(code)
-    return ", ".join(chance.choice(kinds) for kinds in STYLES)
 
 
 def model_text(

@@ -13,7 +13,8 @@ from typing import Any, Self
 from core.errors import ModelError
 from vision.families import EDITORS, FAMILIES
 from vision.families.family import Family
-from vision.weights.files import config_folder, gguf_folder, header, read_json, shared_parts
+from vision.weights import hub
+from vision.weights.files import config_folder, gguf_folder, header, parse, read_json, shared_parts
 
 FILE = "atelier.json"
 MOST_PROMPTS, LONGEST_PROMPT = 8, 200
@@ -304,6 +305,17 @@ def vocabulary_words(text: str) -> Iterator[tuple[str, int, int]]:
 def known_words(vocabulary: str) -> frozenset[str]:
     """Return the words of a card's ``vocabulary``, as texts are compared with them."""
     return frozenset(word for word, _, _ in vocabulary_words(vocabulary))
+
+
+def vocabulary_of(spec: str, cache_dir: Path) -> frozenset[str] | None:
+    """Return the words that the image model ``spec`` has learned, none where any word may mean something to
+    it; None where it isn't here yet."""
+    try:
+        folder = hub.find_downloaded(parse(spec), cache_dir)
+        words = read_card(folder).get("vocabulary", "") if folder and folder.is_dir() else ""
+    except ModelError:  # the worker says what is wrong with it
+        return frozenset()
+    return None if folder is None else known_words(str(words))
 
 
 def unknown(texts: Iterable[str], vocabulary: str) -> list[str]:

@@ -1,5 +1,5 @@
 """Pictures of one's own and of channels that one reads, page by page, and their bytes, each checked against
-its job."""
+its job; and the wall of styles."""
 
 import re
 from collections.abc import Mapping
@@ -12,17 +12,18 @@ from urllib.parse import parse_qsl, urlencode
 from core.errors import ImageError, NotAllowedError, UserError
 from core.language import N_, _
 from core.requests import PICTURE_NAMES
-from storage.gallery import MOST, Cursor
+from storage.gallery import MOST, Cursor, Filter
 from studio import search
 from studio.library.gallery import Page
 from studio.library.rendition import SIZES
 from studio.library.rendition import Shown as RenditionShown
+from studio.library.wall import MOST_OF_CODE, Style
 from studio.moderation.rules import Visibility
 from studio.requests.prompts import remix_text
 from studio.search import Found, Query
-from web import views
-from web.call import DONE, Answer, Bytes, Call, File, Gone, Json, Refused, bytes_of, there
-from web.schemas import number_of, whole_number
+from web import schemas, views
+from web.call import DONE, Answer, Bytes, Call, File, Gone, Html, Json, Refused, bytes_of, there
+from web.schemas import number_of, read_body, whole_number
 
 PAGE = 60  # pictures
 TOKENS = ("model", "seed", "from", "to", "ar", "by")  # filters of the search box that are fields as well
@@ -309,3 +310,92 @@ def _data(shown: RenditionShown) -> bytes:
     if shown.data is None:
         raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
     return shown.data
+
+
+# The wall of styles
+
+WALL = ("q", "like", "liked", "prompt", "before")  # fields of its address
+LONGEST_TRIED = 300  # characters of a prompt that styles are tried on
+
+
+async def wall_page(call: Call) -> Answer:
+    """A page of styles, and where the next one begins."""
+    values, prompt = await _wall(call), call.query.get("prompt", "")[:LONGEST_TRIED]
+    for style in values["styles"]:
+        number = style["number"]
+        style["use"] = f"/?{urlencode({'prompt': f'{prompt} --sref {number}'.strip()})}"
+        again = {"like": number, **({"prompt": prompt} if prompt else {})}
+        style["alike"] = f"/wall?{urlencode(again)}"
+    folders = [one for one in await call.studio.folders.all(call.actor) if one.query is None]
+    chosen = {name: call.query[name] for name in WALL if call.query.get(name)}
+    older = {**chosen, "before": values["older"]} if values["older"] else None
+    values |= {
+        "filters": {name: call.query.get(name, "") for name in WALL} | {"prompt": prompt},
+        "folders": [{"id": one.id, "name": one.name} for one in folders],
+        "next_page": f"/wall?{urlencode(older)}" if older else None,
+        "first_page": f"/wall?{urlencode(chosen | {'before': 0})}" if chosen.get("before") else None,
+    }
+    return Html("wall", values)
+
+
+async def list_styles(call: Call) -> Answer:
+    """Return a page of styles, and where the next one begins."""
+    return Json(await _wall(call))
+
+
+async def _wall(call: Call) -> dict[str, Any]:
+    skip = number_in(call.query, "before", 0, 0, FURTHEST)
+    like = number_in(call.query, "like", 0, 0, FURTHEST) if call.query.get("like") else None
+    words, liked = call.query.get("q", ""), call.query.get("liked") == "1"
+    found = await call.studio.wall.find(call.actor, words, like, liked=liked, skip=skip)
+    return {
+        "styles": [describe_style(one) for one in found.styles],
+        "older": str(skip + PAGE) if found.more else None,
+        "drawn": found.drawn,
+        "is_drawn": call.studio.wall.is_drawn,
+        "note": _(found.note) if found.note else "",
+    }
+
+
+def describe_style(found: Style) -> dict[str, Any]:
+    """Return a style as somebody sees it."""
+    hidden = found.tile is None or found.visible is Visibility.BLOCK
+    return {
+        "number": found.number,
+        "words": ", ".join(found.words),
+        "tile": None if hidden else f"/files/wall/{found.number}.webp",
+        "likes": found.likes,
+        "liked": found.liked,
+    }
+
+
+async def like_style(call: Call) -> Answer:
+    """Note that the person likes a style, or no more."""
+    given = read_body(call, schemas.Liked)
+    await call.studio.wall.like(call.actor, int(call.path["style"]), liked=given.liked)
+    return DONE
+
+
+async def make_code(call: Call) -> Answer:
+    """Make a code for ``--sref`` of a folder of the person's, or of pictures that they may use."""
+    given, studio = read_body(call, schemas.CodeOf), call.studio
+    try:
+        if given.folder:
+            folder = there(await studio.folders.one(call.actor, given.folder))
+            page = await studio.gallery.pictures(call.actor, Filter(folder=folder.id), limit=MOST_OF_CODE)
+            pictures = [tile.picture.sha256 for tile in page.tiles]
+        else:
+            pictures = [(await studio.sources.meant(call.actor, one)).sha256 for one in given.pictures]
+    except (ImageError, NotAllowedError) as error:
+        raise Gone() from error
+    code, words = await studio.wall.code_of(call.actor, pictures)
+    return Json({"code": code, "words": ", ".join(words)})
+
+
+async def send_tile(call: Call) -> Answer:
+    """Return a style's tile as WebP."""
+    asked = call.studio.wall.picture(call.actor, int(call.path["style"]), SIZES[0])
+    shown = there(await bytes_of(asked, ImageError, UserError))
+    if shown.data is None:
+        raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
+    return Bytes(shown.data, "image/webp")

@@ -47,6 +47,7 @@ TABS = {  # pages that every page leads to, the first five beside it, the others
     "/explore": N_("Explore"),
     "/ask": N_("Ask"),
     "/projects": N_("Custom models"),
+    "/wall": N_("Styles"),
     "/folders": N_("Folders"),
     "/documents": N_("Documents"),
     "/examples": N_("Examples"),

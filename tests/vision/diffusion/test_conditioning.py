@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from core.requests import ImagineRequest, VariationRequest
+from core.styles import STYLES
 from tests.support import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
 from tests.vision.test_imagine import with_card
-from vision.diffusion import parameters, prompt_embeddings, task
+from vision.diffusion import prompt_embeddings, task
 from vision.diffusion.parameters import TextSpec
 from vision.diffusion.prompt_embeddings import Conditioning, Encoded
 from vision.families import FAMILIES, Mode
@@ -300,5 +301,5 @@ def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(folders, tmp_path
 
 def test_every_style_number_can_be_said(models_of: Callable[..., Models]) -> None:
     model = models_of(image="stable-diffusion").get("image")
-    for words in sum(parameters.STYLES, ()):
+    for words in sum(STYLES, ()):
         assert model.prompt_limit(words) is None

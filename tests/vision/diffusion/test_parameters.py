@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from core.requests import ImagineRequest
+from core.styles import style_of_code
 from vision.diffusion import parameters
 from vision.diffusion.parameters import TextSpec
 from vision.weights.card import Card, Draft, StyleCard
@@ -115,9 +116,9 @@ def test_the_house_style_grows_with_stylize_and_goes_with_raw() -> None:
 def test_a_style_number_is_the_same_words_each_time_and_they_are_told() -> None:
     one, again, other = (told(replace(RED, style_codes=((code, 1.0),))) for code in (1234, 1234, 99))
     assert one == again != other
-    assert parameters.style_of_code(1234) in one.notes[0]
-    assert one.spec.styles == ((parameters.style_of_code(1234), 1.0),)
-    assert len({parameters.style_of_code(code) for code in range(500)}) > 300
+    assert style_of_code(1234) in one.notes[0]
+    assert one.spec.styles == ((style_of_code(1234), 1.0),)
+    assert len({style_of_code(code) for code in range(500)}) > 300
 
 
 def test_style_numbers_share_the_style_weight() -> None:

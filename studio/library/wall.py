@@ -1,0 +1,323 @@
+"""The wall of styles: every style that a number after ``--sref`` stands for, found by its words or by what
+its tile looks like, liked, and made of one's own pictures; and the tiles, which the studio draws by itself
+while nobody waits."""
+
+import asyncio
+import base64
+import hashlib
+import logging
+import math
+import struct
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import inf
+from operator import mul
+from time import monotonic
+
+from core.errors import AtelierError, UserError
+from core.job import NOBODY, Lane, Origin, Surface
+from core.language import N_
+from core.limits import MAX_SEED
+from core.requests import ImagineRequest
+from core.settings import Settings
+from core.styles import LIGHTS, MEDIA, PALETTES, Triple, codes, triple_of_code
+from jobs.queue import Queue
+from storage import wall as rows
+from storage.database import Database
+from storage.embeddings import vector_of
+from storage.wall import WallTile
+from studio.authority import Action, Actor
+from studio.embeddings import Blind
+from studio.library.rendition import Shown
+from studio.moderation.rules import Visibility
+from studio.new_job import picture_of
+from studio.rights import Rights
+from studio.services import Services
+from vision.weights.card import vocabulary_of, vocabulary_words
+
+SUBJECTS = (
+    *("a house", "a cat", "a tree", "a boat"),
+    *("a flower", "a fish", "a mushroom", "a diamond"),
+)
+PAGE, MOST_WORDS, LONGEST = 60, 12, 200  # styles; words and characters of a search
+KEPT = 3.0  # seconds until the tiles are read again
+MOST_NEAR = 300  # styles that a search for looks shows
+MOST_OF_CODE = 25  # pictures
+BY_WORDS = N_("Only words were searched: no model here can look at pictures right now.")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style as somebody sees it. number: the lowest that stands for it. tile: what was drawn of it last,
+    None = nothing yet. visible: how that may be shown. likes: how many people like it. liked: they do."""
+
+    number: int
+    words: Triple
+    tile: WallTile | None
+    visible: Visibility
+    likes: int
+    liked: bool
+
+
+@dataclass(frozen=True)
+class WallPage:
+    """Styles in the order in which they fit. more: there are others behind them. drawn: how many of all have
+    a tile. note: a sentence on what wasn't searched."""
+
+    styles: tuple[Style, ...]
+    more: bool
+    drawn: int
+    note: str = ""
+
+
+class Wall:
+    """Shows styles to an actor, whose right every method checks."""
+
+    def __init__(self, rights: Rights, services: Services) -> None:
+        self._rights, self._database, self._queue = rights, services.database, services.queue
+        self._files, self._showing, self._moderator = services.files, services.showing, services.moderator
+        self._indexing, self._eyes = services.indexing, services.eyes
+        self._model = services.settings.models["image"]
+        self.is_drawn = services.settings.wall_seconds > 0
+        self._numbers = {code: triple for triple, code in codes().items()}
+        self._kept: tuple[float, dict[int, WallTile]] = (-inf, {})
+
+    async def find(
+        self,
+        actor: Actor,
+        words: str = "",
+        like: int | None = None,
+        *,
+        liked: bool = False,
+        skip: int = 0,
+        limit: int = PAGE,
+    ) -> WallPage:
+        """Return styles by ``words``, or alike a style's tile (its number); else the most liked first. liked:
+        only those that the actor likes. Raises UserError for too many words or a style that has no tile."""
+        await self._rights.check(actor, Action.MINE)
+        numbers, tiles = self._numbers, await self._tiles()
+        likes = await self._database.read(rows.count_likes)
+        mine = await self._database.read(partial(rows.liked_by, user_id=actor.user_id))
+        order = sorted(numbers, key=lambda number: (number not in tiles, -likes.get(number, 0)))
+        chosen, note = mine if liked else order, ""
+        if words.strip() or like is not None:
+            chosen, note = await self._found(chosen, tiles, numbers, words, like)
+        page = chosen[skip : skip + limit]
+        shown = [tiles[number].sha256 for number in page if number in tiles]
+        seen = dict(zip(shown, await self._moderator.visibilities(shown, actor.place), strict=True))
+        styles = []
+        for number in page:
+            tile = tiles.get(number)
+            visible = Visibility.SHOW if tile is None else seen[tile.sha256]
+            style = Style(number, numbers[number], tile, visible, likes.get(number, 0), number in mine)
+            styles.append(style)
+        return WallPage(tuple(styles), len(chosen) > skip + limit, len(tiles), note)
+
+    async def one(self, actor: Actor, number: int) -> Style:
+        """Return the style that a number stands for. Raises UserError for what is no number of a style."""
+        if not 0 <= number <= MAX_SEED:
+            raise UserError(f"There is no style {number}.")
+        words = triple_of_code(number)
+        found = await self.find(actor, " ".join(words), limit=len(codes()))
+        return next(one for one in found.styles if one.words == words)
+
+    async def _tiles(self) -> dict[int, WallTile]:
+        """Return the newest tile of each style, read again after KEPT."""
+        read_at, tiles = self._kept
+        if monotonic() - read_at > KEPT:
+            now, found = monotonic(), await self._database.read(partial(rows.list_tiles, model=self._model))
+            tiles = {one.style: one for one in found if one.style in self._numbers}
+            self._kept = now, tiles
+        return tiles
+
+    async def _found(
+        self,
+        chosen: Sequence[int],
+        tiles: dict[int, WallTile],
+        numbers: dict[int, Triple],
+        words: str,
+        like: int | None,
+    ) -> tuple[list[int], str]:
+        """Return those of ``chosen`` that fit, the best first, and a sentence on what wasn't searched."""
+        if len(words) > LONGEST or len(wanted := words.casefold().split()) > MOST_WORDS:
+            raise UserError(f"The search takes up to {MOST_WORDS} words and {LONGEST} characters.")
+        if like is not None and like not in tiles:
+            raise UserError(f"There is no tile of style {like} to compare with.")
+        by_words = [
+            number
+            for number in chosen
+            if wanted and all(word in ", ".join(numbers[number]) for word in wanted)
+        ]
+        try:
+            near = await self._near(
+                [tiles[n] for n in chosen if n in tiles], words, None if like is None else tiles[like]
+            )
+        except Blind as reason:
+            log.info("the wall is searched by words alone: %s", reason)
+            return by_words, BY_WORDS
+        if by_words:  # all of them, those first that look most like it
+            places = {number: place for place, number in enumerate(near)}
+            return sorted(by_words, key=lambda number: places.get(number, MOST_NEAR)), ""
+        return [number for number in near if number != like], ""
+
+    async def _near(self, tiles: Sequence[WallTile], words: str, like: WallTile | None) -> list[int]:
+        """Return styles by what their tiles look like, the likest first. Raises Blind."""
+        model = self._indexing.model
+        if not model:
+            raise Blind("the host wants no vectors")
+        aims = [await self._eyes.read(model, words.strip())] if words.strip() else []
+        by_sha256 = {tile.sha256: tile.style for tile in tiles}
+        places = await self._database.read(partial(rows.places_of, vectors=model, sha256s=by_sha256))
+        if like is not None:
+            own = await self._database.read(partial(vector_of, model=model, sha256=like.sha256))
+            if own is None:
+                raise Blind("that tile has no vector yet")
+            aims.append(own)
+        asked = rows.packed(places)
+        if not asked:
+            return []
+        found = await self._eyes.nearest(self._indexing.path(model), aims, asked, b"", MOST_NEAR, clear=False)
+        return list(dict.fromkeys(by_sha256[places[place]] for place in found.others))
+
+    async def picture(self, actor: Actor, number: int, side: int) -> Shown | None:
+        """Return a style's tile as WebP of at most ``side`` px, as it may be shown where the actor is, None
+        where there is none. Raises ImageError when it can't be read, StorageError when its file is gone."""
+        await self._rights.check(actor, Action.MINE)
+        tile = (await self._tiles()).get(number)
+        result = None if tile is None else await self._queue.result(tile.job_id)
+        if result is None:
+            return None
+        stored = picture_of(result, 0)
+        [visible] = await self._showing.visibilities(actor.place, [(stored, result.job)])
+        return await self._showing.thumbnail(stored, result.job, side, visible, veiled=True)
+
+    async def like(self, actor: Actor, number: int, *, liked: bool = True) -> None:
+        """Note that the actor likes a style, or no more. Raises UserError where there is none, or
+        NotAllowedError."""
+        await self._rights.check(actor, Action.SETTINGS)
+        if number not in codes().values():
+            raise UserError(f"The wall has no style {number}.")
+        work = partial(rows.like, user_id=actor.user_id, style=number, liked=liked, now=datetime.now(UTC))
+        await self._database.write(work)
+
+    # One's own pictures
+
+    async def code_of(self, actor: Actor, sha256s: Collection[str]) -> tuple[str, Triple]:
+        """Return a code for ``--sref`` that stands for what pictures, which the actor may use, look like: the
+        medium, the palette and the light that the model that sees finds in them. The same pictures have the
+        same code. Raises UserError for none or too many, or where nobody can look."""
+        await self._rights.check(actor, Action.ASK)
+        names = sorted(set(sha256s))
+        if not 1 <= (count := len(names)) <= MOST_OF_CODE:
+            raise UserError(f"A code takes 1 to {MOST_OF_CODE} pictures; there are {count}.")
+        try:
+            style = await self._read(names)
+        except Blind as reason:
+            raise UserError("No model here can look at pictures right now. Try again later.") from reason
+        digest = base64.b32encode(hashlib.sha256(" ".join(names).encode()).digest()).decode().lower()
+        code, number = f"s{digest[:7]}", codes()[style]
+        work = partial(rows.put_code, user_id=actor.user_id, code=code, style=number, now=datetime.now(UTC))
+        await self._database.write(work)
+        return code, style
+
+    async def _read(self, sha256s: Sequence[str]) -> Triple:
+        """Return the words of each kind that pictures look most like. Raises Blind."""
+        model = self._indexing.model
+        if not model:
+            raise Blind("the host wants no vectors")
+        async with self._files.lent(sha256s) as lent:
+            seen = await self._eyes.look(model, list(lent.values()))
+        own = [_vector(one) for one in seen if one]
+        if not own:
+            raise UserError("None of these pictures can be read.")
+        middle = [math.fsum(values) for values in zip(*own, strict=True)]
+        found = []
+        for kinds in (MEDIA, PALETTES, LIGHTS):
+            texts = [_vector(await self._eyes.read(model, words)) for words in kinds]
+            alike = [sum(map(mul, middle, text)) for text in texts]
+            found.append(kinds[alike.index(max(alike))])
+        medium, palette, light = found
+        return medium, palette, light
+
+
+def _vector(data: bytes) -> list[float]:
+    """Return a vector of unit length as numbers."""
+    values = struct.unpack(f"<{len(data) // 2}e", data)
+    length = math.hypot(*values) or 1.0
+    return [value / length for value in values]
+
+
+EVERY, BETWEEN = 10.0, 1.0  # seconds until it is looked again whether anybody waits; while tiles are drawn
+DAY = timedelta(days=1)
+
+
+class WallDrawing:
+    """Draws the tiles of the host's image model, each once, in the lowest lane and only while no job waits or
+    runs, for at most WALL_SECONDS of the device in any 24 hours. What was asked for is in the rows."""
+
+    def __init__(self, database: Database, queue: Queue, settings: Settings) -> None:
+        self._database, self._queue = database, queue
+        self._model, self._seconds = settings.models["image"], settings.wall_seconds
+        self._cache_dir = settings.data_dir / "cache"
+
+    async def run_for_ever(self) -> None:
+        """Ask for one tile after the other."""
+        if not self._seconds:
+            return
+        await self._database.write(partial(rows.drop_others, model=self._model))
+        while True:
+            try:
+                asked = await self.ask_for_next()
+            except AtelierError as error:  # a full disk, a closing studio: tried again at the next look
+                log.info("no tile is drawn now: %s", error)
+                asked = False
+            await asyncio.sleep(BETWEEN if asked else EVERY)
+
+    async def ask_for_next(self) -> bool:
+        """Ask for the next tile, unless somebody waits or the day's time is used up; return whether."""
+        if self._queue.unfinished or self._queue.paused:
+            return False
+        spent = partial(rows.seconds_since, since=datetime.now(UTC) - DAY)
+        if await self._database.read(spent) >= self._seconds:
+            return False
+        asked = await self._database.read(partial(rows.asked, model=self._model))
+        if (known := vocabulary_of(self._model, self._cache_dir)) is None:
+            return False  # not here yet
+        if (found := next((one for one in tiles_to_draw(known) if one not in asked), None)) is None:
+            return False
+        number, subject = found
+        request = ImagineRequest(
+            prompt=SUBJECTS[subject], style_codes=((number, 1.0),), num_images=1, seed=number, raw=True
+        )
+        key = f"wall {self._model} {number} {subject}"
+        origin = Origin(NOBODY, 0, private=True, surface=Surface.WEB, request_key=key)
+        job = (await self._queue.submit(request, origin, lane=Lane.RELAX)).job
+        work = partial(rows.add_tile, model=self._model, style=number, subject=subject, job_id=job.id)
+        await self._database.write(work)
+        return True
+
+
+def tiles_to_draw(known: Collection[str] = ()) -> list[tuple[int, int]]:
+    """Return (style, subject) of all tiles in the order in which they are drawn: every style once, with the
+    subjects in turn, then each with the next subject. known: the words of a small model, of which others mean
+    nothing to it; none = any may."""
+    styles = [code for triple, code in codes().items() if _is_known(triple[:2], known)]
+    subjects = [place for place, words in enumerate(SUBJECTS) if _is_known((words,), known)]
+    count = len(subjects)
+    return [
+        (style, subjects[(place + turn) % count])
+        for turn in range(count)
+        for place, style in enumerate(styles)
+    ]
+
+
+def _is_known(texts: Collection[str], known: Collection[str]) -> bool:
+    """Return whether a model knows all words of ``texts``."""
+    if not known:
+        return True
+    plain = {word.removesuffix("s") for word in known} | set(known)
+    said = [word for text in texts for word, _, _ in vocabulary_words(text)]
+    return all(word in plain or word.removesuffix("s") in plain for word in said)

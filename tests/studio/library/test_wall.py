@@ -1,0 +1,152 @@
+"""The wall of styles: drawn by the studio itself while nobody waits, found, liked, and made of one's own
+pictures."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.errors import ImageError, NotAllowedError, PromptError, UserError
+from core.job import NOBODY, Lane
+from core.styles import MEDIA, codes
+from storage import privacy
+from storage import wall as rows
+from studio.library.wall import BY_WORDS, SUBJECTS, WallDrawing, tiles_to_draw
+from tests.jobs.conftest import eventually
+from tests.studio.conftest import ALICE, BOB, Opened, open_studio
+from tests.studio.library.eyes import Seeing
+
+BARRED = replace(BOB, user_id=9)
+
+
+@pytest.fixture
+async def seeing(tmp_path: Path) -> AsyncIterator[Opened]:
+    async with open_studio(tmp_path, executor=Seeing(), IMAGE_MODEL="a/b") as opened:
+        yield opened
+
+
+def drawing(opened: Opened, seconds: int = 600) -> WallDrawing:
+    settings = replace(opened.services.settings, wall_seconds=seconds)
+    return WallDrawing(opened.services.database, opened.services.queue, settings)
+
+
+async def draw(opened: Opened, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the first tiles, and have them looked at."""
+    monkeypatch.setattr("studio.library.wall.vocabulary_of", lambda spec, folder: frozenset())
+    by_itself, services = drawing(opened), opened.services
+
+    async def idle() -> bool:
+        return not services.queue.unfinished
+
+    for _ in range(count):
+        assert await by_itself.ask_for_next()
+        await eventually(idle)
+    model = services.indexing.model
+
+    async def seen() -> bool:
+        tiles = await services.database.read(lambda c: rows.list_tiles(c, "a/b"))
+        places = await services.database.read(lambda c: rows.places_of(c, model, [t.sha256 for t in tiles]))
+        return len(places) == count
+
+    await eventually(seen)
+
+
+def test_every_style_is_drawn_once_before_any_comes_again() -> None:
+    wanted = tiles_to_draw()
+    assert len(set(wanted)) == len(wanted) == 1280 * len(SUBJECTS)
+    assert len({style for style, _ in wanted[:1280]}) == 1280
+    assert {subject for _, subject in wanted[:8]} == set(range(8))
+
+
+def test_a_small_model_draws_what_it_knows() -> None:
+    known = frozenset("watercolor muted colour a house cat".split())
+    numbers = {code: triple for triple, code in codes().items()}
+    assert {numbers[style][:2] for style, _ in tiles_to_draw(known)} == {("watercolor", "muted colours")}
+    assert {SUBJECTS[subject] for _, subject in tiles_to_draw(known)} == {"a house", "a cat"}
+
+
+async def test_it_draws_for_nobody_while_nobody_waits(seeing: Opened, monkeypatch) -> None:
+    await draw(seeing, 2, monkeypatch)
+    database, queue = seeing.services.database, seeing.services.queue
+    tiles = await database.read(lambda c: rows.list_tiles(c, "a/b"))
+    assert [(one.style, one.subject) for one in tiles] == tiles_to_draw()[:2]
+    job = await queue.job(tiles[0].job_id)
+    assert job is not None and (job.origin.user_id, job.lane, job.origin.private) == (
+        NOBODY,
+        Lane.RELAX,
+        True,
+    )
+    with pytest.raises((ImageError, NotAllowedError)):
+        await seeing.studio.rights.job(ALICE, job.id, "show")
+    await queue.pause(1)
+    assert not await drawing(seeing).ask_for_next()
+    await queue.resume(1)
+    assert not await drawing(seeing, 0).ask_for_next(), "the day's time is used up"
+    monkeypatch.setattr(type(queue), "unfinished", 1)
+    assert not await drawing(seeing).ask_for_next(), "somebody waits"
+
+
+async def test_tiles_outlive_the_retention_while_they_hang(seeing: Opened, monkeypatch) -> None:
+    await draw(seeing, 1, monkeypatch)
+    later, database = datetime.now(UTC) + timedelta(days=900), seeing.services.database
+    assert await database.read(lambda c: privacy.old_jobs(c, later)) == []
+    await database.write(lambda c: rows.drop_others(c, "another/model"))
+    assert len(await database.read(lambda c: privacy.old_jobs(c, later))) == 1
+
+
+async def test_styles_are_found_by_their_words_and_by_what_is_drawn(seeing: Opened, monkeypatch) -> None:
+    await draw(seeing, 3, monkeypatch)
+    wall = seeing.studio.wall
+    page = await wall.find(ALICE)
+    assert page.drawn == 3 and [one.tile is not None for one in page.styles[:4]] == [True, True, True, False]
+    found = await wall.find(ALICE, "watercolor mist")
+    assert found.styles and all({"watercolor", "mist"} <= set(one.words) for one in found.styles)
+    first = page.styles[0]
+    alike = await wall.find(ALICE, like=first.number)
+    assert {one.number for one in alike.styles} == {one.number for one in page.styles[1:3]}
+    near = await wall.find(ALICE, str(first.number % 256))  # no style has the word: the tiles decide
+    assert near.styles[0].number == first.number
+    shown = await wall.picture(BOB, first.number, 256)
+    assert shown is not None and shown.data is not None and shown.data[8:12] == b"WEBP"
+    assert await wall.picture(BOB, page.styles[3].number, 256) is None
+    with pytest.raises(UserError, match="no tile of style"):
+        await wall.find(ALICE, like=page.styles[3].number)
+
+
+async def test_words_alone_are_searched_where_nobody_sees(opened: Opened) -> None:
+    found = await opened.studio.wall.find(ALICE, "stained glass moonlight")
+    assert found.note == BY_WORDS and len(found.styles) == 10
+    with pytest.raises(UserError, match="up to 12 words"):
+        await opened.studio.wall.find(ALICE, "a " * 13)
+
+
+async def test_likes_are_counted_and_go_with_their_person(opened: Opened) -> None:
+    wall, number = opened.studio.wall, next(iter(codes().values()))
+    for actor in (ALICE, BOB, BOB):
+        await wall.like(actor, number, liked=True)
+    [liked] = (await wall.find(ALICE, liked=True)).styles
+    assert (liked.number, liked.likes, liked.liked) == (number, 2, True)
+    await opened.services.privacy.delete(BOB.user_id)
+    [liked] = (await wall.find(ALICE, liked=True)).styles
+    assert liked.likes == 1
+    await wall.like(ALICE, number, liked=False)
+    assert (await wall.find(ALICE, liked=True)).styles == ()
+    with pytest.raises(UserError, match="no style"):
+        await wall.like(ALICE, 10**9, liked=True)
+
+
+async def test_a_code_of_own_pictures_is_a_style_for_sref(seeing: Opened) -> None:
+    result = await seeing.drawn(ALICE, "a house --seed 7")
+    pictures = [picture.sha256 for picture in result.pictures]
+    code, words = await seeing.studio.wall.code_of(ALICE, pictures)
+    assert (code, words) == await seeing.studio.wall.code_of(BOB, pictures[::-1]), "the same pictures"
+    assert code != (await seeing.studio.wall.code_of(ALICE, pictures[:1]))[0]
+    assert words[0] in MEDIA
+    [new] = await (await seeing.studio.requests.imagine(BOB, f"a boat --sref {code}::2 12", None)).jobs()
+    assert new.request.style_codes == ((codes()[words], 2.0), (12, 1.0))
+    with pytest.raises(PromptError, match="Nobody has made"):
+        await seeing.studio.requests.imagine(BOB, "a boat --sref saaaaaaa", None)
+    with pytest.raises(UserError, match="1 to 25 pictures; there are 0"):
+        await seeing.studio.wall.code_of(ALICE, [])
