@@ -16,8 +16,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from core.errors import UserError
-from core.job import Job, Lane, Origin, Reply, new_seed
+from core.errors import LimitError, UserError
+from core.job import Job, Lane, Origin, Reply, Surface, new_seed
 from core.language import own_language, shared_language
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
@@ -247,6 +247,22 @@ class Studio:
         if actor.name:
             await self._queue.people.user_seen(actor.user_id, actor.name)
         return submitted
+
+    async def describe_style(self, actor: Actor, name: str) -> tuple[int, int]:
+        """Have captions written of the actor's pictures in a style, for them to change before it is trained;
+        return how many are being written, and how many have to be asked for later. Raises UserError,
+        NotAllowedError, or LimitError where none can be."""
+        wanted, asked = await self.labelling.to_describe(actor, name), 0
+        alone = replace(actor, surface=Surface.WEB, guild_id=None, channel_id=0, parent_channel_id=None)
+        for key, new in wanted.items():
+            try:
+                await self.submit(alone, new, once=key)
+            except LimitError:
+                if not asked:
+                    raise
+                break
+            asked += 1
+        return asked, len(wanted) - asked
 
     async def told(self, actor: Actor, job: Job) -> Job:
         """Return a job as it may be told of where the actor is: without words that break a rule there. Raises

@@ -215,6 +215,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", f"{API}/leave-out", projects.leave_pictures_out, schemas.LeftOut, change),
         Route("POST", f"{API}/next", projects.show_next, schemas.Skipped),
         Route("POST", f"{API}/marks", projects.mark_picture, schemas.Mark, change),
+        Route("POST", f"{API}/describe", projects.describe_style, bucket=ask),
         Route("POST", f"{API}/train", projects.train_version, schemas.Training, ask),
         Route("GET", f"{API}/versions", projects.list_versions),
         Route("POST", f"{API}/versions/{VERSION}/use", projects.use_version, schemas.Nothing, change),

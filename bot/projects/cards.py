@@ -309,6 +309,15 @@ class LabellingQueue:
         rows = views.caption_menus(project, found)
         await Post(views.captions(project, found), tuple(pictures), rows).answer(interaction)
 
+    @answers_privately
+    async def describe(self, interaction: discord.Interaction, name: str) -> None:
+        """Have captions written of the presser's pictures in a style. Raises UserError, NotAllowedError."""
+        asked, left = await self._studio.describe_style(actor_of(interaction), name)
+        said = _("Captions being written: {asked}. Press **Captions** again in a moment.", asked=asked)
+        later = " " + _("{left} more fit later.", left=left) if left else ""
+        rows = rows_of(ProjectButton(name, "captions"))
+        await Post(f"{said}{later}", rows=rows).answer(interaction)
+
     async def open_caption(self, interaction: discord.Interaction, project: str, sha256: str) -> None:
         """Open the window that changes a picture's caption. Raises UserError, NotAllowedError."""
         found = await self._studio.labelling.captions(actor_of(interaction), project)

@@ -257,6 +257,8 @@ class ProjectPresses:
                 await self.labelling.start(interaction, project)
             case "captions":
                 await self.labelling.captions(interaction, project)
+            case "describe":
+                await self.labelling.describe(interaction, project)
             case "caption":
                 await self.labelling.open_caption(interaction, project, value)
             case "use":

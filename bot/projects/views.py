@@ -291,6 +291,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "try": ButtonStyle(N_("Try"), "🔍"),
     "report": ButtonStyle(N_("Report"), "📊"),
     "captions": ButtonStyle(N_("Captions"), "💬"),
+    "describe": ButtonStyle(N_("Write captions"), "✍️"),
     "use": ButtonStyle(N_("Use it"), "✅"),
     "stricter": ButtonStyle(N_("Stricter")),
     "looser": ButtonStyle(N_("Looser")),
@@ -452,6 +453,8 @@ def caption_menus(project: Project, found: Sequence[Caption]) -> Rows:
         one.item.sha256: f"{number} · {one.text or _('none yet')}" for number, one in enumerate(found, 1)
     }
     names = list(options)
+    some = any(not one.text for one in found)
+    lacking = [ProjectButton(project.id, "describe", row=-(-len(names) // MOST_OPTIONS))] if some else []
     pages = [names[first : first + MOST_OPTIONS] for first in range(0, len(names), MOST_OPTIONS)]
     return rows_of(
         *(
@@ -465,6 +468,7 @@ def caption_menus(project: Project, found: Sequence[Caption]) -> Rows:
             )
             for row, page in enumerate(pages)
         ),
+        *lacking,
         ProjectButton(project.id, "show", row=len(pages)),
     )
 

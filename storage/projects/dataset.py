@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from core.job import NOBODY
 from core.requests.custom_models import ANOMALY, MARKED
 from storage.people import PAGE, from_row, pages
-from storage.schema import ACTIVE, items, marks, projects, verdicts, versions
+from storage.schema import ACTIVE, items, jobs, marks, projects, verdicts, versions
 
 NEW, LABELLED, DISPUTED, LEFT_OUT = "new", "labelled", "disputed", "left_out"
 Box = tuple[str, float, float, float, float]  # label, left, top, right, bottom; in 0..1 of the sides
@@ -227,6 +227,21 @@ def read_items(
             chosen.append(sa.or_(items.c.added_at > seen, later))
     order = sa.select(items).where(*chosen).order_by(items.c.added_at, items.c.sha256).limit(limit)
     return [_item(row) for row in connection.execute(order)]
+
+
+def caption_key(project_id: str, sha256: str) -> str:
+    """Return what asks once for the caption of a style's picture."""
+    return f"caption {project_id} {sha256}"
+
+
+def described(connection: sa.Connection, project_id: str, sha256s: Collection[str]) -> dict[str, str]:
+    """Return what jobs have written of a style's pictures, by SHA-256."""
+    keys = {caption_key(project_id, sha256): sha256 for sha256 in sha256s}
+    chosen = sa.select(jobs.c.request_key, jobs.c.captions).where(jobs.c.captions.is_not(None))
+    brought = sa.select(items.c.user_id).where(items.c.project_id == project_id)
+    mine = (jobs.c.user_id.in_(brought), jobs.c.request_key.in_(list(keys)))
+    found = connection.execute(chosen.where(*mine))
+    return {keys[row.request_key]: said[0] for row in found if (said := json.loads(row.captions))}
 
 
 def called_by(user_id: int | None = None) -> sa.Exists:

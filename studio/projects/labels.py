@@ -11,7 +11,9 @@ from pathlib import PurePosixPath
 import sqlalchemy as sa
 
 from core.errors import ImageError, StorageError, UserError
-from core.requests.custom_models import DETECT, MARKED
+from core.job import Lane
+from core.requests import DescribeRequest
+from core.requests.custom_models import DETECT, MARKED, STYLE
 from core.results import TRAIN
 from storage import collections
 from storage.projects import dataset, versions
@@ -20,11 +22,13 @@ from studio.authority import Action, Actor
 from studio.media import masks
 from studio.media.uploads import MASK_GONE, Readable
 from studio.media.zip_stream import Archive
+from studio.new_job import NewJob
 from studio.projects import label_formats
 from studio.projects.dataset import WRITTEN, read_confined
 from studio.projects.label_formats import FORMS, Labelled
 from studio.projects.projects import Access, ProjectLimits
 from studio.services import Services
+from vision.lora_training.config import without_common
 
 AT_ONCE = 16  # pictures whose sizes are asked of the store together
 MAX_BOXES = 100  # on a picture
@@ -56,8 +60,8 @@ class Doubted:
 
 @dataclass(frozen=True)
 class Caption:
-    """What a picture of a style is said to show. is_written: by the studio in the latest training, and not by
-    people, whose words count from the next one on."""
+    """What a picture of a style is said to show. is_written: by the studio, before or in the latest training,
+    and not by people, whose words count from the next one on."""
 
     item: Item
     text: str
@@ -131,9 +135,25 @@ class Labelling:
                 learned = versions.learned_from(connection, found.id, every[0].number)
                 written = {one.sha256: one.label for one in learned}
             shown = [one for one in dataset.read_items(connection, found.id) if one.state != LEFT_OUT]
+            lacking = [one.sha256 for one in shown if not one.label and one.sha256 not in written]
+            said = dataset.described(connection, found.id, lacking)
+            written |= zip(said, without_common(list(said.values())), strict=True)
             return [Caption(one, one.label or written.get(one.sha256, ""), not one.label) for one in shown]
 
         return await self._database.read(work)
+
+    async def to_describe(self, actor: Actor, name: str) -> dict[str, NewJob]:
+        """Return the jobs that write captions of the actor's own pictures in a style which have none, by what
+        asks for each once. Raises UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        lacking = [one.item for one in await self.captions(actor, found.id) if not one.text]
+        own = [one.sha256 for one in lacking if one.user_id == actor.user_id and found.task == STYLE]
+        return {
+            dataset.caption_key(found.id, sha256): NewJob(
+                DescribeRequest(image=sha256, num_captions=1), Lane.RELAX, private=True
+            )
+            for sha256 in own
+        }
 
     async def marks(self, actor: Actor, name: str, sha256: str) -> list[Mark]:
         """Return what people call a picture, in the order of their words. Raises UserError or

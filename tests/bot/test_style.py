@@ -81,6 +81,8 @@ async def test_captions_are_shown_and_changed(studio: Studio) -> None:
     card = await studio.alice.slash(studio.channel, "style show", name="woodcut")
     shown = await press(studio, card.response, "captions")
     assert "**5** none yet" in told(shown) and len(shown.response.attachments) == 5
+    written = await press(studio, shown.response, "describe")
+    assert "Captions being written: 5" in told(written)
     [menu] = [one for one in items_of(shown.response) if one.custom_id.startswith("pm:")]
     second = menu.values[1]
     window = await studio.alice.select(shown.response, [second], custom_id=menu.custom_id)

@@ -208,6 +208,7 @@ RULES: dict[str, Rule] = {
         AUTHOR_ONLY, 400, body={}, given={"version": "2"}
     ),  # there is one
     "POST /api/projects/{project}/look": _rule(AUTHOR_ONLY, 400, body={}),  # every picture has its label
+    "POST /api/projects/{project}/describe": _rule(AUTHOR_ONLY, 200, body={}),
     "GET /api/projects/{project}/pictures": _rule(AUTHOR_ONLY, 200),
     "POST /api/projects/{project}/pictures": _rule(AUTHOR_ONLY, 200, body=PICTURE, changes=True),
     "POST /api/projects/{project}/remove": _rule(

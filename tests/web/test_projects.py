@@ -303,6 +303,8 @@ async def test_a_style_is_learned_from_pictures_without_labels_and_called_in_a_p
     assert refused.status == 400 and "can't judge pictures" in refused.data["detail"]
     card = (await site.you.get(f"/api{here}")).data
     assert (card["lora"], card["words"], card["version"]) == ("pencil-lines", "in pencil", 1)
+    asked = await site.you.post(f"/api{here}/describe", {})
+    assert asked.status == 200 and asked.data["left"] == 0
     first = (await site.you.get(f"/api{here}/pictures")).data["pictures"][0]["id"]
     words = {"picture": first, "label": "a boat at <sea>"}
     assert (await site.you.post(f"/api{here}/marks", words)).data["label"] == "a boat at <sea>"

@@ -94,6 +94,7 @@ PROJECT = {
     "fewest": "shows what changes with the limit that makes the fewest errors",
     "bundle": "packs the version as a program that runs without Atelier",
     "chart": "shows a chart of the report",
+    "describe": "lets the studio write the captions of your pictures in a style",
     "captions": "shows what the pictures of a style are said to show, and changes it",
     "compare": "compares two versions",
     "forget": "deletes the project and everything in it, after a question",

@@ -440,6 +440,14 @@ async def mark_picture(call: Call) -> Answer:
     return Json(project_views.describe_item(card.project.id, item, call.actor.user_id))
 
 
+async def describe_style(call: Call) -> Answer:
+    """Have captions written of the person's pictures in a style."""
+    card = await find_card(call)
+    asked, left = await call.studio.describe_style(call.actor, card.project.id)
+    said = _("Captions being written: {asked}. Load this page again in a moment.", asked=asked)
+    return Json({"asked": asked, "left": left, "sentence": said})
+
+
 async def submit_job(call: Call, new: NewJob, key: str | None = None) -> Job:
     """Queue a job of a project; with a ``key`` once."""
     return (await call.studio.submit(call.actor, new, once=key)).job

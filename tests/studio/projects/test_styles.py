@@ -9,6 +9,7 @@ from core.prompt.values import stored_lora
 from core.requests import ImagineRequest
 from jobs.executors.base import Device
 from studio.authority import Actor
+from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import World
 
@@ -116,3 +117,19 @@ async def test_each_of_forty_pictures_may_have_its_own_caption(world: World) -> 
     assert len({one.text for one in await world.studio.labelling.captions(ALICE, made.id)}) == 40
     await world.trained(ALICE, "forty")
     assert [one.number for one in await world.training.versions(ALICE, "forty")] == [1]
+
+
+async def test_captions_are_written_before_a_training_by_whose_pictures_they_are(world: World) -> None:
+    made = await world.projects.new(ALICE, "sepia", "style")
+    await world.put(made, ALICE, ["a boat", "", ""])
+    await world.put(made, BOB, [""], first=3)
+    assert await world.studio.describe_style(ALICE, "sepia") == (2, 0)
+
+    async def written() -> bool:
+        found = await world.studio.labelling.captions(ALICE, made.id)
+        return [bool(one.text) for one in found] == [True, True, True, False]
+
+    await eventually(written)
+    assert await world.studio.describe_style(ALICE, "sepia") == (0, 0)
+    with pytest.raises(NotAllowedError):
+        await world.studio.describe_style(BOB, "sepia")
