@@ -11,7 +11,7 @@ import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from math import inf
 from operator import mul
 from time import monotonic
@@ -265,10 +265,8 @@ class WallDrawing:
 
     async def run_for_ever(self) -> None:
         """Ask for one tile after the other."""
-        if not self._seconds:
-            return
         await self._database.write(partial(rows.drop_others, model=self._model))
-        while True:
+        while self._seconds:
             try:
                 asked = await self.ask_for_next()
             except AtelierError as error:  # a full disk, a closing studio: tried again at the next look
@@ -300,7 +298,8 @@ class WallDrawing:
         return True
 
 
-def tiles_to_draw(known: Collection[str] = ()) -> list[tuple[int, int]]:
+@cache
+def tiles_to_draw(known: frozenset[str] = frozenset()) -> list[tuple[int, int]]:
     """Return (style, subject) of all tiles in the order in which they are drawn: every style once, with the
     subjects in turn, then each with the next subject. known: the words of a small model, of which others mean
     nothing to it; none = any may."""

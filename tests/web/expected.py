@@ -181,7 +181,7 @@ RULES: dict[str, Rule] = {
     # custom models
     # the wall of styles
     "GET /wall": _rule(SIGNED_IN, 200),
-    "GET /api/wall": _rule(SIGNED_IN, 200, query="q=mist"),
+    "GET /api/wall": _rule(SIGNED_IN, 200, query="?q=mist"),
     "POST /api/wall/{style}/like": _rule(NOT_BARRED, 204, body={"liked": True}, changes=True),
     "POST /api/wall/code": _rule(NOT_BARRED, 400, body={"pictures": []}),
     "GET /files/wall/{style}.webp": _rule(SIGNED_IN, 404),
