@@ -42,6 +42,7 @@ from storage.schema import (
     jobs,
     messages,
     options,
+    own_style_pictures,
     own_styles,
     pictures,
     preferences,
@@ -66,7 +67,8 @@ from storage.videos import files_of_jobs
 JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
 _BY_USER: tuple[sa.Table, ...]
 _BY_USER = (uploads, preferences, options, favourites, drafts, sessions, sign_ins, trash, folders, shares)
-_BY_USER += (documents, example_sets, feedback, own.items, own.turns, style_likes, own_styles)
+_BY_USER += (documents, example_sets, feedback, own.items, own.turns)
+_BY_USER += (style_likes, own_styles, own_style_pictures)
 # deleted; what hangs on a job goes with it
 OWNED = {jobs: jobs.c.user_id, users: users.c.id} | {table: table.c.user_id for table in _BY_USER}
 NAMED = {

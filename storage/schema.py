@@ -721,6 +721,15 @@ own_styles = _table(  # codes of one's own pictures
     sa.Index("own_styles_code", "code"),
 )
 
+own_style_pictures = _table(  # those of them that jobs have made: models that take pictures are shown some
+    "own_style_pictures",
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
+    sa.Index("own_style_pictures_job", "job_id"),
+)
+
 folders = _table(
     "folders",
     sa.Column("id", sa.Text, primary_key=True),

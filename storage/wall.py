@@ -9,8 +9,17 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from storage import place_sets
-from storage.people import from_row, pages
-from storage.schema import GRID, jobs, own_styles, picture_vectors, pictures, style_likes, style_tiles
+from storage.people import from_row, pages, upsert
+from storage.schema import (
+    GRID,
+    jobs,
+    own_style_pictures,
+    own_styles,
+    picture_vectors,
+    pictures,
+    style_likes,
+    style_tiles,
+)
 
 
 @dataclass(frozen=True)
@@ -98,11 +107,29 @@ def count_likes(connection: sa.Connection) -> dict[int, int]:
 # Codes of one's own pictures
 
 
-def put_code(connection: sa.Connection, user_id: int, code: str, style: int, now: datetime) -> None:
-    """Keep what somebody's code stands for."""
+def put_code(
+    connection: sa.Connection,
+    user_id: int,
+    code: str,
+    style: int,
+    made: Iterable[tuple[str, int]],
+    now: datetime,
+) -> None:
+    """Keep what somebody's code stands for. made: (job, position) of those of its pictures that jobs made."""
+    for job_id, position in sorted(set(made)):
+        row = {"user_id": user_id, "code": code, "job_id": job_id, "position": position}
+        connection.execute(upsert(connection, own_style_pictures, row, {}))
     mine = (own_styles.c.user_id == user_id, own_styles.c.code == code)
     connection.execute(sa.delete(own_styles).where(*mine))
     connection.execute(sa.insert(own_styles).values(user_id=user_id, code=code, style=style, at=now))
+
+
+def pictures_of(connection: sa.Connection, user_id: int, code: str) -> list[tuple[str, int]]:
+    """Return (job, position) of the pictures of somebody's own code that are still there."""
+    one = own_style_pictures
+    chosen = sa.select(one.c.job_id, one.c.position).where(one.c.user_id == user_id, one.c.code == code)
+    rows = connection.execute(chosen.order_by(one.c.job_id, one.c.position))
+    return [(row.job_id, row.position) for row in rows]
 
 
 def style_of(connection: sa.Connection, code: str) -> int | None:

@@ -205,10 +205,13 @@ class Wall:
 
     # One's own pictures
 
-    async def code_of(self, actor: Actor, sha256s: Collection[str]) -> tuple[str, Triple]:
+    async def code_of(
+        self, actor: Actor, sha256s: Collection[str], made: Collection[tuple[str, int]] = ()
+    ) -> tuple[str, Triple]:
         """Return a code for ``--sref`` that stands for what pictures, which the actor may use, look like: the
         medium, the palette and the light that the model that sees finds in them. The same pictures have the
-        same code. Raises UserError for none or too many, or where nobody can look."""
+        same code. made: (job, index) of those that jobs have made, which a model that takes pictures is shown
+        where the actor draws. Raises UserError for none or too many, or where nobody can look."""
         await self._rights.check(actor, Action.ASK)
         names = sorted(set(sha256s))
         if not 1 <= (count := len(names)) <= MOST_OF_CODE:
@@ -220,7 +223,7 @@ class Wall:
         digest = base64.b32encode(hashlib.sha256(" ".join(names).encode()).digest()).decode().lower()
         code, number = f"s{digest[:7]}", codes()[style]
         work = partial(rows.put_code, user_id=actor.user_id, code=code, style=number, now=datetime.now(UTC))
-        await self._database.write(work)
+        await self._database.write(partial(work, made=made))
         return code, style
 
     async def _read(self, sha256s: Sequence[str]) -> Triple:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from core.convert import (
     references,
     with_defaults,
 )
-from core.errors import ImageError, NotAllowedError, PromptError, UserError
+from core.errors import ImageError, ModelError, NotAllowedError, PromptError, UserError
 from core.job import Job, new_seed
 from core.prompt.parser import FLAGS, MAX_JOBS, REFERENCES, Prompt, format_prompt, parse_prompt, raise_faults
 from core.prompt.values import OWN_STYLE
@@ -27,8 +28,8 @@ from core.requests.chat import Form
 from core.requests.images import MAX_MORE_IMAGES, SAY_WHAT
 from core.requests.video import VideoRequest
 from jobs.executors.base import is_processor
+from storage import wall
 from storage.members import Favourite, Members
-from storage.wall import style_of
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake, Readable
@@ -41,9 +42,11 @@ from studio.rights import Rights
 from studio.services import Services
 from studio.texts import caption_prompt, job_name, offered
 from vision.families import editing
+from vision.weights import card, files, hub
 
 MAX_PICTURES = 10  # of one prompt
 Build = Callable[[Source, PromptWithPictures | None], Awaitable[NewJob]]
+OF_CODES = tuple(f"<{n}>" for n in range(92, 96))  # and those of codes of one's own pictures
 PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
 
 
@@ -339,7 +342,7 @@ class Requests:
         found = []
         for prompt in prompts:
             try:
-                found.append(self.with_model(await self._with_codes(prompt)))
+                found.append(self.with_model(await self._check_codes(prompt)))
             except PromptError as error:
                 wrong.append(str(error))
                 found.append(prompt)
@@ -347,20 +350,45 @@ class Requests:
             raise_faults(wrong)
         return found
 
-    async def _with_codes(self, prompt: Prompt) -> Prompt:
-        """Return a prompt with the number of the style that each code of somebody's pictures stands for.
-        Raises PromptError for one that nobody has made."""
-        found = []
-        for what, weight in prompt.style_references:
+    async def _check_codes(self, prompt: Prompt) -> Prompt:
+        """Return the prompt. Raises PromptError for a code of pictures that nobody has made."""
+        for what, _ in prompt.style_references:
             if OWN_STYLE.fullmatch(what) is not None:
-                number = await self._database.read(partial(style_of, code=what))
-                if number is None:
+                if await self._database.read(partial(wall.style_of, code=what)) is None:
                     raise PromptError(
                         f"Nobody has made the style code `{what}`; the wall of styles makes one."
                     )
-                what = str(number)
-            found.append((what, weight))
-        return replace(prompt, style_references=tuple(found))
+        return prompt
+
+    async def _with_codes(self, actor: Actor, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
+        """Return a prompt with the number of the style that each code of somebody's pictures stands for; and
+        of the actor's own codes some of the pictures, where the model is shown pictures."""
+        found, shown = list[tuple[str, float]](), dict[str, str]()
+        for what, weight in prompt.style_references:
+            if OWN_STYLE.fullmatch(what) is None:
+                found.append((what, weight))
+                continue
+            number = await self._database.read(partial(wall.style_of, code=what))
+            found.append((str(number), weight))
+            mine = partial(wall.pictures_of, user_id=actor.user_id, code=what)
+            for job_id, index in await self._database.read(mine) if self._takes_pictures(prompt) else ():
+                if len(shown) < len(OF_CODES) and await self._sources.is_seen(actor, job_id):
+                    with suppress(ImageError):
+                        name = OF_CODES[len(shown)]
+                        shown[name] = (await self._sources.meant(actor, f"{job_id} {index + 1}")).sha256
+                        found.append((name, weight))
+        return replace(prompt, style_references=tuple(found)), shown
+
+    def _takes_pictures(self, prompt: Prompt) -> bool:
+        """Return whether the model of a prompt is shown pictures beside its words."""
+        spec = self._settings.image_models.get(prompt.model or "") or self._settings.models["image"]
+        try:
+            path = hub.find_downloaded(files.parse(spec), self._settings.data_dir / "cache")
+            family = card.family_and_card(path)[0] if path is not None else None
+        except ModelError:  # the worker says what is wrong with it
+            return False
+        adapts = family is not None and family.adapts and bool(self._settings.ip_adapter)
+        return family is not None and (adapts or family.references > 0)
 
     async def read_prompt(
         self, actor: Actor, text: str, chosen: Preferences | None = None, *, video: bool = False
@@ -390,9 +418,11 @@ class Requests:
         """
         if given or any(prompt.pictures for prompt in prompts):  # of words alone, the queue asks the same
             await self.rights.check(actor, Action.ASK)
-        pairs = [await self._profile(actor, prompt) for prompt in prompts]
+        coded = [await self._with_codes(actor, prompt) for prompt in prompts]
+        pairs = [await self._profile(actor, prompt) for prompt, _ in coded]
         ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
-        found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
+        own = [*(shown for _, shown in coded), *(profile for _, profile in pairs)]
+        found = {name: sha256 for some in own for name, sha256 in some.items()} | dict(known or {})
         left = {name: one for name, one in (given or {}).items() if name not in found}
         ready = [_without_links(prompt, {*found, *left}) for prompt in ready]
         links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]

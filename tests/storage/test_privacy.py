@@ -23,6 +23,7 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "options": {"user_id": user, "name": "mine", "value": "in snow"},
         "favourites": {"user_id": user, "position": 0, **made},
         "style_likes": {"user_id": user, "style": 7, "at": NOW},
+        "own_style_pictures": {"user_id": user, "code": "sabcdefg", "position": 0, "job_id": job_id},
         "own_styles": {"user_id": user, "code": "sabcdefg", "style": 7, "at": NOW},
         "drafts": {"user_id": user, "id": str(user), "content": "{}", "created_at": NOW},
         "sessions": {"token_hash": str(user), "id": str(user), "user_id": user, "name": "", "label": ""}

@@ -384,11 +384,14 @@ async def make_code(call: Call) -> Answer:
             folder = there(await studio.folders.one(call.actor, given.folder))
             page = await studio.gallery.pictures(call.actor, Filter(folder=folder.id), limit=MOST_OF_CODE)
             pictures = [tile.picture.sha256 for tile in page.tiles]
+            made = [(tile.job.id, tile.picture.index) for tile in page.tiles]
         else:
-            pictures = [(await studio.sources.meant(call.actor, one)).sha256 for one in given.pictures]
+            meant = [await studio.sources.meant(call.actor, one) for one in given.pictures]
+            pictures = [one.sha256 for one in meant]
+            made = [(one.job.id, one.index) for one in meant if one.job is not None]
     except (ImageError, NotAllowedError) as error:
         raise Gone() from error
-    code, words = await studio.wall.code_of(call.actor, pictures)
+    code, words = await studio.wall.code_of(call.actor, pictures, made)
     return Json({"code": code, "words": ", ".join(words)})
 
 

@@ -150,3 +150,25 @@ async def test_a_code_of_own_pictures_is_a_style_for_sref(seeing: Opened) -> Non
         await seeing.studio.requests.imagine(BOB, "a boat --sref saaaaaaa", None)
     with pytest.raises(UserError, match="1 to 25 pictures; there are 0"):
         await seeing.studio.wall.code_of(ALICE, [])
+
+
+async def test_a_model_that_takes_pictures_is_shown_some_of_ones_own_code(
+    seeing: Opened, monkeypatch
+) -> None:
+    studio = seeing.studio
+    result = await seeing.drawn(ALICE, "a house --seed 7")
+    pictures = [picture.sha256 for picture in result.pictures]
+    made = [(result.job.id, picture.index) for picture in result.pictures]
+    code, words = await studio.wall.code_of(ALICE, pictures, made)
+
+    async def shown(actor) -> tuple[tuple[str, float], ...]:
+        [new] = await (await studio.requests.imagine(actor, f"a boat --sref {code}::2", None)).jobs()
+        assert new.request.style_codes == ((codes()[words], 2.0),)
+        return new.request.style_references
+
+    assert await shown(ALICE) == (), "this model reads words alone"
+    monkeypatch.setattr(type(studio.requests), "_takes_pictures", lambda self, prompt: True)
+    assert await shown(ALICE) == tuple((sha256, 2.0) for sha256 in pictures[:4])
+    assert await shown(BOB) == (), "a code gives nobody else the pictures"
+    await studio.delete(ALICE, result.job.id)
+    assert await shown(ALICE) == ()
