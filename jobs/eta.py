@@ -224,13 +224,17 @@ class Positions:
             self.feeds[job_id].publish(event)
         return event
 
-    def position(self, job_id: str) -> Queued | None:
-        """Where a waiting job stands, None when it isn't waiting."""
+    def look(self) -> Floor:
+        """Return what devices do now, or did a moment ago where looking takes long."""
+        looked = self._looked
+        return looked if looked is not None and monotonic() < looked.until else self._floor()
+
+    def position(self, job_id: str, floor: Floor | None = None) -> Queued | None:
+        """Where a waiting job stands, None when it isn't waiting. floor: what devices do, by ``look``."""
         waiting = self.waitlist.get(job_id)
         if waiting is None:
             return None
-        looked = self._looked
-        floor = looked if looked is not None and monotonic() < looked.until else self._floor()
+        floor = floor or self.look()
         if waiting.model in floor.own:
             line = (other for other in self.waitlist.order(monotonic()) if other.model == waiting.model)
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)
@@ -246,8 +250,7 @@ class Positions:
         ahead = islice(self.waitlist.order(monotonic(), whole=False), min(place - 1, EXACT_TIMES))
         everybody = Line(floor.left, floor.devices)
         start = everybody.start_behind(self._costs(ahead, average), place, average)
-        own = self.waitlist.own_line(waiting.user_id)
-        before = own[: next(n for n, other in enumerate(own) if other is waiting)]
+        before = list(self.waitlist.before(waiting))
         line = self.line_of(waiting, floor)
         starts = [line.start_behind(self._costs(before, average), len(before) + 1, average)]
         if is_video(waiting.cost_key):

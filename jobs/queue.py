@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -490,38 +491,42 @@ class Queue:
 
     async def snapshot(self, limit: int = 25, guild_id: int | None = None) -> Snapshot:
         """Return the queue now, with the first ``limit`` of those waiting; ``guild_id``: of one server."""
-        order = [
-            w for w in self._waiting(self.dispatcher.waitlist.order(time.monotonic())) if _of(w, guild_id)
-        ]
+        waitlist = self.dispatcher.waitlist
+        beside = sum(_of(one, guild_id) for one in self._waiting(()))
+        total = beside + (len(waitlist) if guild_id is None else waitlist.by_guild[guild_id])
+        listed = (one for one in self._waiting(waitlist.order(time.monotonic())) if _of(one, guild_id))
+        first = [one.job_id for one in itertools.islice(listed, min(limit, total))]
         running = [i for i, live in self.dispatcher.running.items() if _of(live.waiting, guild_id)]
-        return await self._view([w.job_id for w in order[:limit]], running, total=len(order))
+        return await self._view(first, running, total)
 
     async def mine(self, user_id: int) -> Snapshot:
         """Return the queue now as it concerns one member: their jobs."""
         listed = self._waiting(self.dispatcher.waitlist.of_user(user_id))
         own = [w for w in listed if w.user_id == user_id]
 
+        floor = self.dispatcher.positions.look()
+
         def place(job_id: str) -> int:  # 0 for one that is being claimed
-            queued = self.dispatcher.positions.position(job_id)
+            queued = self.dispatcher.positions.position(job_id, floor)
             return queued.position if queued else 0
 
         ids = sorted((w.job_id for w in own[:MINE]), key=place)
         running = [i for i, live in self.dispatcher.running.items() if live.waiting.user_id == user_id]
         return await self._view(ids, running, total=len(own))
 
-    def _waiting(self, listed: Iterable[Waiting]) -> list[Waiting]:
-        """Return the jobs that are being claimed, those that wait beside the list, then those in it."""
+    def _waiting(self, listed: Iterable[Waiting]) -> Iterator[Waiting]:
+        """Yield the jobs that are being claimed, those that wait beside the list, then those in it."""
         held = (one for one in self.dispatcher.held.values() if one.job_id in self.dispatcher.feeds)
-        return [*(claim.waiting for claim in self.dispatcher.claims), *held, *listed]
+        return itertools.chain((claim.waiting for claim in self.dispatcher.claims), held, listed)
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self.dispatcher
         work, jobs = partial(job_queries.read_jobs, ids=(*waiting, *running)), dict[str, Job]()
         if waiting or running:
             jobs = await self.database.read(work, once=True)
-        views = []
+        views, floor = [], dispatcher.positions.look()
         for job_id in waiting:
-            queued = dispatcher.positions.position(job_id)
+            queued = dispatcher.positions.position(job_id, floor)
             claimed = job_id in dispatcher.claims
             held = job_id in dispatcher.held
             if job_id in jobs and (queued is not None or claimed or held):

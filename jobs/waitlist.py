@@ -357,6 +357,7 @@ class Waitlist:
         self.paused = False  # nothing of it is started
         self.by_cost: Counter[str] = Counter()
         self.by_lane: Counter[Lane] = Counter()
+        self.by_guild: Counter[int | None] = Counter()
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -378,20 +379,21 @@ class Waitlist:
             job for job in self._front if job.user_id == user_id
         ]
 
-    def own_line(self, user_id: int) -> list[Waiting]:
-        """Return the waiting jobs of one member as they run."""
-
-        def turn(job: Waiting) -> tuple[bool, int, int, int]:
-            rank = self._groups[job.user_id, job.lane].rank if job.front is None else 0
-            return job.front is None, -(job.front or 0), rank, job.seq
-
-        return sorted(self.of_user(user_id), key=turn)
+    def before(self, job: Waiting) -> Iterator[Waiting]:
+        """Yield the waiting jobs of the job's member that run before it, as they run."""
+        groups = [self._groups[key] for lane in Lane if (key := (job.user_id, lane)) in self._groups]
+        ranks = sorted({group.rank for group in groups})
+        lines = ((group.jobs for group in groups if group.rank == rank) for rank in ranks)
+        front = (other for other in self._front if other.user_id == job.user_id)
+        line = itertools.chain(front, *(heapq.merge(*some, key=_SEQ) for some in lines))
+        return itertools.takewhile(lambda other: other is not job, line)
 
     def add(self, job: Waiting, now: float) -> None:
         """Into its place by arrival: a job that failed half-way goes before those that came after it."""
         self._jobs[job.job_id] = job
         self.by_cost[job.cost_key] += 1
         self.by_lane[job.lane] += 1
+        self.by_guild[job.guild_id] += 1
         if job.front is not None:
             bisect.insort(self._front, job, key=lambda other: (-(other.front or 0), other.seq))
             self._moved.add(job.user_id)
@@ -412,8 +414,10 @@ class Waitlist:
             return None
         self.by_cost[job.cost_key] -= 1
         self.by_lane[job.lane] -= 1
-        if not self.by_cost[job.cost_key]:
-            del self.by_cost[job.cost_key]
+        self.by_guild[job.guild_id] -= 1
+        for counted, key in ((self.by_cost, job.cost_key), (self.by_guild, job.guild_id)):
+            if not counted[key]:
+                del counted[key]
         if job.front is not None:
             self._front.remove(job)
             self._moved.add(job.user_id)

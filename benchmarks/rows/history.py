@@ -27,6 +27,7 @@ from tests.jobs.hand_executor import HandExecutor
 OVER, WAITING = 1_000_000, 10_000
 PAGE = 30  # that wait in the small one: what /queue show lists is as long
 JOBS = 40  # of each repeat
+EACH = Limits().user_waiting  # that wait of a member
 FLAT = Goal(at_most=1.25)
 SUBMIT, CLAIM, LIFE, SHOW = "submit", "claim: from a free slot to the device", "a whole life", "/queue show"
 
@@ -46,8 +47,9 @@ def measure_queue_history(options: Options) -> Result:
         ]
     series = {name: [statistics.median(cores[name, "full"])] for name in (SUBMIT, CLAIM, LIFE, SHOW)}
     notes = (
-        f"SQLite, {over:,} jobs that are over and {waiting:,} that wait; medians of {JOBS} each a repeat. A"
-        " life is a job that is asked for, claimed, and its result stored; nothing is drawn.",
+        f"SQLite, {over:,} jobs that are over and {waiting:,} that wait, {EACH} of a member; medians of"
+        f" {JOBS} each a repeat. A life is a job that is asked for, claimed, and its result stored; nothing"
+        " is drawn.",
     )
     return Result(tuple(figures), (), Chart("ms of a core, full", series), notes)
 
@@ -82,7 +84,7 @@ async def _opened(folder: Path, over: int, waiting: int) -> AsyncIterator[tuple[
     with mock.patch.object(prompt_words, "IS_THERE", False):  # without an index rows are filled in sooner
         async with open_database(path, None):
             pass
-        await asyncio.to_thread(fill, path, history=over, flood=waiting)
+        await asyncio.to_thread(fill, path, history=over, flood=waiting, each=EACH)
     executor.slots = {"cpu": 0}
     async with open_database(path, None) as database:
         with mock.patch.object(prompt_words, "AT_ONCE", 50_000):

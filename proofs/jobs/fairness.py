@@ -69,8 +69,9 @@ def _percentile(values: list[float], percent: int) -> float:
     return quantiles(values, n=100)[percent - 1] * 1e3
 
 
-def fill(address: str | Path, *, history: int, flood: int) -> None:
-    """Rows as years of use would leave them, written directly; then the flood."""
+def fill(address: str | Path, *, history: int, flood: int, each: int | None = None) -> None:
+    """Rows as years of use would leave them, written directly; then the flood. each: the waiting jobs of one
+    member, None for all of them."""
     chance = random.Random(5)
     columns = (
         "id",
@@ -140,7 +141,7 @@ def fill(address: str | Path, *, history: int, flood: int) -> None:
                 "queued",
                 "fast",
                 1000,
-                FLOODER,
+                FLOODER - number // (each or flood),
                 2,
                 None,
                 5 * 10**9 + number,
