@@ -24,14 +24,15 @@ from benchmarks.rows import Options, Row
 from benchmarks.serving import PROMPTS
 from core.errors import JobCancelled
 from tests.support import tiny
-from vision.diffusion.model import SCHEDULERS, ImageModel, arguments
+from tests.vision.engine.test_engine import plain
+from vision.diffusion.model import SCHEDULERS, ImageModel
 from vision.diffusion.parameters import Generation
 from vision.engine.denoiser import Denoiser
 from vision.engine.engine import Engine
 from vision.families import Mode
 
 TRACES = 2000
-SIDE = 32  # px
+SIDE = 64  # px, as where ``plain`` stands
 BOUND = 1e-3  # of the latents' standard deviation
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "flux", "stable-diffusion-3", "z-image", "flux2-klein")
 CANCELLED = 0.2  # share of jobs that somebody stops
@@ -120,24 +121,7 @@ def _generation(chance: random.Random, sampler: str | None, mode: Mode) -> Gener
 
 def _alone(model: ImageModel, g: Generation) -> Request:
     """By the pipeline itself; the picture is its latents decoded by diffusers."""
-    pipe = model.pipeline(g.mode)
-    given = {
-        "prompt": g.prompt,
-        "width": g.width,
-        "height": g.height,
-        "num_inference_steps": g.num_inference_steps,
-        "guidance_scale": g.guidance_scale,
-        "image": g.image,
-        "mask_image": g.mask_image,
-        "strength": g.strength,
-    }
-    if model.family.whole_mask and g.mode is Mode.IMAGE:
-        given["mask_image"] = Image.new("L", (g.width, g.height), 255)
-    pipe.scheduler = model.scheduler(g.sampler)
-    found = pipe(
-        **arguments(pipe, given), output_type="latent", generator=torch.Generator().manual_seed(g.seeds[0])
-    ).images
-    latents = model.family.unpack(pipe, found, g.height, g.width)
+    latents, pipe = torch.stack(plain(model, g)), model.pipeline(g.mode)
     with torch.no_grad():
         decoded = pipe.vae.decode(latents, return_dict=False)[0]
     return Request(g, latents, np.asarray(VaeImageProcessor().postprocess(decoded, output_type="pil")[0]))
