@@ -415,9 +415,10 @@ class Waitlist:
         self.by_cost[job.cost_key] -= 1
         self.by_lane[job.lane] -= 1
         self.by_guild[job.guild_id] -= 1
-        for counted, key in ((self.by_cost, job.cost_key), (self.by_guild, job.guild_id)):
-            if not counted[key]:
-                del counted[key]
+        if not self.by_cost[job.cost_key]:
+            del self.by_cost[job.cost_key]
+        if not self.by_guild[job.guild_id]:
+            del self.by_guild[job.guild_id]
         if job.front is not None:
             self._front.remove(job)
             self._moved.add(job.user_id)
