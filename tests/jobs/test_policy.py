@@ -196,10 +196,10 @@ def test_a_member_s_own_jobs_are_counted_as_they_run() -> None:
     fast, relax, turbo, late = job(1), job(1, Lane.RELAX), job(1, Lane.TURBO), job(1)
     waitlist = listed(fast, job(2), relax, turbo, late)
     own = [turbo, fast, late, relax]
-    assert waitlist.own_line(1) == own
+    assert [list(waitlist.before(one)) for one in own] == [own[:n] for n in range(4)]
     waitlist.move_to_front(relax.job_id, 1, 0.0)
     waitlist.move_to_front(late.job_id, 2, 0.0)
-    assert waitlist.own_line(1) == [late, relax, turbo, fast]
+    assert list(waitlist.before(fast)) == [late, relax, turbo]
     assert list(waitlist.order(0.0))[:2] == [late, relax]
     assert sorted(w.seq for w in waitlist.of_user(1)) == sorted(w.seq for w in own)
     assert waitlist.of_user(1)[-2:] == [late, relax] and waitlist.of_user(3) == []
@@ -224,7 +224,7 @@ def test_a_job_behind_a_members_others_leaves_their_turn_where_it_is() -> None:
     waitlist.add(mine[2], 0.0)
     assert list(waitlist.order(0.0)) == [*others, mine[1], mine[2]]
     waitlist.add(mine[0], 0.0)  # it came before the one that is there, as after a failed try
-    assert waitlist.own_line(1) == mine and list(waitlist.order(0.0))[2:] == mine
+    assert list(waitlist.before(mine[-1])) == mine[:-1] and list(waitlist.order(0.0))[2:] == mine
 
 
 def test_a_list_knows_what_is_in_it() -> None:
