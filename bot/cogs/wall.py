@@ -92,7 +92,8 @@ class Wall(AtelierCog):
         await (await self._page(actor, search_id, text, page)).answer(interaction)
 
     async def _page(self, actor: Actor, search_id: str, text: str, page: int) -> Post:
-        like = int(text.removeprefix(LIKE)) if text.startswith(LIKE) else None
+        number = text.removeprefix(LIKE)
+        like = int(number) if number != text and number.isdecimal() else None
         words = "" if like is not None else text
         found = await self.bot.studio.wall.find(actor, words, like, skip=page * SHOWN, limit=SHOWN)
         if not found.styles:

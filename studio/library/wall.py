@@ -7,6 +7,7 @@ import base64
 import hashlib
 import logging
 import math
+import re
 import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ KEPT = 3.0  # seconds until the tiles are read again
 MOST_NEAR = 300  # styles that a search for looks shows
 MOST_OF_CODE = 25  # pictures
 BY_WORDS = N_("Only words were searched: no model here can look at pictures right now.")
+_WORD = re.compile(r"\w+")
 log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,6 @@ class Wall:
         self._indexing, self._eyes = services.indexing, services.eyes
         self._model = services.settings.models["image"]
         self.is_drawn = services.settings.wall_seconds > 0
-        self._numbers = {code: triple for triple, code in codes().items()}
         self._kept: tuple[float, dict[int, WallTile]] = (-inf, {})
 
     async def find(
@@ -98,38 +99,46 @@ class Wall:
         """Return styles by ``words``, or alike a style's tile (its number); else the most liked first. liked:
         only those that the actor likes. Raises UserError for too many words or a style that has no tile."""
         await self._rights.check(actor, Action.MINE)
-        numbers, tiles = self._numbers, await self._tiles()
+        numbers, tiles = await _by_number(), await self._tiles()
         likes = await self._database.read(rows.count_likes)
-        mine = await self._database.read(partial(rows.liked_by, user_id=actor.user_id))
         order = sorted(numbers, key=lambda number: (number not in tiles, -likes.get(number, 0)))
-        chosen, note = mine if liked else order, ""
+        mine = await self._database.read(partial(rows.liked_by, user_id=actor.user_id)) if liked else order
+        chosen, note = mine, ""
         if words.strip() or like is not None:
-            chosen, note = await self._found(chosen, tiles, numbers, words, like)
-        page = chosen[skip : skip + limit]
-        shown = [tiles[number].sha256 for number in page if number in tiles]
-        seen = dict(zip(shown, await self._moderator.visibilities(shown, actor.place), strict=True))
+            chosen, note = await self._found(mine, tiles, numbers, words, like)
+        shown = await self._shown(actor, chosen[skip : skip + limit])
+        return WallPage(shown, len(chosen) > skip + limit, len(tiles), note)
+
+    async def one(self, actor: Actor, number: int) -> Style:
+        """Return the style that a number stands for. Raises UserError for what is no number of a style."""
+        await self._rights.check(actor, Action.MINE)
+        if not 0 <= number <= MAX_SEED:
+            raise UserError(f"There is no style {number}.")
+        lowest = {words: code for code, words in (await _by_number()).items()}[triple_of_code(number)]
+        [found] = await self._shown(actor, [lowest])
+        return found
+
+    async def _shown(self, actor: Actor, page: Sequence[int]) -> tuple[Style, ...]:
+        """Return the styles of these numbers as the actor sees them."""
+        numbers, tiles = await _by_number(), await self._tiles()
+        likes = await self._database.read(rows.count_likes)
+        mine = {*await self._database.read(partial(rows.liked_by, user_id=actor.user_id))}
+        drawn = [tiles[number].sha256 for number in page if number in tiles]
+        seen = dict(zip(drawn, await self._moderator.visibilities(drawn, actor.place), strict=True))
         styles = []
         for number in page:
             tile = tiles.get(number)
             visible = Visibility.SHOW if tile is None else seen[tile.sha256]
             style = Style(number, numbers[number], tile, visible, likes.get(number, 0), number in mine)
             styles.append(style)
-        return WallPage(tuple(styles), len(chosen) > skip + limit, len(tiles), note)
-
-    async def one(self, actor: Actor, number: int) -> Style:
-        """Return the style that a number stands for. Raises UserError for what is no number of a style."""
-        if not 0 <= number <= MAX_SEED:
-            raise UserError(f"There is no style {number}.")
-        words = triple_of_code(number)
-        found = await self.find(actor, " ".join(words), limit=len(codes()))
-        return next(one for one in found.styles if one.words == words)
+        return tuple(styles)
 
     async def _tiles(self) -> dict[int, WallTile]:
         """Return the newest tile of each style, read again after KEPT."""
         read_at, tiles = self._kept
         if monotonic() - read_at > KEPT:
             now, found = monotonic(), await self._database.read(partial(rows.list_tiles, model=self._model))
-            tiles = {one.style: one for one in found if one.style in self._numbers}
+            tiles = {one.style: one for one in found}
             self._kept = now, tiles
         return tiles
 
@@ -142,7 +151,7 @@ class Wall:
         like: int | None,
     ) -> tuple[list[int], str]:
         """Return those of ``chosen`` that fit, the best first, and a sentence on what wasn't searched."""
-        if len(words) > LONGEST or len(wanted := words.casefold().split()) > MOST_WORDS:
+        if len(words) > LONGEST or len(wanted := _WORD.findall(words.casefold())) > MOST_WORDS:
             raise UserError(f"The search takes up to {MOST_WORDS} words and {LONGEST} characters.")
         if like is not None and like not in tiles:
             raise UserError(f"There is no tile of style {like} to compare with.")
@@ -151,10 +160,10 @@ class Wall:
             for number in chosen
             if wanted and all(word in ", ".join(numbers[number]) for word in wanted)
         ]
+        if not (drawn := [tiles[number] for number in chosen if number in tiles]):
+            return by_words, ""
         try:
-            near = await self._near(
-                [tiles[n] for n in chosen if n in tiles], words, None if like is None else tiles[like]
-            )
+            near = await self._near(drawn, words, None if like is None else tiles[like])
         except Blind as reason:
             log.info("the wall is searched by words alone: %s", reason)
             return by_words, BY_WORDS
@@ -198,7 +207,7 @@ class Wall:
         """Note that the actor likes a style, or no more. Raises UserError where there is none, or
         NotAllowedError."""
         await self._rights.check(actor, Action.SETTINGS)
-        if number not in codes().values():
+        if number not in await _by_number():
             raise UserError(f"The wall has no style {number}.")
         work = partial(rows.like, user_id=actor.user_id, style=number, liked=liked, now=datetime.now(UTC))
         await self._database.write(work)
@@ -246,6 +255,11 @@ class Wall:
         return medium, palette, light
 
 
+async def _by_number() -> dict[int, Triple]:
+    """Return what each style's lowest number stands for. They are found once, beside the event loop."""
+    return {code: triple for triple, code in (await asyncio.to_thread(codes)).items()}
+
+
 def _vector(data: bytes) -> list[float]:
     """Return a vector of unit length as numbers."""
     values = struct.unpack(f"<{len(data) // 2}e", data)
@@ -287,7 +301,8 @@ class WallDrawing:
         asked = await self._database.read(partial(rows.asked, model=self._model))
         if (known := vocabulary_of(self._model, self._cache_dir)) is None:
             return False  # not here yet
-        if (found := next((one for one in tiles_to_draw(known) if one not in asked), None)) is None:
+        wanted = await asyncio.to_thread(tiles_to_draw, known)
+        if (found := next((one for one in wanted if one not in asked), None)) is None:
             return False
         number, subject = found
         request = ImagineRequest(

@@ -33,6 +33,8 @@ async def test_pages_of_the_wall_are_turned(studio: Studio) -> None:
     assert "10 to 18" in told(turned)
     none = await studio.alice.slash(studio.channel, "style wall", words="zebra")
     assert "No style fits" in told(none)
+    odd = await studio.alice.slash(studio.channel, "style wall", words="like:watercolor")
+    assert "No style fits" in told(odd)
 
 
 async def test_pictures_become_a_code(studio: Studio) -> None:

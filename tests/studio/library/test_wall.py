@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import NOBODY, Lane
-from core.styles import MEDIA, codes
+from core.styles import MEDIA, codes, triple_of_code
 from storage import privacy
 from storage import wall as rows
 from studio.library.wall import BY_WORDS, SUBJECTS, WallDrawing, tiles_to_draw
@@ -96,6 +96,15 @@ async def test_tiles_outlive_the_retention_while_they_hang(seeing: Opened, monke
     assert len(await database.read(lambda c: privacy.old_jobs(c, later))) == 1
 
 
+async def test_without_tiles_words_alone_are_searched_and_no_model_is_asked(
+    seeing: Opened, monkeypatch
+) -> None:
+    monkeypatch.setattr(type(seeing.services.eyes), "read", None)
+    found = await seeing.studio.wall.find(ALICE, "watercolor mist")
+    assert found.styles and not found.note
+    assert (await seeing.studio.wall.one(ALICE, 7)).words == triple_of_code(7)
+
+
 async def test_styles_are_found_by_their_words_and_by_what_is_drawn(seeing: Opened, monkeypatch) -> None:
     await draw(seeing, 3, monkeypatch)
     wall = seeing.studio.wall
@@ -103,7 +112,9 @@ async def test_styles_are_found_by_their_words_and_by_what_is_drawn(seeing: Open
     assert page.drawn == 3 and [one.tile is not None for one in page.styles[:4]] == [True, True, True, False]
     found = await wall.find(ALICE, "watercolor mist")
     assert found.styles and all({"watercolor", "mist"} <= set(one.words) for one in found.styles)
+    assert await wall.find(ALICE, "Mist, watercolor") == found, "in any order, with commas"
     first = page.styles[0]
+    assert await wall.one(ALICE, first.number) == first
     alike = await wall.find(ALICE, like=first.number)
     assert {one.number for one in alike.styles} == {one.number for one in page.styles[1:3]}
     near = await wall.find(ALICE, str(first.number % 256))  # no style has the word: the tiles decide
@@ -115,7 +126,11 @@ async def test_styles_are_found_by_their_words_and_by_what_is_drawn(seeing: Open
         await wall.find(ALICE, like=page.styles[3].number)
 
 
-async def test_words_alone_are_searched_where_nobody_sees(opened: Opened) -> None:
+async def test_words_alone_are_searched_where_nobody_sees(opened: Opened, monkeypatch) -> None:
+    async def hung() -> dict[int, rows.WallTile]:
+        return {number: rows.WallTile(number, 0, "j", "0" * 64) for number in codes().values()}
+
+    monkeypatch.setattr(opened.studio.wall, "_tiles", hung)
     found = await opened.studio.wall.find(ALICE, "stained glass moonlight")
     assert found.note == BY_WORDS and len(found.styles) == 10
     with pytest.raises(UserError, match="up to 12 words"):
