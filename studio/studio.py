@@ -248,7 +248,7 @@ class Studio:
             await self._queue.people.user_seen(actor.user_id, actor.name)
         return submitted
 
-    async def describe_style(self, actor: Actor, name: str) -> tuple[int, int]:
+    async def write_captions(self, actor: Actor, name: str) -> tuple[int, int]:
         """Have captions written of the actor's pictures in a style, for them to change before it is trained;
         return how many are being written, and how many have to be asked for later. Raises UserError,
         NotAllowedError, or LimitError where none can be."""

@@ -16,18 +16,7 @@ from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
 from web import schemas
 from web.call import Answer, Body, Bucket, Call, Json, Route
-from web.handlers import (
-    account,
-    chat,
-    collections,
-    editor,
-    gallery,
-    jobs,
-    pages,
-    projects,
-    shares,
-    talk,
-)
+from web.handlers import account, chat, collections, editor, gallery, jobs, pages, projects, shares, talk
 from web.handlers.account import Account, SettingsForm
 from web.handlers.activity import Activity
 from web.schemas import MOST_CHOSEN
@@ -215,7 +204,7 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("POST", f"{API}/leave-out", projects.leave_pictures_out, schemas.LeftOut, change),
         Route("POST", f"{API}/next", projects.show_next, schemas.Skipped),
         Route("POST", f"{API}/marks", projects.mark_picture, schemas.Mark, change),
-        Route("POST", f"{API}/describe", projects.describe_style, bucket=ask),
+        Route("POST", f"{API}/describe", projects.write_captions, bucket=ask),
         Route("POST", f"{API}/train", projects.train_version, schemas.Training, ask),
         Route("GET", f"{API}/versions", projects.list_versions),
         Route("POST", f"{API}/versions/{VERSION}/use", projects.use_version, schemas.Nothing, change),

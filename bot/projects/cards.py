@@ -312,7 +312,7 @@ class LabellingQueue:
     @answers_privately
     async def describe(self, interaction: discord.Interaction, name: str) -> None:
         """Have captions written of the presser's pictures in a style. Raises UserError, NotAllowedError."""
-        asked, left = await self._studio.describe_style(actor_of(interaction), name)
+        asked, left = await self._studio.write_captions(actor_of(interaction), name)
         said = _("Captions being written: {asked}. Press **Captions** again in a moment.", asked=asked)
         later = " " + _("{left} more fit later.", left=left) if left else ""
         rows = rows_of(ProjectButton(name, "captions"))

@@ -440,10 +440,10 @@ async def mark_picture(call: Call) -> Answer:
     return Json(project_views.describe_item(card.project.id, item, call.actor.user_id))
 
 
-async def describe_style(call: Call) -> Answer:
+async def write_captions(call: Call) -> Answer:
     """Have captions written of the person's pictures in a style."""
     card = await find_card(call)
-    asked, left = await call.studio.describe_style(call.actor, card.project.id)
+    asked, left = await call.studio.write_captions(call.actor, card.project.id)
     said = _("Captions being written: {asked}. Load this page again in a moment.", asked=asked)
     return Json({"asked": asked, "left": left, "sentence": said})
 

@@ -123,13 +123,13 @@ async def test_captions_are_written_before_a_training_by_whose_pictures_they_are
     made = await world.projects.new(ALICE, "sepia", "style")
     await world.put(made, ALICE, ["a boat", "", ""])
     await world.put(made, BOB, [""], first=3)
-    assert await world.studio.describe_style(ALICE, "sepia") == (2, 0)
+    assert await world.studio.write_captions(ALICE, "sepia") == (2, 0)
 
     async def written() -> bool:
         found = await world.studio.labelling.captions(ALICE, made.id)
         return [bool(one.text) for one in found] == [True, True, True, False]
 
     await eventually(written)
-    assert await world.studio.describe_style(ALICE, "sepia") == (0, 0)
+    assert await world.studio.write_captions(ALICE, "sepia") == (0, 0)
     with pytest.raises(NotAllowedError):
-        await world.studio.describe_style(BOB, "sepia")
+        await world.studio.write_captions(BOB, "sepia")
