@@ -1,12 +1,14 @@
 """Every page in a language that translates everything: what stays English was never marked."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from core import language
 from core.language import LANGUAGES
+from core.styles import STYLES
 from tests.pseudo import Pseudo, untranslated
 from tests.web import expected
 from tests.web.cells import filled, key_of
@@ -14,11 +16,12 @@ from tests.web.world import AUTHOR, CANARY, MINE, World, open_world
 from web.call import Route
 
 DESIGN = "GET /_components"  # a page for those who write pages
-# What no language has: the world's names and prompts, what is typed, units, names of file formats.
+# What no language has: the world's names and prompts, what is typed, units, names of file formats, and the
+# words of styles, which the model reads.
 NAMES = re.compile(
     rf"a (?:house|child with a kite) (?:{CANARY}\w+x)?(?: --ar 3:2)?|{CANARY}\w+x|--ar 3:2|\bar 3:2"
     r"|\b(?:author|fake|a server|an? browser|another|expired|a boat|good|number 1|px|MB|COCO|CSV|YOLO)\b"
-    r"|\b[a-z0-9]{12} 1\b|" + "|".join(map(re.escape, LANGUAGES.values())),
+    r"|\b[a-z0-9]{12} 1\b|" + "|".join(map(re.escape, (*LANGUAGES.values(), *chain(*STYLES)))),
     re.IGNORECASE,
 )
 
