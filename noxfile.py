@@ -43,4 +43,4 @@ def core(session: nox.Session) -> None:
 
 def project_packages() -> list[str]:
     """Return the program's own folders."""
-    return ["bot", "core", "host", "jobs", "storage", "studio", "vision", "web"]
+    return ["atelier", "bot", "core", "host", "jobs", "storage", "studio", "vision", "web"]

@@ -10,6 +10,7 @@ import discord
 from bot.chat import Questions, Teaching
 from bot.delivery import Sharing
 from bot.discord_api.interactions import actor_of, press_key
+from bot.posts import is_sheet
 from bot.projects.handlers import Verdicts
 from bot.submit import Answers, Asking
 from bot.talk import Turns
@@ -109,12 +110,38 @@ class JobButtons:
                 _("Remix") if action == "remix" else _("Remix: {format}", format=label.format(n=index + 1))
             )
             text = actions.moving_text(job) if action in actions.MOTIONS_OF else remix_text(job)
+            if is_sheet(job) and action != "again":
+                result = await self._studio.rights.result(actor, job.id, RIGHTS[action])
+                text = remix_text(job, picture_of(result, index).seed)
             window = Window(title, "remix", job.id, index, action)
             window.add_text(_("Prompt"), "prompt", text, long=True, required=False)
             await interaction.response.send_modal(window)
             return
         build = partial(self._studio.from_button, actor, job.id, action, index, strong=chosen.strong)
         await self._asking.queue(interaction, build, private=job.origin.private, chosen=chosen)
+
+    async def on_sheet(
+        self, interaction: discord.Interaction, job_id: str, action: str, places: tuple[int, ...]
+    ) -> None:
+        """Do what a menu of a sheet says with drafts by their places (from 0): show the one, or draw them in
+        full, for their asker alone where the sheet is somebody else's. Raises UserError or NotAllowedError.
+        """
+        if action not in buttons.SHEETS:
+            raise UserError(NEWER)
+        actor = actor_of(interaction)
+        job = await self._studio.rights.job(actor, job_id, RIGHTS[action])
+        if action == "upscale":
+            return await self._single(action, interaction, job, places[0] if places else 0)
+        chosen = await self._asking.preferences(actor)
+        private = job.origin.private or chosen.private or job.origin.user_id != actor.user_id
+        if len(places) == 1:
+            build = partial(self._studio.from_button, actor, job.id, action, places[0])
+            await self._asking.queue(interaction, build, private=private, chosen=chosen)
+            return
+        jobs = [await self._studio.from_button(actor, job.id, action, place) for place in places]
+        jobs = [one.chosen(chosen.lane, private=private) for one in jobs]
+        key = f"sheet:{job.id}:{'-'.join(map(str, places))}"
+        await self._queue_several(interaction, jobs, key)
 
     # Windows, opened
 
@@ -309,7 +336,8 @@ class JobButtons:
     async def _single(self, what: str, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Answer with one picture at its size, or with a video as a GIF."""
         actor = actor_of(interaction)
-        alone = await self._asking.is_alone(actor, job)
+        anothers = is_sheet(job) and job.origin.user_id != actor.user_id
+        alone = anothers or await self._asking.is_alone(actor, job)
         if not await self._answers.acknowledge(interaction, ephemeral=alone):
             return
         result = await self._studio.rights.result(actor, job.id, RIGHTS[what])
@@ -337,14 +365,20 @@ class JobButtons:
             replace(new, parent=(job.id, i), lane=lane, own_words=False).chosen(None, private=private)
             for i, new in zip(captions, asked, strict=True)
         ]
-        if not await self._answers.acknowledge(interaction, ephemeral=private):
+        await self._queue_several(interaction, jobs, f"all:{job.id}")
+
+    async def _queue_several(
+        self, interaction: discord.Interaction, jobs: Sequence[NewJob], key: str
+    ) -> None:
+        """Queue jobs of one press: the first answers here, the others in messages of their own. key: what
+        the others have in common."""
+        if not await self._answers.acknowledge(interaction, ephemeral=jobs[0].private):
             return
         first = messages.placeholder_text(jobs[0].request, interaction.user.id)
         # said at once, else the first follow-up would take its place
         await interaction.edit_original_response(content=first, allowed_mentions=SILENT)
-        key = press_key(interaction)
-        if await self._answers.submit(interaction, jobs[0], press_key=key) is not None:
-            await self._asking.queue_all(interaction, jobs[1:], key=f"all:{job.id}", before=1)
+        if await self._answers.submit(interaction, jobs[0], press_key=press_key(interaction)) is not None:
+            await self._asking.queue_all(interaction, jobs[1:], key=key, before=1)
 
     @answers_privately
     async def _favourite(self, interaction: discord.Interaction, job: Job, index: int) -> None:

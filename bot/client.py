@@ -240,7 +240,8 @@ class Atelier(commands.AutoShardedBot):
         info = self.application  # as of the login
         assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
-        here = DiscordDirectory(self, {owner_id}, self.sharing.post, self._send_alone)
+        show_duel = self.cogs["Duels"].show  # type: ignore[attr-defined]
+        here = DiscordDirectory(self, {owner_id}, self.sharing.post, self._send_alone, show_duel)
         self._attached.enter_context(self._services.directory.connected(here))
         assert isinstance(self.tree, Tree)
         if self.settings.user_apps != "off":
@@ -372,6 +373,8 @@ class Atelier(commands.AutoShardedBot):
                 lambda actor, turn: asyncio.create_task(self.turns.show(actor, turn), context=own),
             )
             self._attached.enter_context(told)
+            follow = self.studio.watches.telling(lambda job: own.run(self.delivery.follow, job))
+            self._attached.enter_context(follow)
             await self.turns.resume()
             await self.studio.dialogues.resume()
             if count := await self.delivery.resume():

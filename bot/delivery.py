@@ -32,7 +32,7 @@ from bot.discord_api import private_api
 from bot.discord_api.directory import Postable
 from bot.discord_api.http import FAILURES, GONE, Transport
 from bot.discord_api.interactions import PendingInteractions, file_limit, place_of
-from bot.posts import Posts, without_result
+from bot.posts import Posts, is_sheet, without_result
 from bot.ui import messages
 from bot.ui.layout import texts_of
 from bot.ui.replies import SILENT, TOO_LARGE, Post, send_fitting
@@ -671,13 +671,14 @@ class Sharing:
         self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None
     ) -> None:
         """Send pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message
-        of its own with its buttons; of a job without pictures its own message. Raises UserError when Discord
-        refuses."""
-        count = max(1, len(result.pictures) if indexes is None else len(indexes))
+        of its own with its buttons; of a job without pictures, and of a whole sheet, its own message. Raises
+        UserError when Discord refuses."""
+        whole = not result.pictures or (indexes is None and is_sheet(result.job))
+        count = 1 if whole else max(1, len(result.pictures) if indexes is None else len(indexes))
         for wait in (self._pace.take(user.id) for _unused in range(count)):
             if wait:
                 raise UserError(f"I have sent you many messages. Ask again in {duration(wait)}.")
-        if not result.pictures:
+        if whole:
             return await self.copy(user, result)
         with _refused(result):
             channel = await user.create_dm()

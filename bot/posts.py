@@ -15,7 +15,7 @@ from core.errors import FilesAway, ImageError, StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Started
 from core.job import Job
 from core.language import N_, _
-from core.requests import AskRequest, GenerateRequest, TryRequest
+from core.requests import AskRequest, GenerateRequest, ImagineRequest, TryRequest
 from core.requests.base import Answer
 from core.results import count_words, lines_as_json, text_of_lines
 from jobs.queue import Result
@@ -321,15 +321,23 @@ class Posts:
         held = [one.index for one, said in zip(pictures, found, strict=True) if said is Visibility.BLOCK]
         if len(held) == len(pictures):
             return Post(messages.held_back(job))
-        shown = await self._shown([one for one in pictures if one.index not in held], job, limit)
-        media = [
-            picture._replace(spoiler=veiled[index])
-            for index, one in shown.items()
-            for picture in _attached(one, job, index if len(pictures) > 1 else None, count)
-        ]
-        rows = self._single(job, first.index, first)
-        if len(pictures) > 1:
-            rows = buttons.for_grid(job, count, self._web, gone=held)
+        seen = [one for one in pictures if one.index not in held]
+        if is_sheet(job) and len(pictures) > 1:
+            seen = [one for one in result.in_order if one.index not in held]
+            sheet = await self._showing.sheet(seen, job)
+            shown = {first.index: sheet}
+            media = [one._replace(spoiler=any(veiled.values())) for one in _attached(sheet, job)]
+            rows = buttons.for_sheet(job, seen, self._web)
+        else:
+            shown = await self._shown(seen, job, limit)
+            media = [
+                picture._replace(spoiler=veiled[index])
+                for index, one in shown.items()
+                for picture in _attached(one, job, index if len(pictures) > 1 else None, count)
+            ]
+            rows = self._single(job, first.index, first)
+            if len(pictures) > 1:
+                rows = buttons.for_grid(job, count, self._web, gone=held)
         notes = list(dict.fromkeys(note for one in shown.values() for note in one.notes))
         if held:
             notes.append(_(messages.HELD_BACK).format(held=len(held), count=len(pictures)))
@@ -480,7 +488,8 @@ class Posts:
         if result.videos:
             return await self.videos.single(result, index, user_id, limit, place)
         job, stored = result.job, picture_of(result, index)
-        text = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
+        shape = aspect_ratio(stored.width, stored.height)
+        text = messages.single(job, index, user_id, shape=shape, seed=stored.seed)
         rows = self._single(job, index, stored)
         return await self._picture(result, index, text, rows, limit, place)
 
@@ -507,6 +516,11 @@ class Posts:
         hashes = (stored.sha256,)
         visibility = await self._moderator.visibility(hashes, place)
         return as_visible(Post(text, _attached(shown, job), rows), visibility, job)
+
+
+def is_sheet(job: Job) -> bool:
+    """Return whether a job's pictures are drafts of a sheet, which are shown as one picture."""
+    return isinstance(job.request, ImagineRequest) and job.request.is_sheet
 
 
 def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.errors import PromptError, UserError
 from core.job import Lane
-from core.limits import MAX_SEED, Weighted
+from core.limits import GRID, MAX_SEED, SHEET, Weighted
 from core.prompt.parameters import Parameters, VideoParameters, parameters
 from core.prompt.parser import (
     BY_NAME,
@@ -28,25 +28,34 @@ from core.prompt.parser import (
     Prompt,
     expand_sets,
     is_style_code,
+    one_sheet,
     parse_prompt,
     split_flags,
 )
 from core.prompt.values import short
-from core.requests import GenerateRequest
+from core.requests import GenerateRequest, ImagineRequest
 from core.requests.video import VideoRequest, usual_clips
 
 _SHARED, _VIDEO = parameters(Parameters), parameters(VideoParameters)
 _HD, _SD = 720, 480  # px of a video's shorter side that --hd and --sd ask for
-_NOT_FOR_VIDEOS = tuple(name for name in (*_SHARED, "profile") if name not in VIDEOS_HAVE)
-_OPEN = {item.name: item.default for item in fields(Prompt) if item.name not in ("text", "parts", "images")}
+NEW_SHEET = "`--sheet` draws new pictures from words with `/imagine`; leave it out here."
+_NOT_FOR_VIDEOS = tuple(name for name in (*_SHARED, "taste") if name not in VIDEOS_HAVE)
+_OPEN = {
+    item.name: item.default
+    for item in fields(Prompt)
+    if item.name not in ("text", "parts", "choices", "images")
+}
 
 
 def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code: int = 0) -> dict[str, Any]:
     """Return the fields of the request that a prompt asks for; without the seed where it names none.
 
     pictures: what the prompt calls a picture (link, ``<n>``) → SHA-256. code: the style code of the first
-    ``--sref random``; others count on from there. Raises PromptError for a picture that isn't there.
+    ``--sref random``; others count on from there. Raises PromptError for a picture that isn't there, and for
+    a sheet, which only an /imagine is.
     """
+    if prompt.sheet:
+        raise PromptError(NEW_SHEET)
     found = pictures or {}
     given = {name: _asked(prompt, name) for name in _SHARED if name != "seed" or prompt.seed is not None}
     given |= {name: _named(getattr(prompt, name), found) for name in REFERENCES}
@@ -65,6 +74,21 @@ def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code
     }
 
 
+def imagine_fields_of(
+    prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code: int = 0
+) -> dict[str, Any]:
+    """Return the same for an /imagine: a grid of pictures, or a sheet of drafts, of which each has a style of
+    its own where a random one is asked for."""
+    styles = prompt.style_references
+    each = prompt.sheet and any(what == "random" for what, _ in styles)
+    kept = tuple(pair for pair in styles if pair[0] != "random") if each else styles
+    given = fields_of(replace(prompt, sheet=False, choices=(), style_references=kept), pictures, code=code)
+    given |= {"num_images": SHEET if prompt.sheet else GRID, "choices": prompt.choices}
+    given["taste"] = prompt.taste
+    given |= {"sheet_styles": tuple((code + i) % (MAX_SEED + 1) for i in range(SHEET)) if each else ()}
+    return given | ({"draft": True} if prompt.sheet else {})
+
+
 def change_fields_of(
     prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code: int = 0
 ) -> dict[str, Any]:
@@ -76,7 +100,7 @@ def change_fields_of(
         "image": first,
         "images": tuple(others),
         "num_images": prompt.count or 1,
-        "unsupported": without_changes(prompt, given["unsupported"]),
+        "unsupported": (*without_changes(prompt, given["unsupported"]), *_typed(prompt, ("taste",))),
     }
 
 
@@ -94,6 +118,8 @@ def video_fields_of(
 
     Raises PromptError for a picture that isn't there, and for several to start from.
     """
+    if prompt.sheet:
+        raise PromptError(NEW_SHEET)
     found = pictures or {}
     given = {name: _asked(prompt, name) for name in VIDEOS_HAVE if name != "seed" or prompt.seed is not None}
     given |= {name: getattr(prompt, name) for name in _VIDEO}
@@ -135,10 +161,15 @@ def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
     given |= {name: _numbered(given[name], numbers) for name in REFERENCES}
     given["style_references"] += tuple((str(code), weight) for code, weight in request.style_codes)
     given["seed"] = request.seed if seed else None
+    if isinstance(request, ImagineRequest):
+        given["taste"] = request.taste
     if isinstance(request, VideoRequest):
         given |= {name: getattr(request, name) for name in _VIDEO}
         usual = request.num_images == usual_clips(request.resolution, request.operation)
         given["clips"] = None if usual else request.num_images
+    if isinstance(request, ImagineRequest) and request.is_sheet:
+        given |= {"sheet": True, "draft": False, "choices": request.choices}
+        given["style_references"] += (("random", 1.0),) if request.sheet_styles else ()
     return Prompt(
         text=request.prompt,
         parts=request.prompt_parts,
@@ -248,7 +279,9 @@ class Preferences:
     sticky: bool = False
     adult: bool = False
     shown_away: bool = False
+    taste: bool = True
     language: str = ""
+    not_so: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> Prompt:
@@ -266,7 +299,8 @@ class Preferences:
         known = {f.name for f in fields(cls)}
         stored = {_RENAMED.get(name, name): value for name, value in json.loads(text).items()}
         data = {name: value for name, value in stored.items() if name in known}
-        return cls(**data | {"lane": Lane(data["lane"]) if data.get("lane") else None})
+        lane = Lane(data["lane"]) if data.get("lane") else None
+        return cls(**data | {"lane": lane, "not_so": tuple(data.get("not_so", ()))})
 
     def to_json(self) -> str:
         """Return the settings that differ from the defaults, as a JSON object."""
@@ -290,10 +324,10 @@ def check_suffix(text: str) -> str:
         raise UserError(f"The suffix has {len(text):,} characters; up to {MAX_VALUE:,} fit.")
     prompt = parse_prompt(text)
     named = prompt.text or prompt.parts or prompt.images or prompt.pictures
-    if named or prompt.video or prompt.seed is not None:
+    if named or prompt.video or prompt.sheet or prompt.seed is not None:
         raise PromptError(
-            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures, --video or --seed."
-            " Save words with `/prefer option set` instead."
+            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures, --video, --sheet or"
+            " --seed. Save words with `/prefer option set` instead."
         )
     return text
 
@@ -354,6 +388,8 @@ def prompts_of(
         with_options = spell_out(written_out, options)
         texts = expand_sets(with_options, limit) if with_options != written_out else [written_out]
         found += [parse_prompt(text, faults) for text in texts]
+    if len(found) > 1 and any(prompt.sheet for prompt in found):
+        found = [one_sheet(found)]
     jobs = sum(prompt.repeat or 1 for prompt in found)
     if jobs > limit:
         raise PromptError(

@@ -88,6 +88,12 @@ MOVES = (
         (Status.DELIVERED,),
         "its message is sent",
     ),
+    Move(
+        "tell",
+        (Status.DELIVERED,),
+        (Status.RENDERED,),
+        "a camera's picture is unusual: a message is posted about this job",
+    ),
 )
 
 

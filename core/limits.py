@@ -22,6 +22,10 @@ MAX_LABELS = 50
 MAX_SETS, MAX_SET_LABELS, MAX_SHOTS, MAX_TURNS = 50, 20, 32, 64  # of a person; of a set; of a label; of a set
 MAX_LABEL = 80  # characters
 MAX_PARTS = 20  # of a multi-prompt
+GRID, SHEET = 4, 24  # pictures of a job, at most; drafts of a sheet
+SHEET_ACROSS = 6  # drafts of a sheet beside each other
+MAX_CANDIDATES = 24  # drawings of which a taste keeps some
+MAX_TASTES = 5  # of one prompt
 MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, …
 MAX_WEIGHT = 1000.0
 # what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557

@@ -7,7 +7,6 @@ every host sets. One thing because each setting has one line: its name, default,
 from __future__ import annotations
 
 import codecs
-import difflib
 import os
 import re
 import socket
@@ -23,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import SettingsError
 from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_SECONDS, VIDEO_ENCODERS
+from core.outside import Hosts
 from core.profiles import HUB_FILE, PROFILES, packaged_models
 from core.profiles import ROOT as ROOT
 from core.redact import Redactor
@@ -222,6 +222,36 @@ def addresses(text: str) -> tuple[str, ...]:
         return tuple(part for part in parts_of(text) if ip_address(part))
     except ValueError:
         raise ValueError("takes IP addresses separated by commas, such as 127.0.0.1,::1") from None
+
+
+def called_hosts(text: str) -> tuple[str, ...]:
+    """Return hosts and networks, separated by commas."""
+    try:
+        Hosts.of(parts_of(text))
+    except ValueError:
+        raise ValueError("takes public, hosts and networks, such as *.example.org,10.0.0.0/24") from None
+    return parts_of(text)
+
+
+WATCHED = r"(?:https?|rtsp)://[!-~]+|mqtt:[^\s#]+#?"  # besides folders
+
+
+def broker_address(text: str) -> str:
+    """Return the address of a broker of MQTT, "" = none. Raises ValueError."""
+    if text and not re.fullmatch(r"mqtts?://[!-~]+", text):
+        raise ValueError("takes an address such as mqtt://user:password@10.0.0.5:1883")
+    return text
+
+
+def watch_places(text: str) -> dict[str, str]:
+    """Return where pictures come from, by name, of "name=/path, name2=rtsp://host/"."""
+    found = named_values(text)
+    if any(name.lower() == "post" for name in found):
+        raise ValueError("can't use the name post: it stands for pictures that programs send")
+    for place in found.values():
+        if not Path(place).is_absolute() and not re.fullmatch(WATCHED, place):
+            raise ValueError("takes folders and addresses, such as line=/srv/line, gate=rtsp://10.0.0.7/main")
+    return found
 
 
 @dataclass(frozen=True)
@@ -533,6 +563,39 @@ class Settings:
         "members",
         one_of("members", "everyone"),
     )
+    api: bool = setting(
+        "Let people make tokens, by which their programs use the studio as they do. Needs WEB_PORT.",
+        "on",
+    )
+    push_hosts: tuple[str, ...] = setting(
+        "Services by which people's browsers may be called when a job is over; unless changed those of "
+        "Chrome, Firefox, Safari and Edge. Needs the extra push. Empty: nobody is called.",
+        "fcm.googleapis.com,*.push.services.mozilla.com,*.push.apple.com,*.notify.windows.com",
+        called_hosts,
+    )
+    webhook_hosts: tuple[str, ...] = setting(
+        "Hosts that people's webhooks may call, separated by commas: hooks.example.org, *.example.com, or "
+        "public (all that the internet reaches). An address inside your network needs its own entry, such "
+        "as 192.168.1.20 or 10.0.0.0/24. Empty: webhooks are off.",
+        "",
+        called_hosts,
+    )
+    watch_sources: dict[str, str] = setting(
+        "What projects may watch, as name=place pairs separated by commas: folders, and addresses of "
+        "pictures, MJPEG and RTSP, such as line=/srv/line, gate=rtsp://user:password@10.0.0.7/main, or a "
+        "topic of MQTT_URL: door=mqtt:frigate/door/+/snapshot. People see the names alone. Empty: nothing is "
+        "watched.",
+        "",
+        watch_places,
+        secret=True,
+    )
+    mqtt_url: str = setting(
+        "Broker of MQTT, such as mqtt://user:password@10.0.0.5:1883 or mqtts://…. Home Assistant finds "
+        "watched cameras there by itself. Needs the extra mqtt.",
+        "",
+        broker_address,
+        secret=True,
+    )
     session_days: int = setting("Days that a browser without a visit stays signed in.", "30", whole(1, 180))
     share_days: int = setting(
         "Days that a shared link lasts, if its owner doesn't choose. 0: nothing can be shared by link.",
@@ -676,6 +739,17 @@ class Settings:
         "no limit.",
         "100000",
         whole(0, 10**9),
+    )
+
+    taste: bool = setting(
+        "Learn from people's hearts what they like, for --p. off: nothing is learned, and --p has no effect.",
+        "on",
+        section="Tastes",
+    )
+    taste_candidates: int = setting(
+        "The most drawings of which --p keeps four. It draws 8, and with --stylize 250 or 750 12 or 24.",
+        "8",
+        whole(4, 24),
     )
 
     talk: str = setting(
@@ -995,11 +1069,13 @@ RENAMED = {"MAX_FILM_MB": "MAX_VIDEO_MB"}  # as 0.1.0 was made
 
 def misspelt(values: Mapping[str, str]) -> list[str]:
     """Return a line for each name that is none of the settings but looks like one, or was one."""
+    from difflib import get_close_matches
+
     lines = []
     for name in values:
         if name in RENAMED:
             lines.append(f"{name}: this setting is called {RENAMED[name]} now.")
-        elif name not in KNOWN and (near := difflib.get_close_matches(name.upper(), KNOWN, 1, cutoff=0.85)):
+        elif name not in KNOWN and (near := get_close_matches(name.upper(), KNOWN, 1, cutoff=0.85)):
             lines.append(f"{name}: there is no such setting; did you mean {near[0]}?")
     return lines
 

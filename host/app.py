@@ -8,7 +8,6 @@ import logging
 import os
 import secrets
 import sys
-import webbrowser
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -24,7 +23,6 @@ from bot.gateway import Alerts, Connections, Serving
 from core.job import Job
 from core.settings import Settings
 from host import process
-from host.doctor import model_problems
 from host.metrics import Metrics, Wire, note_delivered, serve_metrics
 from host.process import ServiceManager, redactor, set_up_logs, stop_on_signals
 from host.services import run_beside, services
@@ -66,6 +64,8 @@ async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
             stopping.set()
 
         async def report_models() -> None:  # before a member finds out
+            from host.doctor import model_problems
+
             for line in await asyncio.to_thread(model_problems, settings):
                 log.error("%s", line)
 
@@ -120,7 +120,14 @@ async def _serve_sandbox(
 
     web = serve_web(built, studio, port=port, local=lambda: people, elsewhere=elsewhere)
     watched = _watched(built, metrics, lambda: bool(discord), stopping)
-    async with watched, studio.dialogues.running(), web as opened:
+    async with (
+        watched,
+        studio.dialogues.running(),
+        studio.webhooks.running(),
+        studio.pushes.running(),
+        studio.watches.running(),
+        web as opened,
+    ):
 
         def announce(url: str, viewers: Mapping[str, int]) -> None:
             people.update(viewers)
@@ -131,6 +138,8 @@ async def _serve_sandbox(
             print("Ctrl+C stops.\n", flush=True)
             has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
             if built.settings.open_browser and (sys.platform in ("darwin", "win32") or has_display):
+                import webbrowser
+
                 webbrowser.open(address)
 
         return await serve_sandbox(
@@ -168,6 +177,13 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
 
     metrics = Metrics(queue, wire, built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
-    async with watched, studio.dialogues.running(), open_web(built, studio):
+    async with (
+        watched,
+        studio.dialogues.running(),
+        studio.webhooks.running(),
+        studio.pushes.running(),
+        studio.watches.running(),
+        open_web(built, studio),
+    ):
         await serving.until(stopping)
     return 0

@@ -7,12 +7,15 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AtelierError, SettingsError, StorageError
 from core.settings import Settings
 from core.traces import release
+
+REMOTE = ("draw", "ask", "inspect", "mcp")  # commands that use a studio as a program does
 
 if TYPE_CHECKING:
     from storage.copy_database import Moved
@@ -82,6 +85,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     from core.settings import load_settings, misspelt
 
+    if arguments.command in REMOTE:
+        from atelier.commands import perform
+
+        return perform(arguments)
     try:
         if arguments.command == "setup":
             from host.setup import setup
@@ -244,7 +251,28 @@ def parser() -> argparse.ArgumentParser:
         "atelier fetch --models",
     )
     fetch.add_argument("--models", action="store_true", help="also download all configured models of the hub")
+    _add_remote(add)
     return parser
+
+
+def _add_remote(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Add the commands that use a studio by a token."""
+    draw = add("draw", "draw a prompt in a studio, by a token", 'atelier draw "a red house" -o house.png')
+    draw.add_argument("prompt", help="the prompt, with its flags")
+    draw.add_argument("-o", "--output", type=Path, metavar="FILE", help="save as (default: by the job's id)")
+    ask = add("ask", "ask a studio about pictures, by a token", 'atelier ask "What is it?" cat.png')
+    ask.add_argument("question", help="what you want to know")
+    ask.add_argument("pictures", nargs="*", metavar="PICTURE", help="files, or names such as abcd2345efgh/2")
+    inspect = add(
+        "inspect",
+        "let a project's model judge a folder of pictures, by a token",
+        "atelier inspect parts/ --project boards",
+    )
+    inspect.add_argument("folder", type=Path, help="where the pictures are")
+    inspect.add_argument("--project", required=True, help="its name or id")
+    mcp = add("mcp", "hand an agent's messages on to a studio, by a token", "atelier mcp")
+    for command in (draw, ask, inspect, mcp):
+        command.add_argument("--host", help="the studio's address (default: ATELIER_HOST, or this machine)")
 
 
 def _add_launchers(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core import web_push
 from core.errors import AtelierError, SettingsError
+from core.outside import MQTT, Hosts
 from core.process import Supervisor
 from core.settings import Settings
 from core.traces import Tracing, open_tracing
@@ -33,6 +35,7 @@ from storage.identity import Identity, refuse_half_moved
 from storage.members import Members
 from storage.sessions import Sessions
 from studio.authority import Authority, CurrentDirectory
+from studio.duels import Duelling
 from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
 from studio.library.rendition import Showing, Thumbnails
@@ -46,16 +49,19 @@ from studio.projects.projects import ProjectLimits
 from studio.projects.trainings import Retraining
 from studio.requests.chat import Conversations
 from studio.rights import Memberships, Sight
+from studio.server_tastes import Counting
 from studio.services import Services, WebLinks
 from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
 from vision.weights import files as files_of_models
 
 if TYPE_CHECKING:
+    from host.mqtt_client import MqttClient
     from jobs.cluster.nats import Bus
 
 # The drivers' files: NVIDIA, NVIDIA, AMD, WSL, Intel
 _GPU_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")
+NO_MQTT = "MQTT_URL needs aiomqtt: make setup EXTRAS=mqtt, then a restart."
 NO_TORCH = "torch can't be loaded on this machine. `make doctor` says more."
 
 
@@ -187,6 +193,7 @@ async def services(
             gate=Starting(database, moderator, authority, directory).gate,
             on_rendered=rendered.put_nowait,
             converse=Conversations(database, sight, moderator, settings).begin,
+            sees=sight.readable,
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         if bus is not None:
@@ -220,6 +227,8 @@ async def services(
         await stack.enter_async_context(run_beside("retraining", again.run_for_ever, database.supervisor))
         drawing = WallDrawing(database, queue, settings)
         await stack.enter_async_context(run_beside("wall", drawing.run_for_ever, database.supervisor))
+        counting = Counting(database, directory, settings)
+        await stack.enter_async_context(run_beside("tastes", counting.run_for_ever, database.supervisor))
         # the model that says what is in pictures, as rows call it; "" = the host wants none
         wanted = settings.models["clip"] if settings.search_pictures else ""
         eyes, model = (
@@ -236,6 +245,8 @@ async def services(
         marker = await asyncio.to_thread(_marker, settings)
         parameters = settings.picture_parameters
         showing = Showing(files, intake, moderator, thumbnails, marker=marker, parameters=parameters)
+        duelling = Duelling(database, queue, showing, directory, settings)
+        await stack.enter_async_context(run_beside("duels", duelling.run_for_ever, database.supervisor))
         links = WebLinks(Sessions(database, idle))
         choice = None
         if settings.talk == "model" and settings.vlm_url:
@@ -244,6 +255,25 @@ async def services(
 
             choice = ServerChoice(open_chat_server(settings, WAITS))
             stack.push_async_callback(choice.close)
+        posting = None
+        if settings.webhook_hosts:
+            from host.outside_client import Outgoing  # here, for the same reason
+
+            posting = Outgoing(Hosts.of(settings.webhook_hosts))
+        pushing = None
+        if settings.push_hosts and web_push.is_there():
+            from host.outside_client import Outgoing  # here, for the same reason
+
+            pushing = Outgoing(Hosts.of(settings.push_hosts))
+        cameras = None
+        if any("://" in place for place in settings.watch_sources.values()):
+            from host.camera_client import CameraClient  # here, for the same reason
+
+            cameras = CameraClient()
+        broker = None
+        if settings.mqtt_url:
+            broker = _broker(settings)
+            await stack.enter_async_context(run_beside("mqtt", broker.run, database.supervisor))
         yield Services(
             settings,
             database,
@@ -261,6 +291,10 @@ async def services(
             eyes,
             bus,
             choice,
+            posting,
+            pushing,
+            cameras,
+            broker,
         )
 
 
@@ -269,6 +303,16 @@ def _marker(settings: Settings) -> Marker:
     certificate, key = settings.c2pa_certificate, settings.c2pa_key
     credentials = Credentials(Path(certificate), Path(key)) if certificate else None
     return Marker(ai_mark=settings.ai_mark, credentials=credentials)
+
+
+def _broker(settings: Settings) -> MqttClient:
+    """Return the client of the broker, not connected yet. Raises AtelierError without the extra."""
+    try:
+        from host.mqtt_client import MqttClient
+    except ImportError as error:
+        raise AtelierError(NO_MQTT) from error
+    topics = (place.removeprefix(MQTT) for place in settings.watch_sources.values() if place.startswith(MQTT))
+    return MqttClient(settings.mqtt_url, frozenset(topics))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from core.errors import FilesAway, ImageError, LimitError, NotAllowedError, UserError
 from core.job import NOBODY, Job, Origin
 from core.limits import RESOLUTIONS
-from core.requests import AskRequest, Request
+from core.requests import AskRequest, ImagineRequest, Request
 from core.requests.custom_models import BundleRequest, TrainRequest
+from core.requests.images import SHEET_JOBS
 from core.requests.video import VideoRequest
 from jobs.waitlist import Takes, Waiting, cost_key, kind_of
 from storage import conversations, job_queries, jobs
@@ -367,7 +368,9 @@ class Admission:
             raise UserError("The job it comes from is gone.")
         row = jobs.add_job(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
         if job.origin.away:
-            conversations.count_away(connection, job.origin.user_id, now=job.created_at)
+            is_sheet = isinstance(job.request, ImagineRequest) and job.request.is_sheet
+            count = SHEET_JOBS if is_sheet else 1
+            conversations.count_away(connection, job.origin.user_id, count, now=job.created_at)
         if made is not None:
             token = secrets.token_hex(16)
             jobs.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)

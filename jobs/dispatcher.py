@@ -30,6 +30,7 @@ from jobs.admission import Limits, is_video, videos_fit
 from jobs.eta import Estimate, Positions
 from jobs.executors.base import Device, Executor, Lease, Outcome
 from jobs.feed import ActiveJob, Converse, Feeds, Gate
+from jobs.tastes import Sees
 from jobs.waitlist import CLEARED_WITHIN, Placement, Room, Takes, Turn, Waiting, Waitlist
 from storage import job_queries, people
 from storage import jobs as rows
@@ -266,7 +267,7 @@ log = logging.getLogger(__name__)
 
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
-    converse: asked for what a question is handed out with."""
+    converse: asked for what a question is handed out with. sees: which places people can read."""
 
     def __init__(
         self,
@@ -278,10 +279,12 @@ class Dispatcher:
         gate: Gate,
         on_rendered: Callable[[str], None],
         converse: Converse,
+        sees: Sees,
         tracing: Tracing,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
-        self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
+        self.limits, self.gate, self.tracing = limits, gate, tracing
+        self.converse, self._sees = converse, sees
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
@@ -572,7 +575,8 @@ class Dispatcher:
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         async with AsyncExitStack() as stack:
-            handing = partial(runs.lend_inputs, live, folder, self.database, self.files)
+            stored = self.database, self.files
+            handing = partial(runs.lend_inputs, live, folder, *stored, self.executor, self._sees)
             try:
                 run = await self.saving.until_there(lambda: stack.enter_async_context(handing()))
             except FilesAway:  # and we stop: the row has been given back

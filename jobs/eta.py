@@ -16,6 +16,7 @@ from time import monotonic, thread_time
 
 from core.events import Queued
 from core.requests import ImagineRequest
+from core.requests.images import OF_SHEETS
 from core.requests.video import seconds_made
 from jobs.admission import Limits, is_video, videos_at_once
 from jobs.executors.base import Executor
@@ -24,12 +25,13 @@ from jobs.waitlist import Takes, Waiting, Waitlist, is_long, model_of
 
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
 MAX_KEYS = 500
+A_SHEET = 4.0  # grids of pictures that a sheet of drafts takes as long as, on a processor
 A_PICTURE = f"{ImagineRequest.kind}||"  # what others are measured by: an /imagine of any size and model
 
 
 class Estimate:
     """Seconds by cost key (``kind|size|model``), else by kind and model, by kind, of anything that takes
-    seconds; of a video as many seconds as others are long."""
+    seconds; of a video as many seconds as others are long, of a sheet ``A_SHEET`` pictures."""
 
     def __init__(self) -> None:
         self.runs: dict[str, deque[float]] = {}
@@ -53,7 +55,11 @@ class Estimate:
         amount, rate = _rate(cost_key)
         if amount and cost_key not in self.medians and rate in self.medians:
             return amount * self.medians[rate]
-        return next((self.medians[key] for key in _keys(cost_key) if key in self.medians), None)
+        found = next((self.medians[key] for key in _keys(cost_key) if key in self.medians), None)
+        if found is None and is_sheet(cost_key):
+            a_picture = self.seconds(f"{A_PICTURE}{model_of(cost_key)}")
+            return None if a_picture is None else A_SHEET * a_picture
+        return found
 
     def cost(self, cost_key: str) -> int:
         """Return how many median pictures' time a job takes, 1 at least, and while nothing was measured."""
@@ -134,8 +140,15 @@ class Line:
         return until_start(place, self._left, ahead, self._devices)
 
 
+def is_sheet(cost_key: str) -> bool:
+    """Return whether jobs with this cost key draw a sheet of drafts."""
+    return cost_key.split("|", 2)[1].startswith(OF_SHEETS)
+
+
 def _keys(cost_key: str) -> tuple[str, ...]:
     kind, _, model = cost_key.split("|", 2)
+    if is_sheet(cost_key):  # it says nothing of pictures, and they of it only this
+        return cost_key, f"{OF_SHEETS}||{model}", f"{OF_SHEETS}||"
     alike = cost_key, f"{kind}||{model}", f"{kind}||"
     return alike if is_long(cost_key) else (*alike, "||")
 

@@ -27,8 +27,9 @@ from jobs.dispatcher import Dispatcher, note_asked
 from jobs.eta import A_PICTURE
 from jobs.executors.base import Device, Executor
 from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
+from jobs.tastes import Sees, sees_nothing
 from jobs.waitlist import Waiting, cost_key
-from storage import job_queries, people, privacy
+from storage import job_queries, people, privacy, webhooks
 from storage import jobs as rows
 from storage.blobs.base import Files
 from storage.collections import trashed_positions
@@ -207,6 +208,17 @@ class Admin:
         work = partial(people.read_setting, key=TALK_IN.format(guild_id))
         return await self._database.read(work, once=True) is not False
 
+    async def set_programs(self, actor_id: int, guild_id: int, *, on: bool) -> None:
+        """Let tokens of people reach what belongs to the guild, or not."""
+        row = AuditRow(datetime.now(UTC), actor_id, "programs on" if on else "programs off", guild_id)
+        work = partial(people.set_setting, key=people.PROGRAMS_IN.format(guild_id), value=on)
+        await self._database.write(audited(row, work))
+
+    async def takes_programs(self, guild_id: int) -> bool:
+        """Return whether tokens of people reach what belongs to the guild: unless it was set off."""
+        work = partial(people.takes_programs, guild_id=guild_id)
+        return await self._database.read(work, once=True)
+
     async def set_language(self, actor_id: int, guild_id: int, language: str) -> None:
         """Choose the language of public answers in the guild; "" = the one that it has on Discord."""
         row = AuditRow(datetime.now(UTC), actor_id, "language", guild_id, language or "as on Discord")
@@ -260,6 +272,12 @@ class Result:
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
     videos: tuple[StoredVideo, ...] = ()
+
+    @property
+    def in_order(self) -> tuple[StoredPicture, ...]:
+        """The pictures as they are shown: in the order of a taste, where one has put a sheet in order."""
+        place = {index: place for place, index in enumerate(self.parameters.get("order", ()))}
+        return tuple(sorted(self.pictures, key=lambda one: place.get(one.index, one.index)))
 
     @classmethod
     def of(cls, job: Job, output: StoredOutput) -> Result:
@@ -342,7 +360,8 @@ def _whole(
 class Queue:
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
     runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are stored.
-    ``converse``: asked, as a question is handed out, for the turns before it. ``admin``: bans, lists, limits.
+    ``converse``: asked, as a question is handed out, for the turns before it. ``sees``: asked which places a
+    person can read, for what their taste is learned from. ``admin``: bans, lists, limits.
     ``people``: what is known of people. ``tracing``: takes where each job's time goes.
     ``dispatcher``: has the jobs that aren't over."""
 
@@ -356,6 +375,7 @@ class Queue:
         gate: Gate = open_gate,
         on_rendered: Callable[[str], None] = lambda job_id: None,
         converse: Converse = question_alone,
+        sees: Sees = sees_nothing,
         tracing: Tracing = UNTRACED,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
@@ -369,6 +389,7 @@ class Queue:
             gate=gate,
             on_rendered=on_rendered,
             converse=converse,
+            sees=sees,
             tracing=tracing,
         )
         self.admission = Admission(database, files, self.limits)
@@ -693,15 +714,13 @@ class Queue:
 
     async def pause(self, actor_id: int) -> None:
         """Start no job until ``resume``, also after a restart. Running ones go on."""
-        work = partial(people.set_setting, key="paused", value=True)
-        await self._audited(AuditRow(_now(), actor_id, "pause"), work)
+        await self._audited(AuditRow(_now(), actor_id, "pause"), partial(_set_paused, value=True))
         self.dispatcher.waitlist.paused = True
         self.dispatcher.wake()
 
     async def resume(self, actor_id: int) -> None:
         """End a pause or a drain."""
-        work = partial(people.set_setting, key="paused", value=False)
-        await self._audited(AuditRow(_now(), actor_id, "resume"), work)
+        await self._audited(AuditRow(_now(), actor_id, "resume"), partial(_set_paused, value=False))
         self.dispatcher.waitlist.paused = self.admission.draining = False
         self.dispatcher.wake()
 
@@ -749,6 +768,12 @@ class Queue:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _set_paused(connection: sa.Connection, value: bool) -> None:
+    if bool(people.read_setting(connection, "paused")) is not value:
+        webhooks.note_queue(connection, webhooks.PAUSED if value else webhooks.RESUMED, now=_now())
+    people.set_setting(connection, "paused", value)
 
 
 def _of(waiting: Waiting, guild_id: int | None) -> bool:

@@ -29,9 +29,10 @@ from core.requests import Request, to_json
 from core.requests.chat import about_tokens
 from core.requests.custom_models import DETECT, TrainRequest
 from core.results import Learned
+from jobs import tastes
 from jobs.admission import bytes_of, no_room
 from jobs.eta import Positions
-from jobs.executors.base import Lost, Outcome
+from jobs.executors.base import Executor, Lost, Outcome
 from jobs.feed import ActiveJob, Feeds
 from jobs.waitlist import REFUSAL_PAUSES, Placement, Waiting, Waitlist
 from storage import jobs as rows
@@ -424,7 +425,9 @@ SNAPSHOT = "snapshot.json"
 
 
 @asynccontextmanager
-async def lend_inputs(live: ActiveJob, folder: str, database: Database, files: Files) -> AsyncIterator[Run]:
+async def lend_inputs(
+    live: ActiveJob, folder: str, database: Database, files: Files, executor: Executor, sees: tastes.Sees
+) -> AsyncIterator[Run]:
     """Give what a job's worker is handed: the files that it needs stay until the block ends; of a training
     the pictures too that it learns from, which a file in its ``folder`` then tells of; of a question, those
     pictures of earlier turns that are still there. Raises StorageError when one is gone, FilesAway."""
@@ -447,7 +450,8 @@ async def lend_inputs(live: ActiveJob, folder: str, database: Database, files: F
             ]
             talk = replace(talk, turns=tuple(left))
         key = live.waiting.cost_key
-        request, extra = to_json(job.request), (live.token, live.traceparent)
+        taste = await tastes.taste_of(job, database, executor, sees)
+        request, extra = to_json(job.request), (live.token, live.traceparent, taste)
         yield Run(job.id, job.request.kind, request, paths, talk, folder, key, *extra)
 
 

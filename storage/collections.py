@@ -15,9 +15,19 @@ from storage import conversations, embeddings, people
 from storage import videos as videos
 from storage.job_queries import StoredPicture, read_jobs, read_pictures
 from storage.people import from_row
-from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
+from storage.privacy import Removed, delete_jobs, messages_of_duels, note_unposted, unneeded
 from storage.projects import projects as project_rows
-from storage.schema import GRID, favourites, folder_items, folders, messages, pictures, shares, trash
+from storage.schema import (
+    GRID,
+    duel_pictures,
+    favourites,
+    folder_items,
+    folders,
+    messages,
+    pictures,
+    shares,
+    trash,
+)
 from storage.sessions import derived_token, hash_of
 
 Named = tuple[str, int]
@@ -119,7 +129,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     """Delete these pictures for good, with what hangs on them and the overview that shows them too. A job
     that has no other picture goes as a whole.
 
-    Messages on Discord that show one of them alone are noted, to be deleted there.
+    Messages on Discord that show one of them alone, or in a duel, are noted, to be deleted there.
     """
     wanted: defaultdict[str, set[int]] = defaultdict(set)
     for job_id, position in names:
@@ -135,6 +145,8 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
         if connection.execute(left).first() is None:
             whole.append(job_id)
             continue
+        these = (duel_pictures.c.job_id == job_id, duel_pictures.c.position.in_(positions))
+        shown += messages_of_duels(connection, sa.and_(*these))
         deleted = _delete_rows(connection, job_id, positions)
         forgotten |= conversations.remove_pictures(connection, job_id, deleted)
         learned |= project_rows.forget_pictures(connection, job_id, deleted)

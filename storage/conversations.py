@@ -178,11 +178,11 @@ def spend_tokens(connection: sa.Connection, user_id: int, tokens: int, *, now: d
     connection.execute(upsert(connection, tokens_used, values, {"tokens": tokens_used.c.tokens + tokens}))
 
 
-def count_away(connection: sa.Connection, user_id: int, *, now: datetime) -> None:
-    """Count a job that a person asks for while away. Deleting it gives nothing back."""
-    values = {"user_id": user_id, "day": day_of(now), "tokens": 0, "away_jobs": 1}
-    one_more = {"away_jobs": tokens_used.c.away_jobs + 1}
-    connection.execute(upsert(connection, tokens_used, values, one_more))
+def count_away(connection: sa.Connection, user_id: int, count: int = 1, *, now: datetime) -> None:
+    """Count what a person asks for while away, in jobs. Deleting it gives nothing back."""
+    values = {"user_id": user_id, "day": day_of(now), "tokens": 0, "away_jobs": count}
+    more = {"away_jobs": tokens_used.c.away_jobs + count}
+    connection.execute(upsert(connection, tokens_used, values, more))
 
 
 def drop_token_use(connection: sa.Connection, *, now: datetime) -> None:

@@ -19,6 +19,8 @@ from core.vectors import PLACES_OF_MARK, marks_path
 from storage.people import pages
 from storage.schema import GRID, QUEUED, RUNNING, jobs, picture_places, picture_vectors, pictures
 
+IN_USE = "vector_model"  # setting: the model whose vectors answer
+
 
 @dataclass(frozen=True)
 class Slot:

@@ -20,7 +20,7 @@ from storage import job_queries, place_sets
 from storage import videos as videos
 from storage.collections import in_trash, is_trashed, trashed_positions
 from storage.job_queries import model_of
-from storage.prompt_words import are_common, has, says
+from storage.prompt_words import are_common, has, jobs_with, says
 from storage.schema import (
     CHILD,
     GRID,
@@ -309,9 +309,9 @@ def newest_jobs(
     before: str | None = None,
     kinds: Collection[str] | None = None,
 ) -> list[Made]:
-    """Return the person's newest jobs that are over, but those whose pictures are all in the trash; of a
-    conversation the questions that no later one of theirs follows. before: only older ones than this job.
-    kinds: only these, None = all."""
+    """Return the person's newest jobs that are over, but those of cameras and those whose pictures are all in
+    the trash; of a conversation the questions that no later one of theirs follows. before: only older ones
+    than this job. kinds: only these, None = all."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
     later = jobs.alias("later")
     followed = sa.exists().where(
@@ -322,6 +322,7 @@ def newest_jobs(
     )
     ends = sa.or_(jobs.c.kind != AskRequest.kind, ~followed)
     statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~_is_away(), ends)
+    statement = statement.where(~job_queries.of_camera())
     if before is not None:
         begins = sa.select(jobs.c.seq).where(jobs.c.id == before, jobs.c.user_id == user_id).scalar_subquery()
         statement = statement.where(jobs.c.seq < begins)
@@ -520,7 +521,10 @@ def candidates(
         found &= ~place_sets.marked(list(connection.scalars(sa.select(picture_vectors.c.place).where(*mine))))
     if not wanted.words:
         return Candidates(_packed(found), b"", ())
-    first = found & _placed(connection, scope, Filter(wanted.words), model) if found else 0
+    of_words = sa.select(picture_places.c.place).where(
+        picture_places.c.model == model, picture_places.c.seq.in_(jobs_with(connection, wanted.words))
+    )  # whoever's they are: ``found`` says whose may be
+    first = found & place_sets.marked(connection.scalars(of_words).all()) if found else 0
     bare = _bare(connection, scope, wanted, model, without, looked)
     return Candidates(_packed(found), _packed(first), bare)
 
@@ -599,7 +603,11 @@ def _bare(
     if looked is not None and looked.unread:
         among.append(sa.and_(jobs.c.seq <= looked.seq, pictures.c.sha256.in_(looked.unread)))
     found: list[sa.Row[Any]] = []
+    anything = replace(wanted, words=())
     for part, some in product(scope.parts(), among):
+        every = _chosen(columns, _PICTURES, scope.user_id, anything).where(part, some, ~seen, *others)
+        if looked is not None and connection.execute(every.limit(1)).first() is None:  # as a rule
+            continue
         chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, some, ~seen, *others)
         found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
     found.sort(key=lambda row: (-row.seq, row.position))

@@ -33,6 +33,7 @@ from storage.schema import (
     jobs,
     messages,
     pictures,
+    watch_pictures,
 )
 from storage.videos import StoredVideo
 
@@ -314,10 +315,17 @@ def readable(row: sa.Row[Any]) -> Job | None:
         return None
 
 
+def of_camera() -> sa.ColumnElement[bool]:
+    """Return the condition that a job judges a picture that came by a watch."""
+    return sa.exists().where(watch_pictures.c.job_id == jobs.c.id)
+
+
 def newest_about(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
-    """Return a person's newest jobs of a kind whose request names ``about``, an id, the newest first."""
+    """Return a person's newest jobs of a kind whose request names ``about``, an id, but those of cameras, the
+    newest first."""
     named = jobs.c.request.contains(f'"{about}"', autoescape=True)
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind, named)
+    mine = (jobs.c.user_id == user_id, jobs.c.kind == kind, named, ~of_camera())
+    statement = sa.select(jobs).where(*mine)
     found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
     return [job for row in found if (job := readable(row)) is not None]
 

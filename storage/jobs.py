@@ -5,18 +5,19 @@ Attempts are counted when a job is claimed, before anything can crash. Functions
 the caller decides what is one transaction."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from core.job import Job, Status, moved_from
+from core.job import Job, Status, Surface, moved_from
 from core.requests import to_json
 from core.requests.custom_models import TrainRequest
+from core.requests.images import OF_SHEETS, SHEET_JOBS, ImagineRequest
 from core.requests.video import VideoRequest
-from storage import conversations, job_queries
+from storage import conversations, job_queries, pushes, webhooks
 from storage import videos as videos
 from storage.job_queries import PICTURE_COLUMNS, WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import RULES, Rules, fact, put, rules_asked, to_rules
@@ -178,13 +179,23 @@ def finish(
     if output.files or output.model or output.verdicts:
         own = (output.files, output.model, output.verdicts)
         own_models.write_results(connection, job_id, row, *own, now=now)
+    _note_ended(connection, [job_id], now=now)
     return True
+
+
+def _note_ended(connection: sa.Connection, job_ids: Sequence[str], *, now: datetime) -> None:
+    """Note that these jobs are over, for all who are called then."""
+    webhooks.note_ended(connection, job_ids, now=now)
+    pushes.note_ended(connection, job_ids, now=now)
 
 
 def fail(connection: sa.Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
     """running → failed; another try would end the same. False when the run has lost its lease."""
     failed = _of_run(job_id, token).values(status=Status.FAILED.value, error=message, **_over(now))
-    return bool(connection.execute(failed).rowcount)
+    if not connection.execute(failed).rowcount:
+        return False
+    _note_ended(connection, [job_id], now=now)
+    return True
 
 
 def _of_run(job_id: str, token: str) -> sa.Update:
@@ -206,6 +217,8 @@ def retry(
         .returning(jobs.c.status)
     )
     status = connection.execute(statement).scalar_one_or_none()
+    if status == Status.FAILED.value:
+        _note_ended(connection, [job_id], now=now)
     return None if status is None else Status(status)
 
 
@@ -226,7 +239,9 @@ def recover(
     statement = statement.where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
     if but:
         statement = statement.where(jobs.c.id.not_in(but))
-    return [(row.id, Status(row.status)) for row in connection.execute(statement)]
+    found = [(row.id, Status(row.status)) for row in connection.execute(statement)]
+    _note_ended(connection, [job_id for job_id, status in found if status.over], now=now)
+    return found
 
 
 def _back_or_over(last: sa.ColumnElement[bool], message: str, now: datetime) -> sa.Update:
@@ -249,7 +264,10 @@ def cancel(connection: sa.Connection, job_id: str, *, now: datetime) -> bool:
     stoppable = jobs.c.status.in_([status.value for status in moved_from("cancel")])
     cancelled = sa.update(jobs).where(jobs.c.id == job_id, stoppable)
     statement = cancelled.values(status=Status.CANCELLED.value, **_over(now))
-    return bool(connection.execute(statement).rowcount)
+    if not connection.execute(statement).rowcount:
+        return False
+    _note_ended(connection, [job_id], now=now)
+    return True
 
 
 def cancel_waiting(
@@ -270,7 +288,9 @@ def cancel_waiting(
         oldest = sa.select(jobs.c.id).where(*which).order_by(jobs.c.seq).limit(most)
         which = [_IS_QUEUED, jobs.c.id.in_(oldest)]
     statement = sa.update(jobs).where(*which).values(status=Status.CANCELLED.value, **_over(now))
-    return list(connection.execute(statement.returning(jobs.c.id)).scalars())
+    ids = list(connection.execute(statement.returning(jobs.c.id)).scalars())
+    _note_ended(connection, ids, now=now)
+    return ids
 
 
 def set_front(connection: sa.Connection, job_id: str) -> int | None:
@@ -304,6 +324,14 @@ def deliver(
         ):  # its author deleted it while it was being posted
             note_unposted(connection, channel_id, message_id, now=now)
     return row is not None
+
+
+def tell(connection: sa.Connection, job_id: str) -> bool:
+    """delivered → rendered: a job of the web that shall be told of by message after all. False when it has
+    gone, or is told of anyway."""
+    untold = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.status == Status.DELIVERED.value, ~IS_DISCORDS)
+    now = {"status": Status.RENDERED.value, "delivered_at": None, "surface": Surface.DISCORD.value}
+    return bool(connection.execute(untold.values(now)).rowcount)
 
 
 def remember_message(
@@ -373,7 +401,7 @@ def facts(connection: sa.Connection, job: Job) -> Facts:
     return Facts(
         same_id=next((row.text for row in found if row.what == "same"), None),
         rules=to_rules(found),
-        user_waiting=numbers["user"],
+        user_waiting=numbers["user"] or 0,
         guild_waiting=numbers["guild"],
         videos_waiting=numbers["videos"],
         served=numbers.get("served", 0),
@@ -393,13 +421,16 @@ def _count_waiting(what: str, owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 _IS_VIDEO = jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'")
+_IS_SHEET = jobs.c.cost_key.like(sa.literal_column(f"'{ImagineRequest.kind}|{OF_SHEETS}%'"))
 _USER: sa.BindParameter[int] = sa.bindparam("user")
 _FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
     _same(jobs.c.interaction_id == sa.bindparam("interaction")),  # strongest first
     _same(jobs.c.user_id == _USER, jobs.c.request_key == sa.bindparam("request_key"), sa.text(KEYED)),
     _same(jobs.c.press_key == sa.bindparam("press_key"), sa.text(PRESSED)),
     *RULES,
-    _count_waiting("user", jobs.c.user_id == _USER),
+    fact("user", sa.func.sum(sa.case((_IS_SHEET, SHEET_JOBS), else_=1)))
+    .select_from(jobs)
+    .where(jobs.c.user_id == _USER, sa.text(QUEUED)),
     _count_waiting("videos", sa.and_(jobs.c.user_id == _USER, _IS_VIDEO)),
     _count_waiting("away", sa.and_(jobs.c.user_id == _USER, jobs.c.away == 1)),
     fact("away today", tokens_used.c.away_jobs).where(

@@ -27,6 +27,7 @@ from storage.schema import (
 )
 
 LANGUAGE_IN = "language in {}"  # setting: the language of public answers in a guild
+PROGRAMS_IN = "programs in {}"  # setting: whether programs of people reach what belongs to a guild
 PAGE = 500  # values in one list of a statement
 T = TypeVar("T")
 _TURNS = sa.select(users.c.id, users.c.served).where(users.c.id.in_(sa.bindparam("ids", expanding=True)))
@@ -344,6 +345,11 @@ def read_setting(connection: sa.Connection, key: str) -> Any:
     """Return a setting's value, None when it was never set."""
     value = connection.scalar(sa.select(settings.c.value).where(settings.c.key == key))
     return None if value is None else json.loads(value)
+
+
+def takes_programs(connection: sa.Connection, guild_id: int) -> bool:
+    """Return whether programs reach what belongs to a guild: unless its managers forbid them."""
+    return read_setting(connection, PROGRAMS_IN.format(guild_id)) is not False
 
 
 def set_setting(connection: sa.Connection, key: str, value: Any) -> None:

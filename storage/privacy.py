@@ -25,6 +25,7 @@ from storage.people import PAGE, pages, total, upsert
 from storage.projects import projects as project_rows
 from storage.schema import (
     UNFINISHED,
+    api_tokens,
     audit,
     bans,
     document_files,
@@ -67,8 +68,9 @@ from storage.videos import files_of_jobs
 JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
 _BY_USER: tuple[sa.Table, ...]
 _BY_USER = (uploads, preferences, options, favourites, drafts, sessions, sign_ins, trash, folders, shares)
-_BY_USER += (documents, example_sets, feedback, own.items, own.turns)
-_BY_USER += (style_likes, own_styles, own_style_pictures)
+_BY_USER += (documents, example_sets, feedback, own.items, own.turns, own.taste_codes, own.taste_voters)
+_BY_USER += (own.taste_choices, own.duel_votes, own.push_subscriptions)
+_BY_USER += (style_likes, own_styles, own_style_pictures, api_tokens, own.webhooks, own.watches)
 # deleted; what hangs on a job goes with it
 OWNED = {jobs: jobs.c.user_id, users: users.c.id} | {table: table.c.user_id for table in _BY_USER}
 NAMED = {
@@ -173,8 +175,12 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
     """Return, by table, the rows about the person."""
     own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
     own_documents = sa.select(documents.c.id).where(documents.c.user_id == user_id)
+    own_codes = sa.select(own.taste_codes.c.code).where(own.taste_codes.c.user_id == user_id)
     own_turns = sa.select(own.turns.c.id).where(own.turns.c.user_id == user_id)
     own_examples = sa.select(examples.c.id).where(examples.c.set_id.in_(_sets_of(user_id)))
+    own_watches = sa.select(own.watches.c.id).where(own.watches.c.user_id == user_id)
+    own_browsers = sa.select(sessions.c.token_hash).where(sessions.c.user_id == user_id)
+    own_hooks = sa.select(own.webhooks.c.id).where(own.webhooks.c.user_id == user_id)
     selections = {
         "users": sa.select(users).where(users.c.id == user_id),
         "jobs": sa.select(jobs).where(jobs.c.user_id == user_id),
@@ -190,6 +196,10 @@ def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
             example_pictures.c.example_id.in_(own_examples)
         ),
         "turn_pictures": sa.select(turn_pictures).where(turn_pictures.c.turn_id.in_(own_turns)),
+        "taste_rows": sa.select(own.taste_rows).where(own.taste_rows.c.code.in_(own_codes)),
+        "watch_pictures": sa.select(own.watch_pictures).where(own.watch_pictures.c.watch_id.in_(own_watches)),
+        "pushes": sa.select(own.pushes).where(own.pushes.c.session.in_(own_browsers)),
+        "webhook_events": sa.select(own.events).where(own.events.c.webhook_id.in_(own_hooks)),
         **{table.name: sa.select(table).where(column == user_id) for table, column in KEPT.items()},
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
@@ -220,7 +230,7 @@ def export(
         statement = statement.where(keys[0] >= here[0], sa.tuple_(*keys) > sa.tuple_(*here))
     at = [key.label(f"key {number}") for number, key in enumerate(keys)]
     found = connection.execute(statement.add_columns(*at).order_by(*keys).limit(limit)).all()
-    hidden = {"interaction_token", "lease_token", "actor_id", "token_hash"}
+    hidden = {"interaction_token", "lease_token", "actor_id", "token_hash", "secret"}
     names = list(source.c.keys())
     shown = [
         {name: _plain(value) for name, value in zip(names, row, strict=False) if name not in hidden}
@@ -289,6 +299,7 @@ def delete_jobs(
             learned |= project_rows.forget_jobs(connection, page)
         found = sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         shown += [(row.channel_id, row.message_id) for row in connection.execute(found)]
+        shown += messages_of_duels(connection, own.duel_pictures.c.job_id.in_(page))
         forgotten |= taught.remove_from_jobs(connection, page)
         files |= turns.relink_turns(connection, page)
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
@@ -301,6 +312,14 @@ def delete_jobs(
     removed = Removed(tuple(ids), tuple(shown), tuple(left), tuple(gone), tuple(forgotten), spoilt)
     others = learned.shown - set(ids)  # that show what was learned from these
     return removed | delete_jobs(connection, others, now=now) if others else removed
+
+
+def messages_of_duels(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[tuple[int, int]]:
+    """Return the (channel, message) of each duel whose pictures meet a condition."""
+    joined = own.duels.join(own.duel_pictures, own.duel_pictures.c.duel_id == own.duels.c.id)
+    found = sa.select(own.duels.c.channel_id, own.duels.c.message_id).distinct().select_from(joined)
+    rows = connection.execute(found.where(condition, own.duels.c.message_id.is_not(None)))
+    return [(row.channel_id, row.message_id) for row in rows]
 
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:

@@ -110,9 +110,20 @@ def says(words: Sequence[str], *, common: bool = False) -> list[sa.ColumnElement
         return read
     queries = _queries(words)
     named = {word for some in queries for word in some}
-    found = [_found(query, some) for some, query in queries.items()]
+    found: list[sa.ColumnElement[bool]] = []
+    found += [jobs.c.seq.in_(_numbers(query, some)) for some, query in queries.items()]
     found += [has(jobs.c.prompt, word) for word in words if word not in named]
     return [_either(sa.and_(*found), sa.and_(*read))]
+
+
+def jobs_with(connection: sa.Connection, words: Sequence[str]) -> sa.SelectBase:
+    """Return a query for the numbers (``seq``) of the jobs whose prompts have all ``words``; where the index
+    knows them, it reads no jobs."""
+    if IS_THERE and connection.dialect.name == "sqlite":
+        queries = _queries(words)
+        if list(queries) == [tuple(words)]:
+            return _numbers(queries[tuple(words)], words)
+    return sa.select(jobs.c.seq).where(*says(words))
 
 
 def are_common(connection: sa.Connection, words: Sequence[str]) -> bool:
@@ -141,13 +152,13 @@ def _is_accent(character: str) -> bool:
     return "\u0300" <= character <= "\u036f"  # the index leaves out those that stand alone
 
 
-def _found(query: sa.ColumnElement[str], words: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Return the condition of jobs that the index finds, or that aren't in it and have ``words``."""
+def _numbers(query: sa.ColumnElement[str], words: Sequence[str]) -> sa.SelectBase:
+    """Return a query for the numbers of jobs that the index finds, or that aren't in it and say them."""
     older = jobs.alias("older")
     unread = older.c.seq < sa.select(_indexed.c.since).scalar_subquery()
     read = sa.select(older.c.seq).where(unread, *(has(older.c.prompt, word) for word in words))
     known = sa.select(_index.c.rowid).where(_index.c.prompt_words.op("MATCH")(query))
-    return jobs.c.seq.in_(sa.union_all(known, read))
+    return sa.union_all(known, read)
 
 
 def _beginning(word: str) -> sa.ColumnElement[str] | None:

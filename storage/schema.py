@@ -343,6 +343,27 @@ favourites = _table(
     sa.Index("favourites_job", "job_id"),
 )
 
+taste_codes = _table(  # tastes as they were when somebody made a code of them
+    "taste_codes",
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # of what it was made of
+    sa.Column("guild_id", Int64),  # whose members may use it; NULL = its owner alone
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Index("taste_codes_user", "user_id"),
+    sa.Index("taste_codes_guild", "guild_id"),
+)
+
+taste_voters = _table(  # whose hearts count in the taste of a server
+    "taste_voters",
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("counts", Int64, nullable=False),  # 0 or 1; 0 = they don't want it
+    sa.Column("unread", sa.Text),  # channels that they can't read, of others' pictures that they like
+    sa.CheckConstraint("counts IN (0, 1)", "counts"),
+    sa.Index("taste_voters_user", "user_id"),
+)
+
 drafts = _table(  # what a confirm button stands for: longer than a custom_id
     "drafts",
     sa.Column("id", sa.Text, primary_key=True),
@@ -438,6 +459,69 @@ def _picture(name: str | None = None) -> sa.ForeignKeyConstraint:
         ["job_id", "position"], ["pictures.job_id", "pictures.position"], name=name, ondelete="CASCADE"
     )
 
+
+taste_rows = _table(  # what a code was made of: pictures of a job were seen together
+    "taste_rows",
+    sa.Column("code", sa.Text, sa.ForeignKey("taste_codes.code", ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
+    sa.Column("liked", Int64, nullable=False),  # 0 or 1
+    sa.Column("page", sa.Text),  # on which it was rated; NULL = it was seen in the grid of its job
+    _picture(),
+    sa.CheckConstraint("liked IN (0, 1)", "liked"),
+    sa.Index("taste_rows_picture", "job_id", "position"),
+)
+
+taste_choices = _table(  # what somebody said of pictures that they were shown to rate
+    "taste_choices",
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
+    sa.Column("page", sa.Text, nullable=False),  # pictures of a page were seen together
+    sa.Column("liked", Int64, nullable=False),  # 0 or 1
+    sa.Column("at", UtcTimestamp, nullable=False),
+    _picture(),
+    sa.CheckConstraint("liked IN (0, 1)", "liked"),
+    sa.Index("taste_choices_picture", "job_id", "position"),
+)
+
+duels = _table(  # pairs of a channel's own pictures, that its members vote on
+    "duels",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("guild_id", Int64, nullable=False),
+    sa.Column("channel_id", Int64, nullable=False),
+    sa.Column("message_id", Int64),  # NULL = not known to be posted
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("ended_at", UtcTimestamp),
+    sa.Index("duels_guild", "guild_id"),
+)
+
+duel_pictures = _table(
+    "duel_pictures",
+    sa.Column("duel_id", sa.Text, sa.ForeignKey("duels.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "number", Int64, primary_key=True, autoincrement=False
+    ),  # from 1; 1 and 2 are a pair, and so on
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("position", Int64, nullable=False),
+    _picture(),
+    sa.Index("duel_pictures_picture", "job_id", "position"),
+)
+
+duel_votes = _table(  # a row for each picture of a pair that a member decided
+    "duel_votes",
+    sa.Column("duel_id", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("number", Int64, primary_key=True, autoincrement=False),
+    sa.Column("liked", Int64, nullable=False),  # 0 or 1
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["duel_id", "number"], ["duel_pictures.duel_id", "duel_pictures.number"], ondelete="CASCADE"
+    ),
+    sa.CheckConstraint("liked IN (0, 1)", "liked"),
+    sa.Index("duel_votes_user", "user_id"),
+    sa.Index("duel_votes_picture", "duel_id", "number"),
+)
 
 videos = _table(
     "films",
@@ -652,6 +736,56 @@ verdicts = _table(
     sa.Index("verdicts_sha256", "sha256"),
 )
 
+OPEN_PICTURES = "state = 'waiting'"
+
+watches = _table(  # where pictures come from by themselves, which a project's model judges
+    "watches",
+    sa.Column("id", sa.Text, primary_key=True),
+    _project(),
+    sa.Column("user_id", Int64, nullable=False),  # by whom its pictures are asked about
+    sa.Column("camera", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # as WATCH_SOURCES names it
+    sa.Column("channel_id", Int64, nullable=False),  # that is told; 0 = the person alone
+    sa.Column("language", sa.Text, nullable=False),  # of what is told
+    sa.Column("keep_days", Int64, nullable=False),  # that its pictures are kept
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("is_on", Int64, nullable=False, server_default="1"),  # 0 or 1
+    sa.Column("place", Int64, nullable=False, server_default="0"),  # ns: what the folder has changed before
+    sa.Column("seen_at", UtcTimestamp),  # when its last picture came
+    sa.Column("quiet_until", UtcTimestamp),  # until then nobody is told
+    sa.Column("trouble", sa.Text, nullable=False, server_default=""),  # why it sees nothing, a sentence
+    sa.Column("every", Int64, nullable=False, server_default="5"),  # seconds between two looks at a camera
+    sa.Column("hours", sa.Text, nullable=False, server_default=""),  # at which nothing is posted, as typed
+    sa.Column("most", Int64, nullable=False, server_default="6"),  # alarms of a minute
+    sa.Column("silent_after", Int64, nullable=False, server_default="0"),  # minutes; 0 = never
+    sa.Column("is_silent", Int64, nullable=False, server_default="0"),  # 0 or 1: that was posted
+    sa.Column("is_changed", Int64, nullable=False, server_default="0"),  # the same of what it sees
+    sa.Column("sight", sa.Text, nullable=False, server_default=""),  # what it sees, JSON
+    sa.Column("on_at", UtcTimestamp),  # since when it is on
+    sa.Column("digest_at", UtcTimestamp),  # until when defects were counted that weren't posted
+    sa.Column("reported_on", sa.Text, nullable=False, server_default=""),  # the last day of a report
+    sa.Column("notice", sa.Text, nullable=False, server_default=""),  # what was posted last besides alarms
+    sa.CheckConstraint("is_on IN (0, 1)", "is_on"),
+    sa.Index("watches_camera", "project_id", "camera", unique=True),
+    sa.Index("watches_user", "user_id"),
+)
+
+watch_pictures = _table(  # jobs by which pictures of a watch are judged
+    "watch_pictures",
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("watch_id", sa.Text, sa.ForeignKey("watches.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("file", sa.Text, nullable=False),  # its name
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="waiting"),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),  # a defect wasn't posted
+    sa.Column("look", sa.Text, nullable=False, server_default=""),  # coarse cells, hexadecimal
+    sa.Column("drift", Float64, nullable=False, server_default="0"),  # of the camera by then
+    sa.Column("told_at", UtcTimestamp),  # when it became an alarm
+    sa.CheckConstraint("state IN ('waiting', 'good', 'alarm', 'quiet', 'failed')", "state"),
+    sa.Index("watch_pictures_watch", "watch_id", "state", "at"),
+    _partial("watch_pictures_open", OPEN_PICTURES, "watch_id"),
+)
+
 job_files = _table(  # what a job made that is no picture and no video, such as a bundle
     "job_files",
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
@@ -684,6 +818,82 @@ sign_ins = _table(  # links that make one session each
     sa.Index("sign_ins_user", "user_id"),
 )
 
+
+api_tokens = _table(  # programs that people let in
+    "api_tokens",
+    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the program sends
+    sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # of the person, as the door that they came by knew it
+    sa.Column("label", sa.Text, nullable=False),  # what the person calls it
+    sa.Column("scopes", sa.Text, nullable=False),  # separated by spaces
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("ends_at", UtcTimestamp, nullable=False),
+    sa.Column("used_at", UtcTimestamp),  # last
+    sa.Column("used_from", sa.Text, server_default="", nullable=False),  # the address of that call
+    sa.Index("api_tokens_user", "user_id", "created_at"),
+    sa.Index("api_tokens_id", "id", unique=True),
+)
+
+push_subscriptions = _table(  # browsers that ring when a job is over, as long as somebody is signed in there
+    "push_subscriptions",
+    sa.Column("session", sa.Text, sa.ForeignKey("sessions.token_hash", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("endpoint", sa.Text, nullable=False),  # where its push service takes messages
+    sa.Column("p256dh", sa.Text, nullable=False),  # its public key
+    sa.Column("auth", sa.Text, nullable=False),  # a secret that it shares with the studio
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Index("push_subscriptions_user", "user_id"),
+    sa.Index("push_subscriptions_endpoint", "endpoint", unique=True),
+)
+
+pushes = _table(  # what browsers are to be told, until their push service has taken it
+    "pushes",
+    sa.Column(
+        "session", sa.Text, sa.ForeignKey("push_subscriptions.session", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("due_at", UtcTimestamp, nullable=False),
+    sa.Column("tries", Int64, nullable=False, server_default="0"),
+    sa.Index("pushes_due", "due_at"),
+    sa.Index("pushes_job", "job_id"),
+)
+
+webhooks = _table(  # addresses elsewhere that are told what happens, for a token or a project
+    "webhooks",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),  # whose it is
+    sa.Column("name", sa.Text, nullable=False),  # of that person, as of a token
+    sa.Column("token_id", sa.Text, sa.ForeignKey("api_tokens.id", ondelete="CASCADE")),
+    sa.Column("project_id", sa.Text, sa.ForeignKey("projects.id", ondelete="CASCADE")),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),  # what its events are signed with
+    sa.Column("kinds", sa.Text, nullable=False),  # of events, separated by spaces
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("failures", Int64, nullable=False, server_default="0"),  # since it took something
+    sa.Column("rests_until", UtcTimestamp),
+    sa.Column("paused_at", UtcTimestamp),  # NULL = it is sent what happens
+    sa.Column("answered_at", UtcTimestamp),  # last
+    sa.Column("answer", sa.Text, nullable=False, server_default=""),  # a status, or why there was none
+    sa.CheckConstraint("(token_id IS NULL) <> (project_id IS NULL)", "of"),
+    sa.Index("webhooks_user", "user_id", "created_at"),
+    sa.Index("webhooks_token", "token_id"),
+    sa.Index("webhooks_project", "project_id"),
+)
+
+events = _table(  # that webhooks are to be told, until they have taken them
+    "webhook_events",
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("webhook_id", sa.Text, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("due_at", UtcTimestamp),  # NULL = given up
+    sa.Column("tries", Int64, nullable=False, server_default="0"),
+    sa.Index("webhook_events_due", "webhook_id", "due_at"),
+    sa.Index("webhook_events_job", "job_id"),
+    sa.Index("webhook_events_at", "at"),
+)
 
 trash = _table(  # pictures that their author has put away, until they are deleted for good
     "trash",

@@ -60,11 +60,6 @@ def seconds_since(connection: sa.Connection, since: datetime) -> float:
     return float(connection.execute(total.where(jobs.c.finished_at >= since)).scalar_one())
 
 
-def drop_others(connection: sa.Connection, model: str) -> None:
-    """Let go of the tiles of other models; their jobs go by their age, as any others do."""
-    connection.execute(sa.delete(style_tiles).where(style_tiles.c.model != model))
-
-
 def places_of(connection: sa.Connection, vectors: str, sha256s: Iterable[str]) -> dict[int, str]:
     """Return place → SHA-256 of the vectors of pictures, by the model ``vectors``."""
     found: dict[int, str] = {}

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from core.convert import MAX_OPTIONS, Preferences, check_option, check_suffix
@@ -11,8 +12,10 @@ from core.errors import NotAllowedError, UserError
 from core.job import Job
 from core.limits import MAX_PROMPT
 from jobs.queue import Result, Snapshot
+from storage.duels import delete_votes
 from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
+from storage.tastes import delete_codes, forget_rated
 from studio.authority import Action, Actor
 from studio.languages import Languages
 from studio.new_job import picture_of
@@ -68,6 +71,10 @@ class Own:
         if "suffix" in values:
             values["suffix"] = check_suffix(values["suffix"])
         changed = await self._members.change(actor.user_id, **values)
+        if not changed.taste:  # nothing that was learned is kept
+            changed = await self._members.change(actor.user_id, not_so=())
+            for forget in (delete_codes, forget_rated, delete_votes):
+                await self._queue.database.write(partial(forget, user_id=actor.user_id))
         self._languages.forget(actor.user_id)
         return changed
 

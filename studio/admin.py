@@ -199,6 +199,15 @@ class Server:
         """Let people talk to the studio in the server's channels, or not."""
         await self._queue.admin.set_talk(actor.user_id, await self._enter(actor, Action.RULES), on=on)
 
+    async def set_programs(self, actor: Actor, *, on: bool) -> None:
+        """Let members' programs reach what belongs to the server, or not."""
+        guild_id = await self._enter(actor, Action.RULES)
+        await self._queue.admin.set_programs(actor.user_id, guild_id, on=on)
+
+    async def takes_programs(self, actor: Actor) -> bool:
+        """Return whether members' programs reach what belongs to the server."""
+        return await self._queue.admin.takes_programs(await self._enter(actor, Action.RULES))
+
     async def set_language(self, actor: Actor, language: str) -> None:
         """Let public answers in the server be in a language, "" = in the one that the server has on
         Discord."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from core.errors import NotAllowedError
@@ -34,7 +35,8 @@ class Actor:
     name: to be kept with the id, "" = nothing new. roles: ids of their roles, for limits. parent_channel_id:
     of the thread they ask in. surface: the door they came by. sole: the bot is in no other server than the
     one they ask in. away: the bot is there by somebody's own installation alone; what Discord says of that
-    place counts for nothing, so guild_id is None.
+    place counts for nothing, so guild_id is None. program: they came by a token; servers that forbid programs
+    count for nothing.
     """
 
     user_id: int
@@ -49,6 +51,7 @@ class Actor:
     surface: Surface = Surface.DISCORD
     sole: bool = False
     away: bool = False
+    program: bool = False
 
     @property
     def place(self) -> Place:
@@ -93,6 +96,17 @@ class Member:
     writes: Callable[[int], str | None] = field(default=lambda _: None, repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class ShownDuel:
+    """A duel as everybody in its channel sees it. pairs: pictures by their numbers, as WebP. likes: how many
+    members like each more; None while they vote. ends_at: when that is told."""
+
+    id: str
+    pairs: tuple[Mapping[int, bytes], ...]
+    likes: Mapping[int, int] | None
+    ends_at: datetime
+
+
 class Directory(Protocol):
     """People and places of a chat service. ``None`` means that it can't be told at the moment."""
 
@@ -132,6 +146,10 @@ class Directory(Protocol):
 
     async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
         """Write words to a channel, about a person if one is named. Raises as ``post``."""
+
+    async def show_duel(self, place: Place, duel: ShownDuel, message_id: int | None) -> int:
+        """Show pairs to vote on in a channel, in a message that is there or (None) a new one; return the
+        message. Raises as ``post``."""
 
 
 class CurrentDirectory:
@@ -215,6 +233,13 @@ class CurrentDirectory:
         if self._newest is None:
             raise Unanswered
         await self._newest.tell(place, text, user_id)
+
+    async def show_duel(self, place: Place, duel: ShownDuel, message_id: int | None) -> int:
+        """Show pairs to vote on in a channel. Raises UserError, Unanswered, also while no connection is
+        open."""
+        if self._newest is None:
+            raise Unanswered
+        return await self._newest.show_duel(place, duel, message_id)
 
 
 Who = TypeVar("Who", bound=Hashable)

@@ -18,7 +18,7 @@ from storage import embeddings as rows
 from storage import people, place_sets
 from storage.blobs.base import Files
 from storage.database import Database
-from storage.embeddings import Slot, Vector, VectorFiles
+from storage.embeddings import IN_USE, Slot, Vector, VectorFiles
 from storage.gallery import Looked
 from vision.protocol import (
     Check,
@@ -67,11 +67,18 @@ class Eyes:
 
     async def read(self, model: str, text: str) -> bytes:
         """Return the vector of a text. Raises Blind, Busy."""
-        key = model, text
-        if key not in self._texts:
-            question = Embed(_new_id(), files.spec_of(model), texts=(text,))
-            [self._texts[key]] = await self._ask(question, PATIENCE)
-        return self._texts[key]
+        [found] = await self.read_all(model, (text,))
+        return found
+
+    async def read_all(self, model: str, texts: Sequence[str]) -> tuple[bytes, ...]:
+        """Return the vectors of texts. Raises Blind, Busy."""
+        known = {text: self._texts[model, text] for text in texts if (model, text) in self._texts}
+        if new := tuple(dict.fromkeys(text for text in texts if text not in known)):
+            question = Embed(_new_id(), files.spec_of(model), texts=new)
+            known |= dict(zip(new, await self._ask(question, PATIENCE), strict=True))
+        for text in known:
+            self._texts[model, text] = known[text]
+        return tuple(known[text] for text in texts)
 
     async def look(
         self, model: str, paths: Sequence[Path], patience: float | None = PATIENCE
@@ -156,7 +163,6 @@ BUSY = 5.0  # seconds until older pictures are tried again while jobs wait or ru
 SORTED = 10.0  # seconds until it is looked again for places that have changed
 UNREAD = 500  # pictures that can't be looked at, up to which they are told apart from those not looked at yet
 LATER = 20.0  # seconds until the next try after nobody could look, or the disk was full
-IN_USE = "vector_model"  # setting: the model whose vectors answer
 
 
 class Indexing:

@@ -537,7 +537,7 @@ class Copies:
         if not shown:
             return None
         cells = [await self._cell(actor, next(iter(one.pictures), None)) for one in shown]
-        return await self._intake.sheet(cells, first + 1)
+        return await self._intake.sheet(cells, range(first + 1, first + 1 + len(cells)))
 
     async def _cell(self, actor: Actor, picture: tuple[str, str | None] | None) -> bytes:
         if picture is None or await self._moderator.unfit((picture[0],), actor.place) is not None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from core.errors import StorageError
-from storage import collections, conversations, documents, people, sessions
+from storage import collections, conversations, documents, people, sessions, tokens, watches, webhooks
 from storage import privacy as rows
 from storage.blobs import removal
 from storage.collections import pages
@@ -40,6 +40,7 @@ WAIT = DAY  # from the end of rows to that of their files: until then a backup c
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = DAY  # the question whether so many jobs are meant is answered at once, or never
 DOCUMENTS_KEPT = timedelta(days=90)  # of the editor, after their last change, while nobody has named them
+EVENTS_KEPT = timedelta(days=7)  # of webhooks that don't take them
 SHARES_KEPT = timedelta(days=30)  # after their end, for their owner to read that they have ended
 FEW, PART = 500, 20  # what expires in one sweep at most: a 20th of all, but so many if there are fewer
 DOUBTFUL = timedelta(days=2)  # by which the clock may differ from the time that rows have seen
@@ -112,6 +113,7 @@ class Janitor:
             partial(self._drop_jobs, rows.old_jobs, retention.jobs, now),
             partial(self._drop_jobs, rows.old_videos, retention.videos, now),
             partial(self._drop_turns, retention.jobs, now),
+            partial(self._drop_watched, now),
             partial(self._empty_trash, now - timedelta(days=retention.trash)),
             partial(self._drop_uploads, now - timedelta(days=retention.uploads)),
             *(partial(self._database.write, work) for work in self._small(now)),
@@ -209,6 +211,15 @@ class Janitor:
             await self._privacy.drop(work, wait=WAIT)
         return _told(len(old), most, f"jobs older than {days} days")
 
+    async def _drop_watched(self, now: datetime) -> str:
+        """Delete pictures of cameras that were kept for as long as their projects say."""
+        most = await self._most(jobs)
+        old = await self._database.read(partial(watches.list_overdue, now=now, limit=most), once=True)
+        for page in pages(old):
+            work = partial(watches.drop_pictures, ids=page, now=now, unpost=False)
+            await self._privacy.drop(work, wait=WAIT)
+        return _told(len(old), most, "pictures of cameras")
+
     async def _drop_turns(self, days: int, now: datetime) -> str:
         """Delete what was said more than so many days ago and no job hangs on; 0 = nothing."""
         if not days:
@@ -258,6 +269,8 @@ class Janitor:
         yield partial(rows.drop_drafts, before=now - DRAFTS_KEPT)
         yield partial(collections.drop_shares, before=now - SHARES_KEPT)
         yield partial(sessions.drop_ended, idle=self._idle, now=now)
+        yield partial(tokens.drop_ended_tokens, now=now)
+        yield partial(webhooks.drop_old_events, before=now - EVENTS_KEPT)
         yield partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now)
         yield partial(conversations.drop_token_use, now=now)
         yield partial(conversations.drop_seconds_used, now=now)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from core.errors import MissingError, UserError
 from core.job import Job, Lane, new_seed
+from core.limits import GRID
 from core.prompt.parser import Prompt
 from core.requests import EditRequest, GenerateRequest, Request
 from jobs.queue import Result
@@ -61,10 +62,11 @@ class NewJob:
 
 class OfJob:
     """What is worked on: picture or video ``index`` (from 0) of a job of ours, or, where ``job`` is None,
-    what somebody sent."""
+    what somebody sent. seed: that it was drawn by, where that says which words it has."""
 
     job: Job | None
     index: int
+    seed: int | None = None
 
     @property
     def parent(self) -> tuple[str, int] | None:
@@ -77,7 +79,7 @@ class OfJob:
         made_by = self.job.request if self.job else None
         if isinstance(made_by, EditRequest):
             return made_by.described
-        return made_by if isinstance(made_by, GenerateRequest) else None
+        return made_by.of_seed(self.seed) if isinstance(made_by, GenerateRequest) else None
 
     @property
     def private(self) -> bool:
@@ -98,6 +100,7 @@ class Source(OfJob):
     job: Job | None = None
     index: int = 0
     next_seed: int = field(default_factory=new_seed)
+    seed: int | None = None
 
 
 def adds_words(request: Request, before: Request) -> bool:
@@ -109,13 +112,15 @@ def source_of(result: Result, index: int, *, children: int = 0) -> Source:
     """Return picture ``index`` (from 0) of a finished job.
 
     children: how many jobs were made from that picture before; each gets a seed of its own, four apart since
-    a job draws up to four pictures. Raises MissingError when there is no such picture.
+    a job draws up to four pictures, and behind those of a sheet. Raises MissingError when there is no such
+    picture.
     """
     picture, job = picture_of(result, index), result.job
-    source = Source(picture.sha256, picture.width, picture.height, job, index)
+    source = Source(picture.sha256, picture.width, picture.height, job, index, seed=picture.seed)
     if source.request is None:
         return source
-    return replace(source, next_seed=(source.request.seed + index + 4 * (children + 1)) % 2**32)
+    drawn = max(GRID, getattr(job.request, "num_images", GRID))
+    return replace(source, next_seed=(source.request.seed + index + drawn + GRID * children) % 2**32)
 
 
 def picture_of(result: Result, index: int) -> StoredPicture:
@@ -128,7 +133,7 @@ def picture_of(result: Result, index: int) -> StoredPicture:
 
 PANS = {"left": "left", "right": "right", "up": "top", "down": "bottom"}  # direction → side that grows
 PAN_SHARE = 0.5  # of the picture's side is added by a pan
-GRID = 4  # fields a side of the numbered grid for Vary (Region)
+FIELDS = 4  # a side of the numbered grid for Vary (Region)
 _ASPECT = re.compile(r"(\d{1,5})[:x](\d{1,5})")
 _ZOOM_FLAG = re.compile(r"(?:^|\s)(?:--|[\u2014\u2013])zoom[\s=]+(\S+)", re.IGNORECASE)
 _ZOOM = re.compile(r"[12](?:[.,]\d{1,3})?")
@@ -139,10 +144,10 @@ def cell_box(source: Source, cell: int) -> tuple[int, int, int, int]:
 
     Raises UserError for a number that no field has.
     """
-    if not 1 <= cell <= GRID * GRID:
-        raise UserError(f"There is no field {cell}; they go from 1 to {GRID * GRID}.")
-    down, across = divmod(cell - 1, GRID)
-    xs, ys = ([round(side * i / GRID) for i in range(GRID + 1)] for side in (source.width, source.height))
+    if not 1 <= cell <= FIELDS**2:
+        raise UserError(f"There is no field {cell}; they go from 1 to {FIELDS**2}.")
+    down, across = divmod(cell - 1, FIELDS)
+    xs, ys = ([round(side * i / FIELDS) for i in range(FIELDS + 1)] for side in (source.width, source.height))
     return xs[across], ys[down], xs[across + 1], ys[down + 1]
 
 
@@ -220,6 +225,6 @@ def read_aspect(text: str | None) -> tuple[int, int] | None:
 def read_cells(text: str | None) -> tuple[int, ...]:
     """Return numbers of fields, from "1 2 5" or "1,2,5"; none for nothing. Raises UserError for others."""
     numbers = re.split(r"[\s,;]+", text.strip()) if text else []
-    if not all(number.isdigit() and 1 <= int(number) <= GRID**2 for number in numbers):
-        raise UserError(f"`fields` takes numbers from 1 to {GRID**2}, such as 1 2 5.")
+    if not all(number.isdigit() and 1 <= int(number) <= FIELDS**2 for number in numbers):
+        raise UserError(f"`fields` takes numbers from 1 to {FIELDS**2}, such as 1 2 5.")
     return tuple(sorted({int(number) for number in numbers}))

@@ -20,6 +20,7 @@ from storage.database import Database
 from storage.job_queries import StoredPicture
 from storage.members import Members
 from storage.projects.projects import Project
+from storage.tastes import Spot
 from studio.authority import (
     TABLE,
     Action,
@@ -170,8 +171,27 @@ class Sight:
             return
         places = {*shown, Place(job.origin.guild_id, job.origin.channel_id)}
         for guild_id in sorted({place.guild_id for place in places if place.guild_id is not None}):
+            if not await self.reaches(actor, guild_id):
+                continue
             if (member := await self._memberships.of(actor.user_id, guild_id)) is not None:
                 yield await self._memberships.within(actor, member)
+
+    async def readable(self, user_id: int, spots: Collection[Spot]) -> set[Spot]:
+        """Return which of some channels of servers a person can read now; a direct message is none."""
+        found, actor = set[Spot](), Actor(user_id, None)
+        for guild_id in {guild_id for guild_id, _ in spots if guild_id is not None}:
+            if (member := await self._memberships.of(user_id, guild_id)) is not None:
+                one = await self._memberships.within(actor, member)
+                found |= {spot for spot in spots if spot[0] == guild_id and one.reads(spot[1])}
+        return found
+
+    async def reaches(self, actor: Actor, guild_id: int) -> bool:
+        """Return whether an actor counts for anything in a server: a program doesn't where managers forbid
+        it."""
+        if not actor.program:
+            return True
+        work = partial(people.takes_programs, guild_id=guild_id)
+        return await self._database.read(work, once=True)
 
     async def sees(self, actor: Actor, job: Job) -> bool:
         """Return whether the actor can look at a job's pictures now, wherever they ask: their own, what is
@@ -347,6 +367,8 @@ class Rights:
             return actor
         if actor.surface is not Surface.WEB or actor.guild_id is not None:
             return None
+        if not await self.sight.reaches(actor, project.guild_id):
+            raise NotAllowedError("A manager of this project's server has forbidden programs there.")
         member = await self._memberships.of(actor.user_id, project.guild_id)
         if member is None:
             return actor if self.authority.is_host(actor.user_id) else None
@@ -380,6 +402,8 @@ class Rights:
         whether they are barred included."""
         found = []
         for member in await self._memberships.all_of(actor.user_id):
+            if not await self.sight.reaches(actor, member.guild_id):
+                continue
             one = await self._memberships.within(actor, member)
             found.append((member, replace(one, barred=(await self._barred(one))[0])))
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 
 from cachetools import TTLCache
 
+from core.outside import Broker, Cameras, Posting
 from core.settings import Settings
 from jobs.executors.server_choice import ServerChoice
 from jobs.queue import Queue
@@ -43,12 +45,14 @@ class Launch(NamedTuple):
 
 class WebLinks:
     """Makes links to the studio on the web. sessions: who is signed in there. address: where it is, such as
-    https://studio.example.org; None while it is closed. launched: what people have asked for inside a chat
+    https://studio.example.org; None while it is closed. looking: how many pages people look at, by their ids.
+    launched: what people have asked for inside a chat
     service, by what it calls the place where it opens pages, and who."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
         self.address: str | None = None
+        self.looking = Counter[int]()
         self.launched: TTLCache[tuple[str, int], Launch] = TTLCache(2000, LAUNCH_LIVES)
 
     @contextmanager
@@ -96,3 +100,7 @@ class Services:
     eyes: Eyes
     bus: Bus | None = None  # to other machines and processes
     choice: ServerChoice | None = None  # of a chat server, where one is asked what sentences mean
+    posting: Posting | None = None  # to hosts elsewhere, where the operator allows any
+    pushing: Posting | None = None  # to services that call people's browsers
+    cameras: Cameras | None = None  # that the operator has named, where there are any
+    broker: Broker | None = None  # of MQTT, where there is one

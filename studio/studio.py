@@ -7,10 +7,12 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``requests``
 turns words into jobs, ``own`` has one's own things, ``gallery`` pictures, ``search`` finds some, ``explore``
 has others', ``folders``, ``trash``, ``zips``, ``shares`` and ``posting`` sort and hand them on, ``server``
-has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor`` documents,
-``talking`` questions, ``dialogues`` what is said to it, ``feedback`` on answers, ``video_requests`` videos,
-``examples`` sets, ``copies`` what people take of them; custom models are made of ``projects``, their
-``dataset`` and its ``labelling`` by ``training``, and used by ``inference`` and ``styles``."""
+has what managers decide, ``checks`` looks into messages for them, ``programs`` tokens, ``webhooks`` what is
+told elsewhere, ``regions`` masks, ``editor`` documents, ``talking`` questions, ``dialogues`` what is said to
+it, ``feedback`` on answers, ``video_requests`` videos, ``examples`` sets, ``copies`` what people take of
+them, ``tastes`` what they like;
+custom models are made of ``projects``, their ``dataset`` and its ``labelling`` by ``training``, and used by
+``inference``, ``watches`` and ``styles``."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -27,6 +29,7 @@ from storage.members import Members
 from studio.account import Own
 from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Authority
+from studio.duels import Duels
 from studio.editor.editor import Editor
 from studio.example_sets import Copies, Lessons, Sets
 from studio.inputs import Given, Sources
@@ -40,11 +43,14 @@ from studio.library.wall import Wall
 from studio.moderation.rules import Blocked
 from studio.new_job import NewJob, PromptWithPictures, Source
 from studio.privacy import Deleted
+from studio.programs import Programs
 from studio.projects.dataset import Bringing, Pictures
 from studio.projects.inference import Styles, Trying
 from studio.projects.labels import Labelling
 from studio.projects.projects import Access, ProjectLimits, Shelf
 from studio.projects.trainings import Training
+from studio.projects.watches import Watches
+from studio.pushes import Pushes
 from studio.requests import actions
 from studio.requests.actions import OF_VIDEOS
 from studio.requests.chat import Feedback, Talking
@@ -53,11 +59,14 @@ from studio.requests.prompts import Regions, Requests
 from studio.requests.video import VideoRequests
 from studio.rights import Memberships, Rights
 from studio.search import Search
+from studio.server_tastes import ServerTastes
 from studio.services import Services
 from studio.talk.deciders import Deciders
 from studio.talk.dialogues import Dialogues
 from studio.talk.plans import Plans
+from studio.tastes import Tastes
 from studio.texts import caption_prompt, shorter_prompts
+from studio.webhooks import Webhooks
 from vision.capabilities import CAPABILITIES
 
 
@@ -90,11 +99,11 @@ class Studio:
         self.labelling = Labelling(access, services, limits)
         self.training = Training(access, self.rights, services, limits)
         self.inference = Trying(access, self.rights, bringing, services, limits)
+        self.watches = Watches(access, self.rights, self.inference, services)
         self.styles = Styles(settings, self.inference, queue.executor)
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self.rights, services.database, queue, services.showing, services.moderator)
         self.explore = Explore(self.rights, services.database, self.gallery)
-        self.wall = Wall(self.rights, services)
         self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self.rights, self.sources, intake)
         self.talking = Talking(self.rights, self.sources, services)
@@ -110,6 +119,10 @@ class Studio:
         self.feedback = Feedback(self.rights, services.database, queue)
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
+        self.tastes = Tastes(self.rights, services, self._members)
+        self.server_tastes = ServerTastes(self.rights, services, self.tastes.is_on)
+        self.duels = Duels(self.rights, services, self.tastes.is_on)
+        self.wall = Wall(self.rights, services, self.tastes)
         self.copies = Copies(self.examples, services, lessons)
         found = (self.rights, services, self.sources)
         plans = Plans(*found, self.requests, self.from_button, self.check_kind)
@@ -129,6 +142,9 @@ class Studio:
             models=settings.image_models,
         )
         self.checks = Checks(self.rights, services)
+        self.programs = Programs(self.rights, services)
+        self.webhooks = Webhooks(self.rights, access, self.programs, services)
+        self.pushes = Pushes(self.rights, services)
 
     # From pictures to jobs
 
@@ -163,12 +179,16 @@ class Studio:
             return actions.repeat_job(job, new_seed(), words)
         if action == "three":
             return actions.three_more(job, new_seed())
+        if action == "next":
+            return actions.next_sheet(job)
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_VIDEOS:
             new = await self.video_requests.from_button(actor, job, action, index, words, form)
             return self.requests.with_usual_clips(new, words)
         result = await self.rights.result_of(actor, job)
+        if action == "others":
+            return actions.others_of(result)
         if action == "why":
             return actions.explain_label(result, index)
         children = await self._queue.children(job.id, index)
@@ -227,6 +247,7 @@ class Studio:
         if actor.guild_id is None:  # of a server, the queue asks the same
             await self.rights.check(actor, Action.ASK)
         await self.styles.check(actor, new.request)
+        new = replace(new, request=await self.tastes.ready(actor, new.request))
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key, "away": actor.away}
         private = new.private or actor.away

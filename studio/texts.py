@@ -303,6 +303,8 @@ def job_name(request: Request) -> str:
     """Return what people call a job, by what was pressed: "Zoom out 2×", "Pan right", "Part redrawn"."""
     match request:
         case VariationRequest(remix=remix, variation=amount):
+            if amount == "full":
+                return _("Drawn in full")
             return f"{_('Remix' if remix else request.called)} ({_(amount.title())})"
         case UpscaleRequest(factor=factor, mode=mode):
             return f"{_(request.called)} {factor}× ({_(mode.title())})"

@@ -24,7 +24,7 @@ UNIT = ROOT / "deploy" / "atelier.service"
 WORKER = ROOT / "deploy" / "atelier-worker@.service"
 LAUNCHER = ROOT / "deploy" / "atelier-ray.service"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-PACKAGES = ("bot", "core", "demo/models", "host", "jobs", "storage", "studio", "vision", "web")
+PACKAGES = ("atelier", "bot", "core", "demo/models", "host", "jobs", "storage", "studio", "vision", "web")
 EXTRA = "make setup EXTRAS=deploy"
 MAY_LACK = ("docker", "kubectl")  # under CI: no package of the machine's brings them
 OURS = {item.name.upper() for item in fields(Settings)}

@@ -18,6 +18,7 @@ from tools import structure
 from vision.capabilities import CAPABILITIES
 
 MAY_NOT_LOAD = {  # package → libraries that importing all of its modules never loads
+    "atelier": {"discord", "aiohttp", "torch", "numpy", "sqlalchemy", "PIL", "msgspec"},
     "core": {"discord", "aiohttp", "torch", "numpy", "sqlalchemy", "PIL"},
     "storage": {"discord", "aiohttp", "torch", "numpy"},
     "jobs": {"discord", "aiohttp", "torch", "numpy", "nats"},
@@ -31,7 +32,17 @@ MAY_NOT_IMPORT = MAY_NOT_LOAD | {  # anywhere in a module
     "jobs": MAY_NOT_LOAD["jobs"] - {"nats"},  # in a function, once there is a server
 }
 WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
-DOCUMENTED = ("core", "storage", "vision", "jobs", "studio", "bot", "web", "host")  # every public name
+DOCUMENTED = (
+    "atelier",
+    "core",
+    "storage",
+    "vision",
+    "jobs",
+    "studio",
+    "bot",
+    "web",
+    "host",
+)  # every public name
 # What has no command: only a document of the editor can say where layers lie, only a button under an answer
 # what of it is to be explained.
 EDITED = {"bundle", "compose", "train", "why"}
@@ -41,6 +52,8 @@ COMING: set[str] = set()  # packages of the layers that are not there yet
 EXCUSED = {
     "lonely": {
         "vision.custom_models.predict",  # a program that bundles carry: it imports nothing of ours
+        "host.outside_client",  # loaded only where the operator allows hosts
+        "host.mqtt_client",  # loaded only with MQTT_URL: its package is an extra
         "web.page_texts",  # a dialect of templates, which web.app and tools.languages read with
     },
     "modules in -ing or -ed": {"packaged"},  # models that are
@@ -182,7 +195,7 @@ def _loads() -> dict[str, list[str]]:
                 importlib.import_module(name)
             print(json.dumps([package, sorted(set(barred) & set(sys.modules))]), flush=True)
 
-        asked, first = json.load(sys.stdin), ("core", "storage", "jobs")
+        asked, first = json.load(sys.stdin), ("atelier", "core", "storage", "jobs")
         for package in first:
             look(package)
         for package in asked.keys() - set(first):

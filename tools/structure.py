@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    ("core",),
+    ("core", "atelier"),
     ("storage", "vision"),
     ("jobs",),
     ("studio",),

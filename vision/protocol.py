@@ -8,7 +8,7 @@ A worker that sends nothing about any of its runs for longer than a step may tak
 sent before a model is loaded, gives it more time. One run may wait for others' steps, for an hour.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -114,6 +114,16 @@ class Talk:
 
 
 @dataclass(frozen=True)
+class Taste:
+    """By what a run's candidates are chosen. model: of the vectors, as ``fingerprint.named`` calls it.
+    direction: among them, little-endian float32; b"" = nothing is chosen. note: what is told of it."""
+
+    model: str = ""
+    direction: bytes = field(default=b"", repr=False)
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Run:
     """Asks the worker to do a job. request: JSON of ``core.requests``. paths: SHA-256 → file, for every
     picture or video that the request or ``talk`` names. cost_key: that of jobs which take about as long.
@@ -122,6 +132,7 @@ class Run:
     answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
     token: of its row while it runs, which no other run has.
     traceparent: of the span that this run is part of, as W3C writes it, "" = nobody traces it.
+    taste: of a request that names some.
     """
 
     job_id: str
@@ -133,6 +144,7 @@ class Run:
     cost_key: str = ""
     token: str = field(default="", repr=False)
     traceparent: str = ""
+    taste: Taste | None = None
 
 
 @dataclass(frozen=True)
@@ -286,8 +298,57 @@ class Chosen(NamedTuple):
     tokens: int = 0
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a taste is learned from. pages: SHA-256 of pictures that were liked, and of those that were passed
+    over beside them. vectors: of those pictures, as Embed answers. weight: below 0, less of it. voters: whose
+    each page is, by a number, of a taste of several people; () = one person's."""
+
+    pages: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = field(repr=False)
+    vectors: Mapping[str, bytes] = field(repr=False)
+    weight: float = 1.0
+    voters: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Asks what tastes say together, at once and whatever the jobs do. how_well: also, how well the first is
+    known. kinds: vectors of words of one kind each, as Embed answers: asks how much truer each word is of
+    what was liked, and nothing else. Answered by a Learned."""
+
+    question_id: str
+    tastes: tuple[Shown, ...] = field(repr=False)
+    how_well: bool = False
+    kinds: tuple[tuple[bytes, ...], ...] = field(default=(), repr=False)
+
+
+class Known(NamedTuple):
+    """How rightly pairs of pages are ranked that weren't learned from. low, high: where that lies in 19 of 20
+    cases. All are shares of 1."""
+
+    share: float
+    low: float
+    high: float
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it is better than chance for certain: else the vectors don't show what somebody goes by."""
+        return self.low > 0.5
+
+
+class Learned(NamedTuple):
+    """What was learned. direction: see ``Taste``. fitted: which tastes. known: None while nobody can tell.
+    words: of each taste and kind, how many deviations each word is truer of what was liked; () = unknown."""
+
+    direction: bytes
+    fitted: tuple[bool, ...]
+    known: Known | None = None
+    words: tuple[tuple[tuple[float, ...], ...], ...] = ()
+
+
 EngineQuestion = Embed | Select | Check | Measure | Choose  # answered between the steps of the jobs
-Question = EngineQuestion | Nearest
+SideQuestion = Nearest | Learn  # answered beside them
+Question = EngineQuestion | SideQuestion
 
 # From the worker
 

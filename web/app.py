@@ -43,8 +43,9 @@ from web.handlers.account import Account
 from web.handlers.activity import Activity
 from web.handlers.pages import Frame
 from web.live import Hub
+from web.openapi import with_description
 from web.page_texts import PageTexts
-from web.routes import LIVE, inside_table, route_table, with_description
+from web.routes import LIVE, inside_table, route_table
 from web.static_files import StaticFiles
 
 MOST = 1000  # at once
@@ -97,6 +98,7 @@ class Connections:
 TEMPLATES = Path(__file__).parent / "templates"
 KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
 LOOKS = (Bucket.READ, Bucket.BYTES)  # what HEAD may ask for as well: it changes nothing and makes nothing
+WORKER = "worker/worker.js"  # which stands before all pages, though it lies below them
 REST = "/{rest}"  # every address that no other route has
 LONGEST_ADDRESS = 40_000  # bytes: a prompt of 4,000 letters of any alphabet in it, percent-encoded
 BACKLOG = 128  # connections that wait to be taken
@@ -138,7 +140,7 @@ async def serve_web(
     aiohttp.set_zlib_backend(isal_zlib)  # a page in a tenth of zlib's time, an eighth larger
     settings = services.settings
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
-    hub = Hub(studio, visitors.find, services.web.launched)
+    hub = Hub(studio, visitors.find, services.web.launched, services.web.looking)
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
@@ -303,6 +305,8 @@ async def _static(context: Context, request: web.Request) -> web.StreamResponse:
     headers = guard.headers_for("file", context.addresses) | {"Content-Type": file.media_type}
     if file.media_type == "image/svg+xml":  # which a browser may open as a page
         headers["Content-Security-Policy"] = guard.BYTES_POLICY
+    if request.match_info["name"] == WORKER:
+        headers["Service-Worker-Allowed"] = "/"
     if request.match_info["version"] == context.static.version:
         headers["Cache-Control"] = "max-age=31536000, immutable"
     if file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):

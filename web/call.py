@@ -1,6 +1,8 @@
 """A call as handlers see it, what they answer, and the line of the table that leads to one."""
 
 import enum
+import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -11,20 +13,26 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from core.errors import FilesAway, StorageError
+from storage.tokens import Token
 from studio.authority import Actor
 from studio.media.uploads import Sent
+from studio.programs import Scope
 from studio.studio import Studio
 
+HELD = "held:sha256,"  # begins what stands in JSON for a picture that it held in base64
+MCP = "/mcp"  # where agents come in
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in. actor: as whom they ask and look. session: the id of their session."""
+    """Somebody who is signed in, or their program. actor: as whom they ask and look. session: the id of their
+    session. token: of what their program came by, None for a browser."""
 
     name: str
     session: str
     actor: Actor
+    token: Token | None = None
 
     @property
     def user_id(self) -> int:
@@ -59,8 +67,11 @@ class Bucket(enum.Enum):
 class Call:
     """One request, checked: a host of ours, its own origin, within its limits. ``person`` is None only on
     routes for everybody. body: a mapping for JSON and forms, a file for a picture. files: those of a form
-    with files. Files are there until the handler is done. attempt: what a sign-in elsewhere has left in this
-    browser. zone: by which its clock goes."""
+    with files, whose fields are ``file_fields``, or that a JSON holds in base64. Files are there until the
+    handler is done. digest: of a form's files, where the call has a key. attempt: what a
+    sign-in elsewhere has left in this browser. zone: by which its clock goes. count: counts it in a further
+    bucket, and raises Refused after too many. stream: does so for events that will be sent; to be called
+    before anything is queued for them."""
 
     studio: Studio
     person: Person | None
@@ -69,8 +80,12 @@ class Call:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: tuple[Sent, ...] = field(default=(), repr=False)
+    file_fields: tuple[str, ...] = ()
+    digest: str = ""
     attempt: str = field(default="", repr=False)
     zone: tzinfo = UTC
+    count: Callable[[Bucket], None] = field(default=lambda bucket: None, repr=False)
+    stream: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def actor(self) -> Actor:
@@ -131,12 +146,13 @@ class File:
 
 @dataclass(frozen=True)
 class Stream:
-    """A file that is sent while it is made, and saved as ``name``. What is wrong is raised before its first
-    part."""
+    """A file that is sent while it is made, and saved as ``name``; events of a job without one. What is wrong
+    is raised before its first part. left: is called if the reader leaves before the end."""
 
     parts: AsyncGenerator[bytes, None] = field(repr=False)
     media_type: str
-    name: str
+    name: str = ""
+    left: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -180,7 +196,8 @@ class Route:
     """A line of the table. everybody: nobody has to be signed in. limit: bytes of the body.
 
     path: {job} is a job's id, {n} the number of a picture from 1. given: what it takes, of JSON its type in
-    ``web/schemas.py``. query: what may stand behind the address's question mark.
+    ``web/schemas.py``. query: what may stand behind the address's question mark. scopes: all that a program's
+    token must have, none where programs don't come in.
     """
 
     method: str
@@ -191,6 +208,7 @@ class Route:
     everybody: bool = False
     limit: int = 64 * 1024
     query: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
 
     @property
     def body(self) -> Body:
@@ -210,12 +228,12 @@ class Route:
 
 def is_page(path: str) -> bool:
     """Return whether a person reads what is answered at ``path``; of others, a program does."""
-    return not path.startswith(("/api/", "/files/", "/previews/", "/static/"))
+    return path != MCP and not path.startswith(("/api/", "/v1/", "/files/", "/previews/", "/static/"))
 
 
 class Refused(Exception):
     """A call that isn't answered. ``detail`` is a sentence for the person; ``retry_after`` in seconds;
-    ``more``: what programs are told besides."""
+    ``more``: what programs are told besides; ``challenge``: what would let a program in."""
 
     def __init__(
         self,
@@ -223,9 +241,40 @@ class Refused(Exception):
         detail: str,
         retry_after: float | None = None,
         more: Mapping[str, Any] | None = None,
+        challenge: str = "",
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.retry_after, self.more = status, detail, retry_after, more or {}
+        self.challenge = challenge
+
+
+def event_of(data: Any, name: str = "") -> bytes:
+    """Return an event that a server sends.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+    """
+    text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
+    return (f"event: {name}\n" if name else "").encode() + f"data: {text}\n\n".encode()
+
+
+def error_of(refused: Refused) -> dict[str, Any]:
+    """Return a refusal in the form of OpenAI's API.
+
+    https://platform.openai.com/docs/guides/error-codes
+    """
+    status = refused.status
+    kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    codes = {
+        HTTPStatus.UNAUTHORIZED: "invalid_api_key",
+        HTTPStatus.FORBIDDEN: "insufficient_permissions",
+        HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
+    }
+    field = re.match(r"`(\w+)`", refused.detail)  # of messages that begin with what is wrong
+    named = {
+        "param": refused.more.get("param", field and field[1]),
+        "code": refused.more.get("code", codes.get(status)),
+    }
+    return {"error": {"message": refused.detail, "type": kind, **named}}
 
 
 class Gone(Refused):

@@ -7,12 +7,13 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from email.message import Message
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from http import HTTPStatus
 from itertools import pairwise
 from mmap import mmap
@@ -30,11 +31,14 @@ from core.errors import ImageError, LimitError, MissingError, NotAllowedError, S
 from core.language import N_, _, accepted_language, own_language, retold
 from storage.database import CAN_WAIT
 from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
+from studio.programs import TokenEnded
 from studio.rights import rows_of
 from studio.studio import Studio
 from web import guard
 from web.auth import Visitors
 from web.call import (
+    HELD,
+    MCP,
     Answer,
     Body,
     Bytes,
@@ -52,6 +56,7 @@ from web.call import (
     SignedOut,
     Stream,
     Whole,
+    error_of,
     is_page,
 )
 from web.cards import to_json
@@ -61,17 +66,22 @@ from web.static_files import StaticFiles
 
 MOST_PARTS = 120
 LONGEST_NAME, LONGEST_TEXT = 200, 8000  # of a file's name, characters; of a field, bytes
+MOST_STREAMS = 8  # of events, of a program or person
+QUIET = 15.0  # seconds without an event, after which a comment keeps the connection
 LONGEST_HEAD = 8000  # bytes before a part's content
 _BLANK = b"\r\n\r\n"
+_PICTURE = re.compile(rb'"data:image\\?/(?:png|jpeg|webp|gif);base64,([A-Za-z0-9+/=\\]*)"')  # in JSON
 
 
-def parse_form(body: Sent, content_type: str) -> tuple[dict[str, str], tuple[Sent, ...]]:
-    """Return the fields and the files of a form, in their order; a file that wasn't chosen is none.
+def parse_form(body: Sent, content_type: str) -> tuple[dict[str, str], tuple[Sent, ...], tuple[str, ...]]:
+    """Return the fields and the files of a form, in their order, and the files' fields; a file that wasn't
+    chosen is none.
 
     content_type: the header, with its boundary. Raises ValueError for what is no such form.
     """
     fields: dict[str, str] = {}
     files: list[Sent] = []
+    names: list[str] = []
     with body.opened() as data:
         for start, end in _parts(data, _boundary(content_type)):
             head_end = data.find(_BLANK, start, min(end, start + LONGEST_HEAD))
@@ -85,7 +95,8 @@ def parse_form(body: Sent, content_type: str) -> tuple[dict[str, str], tuple[Sen
                 fields[name] = data[start:end].decode()
             elif filename or end > start:
                 files.append(body.part(filename[:LONGEST_NAME] or "picture", start, end - start))
-    return fields, tuple(files)
+                names.append(name)
+    return fields, tuple(files), tuple(names)
 
 
 def _parts(data: bytes | mmap, boundary: bytes) -> Iterator[tuple[int, int]]:
@@ -121,12 +132,60 @@ def _named(head: bytes) -> tuple[str, str | None]:
     raise ValueError("a part has no name")
 
 
+def digest_of(files: Iterable[Sent], fields: Iterable[str]) -> str:
+    """Return what tells a form's files from others."""
+    found = sha256()
+    for file, name in zip(files, fields, strict=True):
+        with file.opened() as data:
+            found.update(f"{name} {file.size}\n".encode())
+            found.update(data)
+    return found.hexdigest()
+
+
+def parse_json(body: Sent) -> tuple[dict[str, Any], tuple[Sent, ...]]:
+    """Return what JSON says, and the pictures that it holds in base64: these stay where they lie, and in
+    their place stands ``HELD`` with their SHA-256, which is their name. Raises ValueError, and Refused for
+    more than IN_MEMORY without them."""
+    rest, files, at = bytearray(), list[Sent](), 0
+    with body.opened() as data:
+        for match in _PICTURE.finditer(data):
+            name = sha256(match[1]).hexdigest()
+            files.append(body.part(name, match.start(1), match.end(1) - match.start(1)))
+            rest += data[at : match.start()] + f'"{HELD}{name}"'.encode()
+            at = match.end()
+        if len(rest) + body.size - at > IN_MEMORY:
+            raise _too_large(IN_MEMORY)
+        rest += data[at:]
+    return _object(_parsed(rest.decode())), tuple(files)
+
+
 IN_MEMORY = 2**20  # bytes of a body beyond which it goes to the disk as it comes
 BODY_TIME = 60.0  # seconds for a body to arrive
 SLOWEST = 128 * 1024  # bytes a second of a large one, for which it has longer
 PATIENCE = 60.0  # seconds that a call waits until those before it are through
 ONE, ALL = 1, 64  # uploads at once, of a person and of everybody
 ONE_SMALL, ALL_SMALL = 8, 256  # bodies that fit into memory
+
+
+class Streams:
+    """Counts the streams of events that are open, by whose they are."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one_of(self, who: str) -> Iterator[None]:
+        """Hold a stream while the block runs. Raises Refused for one too many."""
+        if self._open[who] >= MOST_STREAMS:
+            detail = "Too many streams are open. Close one first."
+            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, detail, 5.0)
+        self._open[who] += 1
+        try:
+            yield
+        finally:
+            self._open[who] -= 1
+            if not self._open[who]:
+                del self._open[who]
 
 
 class Slots:
@@ -225,13 +284,15 @@ TITLES = {  # of pages that say why there is nothing else
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Internal Server Error"),
     HTTPStatus.SERVICE_UNAVAILABLE: N_("Service Unavailable"),
 }
+EMPTY = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED)
 HASHED_ASIDE = 2**20  # bytes, of which more take over a millisecond
 PACKED_FROM = 1400  # characters, about what one packet carries
 PACKED_ASIDE = 2**19  # bytes, of which more take over a millisecond
+MCP_HEADERS = ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name")
 # The session's cookie; the prefix binds it to this very host: rfc6265bis, "__Host-" prefix.
 COOKIE = "__Host-atelier"
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
-HEADERS_KEPT = ("User-Agent", "X-Name", "If-Match")
+HEADERS_KEPT = ("User-Agent", "X-Name", "If-Match", "Idempotency-Key", *MCP_HEADERS)
 ATTEMPT, ATTEMPT_LIVES = "__Host-atelier-attempt", 600  # a cookie of a sign-in elsewhere, and its seconds
 ZONE, LONGEST_ZONE = "zone", 60  # a cookie of the page's own, such as Europe/Berlin
 _STATUS = {
@@ -257,6 +318,7 @@ class Context:
     buckets: guard.Buckets
     bodies: Bodies
     trusted: tuple[str, ...] = ()
+    streams: Streams = field(default_factory=Streams)
 
 
 async def respond(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
@@ -264,11 +326,20 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
     a bot three seconds to acknowledge, whoever looks at how many pages."""
     CAN_WAIT.set(True)
     person: Person | None = None
+    token = token_of(context, request, route)
+    held = ExitStack()
+    found: Answer | None = None
     try:
         guard.check_host(context.addresses, request.headers.get("Host", ""))
-        guard.check_origin(context.addresses, request.method, request.headers)
-        person = await visitor(context, request)
+        if token is None or (route.path == MCP and "Origin" in request.headers):  # as its specification wants
+            guard.check_origin(context.addresses, request.method, request.headers)
+        if token is None:  # no other site's page can send one
+            person = await visitor(context, request)
+        else:
+            person = await _program(context, request, token)
         await choose_language(context, request, person)
+        if person is not None and person.token is not None:
+            guard.check_scopes(route, person.token)
         if person is None and not route.everybody:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
         if (made_for := request.headers.get("X-Person")) and not is_theirs(person, made_for):
@@ -276,7 +347,10 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
         who = who_of(context, request, person)
         context.buckets.take(route.bucket, who)
         async with AsyncExitStack() as arrived:
-            body, files = await _body(context, route, request, who, arrived)
+            body, files, fields = await _body(context, route, request, who, arrived)
+            digest = ""
+            if fields and "Idempotency-Key" in request.headers:
+                digest = await asyncio.to_thread(digest_of, files, fields)
             headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
             call = Call(
                 context.studio,
@@ -286,12 +360,16 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
                 body,
                 headers,
                 files,
+                fields,
+                digest,
                 request.cookies.get(ATTEMPT, "")[:100],
                 _zone(request.cookies.get(ZONE, "")),
+                lambda bucket: context.buckets.take(bucket, who),
+                lambda: held.enter_context(context.streams.one_of(who)),
             )
             point = context.studio.own.point  # before anything is read: the page's socket goes on from here
             found = await _handled(route, call)
-        if isinstance(found, Html) and person is not None:
+        if isinstance(found, Html) and person is not None and not found.shared:
             found = replace(found, values={"point": point, **found.values})
         if isinstance(found, Stream):
             return await _streamed(context, found, request)
@@ -305,10 +383,17 @@ async def respond(context: Context, route: Route, request: web.Request) -> web.S
         return response
     except (Refused, UserError, StorageError) as error:
         refused = _refusal(error)
-        if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
+        page_for = token is None and route.is_page and route.method == "GET"
+        if refused.status is HTTPStatus.UNAUTHORIZED and page_for:
             page = request.raw_path.removeprefix(context.addresses.prefix)
             return _see_other(context, way_in(page))  # and from there to this page
         return refusal(context, request, refused, person)
+    except asyncio.CancelledError:  # its reader has left, or the studio closes
+        if isinstance(found, Stream) and found.left is not None and request.transport is None:
+            await found.left()
+        raise
+    finally:
+        held.close()
 
 
 async def _handled(route: Route, call: Call) -> Answer:
@@ -338,6 +423,26 @@ async def visitor(context: Context, request: web.Request) -> Person | None:
     return await context.visitors.find(token, rows_of(job_id) if job_id else ())
 
 
+def token_of(context: Context, request: web.Request, route: Route) -> str | None:
+    """Return the token by which a program comes to a route that isn't everybody's. In Discord's frame there
+    are none."""
+    if route.everybody or context.addresses.activity:
+        return None
+    return guard.token_of(request.headers, has_cookie=COOKIE in request.cookies)
+
+
+async def _program(context: Context, request: web.Request, token: str) -> Person:
+    """Return whose program a request comes from. Raises Refused, NotAllowedError."""
+    job_id = request.match_info.get("job")
+    address, programs = _address(context, request), context.studio.programs
+    try:
+        found, actor = await programs.enter(token[:100], address, rows_of(job_id) if job_id else ())
+    except TokenEnded as ended:
+        challenge = guard.CHALLENGE + ', error="invalid_token"'
+        raise Refused(HTTPStatus.UNAUTHORIZED, str(ended), challenge=challenge) from ended
+    return Person(found.name or "you", "", actor, found)
+
+
 async def choose_language(context: Context, request: web.Request, person: Person | None) -> None:
     """Let the language that a person has chosen hold for this request, or else the browser's."""
     asked = accepted_language(request.headers.get("Accept-Language", ""))
@@ -353,65 +458,101 @@ def _zone(name: str) -> tzinfo:
 
 
 def who_of(context: Context, request: web.Request, person: Person | None) -> str:
-    """Return whom a call counts against: who is signed in, or else where it comes from."""
+    """Return whom a call counts against: a program, who is signed in, or else where it comes from."""
     if person is not None:
-        return f"s:{person.user_id}"
+        return f"s:{person.user_id}" if person.token is None else f"t:{person.token.id}"
+    return f"a:{_address(context, request)}"
+
+
+def _address(context: Context, request: web.Request) -> str:
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))  # a proxy may add a line of its own
-    return f"a:{guard.peer_address(request.remote, forwarded, context.trusted)}"
+    return guard.peer_address(request.remote, forwarded, context.trusted)
 
 
 async def _body(
     context: Context, route: Route, request: web.Request, who: str, arrived: AsyncExitStack
-) -> tuple[Any, tuple[Sent, ...]]:
-    """Return what a request carries as its route takes it, and its files, which are there until ``arrived``
-    is closed. Raises Refused."""
+) -> tuple[Any, tuple[Sent, ...], tuple[str, ...]]:
+    """Return what a request carries as its route takes it, and its files with their fields. They are there
+    until ``arrived`` is closed. Raises Refused."""
     if route.body is Body.NONE:
-        return None, ()
+        return None, (), ()
     sent = request.content_type
     if route.body is not Body.PICTURE and sent != route.body.value:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"This takes {route.body.value}, not {sent}.")
     body = await arrived.enter_async_context(context.bodies.taken(request, route.limit, who))
     if route.body is Body.PICTURE:
-        return body, ()
+        return body, (), ()
     try:
         if route.body is Body.FILES:
             return await asyncio.to_thread(parse_form, body, request.headers["Content-Type"])
+        if route.body is Body.JSON and route.limit > IN_MEMORY:
+            return *await asyncio.to_thread(parse_json, body), ()
         text = (await body.read()).decode()
         if route.body is Body.FORM:
-            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), ()
-        parsed = json.loads(text or "{}")
-        if _HALF.search(text):
-            json.dumps(parsed, ensure_ascii=False).encode()  # of a pair alone, in a key too
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), (), ()
+        parsed = _parsed(text) if len(text) < IN_MEMORY else await asyncio.to_thread(_parsed, text)
     except UnicodeEncodeError as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "A text holds half of a surrogate pair.") from error
     except (ValueError, RecursionError) as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "The body can't be read.") from error
+    return _object(parsed), (), ()
+
+
+def _object(parsed: Any) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "The body takes a JSON object.")
-    return parsed, ()
+    return parsed
+
+
+def _parsed(text: str) -> Any:
+    """Return what JSON says. Raises ValueError."""
+    parsed = json.loads(text or "{}")
+    if _HALF.search(text):
+        json.dumps(parsed, ensure_ascii=False).encode()  # of a pair alone, in a key too
+    return parsed
 
 
 async def _streamed(context: Context, found: Stream, request: web.Request) -> web.StreamResponse:
-    """Send a file while it is made, as fast as its reader takes it. What goes wrong on the way breaks the
-    connection off: so the reader sees that the file isn't whole."""
-    headers = (
-        guard.headers_for("data", context.addresses)
-        | {"Content-Type": found.media_type}
-        | _saved_as(found.name)
-    )
-    async with aclosing(found.parts) as parts:
+    """Send a file while it is made, as fast as its reader takes it, or events as long as somebody reads them.
+    What goes wrong on the way breaks the connection off: so the reader sees that the file isn't whole."""
+    patience = None if found.name else PATIENCE  # seconds that a reader may take for a part
+    more = _saved_as(found.name) if found.name else {"X-Accel-Buffering": "no"}
+    made = found.parts if found.name else _kept_alive(found.parts)
+    headers = guard.headers_for("data", context.addresses) | {"Content-Type": found.media_type} | more
+    async with aclosing(made) as parts:
         first = await anext(parts)
         response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
         try:
-            await response.write(first)
+            await response.prepare(request)
+            async with asyncio.timeout(patience):
+                await response.write(first)
             async for part in parts:
-                await response.write(part)
-        except Exception:
-            log.exception("a file broke off while it was sent")
+                async with asyncio.timeout(patience):
+                    await response.write(part)
+        except Exception as error:
+            if not isinstance(error, (ConnectionError, TimeoutError)):  # of a reader who has left
+                log.exception("a file broke off while it was sent")
+            elif found.left is not None:
+                await found.left()
             if request.transport is not None:
                 request.transport.abort()
         return response
+
+
+async def _kept_alive(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield events, and comments while none comes: a proxy ends what is silent."""
+    async with aclosing(parts):
+        while True:
+            coming = asyncio.ensure_future(anext(parts, b""))
+            try:
+                while not (await asyncio.wait({coming}, timeout=QUIET))[0]:
+                    yield b":\n\n"
+            finally:
+                coming.cancel()
+                await asyncio.wait({coming})
+            if not (part := coming.result()):
+                return
+            yield part
 
 
 def _saved_as(name: str) -> dict[str, str]:
@@ -437,7 +578,7 @@ def _response(context: Context, found: Whole, person: Person | None) -> web.Resp
 
 
 def _json(context: Context, found: Json) -> web.Response:
-    text = None if found.status == HTTPStatus.NO_CONTENT else to_json(found.data)
+    text = None if found.status in EMPTY and found.data is None else to_json(found.data)
     kind = None if text is None else "application/json"
     version = {} if found.etag is None else {"ETag": f'"{found.etag}"'}
     headers = guard.headers_for("data", context.addresses, shared=found.shared) | version
@@ -533,7 +674,7 @@ def _signed(
 def _refusal(error: Exception) -> Refused:
     """Return an error as the person reads it. What they may not see looks like what never was."""
     if isinstance(error, Refused):
-        return Refused(error.status, retold(error.detail), error.retry_after, error.more)
+        return Refused(error.status, retold(error.detail), error.retry_after, error.more, error.challenge)
     if isinstance(error, StorageError):
         log.error("the database can't answer: %s", error)
         return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy. Try again soon.", 5.0)
@@ -553,7 +694,10 @@ def refusal(
         **refused.more,
     }
     wait = {} if refused.retry_after is None else {"Retry-After": str(max(1, round(refused.retry_after)))}
-    if (
+    if refused.challenge:
+        wait["WWW-Authenticate"] = refused.challenge
+    by_program = guard.token_of(request.headers, has_cookie=COOKIE in request.cookies) is not None
+    if not by_program and (
         is_page(request.path.removeprefix(context.addresses.prefix))
         or request.headers.get("Sec-Fetch-Mode") == "navigate"
     ):
@@ -562,11 +706,13 @@ def refusal(
         page = _page(context, Html("problem", values, refused.status), person)
         page.headers.update(wait)
         return page
-    if refused.retry_after is not None:
+    if request.path.startswith("/v1/"):
+        shape = error_of(refused)
+    elif refused.retry_after is not None:
         shape["retry_after"] = round(refused.retry_after, 1)
     return web.Response(
         text=to_json(shape),
         status=refused.status,
-        content_type="application/problem+json",
+        content_type="application/json" if "error" in shape else "application/problem+json",
         headers=guard.headers_for("data", context.addresses) | wait,
     )

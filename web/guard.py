@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from core.language import _
+from storage.tokens import PREFIX, Token
 from studio.authority import Pace
-from web.call import Bucket, Refused
+from web.call import Bucket, Refused, Route
 
 MINUTE = 60.0  # seconds
+CHALLENGE = 'Bearer realm="Atelier"'  # RFC 6750, section 3
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE = ("GET", "HEAD")
 PAGE_POLICY = "; ".join(
@@ -26,11 +29,12 @@ PAGE_POLICY = "; ".join(
         "media-src 'self'",
         "font-src 'self'",
         "connect-src 'self'",
+        "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types lit-html",
+        "trusted-types lit-html worker",
     )
 )
 ACTIVITY = "/activity"  # what begins the addresses of the door to Discord's frame, by which alone it is known
@@ -112,6 +116,33 @@ def check_origin(addresses: Addresses, method: str, headers: Mapping[str, str]) 
     same_site = headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
     if headers.get("Origin", "").lower() not in addresses.origins or not same_site:
         raise Refused(HTTPStatus.FORBIDDEN, "This can only be asked from a page of this studio.")
+
+
+def token_of(headers: Mapping[str, str], *, has_cookie: bool) -> str | None:
+    """Return the token that a program sends, None where there is none. A header of another kind, such as a
+    proxy's, takes nothing from the cookie beside it: what comes by a cookie must come from a page of ours.
+
+    https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+    """
+    scheme, _unused, sent = headers.get("Authorization", "").strip().partition(" ")
+    sent = sent.strip()
+    if scheme.lower() != "bearer" or has_cookie and not sent.startswith(PREFIX):
+        return None
+    return sent
+
+
+def check_scopes(route: Route, token: Token) -> None:
+    """Raise Refused unless a token opens a route."""
+    if not route.scopes:
+        detail = _("Programs can't do this. Do it on the web or in Discord.")
+        raise Refused(HTTPStatus.FORBIDDEN, detail)
+    if missing := [scope for scope in route.scopes if scope not in token.scopes.split()]:
+        raise Refused(
+            HTTPStatus.FORBIDDEN,
+            _("This token lacks the scope {missing}.", missing=", ".join(missing)),
+            more={"scopes": list(route.scopes)},
+            challenge=CHALLENGE + f', error="insufficient_scope", scope="{" ".join(route.scopes)}"',
+        )
 
 
 class Buckets:

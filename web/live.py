@@ -26,6 +26,7 @@ FULL, PATIENCE = 64 * 1024, 5.0  # bytes that wait for a browser, and seconds un
 UNREAD = 16 * 2**20  # bytes above which a send waits; far more than one message on top of FULL
 CHECK_EVERY = 60.0  # seconds; a session that has ended closes its sockets by then
 HEARTBEAT = 20.0  # seconds
+LOOKS = "1"  # what a page says that somebody looks at
 SIGNED_OUT, TOO_SLOW, TOO_MANY = 4401, 4408, 4429
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 @dataclass(eq=False)
 class _Tab:
     """An open socket. at: the point that its news end at. told: when it was sent something. instance: of the
-    Activity that holds the pages, for its own socket; launch: what was asked for last there. full_since: when
-    its browser stopped reading."""
+    Activity that holds the pages, for its own socket; launch: what was asked for last there. looks: somebody
+    looks at it. full_since: when its browser stopped reading."""
 
     socket: web.WebSocketResponse
     request: web.Request
@@ -46,21 +47,24 @@ class _Tab:
     language: str
     instance: str
     launch: Launch | None
+    looks: bool = False
     full_since: float | None = None
     closing: asyncio.Task[object] | None = field(default=None, repr=False)
 
 
 class Hub:
     """Keeps the sockets. ``find``: who holds a session's token, None when it has ended. launched: the pages
-    that people have asked for on Discord, by the instance of the Activity and who."""
+    that people have asked for on Discord, by the instance of the Activity and who. looking: how many pages
+    people look at, by their ids."""
 
     def __init__(
         self,
         studio: Studio,
         find: Callable[[str], Awaitable[Person | None]],
         launched: Mapping[tuple[str, int], Launch],
+        looking: Counter[int],
     ) -> None:
-        self._studio, self._find, self._launched = studio, find, launched
+        self._studio, self._find, self._launched, self._looking = studio, find, launched, looking
         self._tabs: set[_Tab] = set()
         self._closing: set[asyncio.Task[object]] = set()
 
@@ -97,9 +101,20 @@ class Hub:
             async for message in socket:
                 if message.type in (WSMsgType.CLOSE, WSMsgType.ERROR):
                     break
+                self._look(tab, looks=message.data == LOOKS)
         finally:
+            self._look(tab, looks=False)
             self._tabs.discard(tab)
         return socket
+
+    def _look(self, tab: _Tab, *, looks: bool) -> None:
+        """Note whether somebody looks at a page now: who does isn't called."""
+        if looks == tab.looks:
+            return
+        tab.looks, user_id = looks, tab.person.user_id
+        self._looking[user_id] += 1 if looks else -1
+        if not self._looking[user_id]:
+            del self._looking[user_id]
 
     async def turn_away(self, request: web.Request) -> web.StreamResponse:
         """Close the socket of somebody who isn't signed in. A page learns why only of one that was open."""

@@ -17,6 +17,10 @@ from core.talk import KINDS, Kind
 from storage.collections import Named as CollectionsNamed
 from studio.editor.document import MOST_STROKES
 from studio.media.uploads import Sent
+from studio.programs import USUAL_DAYS, Scope
+from studio.projects.watches import USUAL_DAYS as USUAL_KEPT
+from studio.projects.watches import USUAL_EVERY
+from studio.webhooks import KINDS as EVENTS
 from web.call import Call, Gone
 
 MOST_NAMED = 500  # pictures of a project that a call names
@@ -24,6 +28,7 @@ MOST_POINTS = 20
 MOST_CHOSEN = 2000  # pictures that a call can name
 _NAMES = f"1 to {MOST_CHOSEN:,} names such as abcd2345efgh/2"
 _SHA256 = r"^[0-9a-f]{64}$(?!\n)"
+_SIZE = r"^(auto|[1-9]\d{1,4}x[1-9]\d{1,4})$(?!\n)"
 Word = Annotated[str, Meta(max_length=80)]
 Ids = Annotated[
     list[Annotated[str, Meta(pattern=_SHA256)]],
@@ -56,6 +61,127 @@ class NewJobs(Struct, frozen=True):
     pictures: Annotated[list[Word], Meta(max_length=8)] = []
     do: str = ""
     key: str = ""
+
+
+class NewToken(Struct, frozen=True):
+    """A token for a program. name: what the person calls it. days: until it ends."""
+
+    name: str
+    scopes: Annotated[list[Scope], Meta(min_length=1, extra={"takes": "one or more of " + ", ".join(Scope)})]
+    days: int = USUAL_DAYS
+
+
+class NewWebhook(Struct, frozen=True):
+    """An address that is told what happens. token, project: the id of what it belongs to, one of them."""
+
+    url: str
+    events: Annotated[list[str], Meta(min_length=1, extra={"takes": "one or more of " + ", ".join(EVENTS)})]
+    token: str = ""
+    project: str = ""
+
+
+class ImageWish(Struct, frozen=True):
+    """Pictures in OpenAI's form. What else a program sends is left out."""
+
+    prompt: str
+    model: str = ""
+    n: Annotated[int, Meta(ge=1, le=10)] = 1
+    size: Annotated[str, Meta(pattern=_SIZE, extra={"takes": "auto, or a size such as 1536x1024"})] = "auto"
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] = "auto"
+    background: Literal["auto", "opaque", "transparent"] = "auto"
+    response_format: Literal["b64_json", "url"] | None = None  # as OpenAI's model of that name does
+    output_format: Literal["png"] = "png"
+    stream: bool = False
+    partial_images: Annotated[int, Meta(ge=0, le=3)] = 0
+
+
+class ChatPart(Struct, frozen=True):
+    """A part of a message in OpenAI's form: words, or a picture by its address."""
+
+    type: str
+    text: str = ""
+    image_url: dict[str, Any] = {}
+
+
+class ChatMessage(Struct, frozen=True):
+    """A message in OpenAI's form."""
+
+    role: str
+    content: str | list[ChatPart] | None = None
+
+
+class ChatWish(Struct, frozen=True):
+    """A question in OpenAI's form. What else a program sends is left out."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, extra={"takes": "a list of messages"})]
+    model: str = ""
+    n: Annotated[int, Meta(ge=1, le=1)] = 1
+    stream: bool = False
+    stream_options: dict[str, bool] = {}
+    tools: Annotated[list[Any], Meta(max_length=0)] = []
+
+
+class ResponsePart(Struct, frozen=True):
+    """A part of what is put in, in OpenAI's form of responses: words, or a picture by its address."""
+
+    type: str
+    text: str | None = ""
+    image_url: str | None = ""
+
+
+class ResponseItem(Struct, frozen=True):
+    """What somebody has said, in OpenAI's form of responses."""
+
+    type: str = "message"
+    role: str = ""
+    content: str | list[ResponsePart] | None = None
+
+
+class ResponseWish(Struct, frozen=True):
+    """A question in OpenAI's form of responses. What else a program sends is left out."""
+
+    input: Annotated[str | list[ResponseItem], Meta(extra={"takes": "a text, or a list of messages"})]
+    model: str = ""
+    stream: bool = False
+    previous_response_id: Annotated[
+        str, Meta(pattern=r"^(resp_[a-z2-9]{12})?$(?!\n)", extra={"takes": "the id of a response"})
+    ] = ""
+    background: Annotated[Literal[False], Meta(extra={"takes": "false"})] = False
+    tools: Annotated[list[Any], Meta(max_length=0)] = []
+
+
+class VideoWish(Struct, frozen=True):
+    """A video in OpenAI's form, besides ``input_reference``, its first picture."""
+
+    prompt: str
+    model: str = ""
+    seconds: Annotated[str, Meta(pattern=r"^(\d{1,3})?$(?!\n)", extra={"takes": "a whole number"})] = ""
+    size: Annotated[
+        str,
+        Meta(pattern=r"^([1-9]\d{1,4}x[1-9]\d{1,4})?$(?!\n)", extra={"takes": "a size such as 1280x720"}),
+    ] = ""
+
+
+class VideoRemix(Struct, frozen=True):
+    """What a video shows instead, in OpenAI's form."""
+
+    prompt: str
+
+
+class Judged(Struct, frozen=True):
+    """Texts to judge in OpenAI's form."""
+
+    input: Annotated[str | list[str], Meta(extra={"takes": "a text, or a list of texts"})]
+    model: str = ""
+
+
+class Message(Struct, frozen=True):
+    """A message of the Model Context Protocol, in JSON-RPC 2.0; without an id it is a notification."""
+
+    jsonrpc: Literal["2.0"]
+    method: str
+    id: str | int | None = None
+    params: dict[str, Any] = {}
 
 
 class NewTalk(Struct, frozen=True):
@@ -138,6 +264,12 @@ class NewSet(Struct, frozen=True):
     name: str
 
 
+class NewCode(Struct, frozen=True):
+    """A code of a taste, by the taste's name."""
+
+    name: str = "me"
+
+
 class NewExamples(Struct, frozen=True):
     """Pictures for a set by its name or id, which is made if there is none: under a label, or, with a
     question, one question about all of them, whose right answer is the label."""
@@ -168,6 +300,20 @@ class Press(Struct, frozen=True):
     start: str = ""
     end: str = ""
     key: str = ""
+
+
+class Once(Struct, frozen=True):
+    """An action that asks for nothing more. key: the same wish is queued once."""
+
+    key: str = ""
+
+
+class Browser(Struct, frozen=True):
+    """A browser that is to be called: where, and its key and secret, as it gives them."""
+
+    endpoint: Annotated[str, Meta(max_length=500)]
+    p256dh: Annotated[str, Meta(max_length=100)]
+    auth: Annotated[str, Meta(max_length=100)]
 
 
 class Link(Struct, frozen=True):
@@ -366,6 +512,16 @@ class Liked(Struct, frozen=True):
     liked: bool = True
 
 
+class Rated(Struct, frozen=True):
+    """What the person says of a page of nine: the styles that they like, and those that they passed over.
+    shown: those on the pages that they have already, none of which comes again."""
+
+    page: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    liked: Annotated[list[int], Meta(max_length=9)]
+    passed: Annotated[list[int], Meta(max_length=9)]
+    shown: Annotated[list[int], Meta(max_length=36)] = []
+
+
 class CodeOf(Struct, frozen=True):
     """Whose look a code for ``--sref`` stands for: a folder's pictures, or pictures as a prompt names them,
     "job number"."""
@@ -392,6 +548,33 @@ class Training(Struct, frozen=True):
     key: str = ""
 
 
+class NewWatch(Struct, frozen=True):
+    """What to watch, as the operator has named it, and the folder below. camera: what alarms call it, "" = as
+    the source. channel: of the project's server, that is told. days: that its pictures are kept.
+    every: seconds between two looks at a camera. hours: when nothing is posted, such as "22:00-06:00
+    Europe/Berlin". most: alarms of a minute. silent: minutes without a picture after which that is posted."""
+
+    source: str
+    camera: str = ""
+    channel: str = ""
+    days: int = USUAL_KEPT
+    every: int = USUAL_EVERY
+    hours: str | None = None
+    most: int | None = None
+    silent: int | None = None
+
+
+class WatchChanges(Struct, frozen=True):
+    """Whether a camera is watched. snooze: post none of its alarms for an hour. The others as of
+    ``NewWatch``."""
+
+    on: bool | None = None
+    snooze: bool = False
+    hours: str | None = None
+    most: int | None = None
+    silent: int | None = None
+
+
 class Judgement(Struct, frozen=True):
     """Whether a verdict is right. label: what its picture is called instead, "" = nothing else."""
 
@@ -407,16 +590,17 @@ _PAGE = re.compile(r"/(?!in\b|api/|files/|previews/|static/)(?:[!-.0-\[\]-~][!-\
 T = TypeVar("T", bound=Struct)
 
 
-def read_body(call: Call, kind: type[T]) -> T:
-    """Return the JSON of a call; null is as good as nothing. Raises UserError, which names the field and what
-    it takes."""
+def read_body(call: Call, kind: type[T], *, strict: bool = True) -> T:
+    """Return the JSON of a call; null is as good as nothing. strict: numbers don't come as text. Raises
+    UserError, which names the field and what it takes."""
     given = {name: value for name, value in call.body.items() if value is not None}
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(given, kind, strict=strict)
     except msgspec.ValidationError as error:
-        named, found = re.search(r"field `(\w+)`|`\$\.(\w+)", str(error)), inspect.type_info(kind)
+        within, found = re.search(r"`\$\.(\w+)", str(error)), inspect.type_info(kind)
+        named = within or re.search(r"field `(\w+)`", str(error))
         assert named is not None and isinstance(found, inspect.StructType)
-        missing, wrong = named.groups()
+        missing, wrong = (None, within[1]) if within else (named[1], None)
         takes = next(field.type for field in found.fields if field.name == (missing or wrong))
         if missing and not isinstance(takes, inspect.Metadata):
             raise UserError(f"`{missing}` is missing.") from error
@@ -435,8 +619,12 @@ def _takes(kind: inspect.Type) -> str:
             return f"a list of up to {most} texts"
         case inspect.ListType(max_length=int(most)):
             return f"a list of up to {most:,}"
+        case inspect.IntType(ge=int(least), le=int(most)):
+            return f"{least} to {most}"
         case inspect.IntType():
             return "a whole number"
+        case inspect.LiteralType(values=values):
+            return ", ".join(map(str, values))
         case inspect.BoolType():
             return "true or false"
         case inspect.DictType():
@@ -455,13 +643,17 @@ def chosen_of(texts: Sequence[str]) -> list[CollectionsNamed]:
 
 
 def key_of(call: Call) -> str | None:
-    """Return what makes asking the same again harmless, if the call has a key; the same key with another wish
-    is another one. Raises UserError."""
-    if (key := call.body.get("key")) is None:
+    """Return what makes asking the same again harmless, if the call has a key, in its body or as
+    Idempotency-Key; the same key with another wish is another one. Raises UserError.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """
+    key = call.headers.get("Idempotency-Key", (call.body or {}).get("key"))
+    if key is None:
         return None
     if not 0 < len(key) <= LONGEST_KEY:
         raise UserError(f"`key` takes 1 to {LONGEST_KEY} characters.")
-    wish = json.dumps([dict(call.path), call.body], sort_keys=True)
+    wish = json.dumps([dict(call.path), call.body, *([call.digest] if call.digest else [])], sort_keys=True)
     return f"web:{key}:{hashlib.sha256(wish.encode()).hexdigest()[:16]}"
 
 

@@ -10,7 +10,7 @@ from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.language import N_, _, n_, own_language, retold
-from core.requests import AskRequest, GenerateRequest
+from core.requests import AskRequest, GenerateRequest, ImagineRequest
 from core.requests.base import Answer, Request
 from core.requests.custom_models import BundleRequest, InspectRequest, ProjectRequest, TrainRequest
 from core.requests.images import (
@@ -65,12 +65,16 @@ LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers a
     "up4s": Label("4× subtle"),
     "up4c": Label("4× creative"),
     "hd": Label(N_("Run as HD")),
+    "full": Label(N_("Draw in full"), first=N_("In full")),
+    "seed": Label(N_("Draw by seed")),
     "subtle": Label(N_("Subtle")),
     "strong": Label(N_("Strong"), first=N_("Vary")),
     "remix": Label(N_("Remix"), words=True),
     "edit": Label(N_("Edit by words"), words=True, first=N_("Edit")),
     "again": Label(N_("Try again")),
     "three": Label(N_("Three more")),
+    "next": Label(N_("24 more")),
+    "others": Label(N_("The others")),
     "zoom20": Label(N_("Zoom out 2×")),
     "zoom15": Label(N_("Zoom out 1.5×")),
     "square": Label(N_("Make square")),
@@ -134,11 +138,13 @@ def _action(action: str, group: str, language: str) -> Mapping[str, Any]:
     return {**shape, "words": label.words, "form": label.form, "first": label.first}
 
 
-def alt_text(job: Job, number: int | None = None) -> str:
-    """Return what a picture shows, for people who can't see it: its prompt, cut at a word."""
-    words = job.request.prompt if isinstance(job.request, GenerateRequest) else ""
-    if not words and isinstance(job.request, GenerateRequest):
-        words = prompt_of(job.request).text
+def alt_text(job: Job, number: int | None = None, seed: int | None = None) -> str:
+    """Return what a picture shows, for people who can't see it: its prompt, cut at a word. seed: the
+    picture's."""
+    made_by = job.request.of_seed(seed) if isinstance(job.request, GenerateRequest) else None
+    words = made_by.prompt if made_by else ""
+    if not words and made_by:
+        words = prompt_of(made_by).text
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
     named = words or job_name(job.request)
@@ -182,7 +188,8 @@ def describe_picture(
         "original": files,
         "thumb": f"{files}/512.webp",
         "small": f"{files}/256.webp",
-        "alt": alt_text(job, number) if number else alt_text(job),
+        "alt": alt_text(job, number or None, stored.seed),
+        "prompt": remix_text(job, stored.seed),
         "video": None if clip is None else describe_video(job.id, clip),
     }
 
@@ -205,6 +212,7 @@ def describe_job(
     progress = view.progress if view else None
     own = isinstance(row.request, ProjectRequest)  # its charts belong to the page of its project
     shown = list(result.pictures) if result and not own else []
+    visible = {one.index: how for one, how in zip(shown, seen.visible, strict=False)}
     chart = result.grid if result and not shown else None
     clips = {clip.index: clip for clip in result.videos} if result else {}
     follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
@@ -240,14 +248,15 @@ def describe_job(
         "preview": _preview(row.id, progress),
         "box": _box(progress) or (result.parameters.get("box") if result else None),
         **_awaited(view),
+        "sheet": isinstance(drawing, ImagineRequest) and drawing.is_sheet,
         "count": drawing.num_images
         if drawing
         else 0,  # to come, with their sides where the request names them
         "width": drawing.width if drawing else None,
         "height": drawing.height if drawing else None,
         "pictures": [
-            describe_picture(row, one, how, seen.kept, clips.get(one.index))
-            for one, how in zip(shown, seen.visible, strict=False)
+            describe_picture(row, one, visible[one.index], seen.kept, clips.get(one.index))
+            for one in (result.in_order if result and shown else ())
         ],
         "grid": describe_picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],

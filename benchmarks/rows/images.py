@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
@@ -27,12 +28,18 @@ from benchmarks.measure import (
 )
 from benchmarks.models import DEMO, image_model
 from benchmarks.rows import Options, Row
-from vision.diffusion import vae
+from core.requests import ImagineRequest
+from vision.capabilities import imagine
+from vision.diffusion import task, vae
+from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, decode
 from vision.diffusion.vae import pixels_of
 from vision.engine import layouts
 from vision.families import Mode
 from vision.images import encode as pictures
+from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
+from vision.store import Models
 from vision.worker.pipe import PREVIEW_EVERY
 
 SIDE = 1024
@@ -209,7 +216,44 @@ def _drawn(model: ImageModel, count: int, words: str = SHOWN[0]) -> list[np.ndar
     return [np.asarray(picture) for picture in drawn]
 
 
+def measure_sheet(options: Options) -> Result:
+    """A sheet of drafts as /imagine draws it, and a grid; a draft must be what its seed gives alone."""
+    models = Models(
+        WorkerConfig("cpu", {"image": str(DEMO)}, str(options.folder), cpu_threads=1, allow_download=False)
+    )
+    sheet = ImagineRequest(prompt="a house in the snow", seed=7, draft=True, num_images=24)
+    grid, reporter = replace(sheet, draft=False, num_images=4), Reporter()
+    ways = {
+        "grid of four": lambda: imagine.run(grid, {}, models, reporter),
+        "sheet of 24": lambda: imagine.run(sheet, {}, models, reporter),
+        "grid, drawn alone": lambda: generate(model, begun[0], reporter),
+        "sheet, drawn alone": lambda: generate(model, begun[1], reporter),
+    }
+    model = models.image(None, reporter)
+    begun = [task.prepare_pictures(one, {}, model).generation for one in (grid, sheet)]
+    drafts = ways["sheet of 24"]().pictures
+    alone = [
+        imagine.run(replace(sheet, seed=sheet.seed_of(n), num_images=1), {}, models, reporter).pictures[0]
+        for n in (0, 6, 23)
+    ]
+    found = [apart(_read(one.data), _read(drafts[n].data)) for n, one in zip((0, 6, 23), alone, strict=True)]
+    costs = {name: cpu_ms(cost) for name, cost in interleaved(ways, options.repeats).items()}
+    grids = times_less(costs["sheet of 24"], costs["grid of four"])
+    drawn = times_less(costs["sheet, drawn alone"], costs["grid, drawn alone"])
+    figures = (
+        Figure("sheet, in grids", grids, "×", goal=Goal(at_most=4)),
+        Figure("the same without enlarging and files", drawn, "×", goal=Goal(at_most=4)),
+    )
+    checks = (check("a draft of the sheet and the same alone, of 255", found, 0),)
+    return Result(figures, checks, Chart("CPU ms", costs))
+
+
 ROWS = {
+    "sheet": Row(
+        "A sheet of 24 drafts, enlarged and encoded (demo model, one thread)",
+        "a grid of four pictures in full",
+        measure_sheet,
+    ),
     "layouts": Row(
         "A picture on a processor: the demo model's weights laid out once",
         "the same model with torch's own layers; one thread",

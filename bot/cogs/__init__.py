@@ -20,6 +20,8 @@ EXTENSIONS = (
     "bot.cogs.inspect",
     "bot.cogs.search",
     "bot.cogs.wall",
+    "bot.cogs.taste",
+    "bot.cogs.duel",
     "bot.cogs.messages",
     "bot.cogs.queue",
     "bot.cogs.admin",

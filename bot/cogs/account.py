@@ -459,12 +459,29 @@ class Speed(AtelierCog):
 
 class Web(AtelierCog):
     @app_commands.command(description="Open the studio in your browser")
-    @app_commands.describe(sign_out="End all your sessions in browsers instead")
+    @app_commands.describe(
+        sign_out="End all your sessions in browsers instead",
+        tokens="Show the tokens of your programs instead, to make and end some",
+    )
     @answers_privately
-    async def web(self, interaction: discord.Interaction, sign_out: bool = False) -> None:
+    async def web(
+        self, interaction: discord.Interaction, sign_out: bool = False, tokens: bool = False
+    ) -> None:
         own, actor = self.bot.studio.own, actor_of(interaction)
         if sign_out:
             text = f"{counted(await own.sign_out(actor), 'session')} ended."
+        elif tokens:
+            lines = [
+                _(
+                    "**{name}** {scopes} · until {day}",
+                    name=plain(one.label),
+                    scopes=one.scopes.replace(" ", ", "),
+                    day=f"{one.ends_at:%Y-%m-%d}",
+                )
+                for one in await self.bot.studio.programs.all(actor)
+            ]
+            link = await own.web_link(actor, "/programs")
+            text = "\n".join([*lines, _("Make and end tokens here: <{link}>", link=link)])
         else:
             link = await own.web_link(actor)
             text = _("<{link}>\nThe link signs you in once, within ten minutes. Don't pass it on.", link=link)

@@ -154,6 +154,18 @@ class StudioCog(
         )
         await whisper(interaction, said)
 
+    @app_commands.command(description="Let programs of members reach what belongs to this server, or not")
+    @app_commands.describe(tokens="Off: tokens that members make on the web open nothing of this server")
+    @answers_privately
+    async def programs(self, interaction: discord.Interaction, tokens: Literal["on", "off"]) -> None:
+        await self.bot.studio.server.set_programs(actor_of(interaction), on=tokens == "on")
+        said = (
+            _("Programs of members reach what belongs to this server.")
+            if tokens == "on"
+            else _("Programs reach nothing of this server any more.")
+        )
+        await whisper(interaction, said)
+
     @app_commands.command(description="Choose the language of answers that everybody in this server sees")
     @app_commands.describe(language="Automatic: as this server has it on Discord")
     @app_commands.choices(language=LANGUAGE_CHOICES)
@@ -218,8 +230,15 @@ class StudioCog(
             *_listed(_("**Channels**"), channels, "<#{}>", "all"),
             *_listed(_("**Roles**"), roles, "<@&{}>", "all"),
             *_listed(_("**Alerts**"), filter(None, [await server.alerts(actor)]), "<#{}>", "nowhere"),
+            *_listed(
+                _("**Votes on pairs**"),
+                filter(None, [await self.bot.studio.duels.channel(actor)]),
+                "<#{}>",
+                "nowhere",
+            ),
             *_listed(_("**Banned**"), await server.banned(actor), "<@{}>", "nobody"),
             _("**Mentions** heard") if await server.talks(actor) else _("**Mentions** not heard"),
+            _("**Programs** let in") if await server.takes_programs(actor) else _("**Programs** shut out"),
             _(
                 "**Each member** {user_running} running, {user_waiting} waiting · **this "
                 "server** {guild_waiting} waiting",

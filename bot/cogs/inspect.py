@@ -2,7 +2,7 @@
 learns a style that prompts can ask for."""
 
 from contextlib import suppress
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import discord
 from discord import app_commands
@@ -18,6 +18,14 @@ from core.errors import UserError
 from core.language import N_, _
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from storage.projects.projects import EVERYBODY, MOST_VOICES
+from studio.projects.watches import (
+    MOST_ALARMS,
+    MOST_DAYS,
+    MOST_EVERY,
+    MOST_SILENT,
+    USUAL_DAYS,
+    USUAL_EVERY,
+)
 
 ONE = N_("A picture; leave it out to choose several in a window")
 LINK = N_("Or a link to a Discord attachment or to one of my messages, or a job id and number")
@@ -272,6 +280,42 @@ class Inspect(
             await projects.rename(actor, found.id, new_name)
         await self._cards.show(interaction, found.id, _("Saved. It applies from the next version on."))
 
+    @app_commands.command(description="Watch a camera: each new picture is judged, defects are posted")
+    @app_commands.describe(
+        name="The project",
+        source="A folder or camera as the operator names it; leave it out to list what is watched",
+        camera="What alarms call it (empty: as the source)",
+        channel="Where defects are posted (empty: here)",
+        keep_days="Days that its pictures are kept",
+        every="Seconds between two looks at a camera; a folder is watched all the time",
+        quiet_hours="When nothing is posted, such as 22:00-06:00 Europe/Berlin",
+        most_a_minute="Alarms of a minute; the rest is counted in one message",
+        silent_after="Minutes without a picture after which that is posted; 0: never",
+    )
+    @answers_privately
+    async def watch(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        source: str = "",
+        camera: str = "",
+        channel: discord.TextChannel | None = None,
+        keep_days: app_commands.Range[int, 1, MOST_DAYS] = USUAL_DAYS,
+        every: app_commands.Range[int, 1, MOST_EVERY] = USUAL_EVERY,
+        quiet_hours: str | None = None,
+        most_a_minute: app_commands.Range[int, 1, MOST_ALARMS] | None = None,
+        silent_after: app_commands.Range[int, 0, MOST_SILENT] | None = None,
+    ) -> None:
+        actor, watches = actor_of(interaction), self.bot.studio.watches
+        rules = {"hours": quiet_hours, "most": most_a_minute, "silent_after": silent_after}
+        if source.strip():
+            channel_id = channel.id if channel else actor.channel_id
+            how: dict[str, Any] = {"channel_id": channel_id, "every": every, "rules": rules}
+            await watches.add(actor, name, source, camera=camera, keep_days=keep_days, **how)
+        elif camera:
+            await watches.change(actor, name, camera, rules)
+        await self.bot.projects.cameras.show(interaction, name)
+
     @app_commands.command(description="Delete a project with its pictures and models, for good")
     @app_commands.describe(name="The project")
     @answers_privately
@@ -292,9 +336,18 @@ class Inspect(
     @export.autocomplete("name")
     @import_labels.autocomplete("name")
     @change.autocomplete("name")
+    @watch.autocomplete("name")
     @forget.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         return await self._cards.names(actor_of(interaction), current, TASKS)
+
+    @watch.autocomplete("source")
+    async def _sources(
+        self, interaction: discord.Interaction, current: str
+    ) -> list[app_commands.Choice[str]]:
+        wanted = current.strip().casefold()
+        names = self.bot.studio.watches.sources
+        return choices((name, name) for name in names if wanted in name.casefold())
 
     @add.autocomplete("label")
     @labels.autocomplete("drop")
@@ -362,10 +415,15 @@ class Style(AtelierCog, commands.GroupCog, name="style", description="Train a st
             await cards.add(interaction, name, [image] if image else [], "", given)
 
     @app_commands.command(description="Find a style number to draw with: by words, or like another")
-    @app_commands.describe(words="Words of the style, such as watercolor mist; leave it out for all")
+    @app_commands.describe(
+        words="Words of the style, such as watercolor mist; leave it out for all",
+        order="What comes first",
+    )
     @answers_privately
-    async def wall(self, interaction: discord.Interaction, words: str = "") -> None:
-        await wall_of(self.bot).show(interaction, words.strip())
+    async def wall(
+        self, interaction: discord.Interaction, words: str = "", order: Literal["me", "new"] | None = None
+    ) -> None:
+        await wall_of(self.bot).show(interaction, f"{order}:{words.strip()}" if order else words.strip())
 
     @app_commands.command(description="Make a code for --sref of how your own pictures look")
     async def code(self, interaction: discord.Interaction) -> None:

@@ -32,7 +32,7 @@ NOTHING = N_("No picture fits. Try fewer words, or another filter.")
 NO_MORE = N_("There are no more pictures that fit.")
 
 
-class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
+class FoundButton(KeptItem, template=r"se:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]{1,2})"):
     """Opens a picture that was found."""
 
     def __init__(self, job_id: str, index: int, number: int = 1, row: int | None = None) -> None:
@@ -136,7 +136,10 @@ class Search(AtelierCog):
 
     async def _post(self, actor: Actor, search_id: str, text: str, found: Found, page: int) -> Post:
         numbered, first = list(enumerate(found.tiles, 1)), page * PAGE + 1
-        called = [plain(remix_text(tile.job)) or job_name(tile.job.request) for tile in found.tiles]
+        called = [
+            plain(remix_text(tile.job, tile.picture.seed)) or job_name(tile.job.request)
+            for tile in found.tiles
+        ]
         copies = await self.bot.studio.search.copies(actor, found)
         pictures = tuple(
             Picture(copy.data, f"{search_id}-{number}.webp", words, copy.visibility is Visibility.SPOILER)
@@ -151,7 +154,9 @@ class Search(AtelierCog):
         )
         lines = [head]
         for number, tile in numbered:
-            words = messages.quote(remix_text(tile.job), LONGEST) or job_name(tile.job.request)
+            words = messages.quote(remix_text(tile.job, tile.picture.seed), LONGEST) or job_name(
+                tile.job.request
+            )
             lines.append(f"-# {number}: {words}")
         lines += [f"-# {said}" for said in (found.note, found.order) if said]
         options = {

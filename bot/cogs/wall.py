@@ -1,5 +1,5 @@
-"""The wall of styles: nine at a time, opened by a menu, liked and used; and codes of one's own pictures.
-``/style wall`` and ``/style code`` lead here.
+"""The wall of styles: nine at a time as one picture, opened by a menu, liked and used; and codes of one's own
+pictures. ``/style wall`` and ``/style code`` lead here.
 
 ``wm:<search id>`` opens a style that was found, ``wp:<search id>:<page>:<side>`` turns to a page, and
 ``wb:<style>:<action>`` is a button of one style; the search itself is a row.
@@ -13,7 +13,7 @@ import discord
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import KeptItem, chosen_in, options_of, rows_of
-from bot.ui.layout import Picture
+from bot.ui.layout import Picture, numbered_words
 from bot.ui.modals import NO_JOB, Submission, Window, uploads
 from bot.ui.replies import Post, acknowledge, answers_privately
 from core.errors import ImageError, StorageError, UserError
@@ -25,6 +25,7 @@ from studio.moderation.rules import Visibility
 
 SHOWN, SIDE, MOST_FILES = 9, 256, 10  # styles of a message, px, and pictures of a window
 LIKE = "like:"  # begins a search for styles like another
+ORDERS = ("me", "new")  # begin one whose styles go by one's taste, or by their age
 NOTHING = N_("No style fits. Try fewer words.")
 USE, CODE = "walluse", "wallcode"  # windows
 
@@ -94,8 +95,10 @@ class Wall(AtelierCog):
     async def _page(self, actor: Actor, search_id: str, text: str, page: int) -> Post:
         number = text.removeprefix(LIKE)
         like = int(number) if number != text and number.isdecimal() else None
-        words = "" if like is not None else text
-        found = await self.bot.studio.wall.find(actor, words, like, skip=page * SHOWN, limit=SHOWN)
+        order = next((name for name in ORDERS if text.startswith(f"{name}:")), "")
+        words = "" if like is not None else text.removeprefix(f"{order}:")
+        wall, skip = self.bot.studio.wall, page * SHOWN
+        found = await wall.find(actor, words, like, order=order, skip=skip, limit=SHOWN)
         if not found.styles:
             return Post(found.note or _(NOTHING))
         first = page * SHOWN + 1
@@ -103,7 +106,9 @@ class Wall(AtelierCog):
         head = _("**Styles** {first} to {last}", first=first, last=first + len(numbered) - 1)
         lines = [head, *(f"-# {place}: **{one.number}** {', '.join(one.words)}" for place, one in numbered)]
         lines += [f"-# {_(found.note)}"] if found.note else []
-        pictures = [await self._picture(actor, one) for one in found.styles]
+        mosaic = await wall.mosaic(actor, [one.number for one in found.styles], first)
+        alt = numbered_words((one.words for one in found.styles), first)
+        pictures = (Picture(mosaic, f"styles-{first}.webp", alt),) if mosaic else ()
         options = {
             str(one.number): f"{place}: {one.number} {', '.join(one.words)}" for place, one in numbered
         }
@@ -112,7 +117,7 @@ class Wall(AtelierCog):
             WallPageButton(search_id, max(0, page - 1), "l", disabled=page == 0),
             WallPageButton(search_id, page + 1, "r", disabled=not found.more),
         )
-        return Post("\n".join(lines), tuple(one for one in pictures if one is not None), rows)
+        return Post("\n".join(lines), pictures, rows)
 
     async def _picture(self, actor: Actor, style: Style) -> Picture | None:
         if style.tile is None:

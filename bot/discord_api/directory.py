@@ -11,11 +11,12 @@ import discord
 from bot.discord_api.http import FAILURES
 from core.errors import UserError
 from jobs.queue import Result
-from studio.authority import Member, Place, Unanswered
+from studio.authority import Member, Place, ShownDuel, Unanswered
 
 Postable = discord.TextChannel | discord.Thread | discord.VoiceChannel
 POSTABLE = (discord.TextChannel, discord.Thread, discord.VoiceChannel)
 Send = Callable[[Postable, Result, int, int], Awaitable[None]]  # to, what, picture from 0, user id
+ShowDuel = Callable[[Place, ShownDuel, int | None], Awaitable[int]]  # where, what, message; a message
 SendAlone = Callable[[int, Result, int], Awaitable[None]]  # user id, what, picture from 0
 THREADS = (10, 11, 12)  # types of channels that are what their parent is
 PATIENCE = 5.0  # seconds for a member to be looked up
@@ -26,9 +27,15 @@ class DiscordDirectory:
     """Answers the studio's questions (``studio.authority.Directory``) for as long as ``client`` lives."""
 
     def __init__(
-        self, client: discord.Client, owner_ids: Set[int], send: Send, send_alone: SendAlone
+        self,
+        client: discord.Client,
+        owner_ids: Set[int],
+        send: Send,
+        send_alone: SendAlone,
+        show_duel: ShowDuel,
     ) -> None:
         self._client, self._owner_ids, self._send, self._send_alone = client, owner_ids, send, send_alone
+        self._show_duel = show_duel
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -141,6 +148,10 @@ class DiscordDirectory:
             raise UserError("The bot can't write in that channel.") from error
         except FAILURES as error:
             raise Unanswered from error
+
+    async def show_duel(self, place: Place, duel: ShownDuel, message_id: int | None) -> int:
+        """Show pairs to vote on in a channel; return the message. Raises UserError, Unanswered."""
+        return await self._show_duel(place, duel, message_id)
 
     def _writes(self, member: discord.Member, channel_id: int) -> str | None:
         """Return the name of a channel where somebody and the bot may send pictures now, None of others."""

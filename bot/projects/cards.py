@@ -22,7 +22,7 @@ from bot.ui.modals import Submission, uploads
 from bot.ui.replies import SILENT, Post, answers_privately, choices, whisper
 from core.errors import ImageError, NotAllowedError, UserError
 from core.language import N_, _, n_
-from core.requests.custom_models import DETECT, STYLE
+from core.requests.custom_models import ANOMALY, DETECT, STYLE
 from storage.projects.dataset import DISPUTED
 from storage.projects.projects import Project
 from studio.authority import Actor
@@ -85,12 +85,14 @@ class Cards:
         ]
         items = [ProjectButton(project, action, next_step=action == wanted, row=0) for action in shown]
         report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
+        watches = found.project.task == ANOMALY and self._studio.watches.is_possible
+        cameras = [ProjectButton(project, "cameras", row=1)] if watches and "use" in found.may else []
         web = f"{self._web}/projects/{project}"
         links = [discord.ui.Button[Any](label=_("Web"), url=web, row=1)] if self._web else []
         says = found.project.task == STYLE and found.counts.total and "label" in found.may
         captions = [ProjectButton(project, "captions", row=1)] if says else []
         draw = self.draw(project) if found.project.task == DETECT and "label" in found.may else []
-        return rows_of(*items, *report, *captions, *draw, *links)
+        return rows_of(*items, *report, *captions, *draw, *cameras, *links)
 
     def draw(self, project: str, more: str = "") -> list[discord.ui.Button[Any]]:
         """Return the button that opens the page where boxes are drawn, none without a web. more: of its

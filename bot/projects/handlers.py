@@ -13,6 +13,8 @@ from bot import submit
 from bot.chat import Questions
 from bot.discord_api.interactions import acknowledge, actor_of, press_key
 from bot.projects import views
+from bot.projects.cameras import ACTIONS as CAMERAS
+from bot.projects.cameras import Cameras
 from bot.projects.cards import Cards, LabellingQueue
 from bot.projects.results import KEEP, Versions, number_of
 from bot.projects.views import MARK, ProjectButton
@@ -125,9 +127,11 @@ NO_VERDICT = N_("That job has no verdict.")
 class Verdicts:
     """Takes what people find of verdicts. Answers are for whoever presses alone."""
 
-    def __init__(self, studio: Studio, cards: Cards) -> None:
+    def __init__(self, studio: Studio, cards: Cards, cameras: Cameras) -> None:
         self._studio, self._cards = studio, cards
         self.own = {
+            "falsealarm": cameras.false_alarm,
+            "snooze": cameras.snooze,
             "isright": self._right,
             "iswrong": self._open_wrong,
             "verdict": self._details,
@@ -223,7 +227,8 @@ class ProjectPresses:
         self.cards = cards = Cards(studio, asking, web)
         self.jobs = ProjectJobs(studio, answers, asking, cards)
         self.labelling, self.versions = LabellingQueue(studio, cards), Versions(studio, cards)
-        self.verdicts = Verdicts(studio, cards)
+        self.cameras = Cameras(studio)
+        self.verdicts = Verdicts(studio, cards, self.cameras)
         self._windows = {
             views.ADD: self.cards.added,
             views.TRY: self.jobs.tried,
@@ -267,6 +272,9 @@ class ProjectPresses:
                 await self.versions.chart(interaction, project, more)
             case "forget":
                 await self.cards.forget(interaction, project)
+            case _ if action in CAMERAS:
+                if await acknowledge(interaction, ephemeral=True):
+                    await self.cameras.press(interaction, project, action, more)
             case _:
                 await self._whispered(interaction, project, action, more)
 

@@ -12,6 +12,7 @@ import discord
 
 from bot.discord_api.interactions import acknowledge, actor_of
 from bot.projects import views
+from bot.projects.cameras import alarm
 from bot.projects.cards import Cards
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
@@ -24,6 +25,7 @@ from core.language import N_, _
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.queue import Result
+from storage import watches
 from storage.blobs.base import EXTENSIONS, Files
 from storage.database import Database
 from storage.projects import projects, versions
@@ -31,6 +33,7 @@ from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, TAINTED, Version
 from studio.authority import Actor
 from studio.projects.trainings import MOVES, learned_sentence, promise_of
+from studio.projects.watches import rate_text
 from studio.studio import Studio
 from studio.texts import counted
 
@@ -238,6 +241,13 @@ class OwnPosts:
 
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
         job, said = result.job, result.parameters.get("verdicts", ())
+        seen = await self._database.read(partial(watches.read_picture, job_id=job.id))
+        if seen is not None and said:
+            of_version = partial(versions.read_version, project_id=project.id, number=seen.number)
+            so_far = partial(watches.count_seen, project_id=project.id, number=seen.number)
+            version = await self._database.read(of_version)
+            rate = rate_text(version.promise if version else None, await self._database.read(so_far))
+            return alarm(result, project, seen, [*_one(said[0]), f"-# {quote(rate, 300)}"])
         number = result.parameters.get("version", getattr(job.request, "version", 0))
         work = partial(versions.read_version, project_id=project.id, number=number)
         version = await self._database.read(work)

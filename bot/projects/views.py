@@ -24,7 +24,7 @@ from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.projects import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.projects.labels import Caption
-from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Card
+from studio.projects.projects import DEFECT, FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Card
 from studio.projects.trainings import LEAST_LABELLED, LEAST_STYLE, MOVES, Report
 from studio.texts import counted
 
@@ -308,6 +308,10 @@ LOOKS: dict[str, ButtonStyle] = {
     "newlabel": ButtonStyle(N_("New label"), "✏️"),
     "done": ButtonStyle(N_("Done"), "🏁"),
     "look": ButtonStyle(N_("Scan with the model first"), "🤖"),
+    "cameras": ButtonStyle(N_("Cameras"), "📷"),
+    "watchon": ButtonStyle(N_("Turn on"), "▶️"),
+    "watchoff": ButtonStyle(N_("Turn off"), "⏸️"),
+    "watchend": ButtonStyle(N_("Remove with its pictures"), "🗑️"),
 }
 MARK = "mark"  # of a label, by its hash: its place in the list may be another's by the time it is pressed
 
@@ -383,7 +387,6 @@ def mark_of(label: str) -> str:
 ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY = "pjadd", "pjtry", "pjname", "pjwrong", "pjmenuadd", "pjmenutry"
 CAPTION = "pjcaption"
 MOST_FILES = 10  # of a window
-DEFECT = "defect"  # what is offered while nobody has named one
 UNLABELLED = "none"  # the option that is no label
 
 

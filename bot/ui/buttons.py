@@ -1,6 +1,7 @@
 """The buttons and menus under messages. Their ``custom_id`` is all their state, so they work for ever.
 
 ``at:<job id>:<action>:<index>`` for jobs, ``mn:<job id>:<index>:<group>`` for menus of the same,
+``sh:<job id>:<action>`` for menus of a sheet's drafts,
 ``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft id>:<answer>`` to confirm several jobs at
 once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of ``/settings``, ``rg:<job id>:<index>`` for
 the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to turn the pages of favourites, ``pg:<path>`` to
@@ -20,10 +21,12 @@ from bot.discord_api.interactions import press_key
 from bot.ui.messages import cut_text
 from core.job import Job
 from core.language import N_, _
+from core.requests import ImagineRequest
 from core.requests.custom_models import ProjectRequest
 from storage.job_queries import StoredPicture
-from studio.new_job import GRID
+from studio.new_job import FIELDS
 from studio.requests import actions
+from studio.requests.actions import left_out
 from studio.texts import plain
 
 MOST_IN_ROW, MOST_OPTIONS = 5, 25  # buttons of a row; entries of a menu
@@ -47,6 +50,10 @@ BUTTONS: dict[str, ButtonStyle] = {
     "vary": ButtonStyle("V{n}"),
     "again": ButtonStyle(None, "🔄"),
     "three": ButtonStyle(N_("Three more"), "➕"),
+    "next": ButtonStyle(N_("24 more"), "➕"),
+    "others": ButtonStyle(N_("The others"), "👀"),
+    "full": ButtonStyle(N_("Draw in full"), "🖼️", short=N_("In full")),
+    "seed": ButtonStyle(N_("Draw by seed"), "🌱"),
     "subtle": ButtonStyle(N_("Vary (Subtle)"), "🪄", short=N_("Subtle")),
     "strong": ButtonStyle(N_("Vary (Strong)"), "🪄", short=N_("Strong")),
     "region": ButtonStyle(N_("Vary (Region)"), "🖌️", short=N_("Region")),
@@ -99,6 +106,8 @@ BUTTONS: dict[str, ButtonStyle] = {
     "teach": ButtonStyle(N_("Teach"), "🎓"),
     "isright": ButtonStyle(N_("Right"), "✅"),
     "iswrong": ButtonStyle(N_("Wrong?"), "❌"),
+    "falsealarm": ButtonStyle(N_("False alarm"), "❌"),
+    "snooze": ButtonStyle(N_("Snooze 1 h"), "💤"),
     "verdict": ButtonStyle(N_("Details"), "📋"),
     "project": ButtonStyle(N_("Project"), "🗂️"),
     "variation": ButtonStyle(N_("Vary"), "🪄"),
@@ -151,7 +160,9 @@ class KeptItem(discord.ui.DynamicItem[Any], template="(?!)"):
         raise NotImplementedError
 
 
-class JobButton(KeptItem, template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])"):
+class JobButton(
+    KeptItem, template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9]{1,2})"
+):
     """A button of a job. short: with the label that it has below a single picture."""
 
     def __init__(
@@ -172,7 +183,7 @@ class JobButton(KeptItem, template=r"at:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z
         await client.job_buttons.on_press(interaction, self.job_id, self.action, self.index)
 
 
-class JobMenu(KeptItem, template=r"mn:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]):(?P<group>[a-z]+)"):
+class JobMenu(KeptItem, template=r"mn:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]{1,2}):(?P<group>[a-z]+)"):
     """Some of a job's buttons as the entries of a menu."""
 
     def __init__(self, job_id: str, index: int, group: str, offered: Sequence[str] = ()) -> None:
@@ -194,6 +205,30 @@ class JobMenu(KeptItem, template=r"mn:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]):
         await client.job_buttons.on_press(interaction, self.job_id, action, self.index)
 
 
+SHEETS = {"full": N_("Draw in full …"), "upscale": N_("Show one …")}  # action of a menu → what it says
+MOST_IN_FULL = 4  # drafts that one choice draws
+
+
+class SheetMenu(KeptItem, template=r"sh:(?P<job_id>[a-z2-9]{12}):(?P<action>[a-z]+)"):
+    """Chooses among the drafts of a sheet: what is drawn in full, or shown alone. labels: by place (from
+    0)."""
+
+    def __init__(self, job_id: str, action: str, labels: Mapping[int, str] | None = None) -> None:
+        options = options_of({str(place): label for place, label in (labels or {}).items()})
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"sh:{job_id}:{action}",
+            options=options or [discord.SelectOption(label="-")],
+            max_values=min(MOST_IN_FULL, len(options) or 1) if action == "full" else 1,
+            placeholder=_(SHEETS.get(action, MENUS["more"])),
+        )
+        super().__init__(menu)
+        self.job_id, self.action = job_id, action
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        places = tuple(sorted(int(value) for value in chosen_in(interaction) if value.isdigit()))
+        await client.job_buttons.on_sheet(interaction, self.job_id, self.action, places)
+
+
 class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[a-z]+)"):
     """A button of a picture that came in a DM."""
 
@@ -209,7 +244,7 @@ class UploadButton(KeptItem, template=r"up:(?P<sha256>[0-9a-f]{64}):(?P<action>[
         await client.answers.ask(interaction, build, press_key=press_key(interaction))
 
 
-class TryButton(KeptItem, template=r"hx:(?P<topic>[a-z]*):(?P<index>[0-9])"):
+class TryButton(KeptItem, template=r"hx:(?P<topic>[a-z]*):(?P<index>[0-9]{1,2})"):
     """Tries an example of a help page."""
 
     def __init__(self, topic: str, index: int, label: str = "Try it") -> None:
@@ -272,12 +307,12 @@ class SettingMenu(KeptItem, template=r"sm:(?P<setting>[a-z_]+)"):
         await client.cogs["Settings"].on_change(interaction, self.setting, value)
 
 
-class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
+class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]{1,2})"):
     """Chooses among the numbered fields of a picture, several at once."""
 
     def __init__(self, job_id: str, index: int) -> None:
         options = [
-            discord.SelectOption(label=_("Field {n}", n=n), value=str(n)) for n in range(1, GRID * GRID + 1)
+            discord.SelectOption(label=_("Field {n}", n=n), value=str(n)) for n in range(1, FIELDS**2 + 1)
         ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"rg:{job_id}:{index}",
@@ -295,7 +330,7 @@ class RegionMenu(KeptItem, template=r"rg:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9
         await client.job_buttons.on_region(interaction, self.job_id, self.index, cells)
 
 
-class RegionButton(KeptItem, template=r"rw:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
+class RegionButton(KeptItem, template=r"rw:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]{1,2})"):
     """Opens the other two ways to choose a part: by words, or by a mask."""
 
     def __init__(self, job_id: str, index: int) -> None:
@@ -335,6 +370,7 @@ class PageButton(KeptItem, template=r"pg:(?P<path>[a-z0-9/]{1,80})"):
 DYNAMIC_ITEMS = (
     JobButton,
     JobMenu,
+    SheetMenu,
     PageButton,
     UploadButton,
     DraftButton,
@@ -428,7 +464,27 @@ def for_grid(
     upscales = (JobButton(job.id, "upscale", i, disabled=i in gone) for i in range(count))
     varies = [JobButton(job.id, "vary", i, disabled=i in gone) for i in range(count) if not videos]
     second = ((*varies, *links),) if varies or links else ()
-    return ((*upscales, JobButton(job.id, "again")), *second)
+    third = ((JobButton(job.id, "others"),),) if left_out(job.request) > 0 else ()
+    return ((*upscales, JobButton(job.id, "again")), *second, *third)
+
+
+def for_sheet(job: Job, pictures: Sequence[StoredPicture], web: str = "") -> Rows:
+    """Return menus of the drafts that may be drawn in full or shown alone; more of them, and a re-roll. web:
+    as for ``for_grid``."""
+    labels = {one.index: _draft_label(job, one) for one in pictures}
+    links = [link_button(_("Web"), f"{web}/pictures/{job.id}/1")] if web else []
+    presses = (JobButton(job.id, "next"), JobButton(job.id, "again"), *links)
+    return (*((SheetMenu(job.id, action, labels),) for action in SHEETS), presses)
+
+
+def _draft_label(job: Job, picture: StoredPicture) -> str:
+    """Return what names a draft: its number and its words or style, where it has its own, or its seed."""
+    request, own = job.request, ""
+    if isinstance(request, ImagineRequest) and picture.seed is not None and job.worded:
+        one = request.of_seed(picture.seed)
+        styles = [f"--sref {code}" for code, _weight in one.style_codes] if request.sheet_styles else []
+        own = " ".join([*([one.prompt] if request.choices else []), *styles])
+    return f"{picture.index + 1} · {plain(own) or _('seed {seed}', seed=picture.seed)}"
 
 
 # Where the actions of a picture stand: the usual ones in rows, the others in menus, so that none gives way to
@@ -439,7 +495,7 @@ PICTURE_ROWS = (
     ("question",),
 )
 PICTURE_MENUS = {
-    "enlarge": ("up4s", "up4c", "hd"),
+    "enlarge": ("full", "seed", "up4s", "up4c", "hd"),
     "frame": ("zoom20", "zoom15", "zoom", "square", "left", "right", "up", "down"),
 }
 VIDEO_ROWS = (

@@ -109,6 +109,13 @@ COMMANDS: dict[str, str] = {
         " under the answer lets anyone continue; 🔄 writes a new answer, *Imagine this* draws the"
         " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"
     ),
+    "taste": (
+        "`/taste`: what I learned from your ❤️, for `--p`. `show` says how well I know you, `code` keeps a"
+        " taste to use or share, `forget` takes a code back, `learn` turns it off. `nine` shows pictures to"
+        " rate."
+        " `server` shows what members like together, for `--p server`, and forgets you in it;"
+        " `duel` lets them vote on pairs."
+    ),
     "examples": (
         "`/examples`: teaches me by a few labelled pictures. `new name:mushrooms`, then `add` pictures under"
         " labels, then `try` it on another picture: it says which label fits, and how often it is right."
@@ -121,8 +128,8 @@ COMMANDS: dict[str, str] = {
         " sort by label` it sorts pictures by your labels, with `finds: find objects` it draws boxes around"
         " objects. *Wrong?* under a verdict improves the next version; *Stricter* and *Looser* move the"
         " limit. `label` goes through pictures one by one, `report` says how good it is, `share` sets who"
-        " may use it, `export` downloads it. A message's menu has *Add to project* and *Inspect*; `/classify"
-        " labels:@trees` asks your own labels, too."
+        " may use it, `export` downloads it, `watch` judges what a camera sees. A message's menu has *Add to"
+        " project* and *Inspect*; `/classify labels:@trees` asks your own labels, too."
     ),
     "style": (
         "`/style new name:woodcut`: trains a style from 5 to 40 pictures: **Add pictures**, **Train**,"
@@ -243,6 +250,7 @@ EXAMPLES: dict[str, Example] = {  # topic → its button; those about a picture 
     "cutout": Example("cutout"),
     "region": Example("region", "prompt", "a blue boat", {"what": "the boat"}),
     "ask": Example("ask", "question", "What is in the picture?"),
+    "taste": Example("taste show"),
     "examples": Example("examples new", "name", "mushrooms"),
     "inspect": Example("inspect new", "name", "boards"),
     "style": Example("style new", "name", "woodcut"),

@@ -36,6 +36,12 @@ class Picture(NamedTuple):
         return re.sub(r"[^A-Za-z0-9._-]+", "_", self.name)
 
 
+def numbered_words(words: Iterable[Sequence[str]], first: int = 1) -> str:
+    """Return the alternative text of pictures that are shown as one, each with its number."""
+    said = (f"{number}: {', '.join(one)}" for number, one in enumerate(words, first))
+    return cut_text("; ".join(said), MAX_ALT)
+
+
 def parts_of(text: str) -> tuple[str, str]:
     """Return a message's words, and the small print that they end with."""
     lines = text.split("\n")

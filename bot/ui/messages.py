@@ -235,12 +235,20 @@ def _speed(job: Job) -> str:
 
 
 def single(
-    job: Job, index: int, user_id: int, *, shape: Shape = None, facts: Sequence[str] = (), noun: str = ""
+    job: Job,
+    index: int,
+    user_id: int,
+    *,
+    shape: Shape = None,
+    seed: int | None = None,
+    facts: Sequence[str] = (),
+    noun: str = "",
 ) -> str:
-    """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button. ``shape``: of
-    the picture. facts: what is told in the place of the seed. noun: what it is."""
-    text = prompt_text(job.request, shape) if isinstance(job.request, GenerateRequest) else ""
-    seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
+    """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button. ``shape``,
+    ``seed``: of the picture. facts: what is told in the place of the seed. noun: what it is."""
+    drawn = job.request if isinstance(job.request, GenerateRequest) else None
+    seed = drawn.seed_of(index) if drawn and seed is None else seed
+    text = prompt_text(drawn.of_seed(seed), shape) if drawn else ""
     told = list(facts) or ([_("seed {seed}", seed=seed)] if seed is not None else [])
     detail = f"\n-# {' · '.join((*told, f'job {job.id} {index + 1}'))}" if told else ""
     head = _bold(text) if job.worded else _(WITHHELD)

@@ -33,9 +33,11 @@ FORMS = {
 NO_JOB = "a" * 12  # where a window's id has a job's
 MOST_RADIO = 10  # choices of a group, of which there are 2 at least
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
-_CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
+_CUSTOM_ID = re.compile(
+    r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]{1,2}):(?P<more>[a-z0-9]*)"
+)
 _OLD_CAPTION = re.compile(
-    r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>[0-9])(?P<more>)"
+    r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]{1,2})(?P<more>)"
 )  # of windows opened by an older version
 
 

@@ -58,7 +58,7 @@ LOOKS: dict[str, tuple[str | None, str | None]] = {  # action → label, emoji
 }
 
 
-class TurnButton(KeptItem, template=r"tn:(?P<turn_id>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<index>[0-9])"):
+class TurnButton(KeptItem, template=r"tn:(?P<turn_id>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<index>[0-9]{1,2})"):
     """A button of a turn. label: of an offer, or of a number."""
 
     def __init__(
@@ -114,7 +114,7 @@ class OtherMenu(KeptItem, template=r"to:(?P<turn_id>[a-z2-9]{12})"):
         await client.turns.on_other(interaction, self.turn_id, next(iter(chosen_in(interaction)), ""))
 
 
-class TakeOutMenu(KeptItem, template=r"tc:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9])"):
+class TakeOutMenu(KeptItem, template=r"tc:(?P<job_id>[a-z2-9]{12}):(?P<index>[0-9]{1,2})"):
     """Takes a change out of those behind a picture."""
 
     def __init__(self, job_id: str, index: int, changes: Sequence[Change] = ()) -> None:

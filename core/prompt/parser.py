@@ -12,7 +12,7 @@ is made from the fields of ``Prompt``; the formatter, ``/help`` and the docs rea
 
 import re
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -111,13 +111,15 @@ class Prompt(VideoParameters, Parameters):
 
     text: the words, of positive parts only. parts: words with weights, negative ones too; empty where
     ``text`` is all there is. images: links, or ``<n>`` for the n-th picture given along, with weights. size:
-    px. profile: a code; "" = one's own favourites. repeat: so many jobs. video: videos, of which ``clips``
-    are made and ``end`` (a link or ``<n>``) is the last picture. edit: pictures that are changed as the words
-    say, into ``count`` ones.
+    px. taste: what chooses among more drawings, see ``values.Tastes``. repeat: so many jobs. video: videos,
+    of which ``clips`` are made and ``end`` (a link or ``<n>``) is the last picture. edit: pictures that are
+    changed as the words say, into ``count`` ones. sheet: many drafts at once, over which ``choices`` (of a
+    set in braces) are spread; ``text`` tells them all.
     """
 
     text: str = ""
     parts: limits.Weighted = ()
+    choices: tuple[str, ...] = ()
     images: limits.Weighted = ()
     size: tuple[int, int] | None = param(
         None,
@@ -129,15 +131,16 @@ class Prompt(VideoParameters, Parameters):
         ),
         reach=Reach.SHAPE,
     )
-    profile: str | None = param(
-        None,
+    taste: limits.Weighted = param(
+        (),
         Flag(
-            "profile",
-            "the style of your own favourites",
+            "p",
+            "choose among more drawings by what you like: your hearts, or folders and codes with weights",
             "a red house --p",
-            values.Code(),
-            ("p", "personalize"),
+            values.Tastes(),
+            ("profile", "personalize"),
         ),
+        reach=Reach.FIRST,
     )
     repeat: int | None = param(
         None,
@@ -147,6 +150,14 @@ class Prompt(VideoParameters, Parameters):
             "a red house --r 4",
             values.Whole(1, MAX_JOBS),
             ("r",),
+        ),
+    )
+    sheet: bool = param(
+        False,
+        Flag(
+            "sheet",
+            f"{limits.SHEET} quick drafts on one sheet; press those that you want in full",
+            "a {red, blue} house --sheet",
         ),
     )
     lane: Lane | None = param(
@@ -242,9 +253,7 @@ BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 _ONE_VERSION = "only the first of `--v` and `--niji` counts"
 _ONLY_VIDEOS = "it acts on videos alone, which `/video` and `/imagine` with `--video` make"
 _NO_VIDEO = "not available for videos"
-_NO_FAVOURITES = (
-    "it uses the style of your favourites, and you have none yet; press ❤️ under pictures that you like"
-)
+_NO_TASTE = "it acts on new pictures, where neither your settings nor the operator turn tastes off"
 _NO_PICTURE = "its link leads to no picture that can be used here; attach the picture itself"
 VIDEO_ONLY = (*field_names(VideoParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
 OF_CHANGES = ("edit", "count")  # the same, of changes by words alone
@@ -254,8 +263,8 @@ VIDEOS_HAVE = frozenset(  # fields of ``Parameters`` that act on videos, besides
 )
 WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
     "style": "a style of Midjourney's own models; use `--sref` with a number or a picture instead",
-    "profile": "Midjourney's own codes are not available here. `--p` alone uses the style of your favourites;"
-    " `/style` teaches a style, and `--lora` draws in it",
+    "p": "it takes folders of yours, and codes of `/taste` that you may use here, and acts on new"
+    " pictures; Midjourney's own codes aren't available",
     "v": _ONE_VERSION,
     "niji": _ONE_VERSION,
     "edit": "it makes a prompt of `/imagine` a change; here the picture is known",
@@ -272,7 +281,7 @@ OTHER_NAMES = {
     "negative": "no",
     "private": "stealth",
     "scale": "cfg",
-    "moodboard": "profile",
+    "moodboard": "p",
     "variety": "chaos",
 }  # the last as Midjourney's pages call them
 
@@ -284,8 +293,8 @@ def why_unsupported(typed: str, *, video: bool = False) -> str:
         return "not known here"
     if flag.unsupported:
         return flag.unsupported
-    if flag.field == "profile" and " " not in typed:
-        return _NO_FAVOURITES
+    if flag.field == "taste" and " " not in typed:
+        return _NO_TASTE
     if flag.field in REFERENCES and "http" in typed.lower():
         return _NO_PICTURE
     if video and flag.field not in VIDEO_ONLY:
@@ -419,7 +428,7 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
 def _takes_text(name: str, text: str) -> bool:
     """Return whether ``name`` is a switch without ``text``, or ``text`` a number among the flag's values."""
     flag = BY_NAME.get(name)
-    if flag is None or isinstance(flag.value, values.Code | values.Name | values.Words):
+    if flag is None or isinstance(flag.value, values.Tastes | values.Name | values.Words):
         return False
     if values.is_blank(text):
         return isinstance(flag.value, values.Switch)
@@ -491,7 +500,26 @@ def format_prompt(prompt: Prompt) -> str:
         else:  # a colon at the end would join the weight's
             text = text[:-1] + "\\:" if text.endswith(":") else text
             written.append(f"{text}::{values.decimal(weight)}")
-    written += [] if prompt.parts else [values.escape(prompt.text)]
+    # a comma ends words among others in braces
+    choices = [values.escape(words).replace(",", "\\,") for words in prompt.choices]
+    words = f"{{{', '.join(choices)}}}" if choices else values.escape(prompt.text)
+    written += [] if prompt.parts else [words]
     typed = ((flag, getattr(prompt, flag.field)) for flag in SUPPORTED)
     written += [flag.typed(value) for flag, value in typed if flag.value.writes(value)]
     return " ".join(filter(None, (*written, *prompt.unsupported)))
+
+
+def one_sheet(prompts: Sequence[Prompt]) -> Prompt:
+    """Return the prompt of one sheet over whose drafts the words of ``prompts`` are spread, as a set in
+    braces makes them. Raises PromptError where more than their words differs."""
+    first, words = prompts[0], tuple(prompt.text for prompt in prompts)
+    if any(prompt.parts or replace(prompt, text=first.text) != first for prompt in prompts):
+        raise PromptError(
+            "On a sheet, sets in braces hold words alone. Take weights, pictures and flags out of the braces,"
+            " or leave out `--sheet`."
+        )
+    if len(words) > limits.SHEET:
+        raise PromptError(
+            f"The sets in braces make {len(words)} prompts; a sheet has {limits.SHEET} drafts for them."
+        )
+    return replace(first, text=f"{{{', '.join(words)}}}", choices=words)

@@ -5,7 +5,6 @@ a request names a LoRA that members have made.
 Reading raises PromptError, checking UserError; both name the flag, the value and what is allowed.
 """
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
 from core.errors import PromptError, UserError
-from core.limits import MAX_ASPECT, MAX_REFERENCES, MAX_SEED, MAX_WEIGHT, Weighted
+from core.limits import MAX_ASPECT, MAX_LABEL, MAX_REFERENCES, MAX_SEED, MAX_TASTES, MAX_WEIGHT, Weighted
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs", "Mn", "Me")  # what shows nothing on its own
 _FILLERS = "\u115f\u1160\u3164\uffa0\u2800"  # letters and signs that are drawn as spaces
@@ -41,8 +40,10 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
     Only names of about its length are compared: comparing all of them takes milliseconds.
     """
+    from difflib import get_close_matches
+
     near = [name for name in known if abs(len(name) - len(word)) <= 2]
-    return next(iter(difflib.get_close_matches(word, near, 1, cutoff)), None)
+    return next(iter(get_close_matches(word, near, 1, cutoff)), None)
 
 
 def hint(word: str, known: Iterable[str], before: str = "", cutoff: float = 0.6) -> str:
@@ -339,17 +340,39 @@ class Words(Value):
         return escape(value)
 
 
-class Code(Value):
-    """A code that only its own feature understands, up to 200 characters; empty for the flag alone."""
+OWN_TASTE = ((OWN := "me", 1.0),)  # what ``--p`` alone names: one's own taste, from hearts
 
-    bare = ""
 
-    def read(self, flag: str, text: str) -> str:
-        """Return the code in single spaces, safe between backticks."""
-        return " ".join(text.replace("`", "").split())[:200]
+class Tastes(Value):
+    """((taste, weight -2..2), …): one's own hearts ("me"), folders of one's own by name, and codes. Which of
+    them there are is for others to know."""
 
-    def writes(self, value: str | None) -> bool:
-        return value is not None
+    bare = OWN_TASTE
+
+    def read(self, flag: str, text: str) -> Weighted:
+        """Return the pairs, safe between backticks; a taste without a weight has 1."""
+        found = tuple(self._one(flag, token) for token in text.replace("`", "").split())
+        if len(found) > MAX_TASTES:
+            raise PromptError(f"`--{flag}` has {len(found)} tastes; it takes up to {MAX_TASTES}.")
+        return found
+
+    def _one(self, flag: str, token: str) -> tuple[str, float]:
+        what, weight = read_weighted(token) or (token, 1.0)
+        if not -2 <= weight <= 2:
+            raise PromptError(f"`--{flag}` has `{short(token)}`; a weight goes from -2 to 2.")
+        return what[:MAX_LABEL].lower(), weight
+
+    def writes(self, value: Weighted) -> bool:
+        return bool(value)
+
+    def write(self, value: Weighted) -> str:
+        return "" if value == OWN_TASTE else write_weighted(value)
+
+    def check(self, name: str, value: Weighted) -> None:
+        if len(value) > MAX_TASTES:
+            raise UserError(f"`{name}` has {len(value)} tastes; it takes up to {MAX_TASTES}.")
+        for _, weight in value:
+            within(name, weight, -2, 2)
 
 
 class Name(Value):

@@ -16,9 +16,11 @@ from core.prompt.parameters import SEED, Parameters, Reach, param
 from core.requests.base import Answer, Request, check_length
 
 SIDE = values.Whole(limits.MIN_SIDE, limits.MAX_SIDE, " px")
-COUNT = values.Whole(1, 4)
+COUNT = values.Whole(1, limits.GRID)
 MAX_THEN, MAX_INSTRUCTION = 8, 400  # further instructions of a change; characters of each
 MAX_MORE_IMAGES = 3  # of a change, beside the one that is changed
+OF_SHEETS = "sheet"  # begins the size of one
+SHEET_JOBS = 4  # jobs that a sheet counts as in the limits, which takes about as long
 SAY_WHAT = "Say what to change, for example `make the house blue`."
 
 
@@ -31,6 +33,7 @@ class GenerateRequest(Parameters, Request):
     alone. width, height: px of each picture; with neither, ``aspect_ratio`` and the model's native area hold.
     Picture *i* uses ``seed + i``. image: the picture to start from. image_prompts: pictures that are prompts,
     weights below 0 too. style_codes: ``--sref 1234``, a style drawn from a number, the same each time.
+    taste_words: what tastes add to the prompt.
     """
 
     answer: ClassVar[Answer] = Answer.PICTURES
@@ -47,6 +50,7 @@ class GenerateRequest(Parameters, Request):
         (), value=values.References(lowest=-limits.MAX_WEIGHT), reach=Reach.FIRST, moderated=False
     )
     style_codes: tuple[tuple[int, float], ...] = param((), value=values.StyleCodes(), reported=True)
+    taste_words: tuple[str, ...] = param((), reported=True)
 
     def __post_init__(self) -> None:
         check_length(self.prompt)
@@ -70,6 +74,14 @@ class GenerateRequest(Parameters, Request):
         if self.starts_from and self.image is None:
             raise UserError(f"There is no {self.starts_from}. Attach one, or choose one that Atelier made.")
 
+    def seed_of(self, index: int) -> int:
+        """Return the seed of picture ``index`` (from 0), within 32 bits."""
+        return (self.seed + index) % (limits.MAX_SEED + 1)
+
+    def of_seed(self, seed: int | None) -> GenerateRequest:
+        """Return the request for the picture with ``seed`` alone: what is made from it goes by that."""
+        return self
+
     @property
     def styles(self) -> tuple[values.StoredLora, ...]:
         """The LoRAs that members have made."""
@@ -90,13 +102,46 @@ class GenerateRequest(Parameters, Request):
 
 @dataclass(frozen=True, kw_only=True)
 class ImagineRequest(GenerateRequest):
-    """Draw pictures from words, or from one. Two image prompts, or one and a style, need no words."""
+    """Draw pictures from words, or from one. Two image prompts, or one and a style, need no words.
+
+    taste: of tastes, with weights, those by which ``num_images`` of the ``candidates`` are kept. A sheet has
+    ``SHEET`` drafts. choices: words that are spread over them in turn, in the place of ``prompt``, which
+    tells them all. sheet_styles: a style code for each draft. seeds: in the place of those that count up from
+    ``seed``, its first; those behind the pictures' are left for later.
+    """
+
+    taste: limits.Weighted = param((), value=values.Tastes(), reach=Reach.FIRST, moderated=False)
+    candidates: int = param(0, value=values.Whole(0, limits.MAX_CANDIDATES), reach=Reach.JOB)
 
     kind: ClassVar[str] = "imagine"
     called: ClassVar[str] = "Imagine"
+    num_images: int = param(4, value=values.Whole(1, limits.SHEET), reach=Reach.JOB)
+    choices: tuple[str, ...] = param((), reach=Reach.JOB)
+    sheet_styles: tuple[int, ...] = param((), reach=Reach.JOB)
+    seeds: tuple[int, ...] = param((), reach=Reach.JOB)
+
+    @property
+    def is_sheet(self) -> bool:
+        """Whether it makes more drafts than a job makes pictures."""
+        return self.num_images > limits.GRID
+
+    def seed_of(self, index: int) -> int:
+        return self.seeds[index] if self.seeds else super().seed_of(index)
+
+    def of_seed(self, seed: int | None) -> ImagineRequest:
+        if not self.is_sheet or seed is None:
+            return self
+        number = (seed - self.seed) % (limits.MAX_SEED + 1) % self.num_images
+        one = replace(self, num_images=limits.GRID, choices=(), sheet_styles=())
+        if self.choices:
+            one = replace(one, prompt=self.choices[number % len(self.choices)], prompt_parts=())
+        if self.sheet_styles:
+            one = replace(one, style_codes=(*self.style_codes, (self.sheet_styles[number], 1.0)))
+        return one
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_sheet()
         if len(self.image_prompts) == 1 and not (
             not values.is_blank(self.prompt) or self.style_references or self.style_codes
         ):
@@ -108,14 +153,43 @@ class ImagineRequest(GenerateRequest):
                 "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
             )
 
+        if self.seeds and (self.seeds[0] != self.seed or len(self.seeds) < self.num_images):
+            raise UserError("There are too few seeds for the pictures, or they begin with another one.")
+        for seed in self.seeds:
+            SEED.check("seeds", seed)
+
+    def _check_sheet(self) -> None:
+        for words in self.choices:
+            check_length(words)
+        for seed in self.sheet_styles:
+            SEED.check("sref", seed)
+        if not self.is_sheet:
+            if self.choices or self.sheet_styles:
+                raise UserError("Only a sheet of drafts has words or styles for each of its pictures.")
+            return
+        if not self.draft or self.num_images != limits.SHEET:
+            raise UserError(
+                f"`num_images` is {self.num_images}; it takes 1 to {limits.GRID}, or a sheet of"
+                f" {limits.SHEET} drafts."
+            )
+        if named := "hd" if self.hd else "think" if self.think else "":
+            raise UserError(
+                f"`--sheet` makes quick drafts, so `--{named}` doesn't go with it. Leave one out; what you"
+                " choose from the sheet is drawn in full."
+            )
+        if len(self.choices) > self.num_images or len(self.sheet_styles) not in (0, self.num_images):
+            raise UserError(f"A sheet has {limits.SHEET} drafts, and as many words and styles at most.")
+
     def size(self) -> str:
-        return super().size() + ("t" if self.think else "")
+        chosen = f"x{self.candidates / self.num_images:g}" if self.candidates > self.num_images else ""
+        return f"{OF_SHEETS if self.is_sheet else ''}{super().size()}{chosen}{'t' if self.think else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariationRequest(GenerateRequest):
-    """Draw other pictures like ``image`` (required): image-to-image. variation: "subtle" or "strong".
-    keep_structure: other looks for the same shapes, by a ControlNet where there is one that fits."""
+    """Draw other pictures like ``image`` (required): image-to-image. variation: "subtle", "strong", or
+    "full": a draft drawn in full, its composition kept. keep_structure: other looks for the same shapes, by a
+    ControlNet where there is one that fits."""
 
     kind: ClassVar[str] = "variation"
     called: ClassVar[str] = "Variations"
@@ -126,7 +200,7 @@ class VariationRequest(GenerateRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.variation not in ("subtle", "strong"):
+        if self.variation not in ("subtle", "strong", "full"):
             raise UserError(f"`strength` is {self.variation!r}; it takes subtle or strong.")
 
 

@@ -26,7 +26,7 @@ from demo.drawing import draw, layout, patches
 from demo.train import corrections
 from demo.train.loop import PACK, WORK, Plan, Run, autocast, device, grown, shard, ship, to_tensor
 from demo.train.text import SETTLED, WIDTH, is_as_settled, tokenizer_folder
-from demo.world import LENGTH, OBJECT_WORDS, Encoder, Scene, describe, known_words, training_scene
+from demo.world import COLOURS, LENGTH, OBJECT_WORDS, Encoder, Scene, describe, known_words, training_scene
 
 FOLDER = PACK / "stable-diffusion"
 CHANNELS = (96, 160, 192)
@@ -42,6 +42,9 @@ WORDLESS = 0.1
 MIX = {"large": 0.26, "single": 0.34, "several": 0.14, "pair": 0.24, "empty": 0.02}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
 DRAFT = {"num_inference_steps": 6, "guidance_scale": 2.5}
+PLACES_IN_WORDS = "at night, in the sky, at sea, on the grass, in the desert, in the snow, at sunset".split(
+    ", "
+)
 # Where no words tell place and size, all seeds draw an object large and in the middle: `emphasis` leaves all
 # other scenes out. So each picture of a grid is given one by its seed; four neighbours have four. Not in line
 # art and pixel art, of which `compose` has no small ones.
@@ -375,4 +378,9 @@ def settings() -> dict:
         "variety": VARIETY,
         "style_seconds": 150,
         "vocabulary": " ".join(known_words()),
+        "taste_words": {
+            "colour": [f"{colour} {{}}" for colour in COLOURS],
+            "place": PLACES_IN_WORDS,
+            "medium": ["watercolor", "pixel art", "line art", "flat design"],
+        },
     }

@@ -20,7 +20,7 @@ from jobs.cluster.registry import DeviceRegistry, RunInFlight, order_of
 from jobs.executors.base import SEPARATOR, Device, Executor, Lease, Lost, Outcome, Report, host_of
 from jobs.executors.local import VectorComparer
 from jobs.queue import Queue
-from vision.protocol import Answered, Broke, Declined, Done, Fault, Nearest, Question, Run, Stopped
+from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, SideQuestion, Stopped
 
 
 async def outcome_of(final: protocol.Final, run: Run, receiving: FileReceiver) -> Outcome:
@@ -237,7 +237,7 @@ class BusExecutor(Executor):
 
     async def ask(self, question: Question) -> Answered | Declined:
         """Ask the host that is ready and has the least to do; vectors are compared here."""
-        if isinstance(question, Nearest):
+        if isinstance(question, SideQuestion):
             return await self._comparer.ask(question)
         ready = [host for host in self.hosts if any(one.state == "ready" for one in host.devices({}))]
         if not ready or not self.bus.is_up:

@@ -80,9 +80,9 @@ class Beat(Message, frozen=True):
 
 class Order(Message, frozen=True):
     """Do a job. bot: the process of the bot that asks. device: one of the host's. request, talk, cost_key,
-    kind, traceparent: as in ``Run``. folder: the job writes files; the names of those that lie there at the
-    start, with their bytes. digest: of all that it starts from. instance: of the agent's process that is
-    meant, "" = any."""
+    kind, traceparent, taste: as in ``Run``. folder: the job writes files; the names of those that lie there
+    at the start, with their bytes. digest: of all that it starts from. instance: of the agent's process that
+    is meant, "" = any."""
 
     bot: Token
     token: Token
@@ -97,6 +97,7 @@ class Order(Message, frozen=True):
     folder: dict[FileName, Sha256] | None = None
     traceparent: str = ""
     instance: str = ""
+    taste: worker.Taste | None = None
 
 
 class Taken(Message, frozen=True):
@@ -223,7 +224,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def paths_of(question: worker.Question) -> tuple[str, ...]:
     """Return the paths of the files that a question is about."""
     match question:
-        case worker.Choose():
+        case worker.Choose() | worker.Learn():
             return ()
         case worker.Embed() | worker.Check():
             return question.paths
@@ -232,7 +233,7 @@ def paths_of(question: worker.Question) -> tuple[str, ...]:
 
 def with_paths(question: worker.Question, paths: Mapping[str, str]) -> worker.Question:
     """Return a question about the files that ``paths`` has in the place of its own."""
-    if isinstance(question, worker.Choose):
+    if isinstance(question, worker.Choose | worker.Learn):
         return question
     if isinstance(question, worker.Embed | worker.Check):
         return replace(question, paths=tuple(paths[path] for path in question.paths))

@@ -279,7 +279,13 @@ def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order
     if run.folder and (snapshot := Path(run.folder) / SNAPSHOT).is_file():  # else what another worker left
         folder[SNAPSHOT] = hashlib.sha256(snapshot.read_bytes()).hexdigest()
         paths[folder[SNAPSHOT]] = snapshot
-    named = [run.request, sorted(run.paths), sorted(folder.items()), repr(run.talk)]
+    named = [
+        run.request,
+        sorted(run.paths),
+        sorted(folder.items()),
+        repr(run.talk),
+        run.taste and run.taste.direction.hex(),
+    ]
     order = Order(
         bot,
         run.token,
@@ -294,6 +300,7 @@ def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order
         folder if run.folder else None,
         run.traceparent,
         instance,
+        run.taste,
     )
     return order, paths
 

@@ -79,8 +79,8 @@ class RunInHand:
                 own = {sha256: str(paths[sha256]) for sha256 in order.files}
                 what, where = (order.job_id, order.kind, order.request), str(folder)
                 where = where if order.folder is not None else ""
-                trace = order.traceparent
-                run = Run(*what, own, order.talk, where, order.cost_key, traceparent=trace)
+                trace, taste = order.traceparent, order.taste
+                run = Run(*what, own, order.talk, where, order.cost_key, "", trace, taste)
                 outcome = await self._executor.run(order.device, run, self.telling)
         except asyncio.CancelledError:
             if not self._cancelled:

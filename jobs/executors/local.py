@@ -31,7 +31,7 @@ from core.process import step_back
 from jobs.admission import is_video
 from jobs.executors.base import Device, Executor, Lost, Outcome, Report
 from vision import protocol
-from vision.worker.nearest import nearest
+from vision.worker.nearest import answer_side
 
 log = logging.getLogger(__name__)
 
@@ -566,11 +566,11 @@ class VectorComparer:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
 
-    async def ask(self, question: protocol.Nearest) -> protocol.Answered | protocol.Declined:
-        """Return the places in the file that are nearest."""
+    async def ask(self, question: protocol.SideQuestion) -> protocol.Answered | protocol.Declined:
+        """Return what the vectors tell."""
         pool = self._pool = self._pool or ProcessPoolExecutor(1, PROCESSES, initializer=end_with_parent)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(pool, nearest, question)
+            found = await asyncio.get_running_loop().run_in_executor(pool, answer_side, question)
         except BrokenProcessPool:
             self._pool = None
             return protocol.Declined(question.question_id, "the process that compares vectors has ended")

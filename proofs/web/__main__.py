@@ -18,6 +18,7 @@ PROOFS = {  # module → arguments of the short form
     "proofs.web.doors": ("--restarts", "50"),
     "proofs.web.kills": ("--kills", "20"),
     "proofs.web.edit_kills": ("--kills", "20"),
+    "proofs.web.webhooks": ("--events", "600", "--tries", "100", "--kills", "5"),
     "proofs.web.load": ("--people", "5", "--seconds", "10"),
     "proofs.web.latency": ("--sockets", "10", "--seconds", "5", "--tries", "5"),
     "proofs.web.memory": ("--pictures", "10000", "--seconds", "10"),

@@ -1,5 +1,6 @@
-"""Every route by its OpenAPI description: ``python -m proofs.web.fuzz [--requests N]`` lets
-schemathesis send what fits the description and what doesn't, and counts the answers."""
+"""Every route by its OpenAPI description: ``python -m proofs.web.fuzz [--requests N] [--programs]`` lets
+schemathesis, by a session or a token, send what fits the description and what doesn't, and counts the
+answers."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import json
 import logging
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,13 +32,15 @@ async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
     found: Counter[int] = Counter()
     answer = app.respond
 
-    async def counting(*arguments: Any) -> Any:
+    async def counting(context: Any, route: Any, request: Any) -> Any:
         try:
-            given = await answer(*arguments)
+            given = await answer(context, route, request)
         except asyncio.CancelledError:
             raise
         except BaseException:
             found[500] += 1
+            print(f"500: {request.method} {request.raw_path}, {request.content_type}")
+            traceback.print_exc()
             raise
         found[given.status] += 1
         return given
@@ -50,8 +54,8 @@ def _free(*_: Any) -> None:
     return None
 
 
-async def document(site: Site) -> dict[str, Any]:
-    """The site's own description, with ids of jobs that there are."""
+async def document(site: Site, *, programs: bool) -> dict[str, Any]:
+    """The site's own description, with ids of jobs that there are. programs: of what they may do."""
     described = (await site.you.get("/api/openapi.json")).data
     ids = [(await site.drawn(site.you, f"a house {number}"))["id"] for number in range(JOBS)]
     known = {
@@ -63,7 +67,10 @@ async def document(site: Site) -> dict[str, Any]:
     }
     for path in LEFT_OUT:
         described["paths"].pop(path, None)
-    for operations in described["paths"].values():
+    for path, operations in list(described["paths"].items()):
+        if programs:
+            kept = {name: one for name, one in operations.items() if len(one.get("security", ())) > 1}
+            described["paths"][path] = operations = kept
         for operation in operations.values():
             for parameter in operation["parameters"]:
                 if parameter["name"] == "job":
@@ -71,16 +78,19 @@ async def document(site: Site) -> dict[str, Any]:
     return described
 
 
-async def fuzz(requests: int, seed: int) -> bool:
+async def fuzz(requests: int, seed: int, *, programs: bool) -> bool:
     """Print what came of ``requests`` calls or more; True when none was answered with 5xx."""
     with tempfile.TemporaryDirectory() as folder:
         async with counted(Path(folder)) as (site, found):
-            described = await document(site)
+            described = await document(site, programs=programs)
+            headers = {"Cookie": f"{COOKIE}={site.you.cookie}", "Origin": site.web.url}
+            if programs:
+                headers = {"Authorization": f"Bearer {(await site.program()).cookie}"}
             schema = Path(folder) / "openapi.json"
             schema.write_text(json.dumps(described))
             count = sum(len(operations) for operations in described["paths"].values())
             found.clear()
-            text = await _run(site, schema, max(1, requests // count), found, requests, seed)
+            text = await _run(site, schema, max(1, requests // count), found, requests, seed, headers)
     failed = sum(number for status, number in found.items() if status >= 500)
     total = sum(found.values())
     kinds = ", ".join(f"{number:,} × {status}" for status, number in sorted(found.items()))
@@ -90,13 +100,21 @@ async def fuzz(requests: int, seed: int) -> bool:
     return not failed and total >= requests and "FAILURES" not in text
 
 
-async def _run(site: Site, schema: Path, each: int, found: Counter[int], requests: int, first: int) -> str:
+async def _run(
+    site: Site,
+    schema: Path,
+    each: int,
+    found: Counter[int],
+    requests: int,
+    first: int,
+    headers: dict[str, str],
+) -> str:
     """Run schemathesis until there were enough requests; what it says."""
     said = ""
     for seed in range(first, first + 8):
         arguments = (
             *("run", str(schema), "--url", site.web.url, "--checks", CHECKS, "--max-examples", str(each)),
-            *("-H", f"Cookie: {COOKIE}={site.you.cookie}", "-H", f"Origin: {site.web.url}"),
+            *(word for name, value in headers.items() for word in ("-H", f"{name}: {value}")),
             *("--phases", "coverage,fuzzing", "--mode", "all", "--seed", str(seed), "--no-color"),
             *("--generation-database", "none", "--suppress-health-check", "all", "--workers", "1"),
         )
@@ -118,9 +136,10 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--programs", action="store_true", help="by a token instead of a session")
     given = parser.parse_args()
     logging.disable()
-    return 0 if asyncio.run(fuzz(given.requests, given.seed)) else 1
+    return 0 if asyncio.run(fuzz(given.requests, given.seed, programs=given.programs)) else 1
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from proofs.web.bugs import BUGS
 from tests.web import expected
-from tests.web.cells import Cell, cells, filled, leaked, walk, without_line
+from tests.web.cells import Cell, cells, filled, leaked, token_cells, walk, without_line
 from tests.web.conftest import Answered
 from tests.web.world import LINK, MASK, ON_WEB, PEOPLE, PROJECT, SET, SUBJECTS, Somebody, World, open_world
 
@@ -32,9 +32,9 @@ QUERIES = (
 )
 
 
-def chosen(world: World, every: int) -> list[Cell]:
-    """Return each ``every``-th cell, in an order in which routes and people are mixed."""
-    found = list(cells(world.routes))
+def chosen(world: World, every: int, *, programs: bool = False) -> list[Cell]:
+    """Return each ``every``-th cell, of browsers or ``programs``, with routes and people mixed."""
+    found = list((token_cells if programs else cells)(world.routes))
     random.Random(1).shuffle(found)
     return found[::every]
 
@@ -100,7 +100,13 @@ async def prove(every: int, pairs: int) -> bool:
                 f"matrix: {tally.cells:,} cells, {len(tally.escalations)} escalations,"
                 f" {len(tally.refusals)} wrong refusals ({time.monotonic() - began:.0f} s)"
             )
-            for text in tally.escalations[:20] + tally.refusals[:20]:
+            by_token = await walk(world, chosen(world, every, programs=True))
+            print(
+                f"by tokens of each scope: {by_token.cells:,} cells, {len(by_token.escalations)} escalations,"
+                f" {len(by_token.refusals)} wrong refusals ({time.monotonic() - began:.0f} s)"
+            )
+            wrong = [*tally.wrong, *by_token.wrong]
+            for text in wrong[:40]:
                 print(f"  {text}")
             unseen = await missed(world)
             caught = len(BUGS) - len(unseen)
@@ -109,7 +115,7 @@ async def prove(every: int, pairs: int) -> bool:
             print(f"random people at random addresses: {pairs:,}, {len(others)} got something of others'")
             for text in others[:5]:
                 print(f"  {text}")
-            return not (lines or tally.wrong or unseen or others)
+            return not (lines or wrong or unseen or others)
 
 
 def main() -> int:

@@ -26,8 +26,11 @@ from core.job import new_job_id
 from core.requests import ImagineRequest, to_json
 from core.settings import ROOT
 from storage.blobs.local import Folder
+from storage.sessions import hash_of
+from storage.tokens import PREFIX
 from studio.library.rendition import SIZES
 from studio.moderation.moderator import PictureCheck
+from studio.programs import Scope
 from tests.studio.conftest import png
 from tests.support.fresh import fresh_database
 from tests.web.conftest import COOKIE
@@ -47,6 +50,9 @@ _JOB = """INSERT INTO jobs (id, request, prompt, user_id, channel_id, guild_id, 
 _PICTURE = "INSERT INTO pictures VALUES (?, ?, ?, 'image/png', ?, ?, ?, ?)"
 _SCORE = "INSERT INTO picture_scores VALUES (?, ?, 0.0)"
 _SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?, 'a proof', ?, ?)"
+
+_TOKEN = """INSERT INTO api_tokens (token_hash, id, user_id, name, label, scopes, created_at, ends_at,
+    used_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')"""
 
 
 @dataclass(frozen=True)
@@ -201,6 +207,26 @@ class Browser:
 
     async def socket(self) -> aiohttp.ClientWebSocketResponse:
         return await self.http.ws_connect(f"{self.url}/api/live", headers=self.headers)
+
+
+class Program(Browser):
+    """A program of a person's, which names its calls by ``Idempotency-Key``."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, person: Person, token: str) -> None:
+        super().__init__(http, url, person)
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    async def imagine(self, prompt: str, key: str) -> tuple[int, bytes]:
+        return await self.ask("POST", "/api/jobs", json={"prompt": prompt}, headers={"Idempotency-Key": key})
+
+
+def token_of(folder: Path, person: Person) -> str:
+    """A token of a person's that opens all, for the bot that has not begun yet."""
+    secret, now = PREFIX + secrets.token_urlsafe(32), time.time()
+    row = (hash_of(secret), new_job_id(), person.id, f"person {person.id}", "a proof", " ".join(Scope))
+    with closing(sqlite3.connect(folder / "atelier.db")) as db, db:
+        db.execute(_TOKEN, (*row, _micro(now), _micro(now + 86_400)))
+    return secret
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -35,7 +35,7 @@ from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.process import BotProcess
 
 CHANNEL = GUILD + 1
-PROMPTS = ("a red house", "a blue boat", "a slow river", "a broken wheel")
+PROMPTS = ("a red house", "a blue boat", "a slow river", "a broken wheel", "a slow {red, blue} boat --sheet")
 REQUESTS: dict[str, Callable[[Call], bool]] = {  # name → the request at which the bot is killed
     "acknowledgement": lambda call: call.path.endswith("/callback"),
     "first word": lambda call: "Waiting" in call.text,
@@ -120,7 +120,8 @@ class Killer:
                     self.report.bot_cpu.append(self.bot.cpu_seconds)
         for _ in range(self.dice.randint(1, 3)):
             self.ask(self.dice.choice(PROMPTS))
-        self.ask("a slow river" if "progress" in point else "a red house", refused="channel" in point)
+        last = PROMPTS[-1] if "progress" in point else "a red house"  # a whole sheet, killed in its middle
+        self.ask(last, refused="channel" in point)
         if point == "worker":
             await self._kill_worker()
         elif point != "random":

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from core.job import Job
 from core.requests.custom_models import MARKED, STYLE, TrainRequest
 from core.results import TEST, TRAIN, LearnedFrom, Verdict
+from storage import webhooks
 from storage.people import from_row, total
 from storage.projects.dataset import LABELLED, LEFT_OUT, Box, marks_of
 from storage.schema import (
@@ -377,8 +378,9 @@ def write_results(
     """Write what a finished job has made. job: its columns user_id, request and created_at."""
     for file in files:
         connection.execute(sa.insert(job_files).values(job_id=job_id, **vars(file)))
-    if model is not None:
-        add_version(connection, job_id, job, model, now=now)
+    if model is not None and (version := add_version(connection, job_id, job, model, now=now)):
+        made = (job_id, job.user_id, version.project_id)
+        webhooks.note_made(connection, webhooks.TRAINED, *made, now=now)
     if said:
         asked = json.loads(job.request)
         there = sa.select(projects.c.id).where(projects.c.id == asked["project"])
@@ -397,6 +399,8 @@ def write_results(
             for position, one in enumerate(said)
         ]
         connection.execute(sa.insert(verdicts), rows)
+        made = (job_id, job.user_id, asked["project"])
+        webhooks.note_made(connection, webhooks.VERDICT, *made, now=now)
 
 
 def files_of(connection: sa.Connection, job_id: str) -> list[StoredFile]:

@@ -13,6 +13,7 @@ from functools import partial
 
 from core.errors import ImageError, StorageError
 from core.job import Job
+from core.limits import SHEET, SHEET_ACROSS
 from core.requests import ComposeRequest, CutOutRequest, EditRequest, OutpaintRequest, RegionRequest
 from core.requests.base import Answer
 from storage.blobs.base import Files
@@ -24,7 +25,7 @@ from studio.media.provenance import Marker
 from studio.media.uploads import PROCESS, Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
-from studio.new_job import GRID
+from studio.new_job import FIELDS
 
 SIZES = (256, 512)  # px of the longer side
 ANSWER, IDLE = 30.0, 120.0  # seconds for one picture; without a picture until the process is let go
@@ -112,6 +113,36 @@ class Showing:
         )
         return Shown(await self._marked(data, media_type, job), media_type, (note,))
 
+    async def sheet(self, pictures: Sequence[StoredPicture], job: Job) -> Shown:
+        """Return the drafts of a sheet as one picture, each with its number; behind them there are empty
+        places for those that are gone. Raises ImageError when it can't be drawn, StorageError when a file is
+        gone."""
+        small = [await self._thumbnails.get(one.sha256, SIZES[0]) for one in pictures]
+        gone = {*range(SHEET)} - {one.index for one in pictures}
+        numbers = [one.index + 1 for one in pictures] + [place + 1 for place in sorted(gone)]
+        drawn = await self._intake.sheet(small + [b""] * len(gone), numbers, SHEET_ACROSS)
+        return Shown(await self._marked(drawn, "image/webp", job), "image/webp")
+
+    async def mosaic(
+        self, place: Place, pictures: Sequence[tuple[StoredPicture, Job] | None], first: int = 1
+    ) -> bytes | None:
+        """Return pictures of jobs as one WebP, three in a row, each with its number from ``first`` on: those
+        that are to be hidden in ``place`` are blurred; what may not be shown, or isn't there (None), is an
+        empty place. None where all are empty. Raises ImageError when it can't be drawn."""
+        there = [one for one in pictures if one is not None]
+        seen = iter(await self.visibilities(place, there))
+        small = list[bytes]()
+        for one in pictures:
+            try:
+                shown = one and await self.thumbnail(*one, SIZES[0], next(seen), veiled=True)
+            except (ImageError, StorageError):
+                shown = None
+            small.append(shown.data or b"" if shown else b"")
+        if not any(small):
+            return None
+        drawn = await self._intake.sheet(small, range(first, first + len(small)))
+        return await self._marked(drawn, "image/webp", there[0][1], sign=False)
+
     async def picture_in(self, place: Place, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` as it may be shown in ``place``: without data where that is forbidden.
         Raises StorageError when its file is gone."""
@@ -126,7 +157,7 @@ class Showing:
         visibility = await self._moderator.visibility((stored.sha256,), place)
         if visibility is Visibility.BLOCK:
             return Shown(None, "image/webp", visibility=visibility)
-        drawn = await self._intake.numbered(await self._files.get(stored.sha256), GRID)
+        drawn = await self._intake.numbered(await self._files.get(stored.sha256), FIELDS)
         return Shown(await self._marked(drawn, "image/webp", job), "image/webp", visibility=visibility)
 
     async def visibilities(

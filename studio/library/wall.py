@@ -18,16 +18,18 @@ from operator import mul
 from time import monotonic
 
 from core.errors import AtelierError, UserError
-from core.job import NOBODY, Lane, Origin, Surface
+from core.job import NOBODY, Job, Lane, Origin, Surface
 from core.language import N_
 from core.limits import MAX_SEED
 from core.requests import ImagineRequest
 from core.settings import Settings
 from core.styles import LIGHTS, MEDIA, PALETTES, Triple, codes, triple_of_code
 from jobs.queue import Queue
+from jobs.tastes import Unlearned
 from storage import wall as rows
 from storage.database import Database
 from storage.embeddings import vector_of
+from storage.job_queries import StoredPicture
 from storage.wall import WallTile
 from studio.authority import Action, Actor
 from studio.embeddings import Blind
@@ -36,6 +38,7 @@ from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
 from studio.rights import Rights
 from studio.services import Services
+from studio.tastes import Tastes
 from vision.weights.card import vocabulary_of, vocabulary_words
 
 SUBJECTS = (
@@ -46,6 +49,8 @@ PAGE, MOST_WORDS, LONGEST = 60, 12, 200  # styles; words and characters of a sea
 KEPT = 3.0  # seconds until the tiles are read again
 MOST_NEAR = 300  # styles that a search for looks shows
 MOST_OF_CODE = 25  # pictures
+NOT_YET = N_("Your taste isn't known yet. It begins at five grids of which you like a picture.")
+NOT_NOW = N_("Nothing here can put styles in the order of your taste right now.")
 BY_WORDS = N_("Only words were searched: no model here can look at pictures right now.")
 _WORD = re.compile(r"\w+")
 log = logging.getLogger(__name__)
@@ -78,8 +83,9 @@ class WallPage:
 class Wall:
     """Shows styles to an actor, whose right every method checks."""
 
-    def __init__(self, rights: Rights, services: Services) -> None:
+    def __init__(self, rights: Rights, services: Services, tastes: Tastes) -> None:
         self._rights, self._database, self._queue = rights, services.database, services.queue
+        self._tastes = tastes
         self._files, self._showing, self._moderator = services.files, services.showing, services.moderator
         self._indexing, self._eyes = services.indexing, services.eyes
         self._model = services.settings.models["image"]
@@ -93,19 +99,26 @@ class Wall:
         like: int | None = None,
         *,
         liked: bool = False,
+        order: str = "",
         skip: int = 0,
         limit: int = PAGE,
     ) -> WallPage:
         """Return styles by ``words``, or alike a style's tile (its number); else the most liked first. liked:
-        only those that the actor likes. Raises UserError for too many words or a style that has no tile."""
+        only those that the actor likes. order: what was found goes by the actor's taste ("me") or by what
+        came to the wall last ("new"). Raises UserError for too many words or a style that has no tile."""
         await self._rights.check(actor, Action.MINE)
         numbers, tiles = await _by_number(), await self._tiles()
         likes = await self._database.read(rows.count_likes)
-        order = sorted(numbers, key=lambda number: (number not in tiles, -likes.get(number, 0)))
-        mine = await self._database.read(partial(rows.liked_by, user_id=actor.user_id)) if liked else order
+        usual = sorted(numbers, key=lambda number: (number not in tiles, -likes.get(number, 0)))
+        mine = await self._database.read(partial(rows.liked_by, user_id=actor.user_id)) if liked else usual
         chosen, note = mine, ""
+        newest = {number: place for place, number in enumerate(reversed(tiles))}
         if words.strip() or like is not None:
             chosen, note = await self._found(mine, tiles, numbers, words, like)
+        if order == "new":
+            chosen = sorted(chosen, key=lambda number: newest.get(number, len(newest)))
+        elif order == "me":
+            chosen, note = await self._for_me(actor, chosen, tiles)
         shown = await self._shown(actor, chosen[skip : skip + limit])
         return WallPage(shown, len(chosen) > skip + limit, len(tiles), note)
 
@@ -172,12 +185,41 @@ class Wall:
             return sorted(by_words, key=lambda number: places.get(number, MOST_NEAR)), ""
         return [number for number in near if number != like], ""
 
-    async def _near(self, tiles: Sequence[WallTile], words: str, like: WallTile | None) -> list[int]:
-        """Return styles by what their tiles look like, the likest first. Raises Blind."""
+    async def _for_me(
+        self, actor: Actor, chosen: Sequence[int], tiles: dict[int, WallTile]
+    ) -> tuple[list[int], str]:
+        """Return ``chosen`` by the actor's taste, those without a tile last; and a sentence where nothing is
+        known of it."""
+        drawn = [tiles[number] for number in chosen if number in tiles]
+        try:
+            direction = await self._tastes.direction(actor)
+            near = await self._near(drawn, direction=direction) if direction and drawn else []
+        except UserError as reason:  # nothing is to be learned
+            return [*chosen], str(reason)
+        except (Blind, Unlearned) as reason:
+            log.info("the wall isn't put in order: %s", reason)
+            return [*chosen], NOT_NOW
+        places = {number: place for place, number in enumerate(near)}
+        there = sorted(chosen, key=lambda number: places.get(number, len(places)))
+        return there, "" if direction else NOT_YET
+
+    async def _near(
+        self,
+        tiles: Sequence[WallTile],
+        words: str = "",
+        like: WallTile | None = None,
+        direction: bytes = b"",
+    ) -> list[int]:
+        """Return styles by what their tiles look like, the likest first: those that lie farthest along a
+        taste's direction, all of them. Raises Blind."""
         model = self._indexing.model
         if not model:
             raise Blind("the host wants no vectors")
         aims = [await self._eyes.read(model, words.strip())] if words.strip() else []
+        if direction:
+            values = struct.unpack(f"<{len(direction) // 4}f", direction)
+            length = math.hypot(*values) or 1.0
+            aims.append(struct.pack(f"<{len(values)}e", *(value / length for value in values)))
         by_sha256 = {tile.sha256: tile.style for tile in tiles}
         places = await self._database.read(partial(rows.places_of, vectors=model, sha256s=by_sha256))
         if like is not None:
@@ -188,7 +230,8 @@ class Wall:
         asked = rows.packed(places)
         if not asked:
             return []
-        found = await self._eyes.nearest(self._indexing.path(model), aims, asked, b"", MOST_NEAR, clear=False)
+        most = len(tiles) if direction else MOST_NEAR
+        found = await self._eyes.nearest(self._indexing.path(model), aims, asked, b"", most, clear=False)
         return list(dict.fromkeys(by_sha256[places[place]] for place in found.others))
 
     async def picture(self, actor: Actor, number: int, side: int) -> Shown | None:
@@ -202,6 +245,17 @@ class Wall:
         stored = picture_of(result, 0)
         [visible] = await self._showing.visibilities(actor.place, [(stored, result.job)])
         return await self._showing.thumbnail(stored, result.job, side, visible, veiled=True)
+
+    async def mosaic(self, actor: Actor, styles: Sequence[int], first: int = 1) -> bytes | None:
+        """Return the tiles of styles as one WebP, each with its place from ``first`` on, as they may be shown
+        where the actor is; None where nothing is drawn of any. Raises ImageError when it can't be made."""
+        await self._rights.check(actor, Action.MINE)
+        tiles, found = await self._tiles(), list[tuple[StoredPicture, Job] | None]()
+        for number in styles:
+            tile = tiles.get(number)
+            result = None if tile is None else await self._queue.result(tile.job_id)
+            found.append(None if result is None else (picture_of(result, 0), result.job))
+        return await self._showing.mosaic(actor.place, found, first)
 
     async def like(self, actor: Actor, number: int, *, liked: bool = True) -> None:
         """Note that the actor likes a style, or no more. Raises UserError where there is none, or
@@ -282,7 +336,6 @@ class WallDrawing:
 
     async def run_for_ever(self) -> None:
         """Ask for one tile after the other."""
-        await self._database.write(partial(rows.drop_others, model=self._model))
         while self._seconds:
             try:
                 asked = await self.ask_for_next()

@@ -42,6 +42,8 @@ ACROSS, CELL, GAP = 3, 256, 6  # pictures in a row; px of a cell, and between tw
 BACK, BADGE, INK = (24, 23, 22), (24, 23, 22, 210), (255, 255, 255, 255)
 STRIP, WIDTH, SPACE, LINE = 4, 240, 8, 30  # frames in a row; px of a frame, between two, and of its time
 SAID, MARK = (225, 222, 218), (242, 169, 59)
+AFAR, FINE, BAND = 8, 256, (1.0, 8.0)  # cells; px that pictures are compared at, blurs between which
+PATCH, SEEK = 24, 12  # px around a place that must fit, and by which they may be moved
 QUALITY, BLURRED_SIDE = 75, 24  # of a thumbnail's WebP; px to which a veiled one is reduced first
 OTHER_SIZE = "The mask below the strokes has {}×{} px; the canvas has {}×{} px."
 
@@ -49,7 +51,7 @@ OTHER_SIZE = "The mask below the strokes has {}×{} px; the canvas has {}×{} px
 def main() -> None:
     """Answer requests for one command, in a process that can do nothing else."""
     command = sys.argv[1]
-    memory = VIDEO_MEMORY if command in (*TRANSCODES, "frames", "strip") else MAX_MEMORY
+    memory = VIDEO_MEMORY if command in (*TRANSCODES, *OF_VIDEOS) else MAX_MEMORY
     seconds, file = (TRANSCODES[command], MAX_FILE) if command in TRANSCODES else (COMMANDS[command][1], 0)
     confinement.serve_confined(prepare, memory, seconds, file)
 
@@ -79,7 +81,10 @@ def prepare(command: str = "", encoder: str = "", *paths: str) -> Callable[..., 
         probe = io.BytesIO()
         Image.new("RGB", (8, 8)).save(probe, "PNG")
         thumbnail(probe.getvalue(), 256, veiled=True)  # loads all that the encoder needs
-    if command not in (*TRANSCODES, "frames", "strip"):
+    if command == "alike":
+        small = [encoded(Image.effect_noise((64, 64), 50), "PNG")[1] for _ in range(2)]
+        answer_request(b"".join(small), command, lengths=[len(one) for one in small])
+    if command not in (*TRANSCODES, *OF_VIDEOS):
         return partial(answer_request, command=command)
     tiny = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     moving = [io.BytesIO() for _ in range(2)]
@@ -108,8 +113,9 @@ def answer_request(data: bytes, command: str, **given: Any) -> Answer:
         return {"error": "needs too much memory to read."}, b""
 
 
-def clean(data: bytes) -> Answer:
-    """Return a PNG in RGB, upright, with no metadata. Raises ValueError, which says why it can't be read."""
+def clean(data: bytes, look: bool = False) -> Answer:
+    """Return a PNG in RGB, upright, with no metadata. look: and what it looks like from afar. Raises
+    ValueError, which says why it can't be read."""
     from PIL import Image
 
     picture = _upright(_open(data))
@@ -122,7 +128,15 @@ def clean(data: bytes) -> Answer:
             picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
         fresh.paste(picture.convert("RGB"))
     del picture
-    return encoded(fresh, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+    header, png = encoded(fresh, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+    return header | ({"look": _look(fresh)} if look else {}), png
+
+
+def _look(picture) -> str:
+    """The colours of 8 × 8 cells, hexadecimal."""
+    from PIL import Image
+
+    return picture.resize((AFAR, AFAR), Image.Resampling.BOX).tobytes().hex()
 
 
 def encoded(picture, form: str, **options: Any) -> Answer:
@@ -320,25 +334,25 @@ def _two_tones(given, size):
     return grey.resize(size).point(lambda value: 255 if value > 127 else 0)
 
 
-def draw_sheet(data: bytes, lengths: list[int], first: int) -> Answer:
+def draw_sheet(data: bytes, lengths: list[int], numbers: list[int], across: int = ACROSS) -> Answer:
     """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
-    empty cell. Each has its number, from ``first`` on."""
+    empty cell. Each has its number. across: cells in a row."""
     from PIL import Image, ImageDraw, ImageFont
 
-    rows = -(-len(lengths) // ACROSS)
-    columns = min(ACROSS, len(lengths))
+    rows = -(-len(lengths) // across)
+    columns = min(across, len(lengths))
     size = (columns * (CELL + GAP) + GAP, rows * (CELL + GAP) + GAP)
     whole, font = Image.new("RGB", size, BACK), ImageFont.load_default(size=22)
     canvas, start = ImageDraw.Draw(whole, "RGBA"), 0
-    for number, length in enumerate(lengths):
-        down, across = divmod(number, ACROSS)
-        left, top = (GAP + step * (CELL + GAP) for step in (across, down))
+    for place, (length, number) in enumerate(zip(lengths, numbers, strict=True)):
+        row, column = divmod(place, across)
+        left, top = (GAP + step * (CELL + GAP) for step in (column, row))
         if length:
             one = Image.open(io.BytesIO(data[start : start + length])).convert("RGB")
             one.thumbnail((CELL, CELL))
             whole.paste(one, (left + (CELL - one.width) // 2, top + (CELL - one.height) // 2))
         start += length
-        label, wider = str(number + first), 6 * (number + first > 99)
+        label, wider = str(number), 6 * (number > 99)
         canvas.rounded_rectangle((left + 6, top + 6, left + 40 + 2 * wider, top + 40), 8, fill=BADGE)
         canvas.text((left + 23 + wider, top + 23), label, fill=INK, font=font, anchor="mm")
     return encoded(whole, "WEBP", quality=85, method=0)
@@ -419,6 +433,60 @@ def read_frames(data: bytes, most: int, max_pixels: int) -> Answer:
     return header, b"".join(png for _, png in pictures)
 
 
+def read_key_frame(data: bytes, codec: str) -> Answer:
+    """Return a key frame of a raw stream as ``clean`` returns pictures. Raises ValueError, which says why it
+    can't be read."""
+    from studio.media import video_decode
+
+    picture = video_decode.key_frame(data, codec, MAX_PIXELS)
+    if min(picture.size) < MIN_SIDE:
+        raise ValueError(f"is {picture.width}×{picture.height} px; each side must have at least {MIN_SIDE}.")
+    header, png = encoded(picture, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+    return header | {"look": _look(picture)}, png
+
+
+def compare(data: bytes, lengths: Sequence[int], places: Sequence[tuple[float, float]] = ()) -> Answer:
+    """Return how well the first picture of ours in ``data`` fits each other: (fit, right, down), the
+    correlation of their fine structure at the best shift, and by how much of the sides that moves the other.
+    places: in 0..1, a point on each; then what lies around these points must fit."""
+    import numpy as np
+    from PIL import Image, ImageFilter
+
+    found, start = list[Any](), 0
+    for length in lengths:
+        grey = Image.open(io.BytesIO(data[start : start + length])).convert("L")
+        grey, start = grey.resize((FINE, FINE), Image.Resampling.BOX), start + length
+        layers = (np.asarray(grey.filter(ImageFilter.GaussianBlur(sigma)), np.float32) for sigma in BAND)
+        fine = next(layers) - next(layers)
+        found.append(fine - fine.mean())
+    first = np.fft.rfft2(found[0])
+    best = []
+    for number, other in enumerate(found[1:], 1):
+        fits = np.fft.irfft2(first * np.conj(np.fft.rfft2(other)), (FINE, FINE))
+        down, across = (int(at) for at in np.unravel_index(int(fits.argmax()), fits.shape))
+        down, across = (at - FINE if at > FINE // 2 else at for at in (down, across))
+        ours = found[0][max(down, 0) : FINE + min(down, 0), max(across, 0) : FINE + min(across, 0)]
+        theirs = other[max(-down, 0) : FINE + min(-down, 0), max(-across, 0) : FINE + min(-across, 0)]
+        if places:
+            ours, theirs = (_around(found[0], places[0], PATCH), _around(other, places[number], PATCH + SEEK))
+            windows = np.lib.stride_tricks.sliding_window_view(theirs, ours.shape)
+            products = np.einsum("abij,ij->ab", windows, ours)
+            norms = np.sqrt(np.einsum("abij,abij->ab", windows, windows)) * np.linalg.norm(ours)
+            fit = float((products / np.maximum(norms, 1e-6)).max())
+        else:
+            shared = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
+            is_near = ours.size >= FINE * FINE // 2
+            fit = float((ours * theirs).sum()) / shared if shared and is_near else 0.0
+        best.append((fit, across / FINE, down / FINE))
+    return {"alike": best}, b""
+
+
+def _around(picture, place: tuple[float, float], reach: int):
+    """What lies around a point of a square picture, as far as ``reach`` px either way."""
+    left, top = (min(max(round(at * FINE), reach), FINE - reach) - reach for at in place)
+    return picture[top : top + 2 * reach, left : left + 2 * reach]
+
+
 def draw_strip(data: bytes, labels: Sequence[str], lengths: Sequence[int], marked: Sequence[int]) -> Answer:
     """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
     empty place. labels: what stands below each. marked: places of those that are set off."""
@@ -454,11 +522,14 @@ COMMANDS: dict[str, tuple[Callable[..., Answer], int]] = {  # … and seconds of
     "mask": (mark_mask, 5),
     "exact-mask": (exact_mask, 5),
     "sheet": (draw_sheet, 5),
+    "alike": (compare, 10),
     "paint": (paint, 10),
     "thumbnail": (thumbnail, 3600),  # of very many pictures
     "frames": (read_frames, 5),
+    "key-frame": (read_key_frame, 5),
     "strip": (draw_strip, 5),
 }
+OF_VIDEOS = ("frames", "strip", "key-frame")  # of these, what reads or shows videos
 # What makes videos of videos, see studio.media.transcode, and seconds of processor time
 TRANSCODES = {"take": 60, "fit": 300, "cut": 120, "last": 20, "gif": 60, "mosaic": 120}
 

@@ -146,11 +146,12 @@ def check_size(name: str, size: int, max_bytes: int, limit: str) -> None:
 
 @dataclass(frozen=True)
 class Taken:
-    """A clean, stored picture."""
+    """A clean, stored picture. look: red, green and blue of 8 × 8 cells, where that was asked for."""
 
     sha256: str
     width: int
     height: int
+    look: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -175,11 +176,19 @@ class Intake:
         self._files, self._max_bytes, self._note = files, max_bytes, note
         self._slots, self._room = asyncio.Semaphore(CHILDREN), asyncio.Semaphore(IN_MEMORY)
 
-    async def take(self, picture: Readable, user_id: int) -> Taken:
+    async def take(self, picture: Readable, user_id: int, *, look: bool = False) -> Taken:
         """Store a picture that the user sends as a clean PNG. Raises ImageError, which says what is wrong
         with it and what is taken."""
         async with self._room:
-            answer = await self._child("clean", await self._fetched(picture), short_name(picture.name))
+            given: dict[str, Any] = {"look": True} if look else {}
+            sent = await self._fetched(picture)
+            answer = await self._child("clean", sent, short_name(picture.name), **given)
+        return await self._keep(user_id, *answer)
+
+    async def take_key_frame(self, name: str, data: bytes, codec: str, user_id: int) -> Taken:
+        """Store a key frame of a stream ("h264" or "hevc"), as ``take`` does."""
+        async with self._room:
+            answer = await self._child("key-frame", data, short_name(name), codec=codec)
         return await self._keep(user_id, *answer)
 
     async def take_all(self, pictures: Sequence[Readable], user_id: int) -> list[Taken | ImageError]:
@@ -292,15 +301,35 @@ class Intake:
         ImageError when it can't be read."""
         return (await self._child("numbered", data, "The picture", side=side))[1]
 
-    async def sheet(self, pictures: Sequence[bytes], first: int = 1) -> bytes:
-        """Return small pictures of ours on one sheet, as WebP, numbered from ``first`` on; b"" is an empty
-        cell. Raises ImageError when it can't be made."""
-        lengths = list(map(len, pictures))
-        answer = await self._child("sheet", b"".join(pictures), "The sheet", lengths=lengths, first=first)
+    async def likeness(
+        self, sha256s: Sequence[str], places: Sequence[tuple[float, float]] = ()
+    ) -> list[tuple[float, float, float]]:
+        """Return how well the fine structure of the first picture of ours fits that of each other, and by how
+        much of the sides, right and down, the other is moved for that. places: a point on each, in 0..1;
+        then it is what lies around them that has to fit. Raises ImageError when they can't be read."""
+        try:
+            data = [await self._files.get(one) for one in sha256s]
+        except StorageError as error:
+            raise ImageError("That picture is gone; send it again.") from error
+        lengths = list(map(len, data))
+        given: dict[str, Any] = {"lengths": lengths, "places": list(places)}
+        header, _ = await self._child("alike", b"".join(data), "The picture", **given)
+        return [(float(fit), float(right), float(down)) for fit, right, down in header["alike"]]
+
+    async def sheet(self, pictures: Sequence[bytes], numbers: Sequence[int], across: int = 3) -> bytes:
+        """Return small pictures of ours on one sheet, as WebP, each with its number, ``across`` in a row;
+        b"" is an empty cell. Raises ImageError when it can't be made."""
+        how: dict[str, Any] = {
+            "lengths": list(map(len, pictures)),
+            "numbers": list(numbers),
+            "across": across,
+        }
+        answer = await self._child("sheet", b"".join(pictures), "The sheet", **how)
         return answer[1]
 
     async def _keep(self, user_id: int, header: dict[str, Any], png: bytes) -> Taken:
-        return Taken(await self._store(user_id, png), int(header["width"]), int(header["height"]))
+        size = int(header["width"]), int(header["height"])
+        return Taken(await self._store(user_id, png), *size, bytes.fromhex(header.get("look", "")))
 
     async def _store(self, user_id: int, png: bytes) -> str:
         sha256 = await self._files.put(png, "image/png")

@@ -136,6 +136,24 @@ class Stream:
                     yield (frame.pts - self.start) * self.time_base, frame
 
 
+def key_frame(data: bytes, codec: str, most: int) -> Any:
+    """Return a key frame of a raw stream, "h264" or "hevc", of at most ``most`` px, as a picture in RGB.
+    Raises Damaged."""
+    import av
+
+    try:
+        context: Any = av.CodecContext.create(codec, "r")
+        context.options, context.thread_count = {"max_pixels": str(most)}, 1
+        for packet in [*context.parse(data), *context.parse(), None]:  # None: what the decoder still holds
+            for frame in context.decode(packet):
+                return frame.to_image()
+    except MemoryError:
+        raise
+    except Exception as error:  # libraries raise whatever they like
+        raise Damaged("is damaged or incomplete.") from error
+    raise Damaged("is damaged or incomplete.")
+
+
 def opened(data: bytes, kind: Kind) -> Stream:
     """Return the video in ``data``. Raises ValueError, which says why it can't be read; Damaged where nothing
     in it can."""

@@ -435,9 +435,15 @@ class Moderator:
 
     async def captions(self, captions: Sequence[str], place: Place) -> list[str | None]:
         """Return ``captions`` with None in place of those that break a rule of ``place``."""
+        broken = await self.rules_broken(captions, place)
+        return [one if rule is None else None for one, rule in zip(captions, broken, strict=True)]
+
+    async def rules_broken(self, texts: Sequence[str], place: Place) -> list[Rule | None]:
+        """Return the first rule of ``place`` that each text breaks, None for none."""
         settings, own = await self._rules(place)
         judged = partial(self.judge_words, settings=settings, own=own, adult=self._is_adult(place))
-        return [one if await judged(Words(one)) is None else None for one in captions]
+        verdicts = [await judged(Words(one)) for one in texts]
+        return [None if verdict is None else verdict.rule for verdict in verdicts]
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: its words break no rule there, or stay out."""

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,7 @@ from core.results import TEST, LearnedFrom
 from core.settings import Settings
 from jobs.executors.base import Device, Executor
 from jobs.queue import Result
-from storage import job_queries
+from storage import job_queries, watches
 from storage.projects import dataset, versions
 from storage.projects.dataset import Box, Incoming, Mark
 from storage.projects.projects import Project
@@ -39,7 +39,7 @@ from studio.media.uploads import Readable
 from studio.new_job import NewJob
 from studio.projects.dataset import KEPT_PRIVATE, Bringing
 from studio.projects.label_formats import plain_text
-from studio.projects.projects import GOOD, Access, ProjectLimits, own
+from studio.projects.projects import DEFECT, GOOD, Access, ProjectLimits, own
 from studio.projects.trainings import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
@@ -93,6 +93,15 @@ class Trying:
             raise UserError(f"Version {version.number} has scanned every picture without a label.")
         return NewJob(_question(found, version, images, explain=False), Lane.RELAX, private=own(found))
 
+    async def question(self, actor: Actor, name: str) -> Callable[[str], NewJob]:
+        """Return what makes the job, of the lowest lane, that asks the version in use about a picture that
+        came by itself (SHA-256). Raises UserError where there is no model, NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.JUDGE)
+        version = await self._judging(found, None)
+        return lambda sha256: NewJob(
+            _question(found, version, [sha256]), Lane.RELAX, private=own(found), own_words=False
+        )
+
     async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
         """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
         None where that is nothing (yet). Raises UserError or NotAllowedError."""
@@ -126,9 +135,9 @@ class Trying:
 
         label: what the picture is called instead; by somebody who may add and label, it becomes a picture of
         the project with that label, of a detector one without boxes yet. Of an inspection that stopped a good
-        part, that is "good" unless another is named. Raises ImageError where there is no such verdict,
-        UserError for a label that isn't taken, NotAllowedError unless the actor may look at the job and use
-        the project.
+        part, that is "good" unless another is named, and "defect" of a camera's picture that was rightly
+        stopped. Raises ImageError where there is no such verdict, UserError for a label that isn't taken,
+        NotAllowedError unless the actor may look at the job and use the project.
         """
         job = await self._rights.job(actor, job_id, Action.RATE)
         request = job.request
@@ -143,7 +152,9 @@ class Trying:
             versions.answer_verdict, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
         )
         false_alarm = not right and found.task == custom_models.ANOMALY and judged.strange
-        called = label or (GOOD if false_alarm else "")
+        watched = await self._database.read(partial(watches.read_picture, job_id=job_id))
+        confirmed = right and watched is not None and judged.strange
+        called = label or (GOOD if false_alarm else DEFECT if confirmed else "")
         finds = not right and found.task == custom_models.DETECT
         if not called and not finds:
             await self._database.write(note)

@@ -18,7 +18,9 @@ from core.language import _, retold
 from core.profiles import NO_TRAINING, can_train
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, MARKED, STYLE, TASKS
 from core.settings import Settings
+from storage import watches
 from storage.database import Database
+from storage.people import pages
 from storage.projects import dataset, projects, versions
 from storage.projects.dataset import Counts
 from storage.projects.projects import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
@@ -160,7 +162,7 @@ def own(found: Project) -> bool:
     return found.guild_id is None
 
 
-GOOD = "good"  # label of a part without a defect
+GOOD, DEFECT = "good", "defect"  # labels: of a part without a defect, and of one while nobody names it
 LEAST_MARKED = 4  # pictures whose objects are marked
 NO_GOOD = "No good picture yet: one is enough to begin with, and 20 are better."
 AGAIN = "It is being trained again, without pictures that were deleted."
@@ -331,11 +333,14 @@ class Shelf:
         return {} if found.guild_id is None else self._directory.role_names(found.guild_id)
 
     async def forget(self, actor: Actor, name: str) -> None:
-        """Delete a project for good: pictures, labels, versions, and trainings that wait or run. Raises
-        UserError where there is none, NotAllowedError unless the actor may."""
+        """Delete a project for good: pictures, those of its cameras too, labels, versions, and trainings that
+        wait or run. Raises UserError where there is none, NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.FORGET_PROJECT)
         for job_id in await self._database.read(partial(versions.unfinished, project_id=found.id)):
             await self._queue.cancel(job_id)
+        await self._database.write(partial(watches.turn_off, project_id=found.id))
+        for page in pages(await self._database.read(partial(watches.jobs_of, project_id=found.id))):
+            await self._privacy.drop(partial(watches.drop_pictures, ids=page, now=datetime.now(UTC)))
         await self._privacy.delete_learned(partial(projects.forget_project, project_id=found.id))
 
     async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:

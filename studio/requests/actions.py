@@ -8,6 +8,7 @@ from typing import Any
 from core.convert import (
     change_fields_of,
     fields_of,
+    imagine_fields_of,
     numbered,
     references,
     video_fields_of,
@@ -15,7 +16,7 @@ from core.convert import (
 )
 from core.errors import ImageError, UserError
 from core.job import Job, Lane, Status, new_seed
-from core.limits import MAX_SIDE, MAX_UPSCALED
+from core.limits import GRID, MAX_SEED, MAX_SIDE, MAX_UPSCALED, SHEET
 from core.prompt.parameters import Reach, field_names, parameters
 from core.prompt.parser import Prompt, format_prompt
 from core.prompt.values import is_blank
@@ -197,11 +198,15 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "upscale": Action.PICK,
     "vary": Action.VARY,
     "subtle": Action.VARY,
+    "full": Action.VARY,
+    "seed": Action.VARY,
     "strong": Action.VARY,
     "region": Action.VARY,
     "edit": Action.VARY,
     "again": Action.REROLL,
     "three": Action.REROLL,
+    "next": Action.REROLL,
+    "others": Action.REROLL,
     "hd": Action.REROLL,
     "remix": Action.REMIX,
     **dict.fromkeys(ZOOMS, Action.ZOOM),
@@ -227,7 +232,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "cancel": Action.CANCEL,
     "stop": Action.CANCEL,
     "delete": Action.DELETE,
-    **dict.fromkeys(("isright", "iswrong"), Action.RATE),
+    **dict.fromkeys(("isright", "iswrong", "falsealarm", "snooze"), Action.RATE),
     **dict.fromkeys(("verdict", "project"), Action.DETAILS),
     **dict.fromkeys(MOTIONS_OF, Action.ANIMATE),
     **dict.fromkeys((*EXTENDS, "loop"), Action.EXTEND),
@@ -270,6 +275,10 @@ def after_button(
         case "vary" | "subtle" | "strong" | "remix":
             subtle = action == "subtle" or (action == "vary" and not strong)
             new = variation(source, "subtle" if subtle else "strong", words)
+        case "full":
+            new = in_full(source)
+        case "seed":
+            new = by_seed(source)
         case "cutout":
             new = cut_out(source)
         case "edit":
@@ -329,7 +338,11 @@ def repeat_job(job: Job, seed: int, words: PromptWithPictures | None = None) -> 
     request: Any = job.request
     if isinstance(request, ProjectRequest):  # what it asks for may be another's to ask for by now
         raise UserError(OF_A_PROJECT)
-    if words is not None and isinstance(request, GenerateRequest):
+    if isinstance(request, ImagineRequest):
+        request = replace(request, seeds=())
+    if words is not None and isinstance(request, ImagineRequest):
+        request = replace(request, **_drawn_anew(request, words))
+    elif words is not None and isinstance(request, GenerateRequest):
         request = replace(request, **_worded(request, words))
     if "seed" in parameters(type(request)):
         request = replace(request, seed=seed)
@@ -349,6 +362,38 @@ def three_more(job: Job, seed: int) -> NewJob:
     return replace(new, request=replace(new.request, num_images=3))
 
 
+def next_sheet(job: Job) -> NewJob:
+    """Return the sheet that goes on where a job's ends, in seeds and in styles. Raises UserError for a job
+    that is none."""
+    request = job.request
+    if not isinstance(request, ImagineRequest) or not request.is_sheet:
+        raise UserError("Only a sheet of drafts has more of them.")
+    seed = request.seed_of(SHEET)
+    styles = tuple((code + SHEET) % (MAX_SEED + 1) for code in request.sheet_styles)
+    return replace(repeat_job(job, seed), request=replace(request, seed=seed, sheet_styles=styles))
+
+
+def left_out(request: Request) -> int:
+    """Return how many drawings a job has that a taste didn't choose, and that it hasn't shown since."""
+    if not isinstance(request, ImagineRequest) or request.is_sheet or request.think:
+        return 0
+    return max(len(request.seeds), request.candidates) - request.num_images
+
+
+def others_of(result: Result) -> NewJob:
+    """Return the job that draws what a taste didn't choose, up to four at once, by their seeds: the others
+    that were drawn, in the place of those that are shown. Raises UserError for a job without any."""
+    job, request = result.job, result.job.request
+    if not isinstance(request, ImagineRequest) or left_out(request) < 1:
+        raise UserError("No taste has chosen here, so there are no others.")
+    shown = {picture.seed for picture in result.pictures}
+    every = request.seeds or tuple(request.seed_of(number) for number in range(request.candidates))
+    seeds = tuple(seed for seed in every if seed not in shown)
+    number = min(GRID, len(seeds))
+    plain = replace(request, seed=seeds[0], seeds=seeds, num_images=number, taste=(), candidates=0)
+    return replace(repeat_job(job, seeds[0]), request=plain, own_words=False)
+
+
 def is_one_of_several(job: Job) -> bool:
     """Return whether a job made one video where several would be a choice."""
     request = job.request
@@ -360,7 +405,7 @@ def in_hd(job: Job) -> NewJob:
 
     Raises UserError for a job that isn't an /imagine.
     """
-    if not isinstance(job.request, ImagineRequest):
+    if not isinstance(job.request, ImagineRequest) or job.request.is_sheet:
         raise UserError("Only pictures made by `/imagine` can be run as HD; use Upscale for this one.")
     return replace(repeat_job(job, job.request.seed), request=replace(job.request, hd=True))
 
@@ -376,7 +421,7 @@ def imagine_prompt(prompt: Prompt, pictures: Mapping[str, str] | None = None, *,
     if prompt.edit:
         given = {"seed": seed} | change_fields_of(prompt, pictures, code=new_seed())
         return NewJob(EditRequest(**given), prompt.lane or Lane.FAST, private=bool(prompt.private))
-    given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
+    given = {"seed": seed} | imagine_fields_of(prompt, pictures, code=new_seed())
     return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, private=bool(prompt.private))
 
 
@@ -396,6 +441,22 @@ def variation(
     remix = source.request is not None and _remixed(source, words)  # what was sent had no words to change
     request = VariationRequest(**given, image=source.sha256, variation=amount, remix=remix)
     return _job(request, source, words)
+
+
+def in_full(source: Source) -> NewJob:
+    """Return a draft drawn in full: from its picture, so that what it shows stays where it is. Its seed alone
+    would give another picture, since samplers that add noise draw by the number of steps too."""
+    given = _fields(source, None, source.seed) | {"draft": False, "num_images": 1}
+    return _job(VariationRequest(**given, image=source.sha256, variation="full"), source, None)
+
+
+def by_seed(source: Source) -> NewJob:
+    """Return the picture that the words and the seed of a draft give in full. Raises UserError for what no
+    /imagine drew."""
+    made_by = source.request
+    if not isinstance(made_by, ImagineRequest) or source.seed is None:
+        raise UserError("Only pictures made by `/imagine` can be drawn by their seed; use Vary for this one.")
+    return _job(replace(made_by, seed=source.seed, draft=False, num_images=1), source, None)
 
 
 def upscale(source: Source, factor: int, mode: str, words: PromptWithPictures | None = None) -> NewJob:
@@ -538,8 +599,22 @@ def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, An
     """Return the fields of new words; the model stays if they name none."""
     if isinstance(request, VideoRequest):
         return worded(words, request.operation)
-    given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
+    given = fields_of(words.prompt, _known(request, words), code=new_seed())
     return _without(given, *(("image",) if given["image"] is None else ()))
+
+
+def _drawn_anew(request: ImagineRequest, words: PromptWithPictures) -> dict[str, Any]:
+    """Return the fields of new words of an /imagine, which may be a sheet; the model stays if they name
+    none."""
+    given = imagine_fields_of(words.prompt, _known(request, words), code=new_seed())
+    is_grid = not (words.prompt.sheet or request.is_sheet)
+    kept = (*(("image",) if given["image"] is None else ()), *(("num_images",) if is_grid else ()))
+    return _without(given, *kept)
+
+
+def _known(request: GenerateRequest, words: PromptWithPictures) -> dict[str, str]:
+    """Return the pictures that new words may name: those of the request, and their own."""
+    return {**numbered(references(request)), **words.pictures}
 
 
 def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
@@ -563,11 +638,13 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
     pans = [name for name in PANS if grows and lengths[name] * (1 + PAN_SHARE) <= MAX_SIDE]
     custom = ("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()
     square = ("square",) if picture.width != picture.height and grows else ()
-    hd = ("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ()
+    made_by = job.request if isinstance(job.request, ImagineRequest) else None
+    hd = ("hd",) if made_by and not (made_by.hd or made_by.is_sheet) else ()
+    drafts = ("full", "seed") if made_by and made_by.draft else ()
     repeat_job = () if isinstance(job.request, FrameRequest) else ("again",)  # it would be the same frame
     return (
         (*upscales, *hd),
-        ("subtle", "strong", "region", "remix", *repeat_job),
+        (*drafts, "subtle", "strong", "region", "remix", *repeat_job),
         (*zooms, *custom, *square, "cutout"),
         (*pans, "favourite"),
         ("describe", "classify", "read", "details", "dm", "delete"),
@@ -600,7 +677,10 @@ def for_job(job: Job) -> tuple[str, ...]:
     same = (Answer.WEIGHTS, Answer.LINES, Answer.MAP)  # would say the same again
     cut_video = isinstance(job.request, (CutRequest, FrameRequest))  # as would these
     repeat_job = () if answer in same or cut_video else ("again",)
-    others = (
-        ("three",) if is_one_of_several(job) and job.status in (Status.RENDERED, Status.DELIVERED) else ()
-    )
+    is_made = job.status in (Status.RENDERED, Status.DELIVERED)
+    others = ("three",) if is_made and is_one_of_several(job) else ()
+    if isinstance(job.request, ImagineRequest) and job.request.is_sheet:
+        others, words = ("next",), ()
+    elif is_made and left_out(job.request) > 0:
+        others = ("others",)
     return (*repeat_job, *others, *words, *texts, "delete")

@@ -235,8 +235,10 @@ class Completion:
         if prompt.unsupported:
             return why_unsupported(prompt.unsupported[0], video=video)
         links = any(name.lower().startswith("http") for name in prompt.pictures)
-        empty = prompt.profile == "" and not await self._members.count_favourites(actor.user_id)
-        if prompt.profile or empty or (field in REFERENCES and links) or (field in VIDEO_ONLY and not video):
+        off = prompt.taste and not (
+            self._settings.taste and (await self._members.preferences(actor.user_id)).taste
+        )
+        if off or (field in REFERENCES and links) or (field in VIDEO_ONLY and not video):
             return why_unsupported(f"{flag.typed} {flag.text}".replace("=", " ").strip(), video=video)
         models = self._settings.video_choices if video else self._settings.image_models
         if prompt.model:

@@ -29,7 +29,7 @@ from core.requests.images import MAX_MORE_IMAGES, SAY_WHAT
 from core.requests.video import VideoRequest
 from jobs.executors.base import is_processor
 from storage import wall
-from storage.members import Favourite, Members
+from storage.members import Members
 from studio.authority import Action, Actor
 from studio.inputs import Given, Sources
 from studio.media.uploads import Intake, Readable
@@ -41,13 +41,12 @@ from studio.requests.video import NOT_HERE, Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.services import Services
 from studio.texts import caption_prompt, job_name, offered
-from vision.families import editing
+from vision.families import Family, editing
 from vision.weights import card, files, hub
 
 MAX_PICTURES = 10  # of one prompt
 Build = Callable[[Source, PromptWithPictures | None], Awaitable[NewJob]]
-OF_CODES = tuple(f"<{n}>" for n in range(92, 96))  # and those of codes of one's own pictures
-PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
+OF_CODES = tuple(f"<{n}>" for n in range(92, 96))  # what the pictures of codes of one's own are called inside
 
 
 @dataclass(frozen=True)
@@ -342,7 +341,7 @@ class Requests:
         found = []
         for prompt in prompts:
             try:
-                found.append(self.with_model(await self._check_codes(prompt)))
+                found.append(self._check_sheet(self.with_model(await self._check_codes(prompt))))
             except PromptError as error:
                 wrong.append(str(error))
                 found.append(prompt)
@@ -370,8 +369,10 @@ class Requests:
                 continue
             number = await self._database.read(partial(wall.style_of, code=what))
             found.append((str(number), weight))
-            mine = partial(wall.pictures_of, user_id=actor.user_id, code=what)
-            for job_id, index in await self._database.read(mine) if self._takes_pictures(prompt) else ():
+            mine, family = partial(wall.pictures_of, user_id=actor.user_id, code=what), self._family(prompt)
+            adapts = family is not None and family.adapts and bool(self._settings.ip_adapter)
+            takes = family is not None and (adapts or family.references > 0)
+            for job_id, index in await self._database.read(mine) if takes else ():
                 if len(shown) < len(OF_CODES) and await self._sources.is_seen(actor, job_id):
                     with suppress(ImageError):
                         name = OF_CODES[len(shown)]
@@ -379,16 +380,24 @@ class Requests:
                         found.append((name, weight))
         return replace(prompt, style_references=tuple(found)), shown
 
-    def _takes_pictures(self, prompt: Prompt) -> bool:
-        """Return whether the model of a prompt is shown pictures beside its words."""
+    def _check_sheet(self, prompt: Prompt) -> Prompt:
+        """Return the prompt. Raises PromptError for a sheet of a model that can't draw from a picture."""
+        family = self._family(prompt) if prompt.sheet and not prompt.video else None
+        if family is not None and family.image is None:
+            raise PromptError(
+                f"`--sheet` needs a model that can begin at a picture, and {family.title} can't: none of its"
+                " drafts could be drawn in full. Use `--draft`, or another `--model`."
+            )
+        return prompt
+
+    def _family(self, prompt: Prompt) -> Family | None:
+        """Return the family of a prompt's model, None where its files aren't there or can't be read."""
         spec = self._settings.image_models.get(prompt.model or "") or self._settings.models["image"]
         try:
             path = hub.find_downloaded(files.parse(spec), self._settings.data_dir / "cache")
-            family = card.family_and_card(path)[0] if path is not None else None
+            return card.family_and_card(path)[0] if path is not None else None
         except ModelError:  # the worker says what is wrong with it
-            return False
-        adapts = family is not None and family.adapts and bool(self._settings.ip_adapter)
-        return family is not None and (adapts or family.references > 0)
+            return None
 
     async def read_prompt(
         self, actor: Actor, text: str, chosen: Preferences | None = None, *, video: bool = False
@@ -410,7 +419,7 @@ class Requests:
         given: Mapping[str, Given] | None = None,
         known: Mapping[str, str] | None = None,
     ) -> tuple[list[Prompt], dict[str, str]]:
-        """Return ``prompts`` with what --p stands for, and all pictures that they name: name → SHA-256.
+        """Return ``prompts`` with their styles found, and all pictures that they name: name → SHA-256.
 
         given: pictures by the names that the prompts use (``<1>``, a link); those that no prompt names are
         taken in as well. known: name → SHA-256 of pictures that the actor may use. Raises PromptError or
@@ -419,10 +428,8 @@ class Requests:
         if given or any(prompt.pictures for prompt in prompts):  # of words alone, the queue asks the same
             await self.rights.check(actor, Action.ASK)
         coded = [await self._with_codes(actor, prompt) for prompt in prompts]
-        pairs = [await self._profile(actor, prompt) for prompt, _ in coded]
-        ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
-        own = [*(shown for _, shown in coded), *(profile for _, profile in pairs)]
-        found = {name: sha256 for some in own for name, sha256 in some.items()} | dict(known or {})
+        ready = [await self._styles.ready(actor, prompt) for prompt, _ in coded]
+        found = {name: sha256 for _, shown in coded for name, sha256 in shown.items()} | dict(known or {})
         left = {name: one for name, one in (given or {}).items() if name not in found}
         ready = [_without_links(prompt, {*found, *left}) for prompt in ready]
         links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
@@ -522,24 +529,6 @@ class Requests:
         style = Prompt(style_references=codes, style_weight=before.style_weight) if codes else Prompt()
         return [prompt if prompt.video else with_defaults(prompt, style) for prompt in prompts]
 
-    async def _profile(self, actor: Actor, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
-        """Return ``--p`` as style references to the member's newest favourites, and their SHA-256."""
-        if prompt.profile is None:
-            return prompt, {}
-        if prompt.profile:
-            return replace(
-                prompt, profile=None, unsupported=(*prompt.unsupported, f"--profile {prompt.profile}")
-            ), {}
-        kept: list[Favourite] = []  # the newest that they can look at
-        for favourite in await self._members.favourites(actor.user_id, limit=4 * len(PROFILE)):
-            if len(kept) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
-                kept.append(favourite)
-        if not kept:
-            return replace(prompt, profile=None, unsupported=(*prompt.unsupported, "--p")), {}
-        found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
-        style = (*prompt.style_references, *((name, 1.0) for name in found))
-        return replace(prompt, profile=None, style_references=style), found
-
 
 def model_of_version(version: str | None, models: Collection[str]) -> str | None:
     """Return which of the host's ``models`` is named for a version of Midjourney's, if any: "6.1" → v6.1 or
@@ -583,6 +572,8 @@ def _without_links(prompt: Prompt, found: Collection[str]) -> Prompt:
 
 def check_imagine(prompt: Prompt) -> None:
     """Raise PromptError for what an /imagine can't do, as far as it shows before a picture is fetched."""
+    if prompt.sheet:
+        check_sheet(prompt)
     if prompt.video and prompt.edit:
         raise PromptError("`--edit` and `--video` don't go together: change the picture, then animate it.")
     if prompt.video:
@@ -598,6 +589,17 @@ def check_imagine(prompt: Prompt) -> None:
     if not prompt.text and not prompt.images:
         raise PromptError(
             "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
+        )
+
+
+def check_sheet(prompt: Prompt) -> None:
+    """Raise PromptError for what a sheet of drafts can't be."""
+    others = {"video": prompt.video, "edit": prompt.edit, "repeat": (prompt.repeat or 1) > 1}
+    others |= {"hd": prompt.hd, "think": prompt.think}
+    if named := next((name for name, given in others.items() if given), None):
+        raise PromptError(
+            f"`--sheet` makes quick drafts, so `--{named}` doesn't go with it. Leave one out; what you choose"
+            " from the sheet is drawn in full."
         )
 
 
@@ -664,10 +666,10 @@ def jobs_of(prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> list[NewJ
     return found
 
 
-def remix_text(job: Job) -> str:
-    """Return a job's prompt to be changed; its pictures as numbers."""
+def remix_text(job: Job, seed: int | None = None) -> str:
+    """Return a job's prompt to be changed; its pictures as numbers. seed: of its picture that is meant."""
     if isinstance(job.request, GenerateRequest):
-        return format_prompt(prompt_of(job.request))
+        return format_prompt(prompt_of(job.request.of_seed(seed)))
     return str(getattr(job.request, "prompt", ""))
 
 

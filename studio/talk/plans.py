@@ -229,6 +229,8 @@ class Plans:
             closely = " --think" if decision.closely and "think" in BY_NAME else ""
             words = f"{decision.words}{closely}"
             typed = await self._requests.imagine(actor, words, chosen, attached=len(names))
+            if any(prompt.sheet for prompt in typed.prompts):
+                raise UserError("A conversation is about a few pictures. For a sheet use `/imagine`.")
             return await typed.jobs(attached(names))
         if decision.kind == "ask":
             new = await self._question(actor, decision, targets, standing, chosen)

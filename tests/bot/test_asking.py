@@ -288,12 +288,12 @@ async def test_other_message_menus(studio: Studio) -> None:
     assert "over already" in text_of(said(await studio.alice.context_menu(studio.channel, "Cancel", message)))
 
 
-async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
-    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")
-    assert "none yet" in text_of(studio.last())
+async def test_p_goes_by_ones_own_taste_and_begins_at_no_picture(studio: Studio) -> None:
     await press(studio, await single(studio), "favourite")
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat --p")
-    assert len((await job_of(studio, studio.last())).request.style_references) == 1
+    request = (await job_of(studio, studio.last())).request
+    assert (request.taste, request.candidates) == ((("me", 1.0),), 8)
+    assert request.style_references == request.image_prompts == () and request.image is None
 
 
 async def test_unsupported_flags_are_told(studio: Studio) -> None:

@@ -136,6 +136,14 @@ async def test_the_limits_of_those_who_are_away(tmp_path: Path, place: Elsewhere
         assert message.attachments
 
 
+async def test_a_sheet_from_away_counts_as_four_jobs(tmp_path: Path, place: Elsewhere) -> None:
+    async with open_studio(tmp_path, USER_APPS="members", AWAY_PER_DAY="4") as studio:
+        place.owner = studio.alice.id
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat --sheet")
+        said = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+        assert "today's 4 jobs" in texts(said)
+
+
 async def test_jobs_that_wait_from_away_are_few(tmp_path: Path, place: Elsewhere) -> None:
     async with open_studio(tmp_path, USER_APPS="everyone", AWAY_WAITING="1") as studio:
         place.owner, studio.hooks.wait = studio.alice.id, studio.outside

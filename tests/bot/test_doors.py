@@ -41,6 +41,7 @@ CAPABILITIES = (
     Capability("find pictures", ("search",), ("/pictures", "/explore", "/api/pictures", "/api/explore")),
     Capability("ask about pictures", ("ask", "Ask"), ("/ask", "/talk", "/api/talk", "/api/videos")),
     Capability("talk to the studio", ("talk",), ("/talk", "/api/talk")),
+    Capability("tastes", ("taste",), ("/taste", "/api/taste")),
     Capability("sets of examples", ("examples", "Add as example"), ("/examples", "/api/examples")),
     Capability(
         "own models and styles",
@@ -61,6 +62,10 @@ CAPABILITIES = (
     Capability(
         "sign in and out", ("web",), ("/in", "/sessions", "/api/session", "/api/sessions", "/api/sign-in")
     ),
+    Capability("tokens for programs", ("web",), ("/programs", "/api/tokens")),
+    Capability("agents", web=("/mcp",), alone="it is for agents, which speak it"),
+    Capability("webhooks", ("web",), ("/api/webhooks",)),
+    Capability("OpenAI's form", web=("/v1",), alone="it is for programs that speak it"),
     Capability("see what waits", ("queue show", "queue mine"), ("/queue", "/api/queues")),
     Capability("help", ("help",), ("/keys",)),
     Capability("shorter prompts", ("shorten",), alone="it answers with buttons for the next command"),
@@ -72,6 +77,7 @@ CAPABILITIES = (
     Capability("trash", web=("/trash", "/api/trash"), alone=ON_A_PAGE),
     Capability("zip files", web=("/api/zip",), alone=ON_A_PAGE),
     Capability("days and months", web=("/api/days", "/api/months"), alone=ON_A_PAGE),
+    Capability("app of a phone", web=("/share", "/offline", "/api/push"), alone="Discord has its own"),
     Capability("components of the pages", web=("/_components",), alone="it is for who builds the pages"),
     Capability("links for strangers", web=("/shares", "/s", "/api/shares", "/files/s"), alone=ON_A_PAGE),
     Capability(

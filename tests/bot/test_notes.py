@@ -62,7 +62,8 @@ def test_a_weight_without_what_it_weighs_is_told(flag: str, there: str) -> None:
 
 async def test_a_profile_code_is_told_and_the_rest_is_drawn(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p m123")
-    assert "`--profile m123`: Midjourney's own codes" in text_of(studio.last()) and studio.last().attachments
+    assert "`--p m123`: it takes folders of yours" in text_of(studio.last())
+    assert studio.last().attachments
 
 
 async def test_the_question_before_several_jobs_shows_what_differs(studio: Studio) -> None:

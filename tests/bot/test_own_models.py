@@ -281,7 +281,7 @@ async def test_what_is_somebodys_alone_is_shown_to_them_alone(studio: Studio) ->
 async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: Studio) -> None:
     message = await trained(studio)
     shown = await card(studio, by=studio.bob)
-    assert [i.split(":")[2] for i in ids_of(shown)] == ["try", "report"]
+    assert [i.split(":")[2] for i in ids_of(shown)] == ["try", "report", "cameras"]
     assert text_of(shown).endswith("➡️ Press **Try** and give it a picture.")
     for action, word in (
         ("stricter", "Only the project's owner"),

@@ -13,7 +13,7 @@ from tests.bot.test_presses import single
 from tests.bot.test_strangers import posted, state
 from tests.support.messages import ids_of
 
-USES = {"show", "report", "chart", "compare", "try"}  # what members may do with a server's project
+USES = {"cameras", "show", "report", "chart", "compare", "try"}  # members of its server
 COMMANDS: dict[str, dict] = {
     "add": {"image": bad(9)},
     "label": {},
@@ -25,6 +25,7 @@ COMMANDS: dict[str, dict] = {
     "export": {},
     "import": {"file": ("labels.csv", b"file,label\n")},
     "change": {"new_name": "mine"},
+    "watch": {"source": "line"},
     "forget": {},
 }
 NOT_THEIRS = ("There is no such project here", "You don't have permission", "Only the project's owner")

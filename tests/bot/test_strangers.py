@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from bot.cogs.messages import CROSSES, ENVELOPES, RIGHT, STARS
 from bot.cogs.search import FoundMenu
 from bot.ui import buttons
-from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, JobMenu, RegionButton, RegionMenu, view_of
+from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, JobMenu, RegionButton, RegionMenu, SheetMenu, view_of
 from core.job import Status
 from storage import schema
 from studio.authority import TABLE
@@ -21,7 +21,7 @@ from tests.support.messages import text_of
 REASONS = {row.reason for row in TABLE.values()}
 WINDOWS = ("caption", "short", "zoom", "region", *(f"remix:{action}" for action in RIGHTS))
 # The others hold nobody's job: see test_the_other_buttons_are_their_pressers_own
-ABOUT_A_JOB = {JobMenu, JobButton, RegionMenu, RegionButton}
+ABOUT_A_JOB = {JobMenu, JobButton, RegionMenu, RegionButton, SheetMenu}
 
 
 BY_THEMSELVES = {"users", "audit", "guilds", "picture_places", "picture_vectors"}  # tables that change
@@ -84,6 +84,10 @@ async def test_the_menus_of_a_private_job_are_not_for_strangers(studio: Studio) 
         for action in some:
             result = await studio.bob.select(message, [action], custom_id=f"mn:{job.id}:1:more")
             await refused(studio, result, before, message)
+        await message.delete()
+    for action in buttons.SHEETS:
+        message = await posted(studio, SheetMenu(job.id, action, {1: "2"}))
+        await refused(studio, await studio.bob.select(message, ["1"]), before, message)
         await message.delete()
     message = await posted(studio, FoundMenu(job.id, {f"{job.id} 1": "a boat"}))
     await refused(studio, await studio.bob.select(message, [f"{job.id} 1"]), before, message)

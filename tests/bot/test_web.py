@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
+from core.errors import NotAllowedError
 from storage.sessions import Sessions
+from studio.authority import Actor
 from tests.bot.conftest import Studio, open_studio
 from tests.support.messages import act, items_of, text_of
 
@@ -27,6 +31,30 @@ async def test_web_hands_over_a_link_that_signs_its_asker_in(studio: Studio) -> 
     assert cookie is not None and (await sessions.find(cookie)).user_id == studio.alice.id
     assert "1 session ended" in await _answer(studio, sign_out=True)
     assert await sessions.find(cookie) is None
+
+
+async def test_web_lists_tokens_and_leads_to_where_they_are_made(studio: Studio) -> None:
+    actor = Actor(studio.alice.id, None)
+    with studio.built.web.opened("https://studio.example"):
+        await studio.bot.studio.programs.create(actor, "Open WebUI", ["look", "draw"])
+        told = await _answer(studio, tokens=True)
+    assert "**Open WebUI** look, draw · until " in told
+    assert "https://studio.example/in?next=%2Fprograms#" in told
+
+
+async def test_a_manager_forbids_programs_and_the_audit_tells(studio: Studio) -> None:
+    programs = studio.bot.studio.programs
+    _made, secret = await programs.create(Actor(studio.alice.id, None), "a script", ["look"])
+    await studio.mira.slash(studio.channel, "studio programs", tokens="off")
+    guild = studio.channel.guild.id
+    assert not await studio.bot.studio.rights.sight.reaches(Actor(1, None, program=True), guild)
+    assert await studio.bot.studio.rights.sight.reaches(Actor(1, None), guild)
+    with pytest.raises(NotAllowedError, match="forbidden here"):  # the bot's only server speaks for all
+        await programs.enter(secret, "127.0.0.1")
+    rules = await studio.mira.slash(studio.channel, "studio rules")
+    assert "**Programs** shut out" in text_of(rules.followups[-1])
+    await studio.mira.slash(studio.channel, "studio programs", tokens="on")
+    assert (await programs.enter(secret, "127.0.0.1"))[1].program
 
 
 PAGES = ("edit", "pictures")

@@ -12,6 +12,7 @@ from core.convert import (
     check_option,
     check_suffix,
     fields_of,
+    imagine_fields_of,
     may_name_options,
     numbered,
     prompt_of,
@@ -24,7 +25,7 @@ from core.convert import (
 from core.errors import PromptError, UserError
 from core.job import Lane
 from core.prompt.parser import BY_NAME, Prompt, format_prompt, parse_prompt
-from core.requests import GenerateRequest, ImagineRequest, from_json, to_json
+from core.requests import ImagineRequest, from_json, to_json
 from core.requests.video import VideoRequest
 from studio.texts import unsupported_notes
 from tests.core.prompt.test_parser import prompts
@@ -99,9 +100,10 @@ def test_what_was_typed_goes_before_a_members_defaults(prompt: str, defaults: st
 def test_every_field_of_a_prompt_has_its_place() -> None:
     """A field forgotten here would be dropped silently: each changes the request, or is the bot's own
     affair."""
-    own = {"text", "images", "repeat", "lane", "private", "profile", "pictures"}
-    plain = fields_of(Prompt(text="a"))
-    changes = {"parts": (("a", 2.0),), "negative_prompt": "x", "aspect_ratio": (3, 2), "size": (64, 64)}
+    own = {"text", "images", "repeat", "lane", "private", "pictures"}
+    plain = imagine_fields_of(Prompt(text="a"))
+    changes = {"taste": (("me", 1.0),)}
+    changes |= {"parts": (("a", 2.0),), "negative_prompt": "x", "aspect_ratio": (3, 2), "size": (64, 64)}
     changes |= {"seed": 1, "chaos": 1, "stylize": 1, "raw": True, "weird": 1, "exp": 1, "stop": 20}
     changes |= {"tile": True, "quality": 2.0, "draft": True, "hd": True, "think": True, "image_weight": 1.0}
     changes |= {"style_references": (("5", 1.0),), "style_weight": 1, "character_references": (("<1>", 1.0),)}
@@ -110,11 +112,13 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
     changes |= {"guidance_scale": 2.0, "sampler": "euler", "strength": 0.5, "unsupported": ("--uplight",)}
     changes |= {"motion": "low", "loop": True, "seconds": 2.0, "fps": 8, "resolution": 480, "sound": False}
     changes |= {"video": True, "end": "<2>", "clips": 2}
-    changes |= {"edit": (("<1>", 1.0),), "count": 2}
+    changes |= {"edit": (("<1>", 1.0),), "count": 2, "sheet": True, "choices": ("a", "b")}
     assert set(changes) == set(Prompt.__dataclass_fields__) - own
     for name, value in changes.items():
-        assert fields_of(Prompt(text="a", **{name: value}), numbered(SHA)) != plain, name
-    assert set(plain) | {"seed", "num_images"} == {field.name for field in fields(GenerateRequest)}
+        assert imagine_fields_of(Prompt(text="a", **{name: value}), numbered(SHA)) != plain, name
+    assert set(plain) | {"seed", "candidates", "seeds", "taste_words"} == {
+        field.name for field in fields(ImagineRequest)
+    }
 
 
 FIRST, LAST = "ab" * 32, "cd" * 32

@@ -5,7 +5,7 @@ names."""
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 import pytest
@@ -59,12 +59,14 @@ STYLED |= {"image_prompts": (("1a" * 32, 1.0), ("2a" * 32, -0.5)), "image_weight
 STYLED |= {"style_references": (("3a" * 32, 2.0),), "style_codes": ((77, 1.0),), "style_weight": 300}
 STYLED |= {"character_references": (("4a" * 32, 1.0),), "character_weight": 0}
 STYLED |= {"omni_references": (("5a" * 32, 1.0),), "omni_weight": 400, "loras": (("ink", 0.8),)}
-STYLED |= {"version": "niji 6", "unsupported": ("--video",)}
+STYLED |= {"version": "niji 6", "unsupported": ("--video",), "taste_words": ("blue", "at night")}
 IN_VIDEOS = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
 ASKED = {"project": "abcd2345efgh", "task": "anomaly", "version": 1, "artefact": "ef" * 32}
 JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
+ON_SHEETS = {"choices": ("hot", "dog"), "sheet_styles": tuple(range(24))}
+CHOSEN = {"taste": (("me", 1.0), ("evening", -0.5)), "candidates": 8, "seeds": tuple(range(4, 28))}
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
-    ImagineRequest(**STYLED),
+    ImagineRequest(**STYLED | ON_SHEETS | {"num_images": 24, "hd": False, "think": False} | CHOSEN),
     VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
     OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9, zoom=2.0, remix=True),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
@@ -286,7 +288,7 @@ OLD_ROW = (  # as it was stored before parameters had a table of their own
 
 
 def test_a_full_row_of_an_older_version_reads_as_it_was_meant() -> None:
-    assert from_json("imagine", OLD_ROW) == replace(FULL[0], think=None)
+    assert from_json("imagine", OLD_ROW) == ImagineRequest(**STYLED | {"think": None, "taste_words": ()})
 
 
 def test_two_pictures_need_no_words() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import sqlite3
 import subprocess
@@ -100,7 +101,7 @@ def test_each_command_says_in_its_help_what_it_does_and_how_it_is_typed(capsys) 
         told = " ".join(capsys.readouterr().out.split())
         example = told.partition("For example: ")[2].partition(" > ")[0]
         assert re.search(r" [A-Z][^\[\]]+\. (positional|options)", told), told
-        words = [word for word in example.split() if "=" not in word]
+        words = [word for word in shlex.split(example) if "=" not in word]
         assert words[:2] == ["atelier", name] and parser.parse_args(words[1:]).command == name, example
 
 

@@ -155,6 +155,14 @@ async def test_waiting_jobs_are_counted_for_the_member_and_for_the_server(databa
     assert (await admitting(database, user_waiting=1).admit(a_job(), None)).row is not None
 
 
+async def test_a_waiting_sheet_counts_as_the_four_jobs_that_it_takes(database: Database) -> None:
+    sheet = replace(a_job(), request=ImagineRequest(prompt="a boat", draft=True, num_images=24))
+    await admitting(database, user_waiting=1).admit(sheet, None)
+    said = str(await refused(database, a_job(), user_waiting=4))
+    assert "You have 4 jobs waiting; the limit is 4." in said
+    assert (await admitting(database, user_waiting=5).admit(a_job(), None)).row is not None
+
+
 async def test_in_a_direct_message_no_server_s_limit_counts(database: Database) -> None:
     await added(database, user=2, guild_id=None)
     assert (await admitting(database, guild_waiting=1).admit(a_job(guild_id=None), None)).row is not None

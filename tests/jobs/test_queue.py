@@ -535,7 +535,8 @@ async def test_the_time_told_runs_down_while_nothing_moves(tmp_path, monkeypatch
         watch, times = queue.watch((await ask(queue)).job.id), []
         async with asyncio.timeout(20):
             while len(times) < 3:
-                times.append((await anext(watch)).eta)
+                told = (await anext(watch)).eta
+                times += [told] if told else []  # a look from before the first job ran is kept for a moment
         assert times == sorted(times, reverse=True) and times[2] <= 5.0 * 0.8**2 + 0.1
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.job import Lane
+from core.requests import ImagineRequest
 from jobs.eta import Estimate
-from jobs.waitlist import RANKS, Had, Waiting, Waitlist
+from jobs.waitlist import RANKS, Had, Waiting, Waitlist, cost_key
 from tests.jobs.plain_shares import PlainShares
 from tests.jobs.test_policy import job
 
@@ -236,3 +237,20 @@ def test_ten_thousand_jobs_are_told_their_places_as_they_come_and_go(members: in
         assert 1 <= waitlist.position(new, 0.0) <= 10_000
     assert most <= 20 * 4 * max(1, 10_000 // members), most
     assert time.process_time() - began < 20, "even on a very slow machine"
+
+
+GRID, SHEET = (
+    cost_key(ImagineRequest(prompt="a")),
+    cost_key(ImagineRequest(prompt="a", draft=True, num_images=24)),
+)
+
+
+def test_a_sheet_is_measured_by_itself_and_by_pictures_until_then() -> None:
+    estimate = Estimate()
+    assert estimate.seconds(SHEET) is None
+    for _ in range(3):
+        estimate.add(GRID, 2.0)
+    assert estimate.seconds(SHEET) == 8.0 and estimate.cost(SHEET) == 4
+    estimate.add(SHEET, 5.0)
+    assert estimate.seconds(SHEET) == 5.0 and estimate.seconds(GRID) == 2.0
+    assert estimate.seconds("upscale|0x0x1s0|image") == 2.0  # of anything: a sheet isn't among it

@@ -254,6 +254,7 @@ DOES: dict[str, Callable[[sa.Connection, str], Any]] = {
     "cancel": lambda c, i: jobs.cancel(c, i, now=NOW),
     "cancel_waiting": lambda c, i: jobs.cancel_waiting(c, now=NOW),
     "deliver": lambda c, i: jobs.deliver(c, i, message_id=5, channel_id=2, rung="edit", now=NOW),
+    "tell": lambda c, i: jobs.tell(c, i),
 }
 WAYS = {  # to each status
     Status.QUEUED: (),
@@ -282,7 +283,8 @@ async def test_each_move_begins_and_ends_where_the_table_says(database: Database
             await database.write(lambda c, job=job: does(c, job.id))
             after = (await row(database, job.id))["status"]
             assert began == before or surface and before is Status.RENDERED
-            if began in move.before:
+            moves = surface or move.name != "tell"  # a job of Discord is told of anyway
+            if began in move.before and moves:
                 ends.add(after)
             else:
                 assert after == began

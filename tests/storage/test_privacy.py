@@ -28,7 +28,19 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "drafts": {"user_id": user, "id": str(user), "content": "{}", "created_at": NOW},
         "sessions": {"token_hash": str(user), "id": str(user), "user_id": user, "name": "", "label": ""}
         | dict.fromkeys(("created_at", "seen_at"), NOW),
+        "push_subscriptions": {"session": str(user), "user_id": user, "endpoint": f"https://a.org/{user}"}
+        | {"p256dh": "", "auth": "", "created_at": NOW},
         "sign_ins": {"token_hash": str(user), "user_id": user, "name": "", "expires_at": NOW},
+        "api_tokens": {"token_hash": str(user), "id": str(user), "user_id": user, "name": "", "label": ""}
+        | {"scopes": "look", "created_at": NOW, "ends_at": NOW},
+        "webhooks": {
+            "id": str(user),
+            "user_id": user,
+            "name": "",
+            "token_id": str(user),
+            "url": "https://a.org",
+        }
+        | {"secret": "whsec_", "kinds": "job.ended", "created_at": NOW},
         "audit": {"at": NOW, "actor_id": user, "action": "pause"},
         "bans": {"guild_id": 3, "user_id": user, "actor_id": user, "created_at": NOW},
         "filter_words": {"guild_id": 3, "pattern": f"word{user}", "actor_id": user, "created_at": NOW},
@@ -48,12 +60,21 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "documents": {"id": str(user), "user_id": user, "name": "", "content": "{}", "summary": "{}"}
         | {"version": 1, "created_at": NOW, "updated_at": NOW},
         "document_files": {"document_id": str(user), **sha256},
+        "taste_codes": {"code": f"p{user}", "user_id": user, "name": "me", "created_at": NOW},
+        "taste_voters": {"guild_id": 3, "user_id": user, "counts": 1},
+        "taste_choices": {"user_id": user, "job_id": job_id, "position": 0, "page": "1"}
+        | {"liked": 1, "at": NOW},
+        "duels": {"id": str(user), "guild_id": 3, "channel_id": 2, "created_at": NOW},
+        "duel_pictures": {"duel_id": str(user), "number": 1, "job_id": job_id, "position": 0},
+        "duel_votes": {"duel_id": str(user), "user_id": user, "number": 1, "liked": 1, "at": NOW},
         "example_sets": {"id": str(user), "user_id": user, "name": "mine", "created_at": NOW},
         "feedback": {"user_id": user, "is_right": 1, **made},
         "examples": {"id": user, "set_id": str(user), "question": "", "label": "a cat", **made},
         "example_pictures": {"example_id": user, "position": 0, **sha256},
         "projects": {"id": str(user), "guild_id": 3, "user_id": user, "name": str(user), "task": "anomaly"}
         | {"created_at": NOW},
+        "watches": {"id": str(user), "project_id": str(user), "user_id": user, "camera": "", "source": "line"}
+        | {"channel_id": 2, "language": "en", "keep_days": 30, "created_at": NOW},
         "project_items": {"project_id": str(user), "user_id": user, **sha256}
         | dict.fromkeys(("added_at", "changed_at"), NOW),
         "project_versions": {"project_id": str(user), "number": 1, "user_id": user, "state": "active"}

@@ -65,7 +65,7 @@ class AtOnce(HandExecutor):
         request = from_json(run.kind, run.request)
         output = output_of(request)
         if isinstance(request, GenerateRequest):
-            seeds = range(request.seed, request.seed + request.num_images)
+            seeds = (request.seed_of(number) for number in range(request.num_images))
             output = replace(output, pictures=tuple(picture_of(seed, SIDE) for seed in seeds))
         return Done(run.job_id, output)
 

@@ -40,6 +40,7 @@ class Servers(CurrentDirectory):
         self.asked: list[tuple[int, int]] = []
         self.silent = False
         self.posted: list[tuple[Place, str, int, int]] = []
+        self.told: list[tuple[Place, str]] = []
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -76,6 +77,11 @@ class Servers(CurrentDirectory):
         if self.silent:
             raise Unanswered
         self.posted.append((place, result.job.id, index, user_id))
+
+    async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
+        if self.silent:
+            raise Unanswered
+        self.told.append((place, text))
 
     async def send(self, user_id: int, result: Result, index: int) -> None:
         if self.silent:

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.prompt.parser import Prompt
 from core.requests import ImagineRequest
 from core.settings import ROOT
+from storage import tastes
 from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from studio.account import Own
 from studio.admin import Checks, Server
 from studio.authority import Action, Actor, Place
+from studio.duels import Duels
 from studio.editor import document as documents
 from studio.editor.editor import Documents, Editor, Wanted
 from studio.example_sets import Copies, Sets
@@ -36,18 +39,24 @@ from studio.library.wall import Wall
 from studio.media import masks
 from studio.media.uploads import MASK_GONE
 from studio.new_job import NewJob, source_of
+from studio.programs import Programs
 from studio.projects.dataset import Pictures
 from studio.projects.inference import Styles, Trying
 from studio.projects.labels import Labelling
 from studio.projects.projects import NO_PROJECT, Shelf
 from studio.projects.trainings import Training
+from studio.projects.watches import Watches
+from studio.pushes import Pushes
 from studio.requests.chat import Feedback, Talking
 from studio.requests.prompts import Regions, Requests
 from studio.requests.video import Asked, Material, VideoRequests
 from studio.rights import Rights
 from studio.search import Found, Query, Search
+from studio.server_tastes import ServerTastes
 from studio.studio import Studio
 from studio.talk.dialogues import Dialogues
+from studio.tastes import Tastes
+from studio.webhooks import Webhooks
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 from tests.support.videos import animation, plain
 
@@ -78,13 +87,20 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Shares: lambda studio: studio.shares,
     Posting: lambda studio: studio.posting,
     Checks: lambda studio: studio.checks,
+    Programs: lambda studio: studio.programs,
+    Webhooks: lambda studio: studio.webhooks,
+    Pushes: lambda studio: studio.pushes,
     Feedback: lambda studio: studio.feedback,
     Shelf: lambda studio: studio.projects,
     Pictures: lambda studio: studio.dataset,
     Labelling: lambda studio: studio.labelling,
     Training: lambda studio: studio.training,
     Trying: lambda studio: studio.inference,
+    Watches: lambda studio: studio.watches,
     Styles: lambda studio: studio.styles,
+    Tastes: lambda studio: studio.tastes,
+    ServerTastes: lambda studio: studio.server_tastes,
+    Duels: lambda studio: studio.duels,
 }
 
 
@@ -128,10 +144,15 @@ KEPT_BY_THE_BANNED = _named(
     Feedback="withdraw",  # of their own
     Sets="all last forget",
     Copies="mine sheet",  # `sheet` of what they have been shown
+    Programs="all end",
+    Webhooks="projects all end",
+    Pushes="unsubscribe calls",
     Shelf="all forget",  # `all` of those that they own
     Styles="ready check offered",  # `ready` of words that name none, `offered` none
     Trying="styles",
-    Wall="find one picture",
+    Wall="find one picture mosaic",
+    Tastes="ready names card direction codes next_page take_back",  # `ready`: words are refused when asked
+    ServerTastes="card cards count_me",  # of members, and to be forgotten
     Trash="put take_back delete empty count",
     Folders="all one create rename delete put take_out",
     Shares="all revoke",
@@ -190,18 +211,25 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 ("version", "example_id", "target_id", "role_id", "voices", "number", "first"), 1
             ),
             "strokes": [],
-            "tiles": [],
+            **dict.fromkeys(("tiles", "liked", "passed", "styles"), []),
             **dict.fromkeys(("members_only", "right", "shared", "on"), True),
             **dict.fromkeys(("job_id", "follows"), job.id),
             "document": documents.read_document(drawn),
             "data": drawn,
             "job": job,
+            "duel_id": "abcd2345efgh",
+            "channel_id": 100,
             "message_id": MESSAGE,
             "draft_id": (await studio.requests.keep_question(ALICE, [Prompt(text="a boat")])).draft_id,
             "sha256": sent.sha256,
             "source": source_of(result, 0),
             "named": f"{job.id} 1",
             "label": "a browser",
+            "url": "https://hooks.example.org/",
+            "events": ["job.ended"],
+            **dict.fromkeys(("webhook_id", "watch_id", "camera"), "a" * 12),
+            "rules": {},
+            **dict.fromkeys(("session", "endpoint", "p256dh", "auth"), "a" * 12),
             "query": Query(),
             "found": Found(page.tiles, page.visible),
             "what": Shared(job.id),
@@ -255,6 +283,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "others": [f"{job.id} 1"],
             "turn": (turn := await studio.dialogues.say(ALICE, "a boat")),
             "turn_id": turn.id,
+            "scopes": ["look"],
+            "token_id": "a" * 12,
         }
         special = {
             "find": {"picture": None},
@@ -289,6 +319,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": (await studio.sources.given(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": (await studio.requests.keep_question(BOB, [Prompt(text="a boat")])).draft_id,
         }
+        code = partial(tastes.add_code, user_id=BOB.user_id, name="me", rows=[tastes.Row(bobs_job, 0, True)])
+        code = partial(code, guild_id=BOB.guild_id, now=datetime(2026, 1, 1, tzinfo=UTC))
+        bobs["code"] = await opened.services.database.write(code)
         bobs["turn"] = await studio.dialogues.say(BOB, "a boat", after=None)
         bobs["turn_id"] = bobs["turn"].id
         await studio.projects.new(BOB, "raw")

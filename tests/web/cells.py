@@ -12,13 +12,24 @@ from dataclasses import dataclass, field
 import aiohttp
 from PIL import Image
 
+from studio.programs import Scope
 from tests.web import expected
 from tests.web.conftest import Answered
 from tests.web.expected import RULES, Rule
-from tests.web.world import CANARY, LOST, PEOPLE, SUBJECTS, Somebody, Subject, World
+from tests.web.world import (
+    CANARY,
+    LOST,
+    NOBODY,
+    PEOPLE,
+    SCOPES_ALONE,
+    SUBJECTS,
+    Somebody,
+    Subject,
+    World,
+)
 from web import views
 from web.call import Body, Route
-from web.routes import PART
+from web.openapi import PART
 
 _CANARY = re.compile(rf"{CANARY}[a-z0-9]+x")
 
@@ -47,13 +58,15 @@ def filled(route: Route, values: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One call. action: the button's, where the route takes one."""
+    """One call. action: the button's, where the route takes one. scope: that of the token by which a program
+    calls, "all" for each; "" = a browser."""
 
     route: Route
     person: Somebody
     subject: Subject
     origin: From
     action: str = ""
+    scope: str = ""
 
     @property
     def rule(self) -> Rule:
@@ -65,7 +78,8 @@ class Cell:
 
     def __str__(self) -> str:
         name = key_of(self.route).replace("{action}", self.action)
-        return f"{name} by {self.person.name}, {self.subject.name}, from {self.origin.value}"
+        by = f" by a token of {self.scope}" if self.scope else ""
+        return f"{name} by {self.person.name}, {self.subject.name}, from {self.origin.value}{by}"
 
 
 def cells(routes: Iterable[Route]) -> Iterator[Cell]:
@@ -75,6 +89,18 @@ def cells(routes: Iterable[Route]) -> Iterator[Cell]:
         buttons = (*views.LABELS, "dm") if "{action" in route.path else ("",)
         for person, subject, origin, action in itertools.product(PEOPLE, about, From, buttons):
             yield Cell(route, person, subject, origin, action)
+
+
+def token_cells(routes: Iterable[Route]) -> Iterator[Cell]:
+    """Every cell of programs: of each person, with a token of each scope alone and one of all."""
+    for route in routes:
+        if route.everybody:
+            continue
+        about = SUBJECTS if _names_a_job(route) else (LOST,)
+        buttons = (*views.LABELS, "dm") if "{action" in route.path else ("",)
+        people = [person for person in PEOPLE if person is not NOBODY]
+        for person, subject, scope, action in itertools.product(people, about, SCOPES_ALONE, buttons):
+            yield Cell(route, person, subject, From.HERE, action, scope)
 
 
 def _names_a_job(route: Route) -> bool:
@@ -99,6 +125,11 @@ async def call(world: World, cell: Cell) -> Answered:
     }[cell.origin]
     headers = {**headers, **cell.rule.headers}
     path += cell.rule.query.replace("{job}", job)
+    if cell.scope:
+        program = world.program(cell.person, cell.scope)
+        return await program.ask(
+            cell.route.method, path, headers=dict(cell.rule.headers), **_sent(cell, job, world)
+        )
     return await world.browser(cell.person).ask(
         cell.route.method, path, headers=headers, **_sent(cell, job, world)
     )
@@ -169,6 +200,12 @@ def _judge(world: World, cell: Cell, answer: Answered, changed: bool) -> tuple[s
     """Return what was let through that shouldn't be, and what was refused that should be let through."""
     status = answer.status
     said = f"{status}{', changed rows' if changed else ''}"
+    if cell.scope:
+        if cell.person.id is None:
+            return ("" if (status, changed) == (401, False) else said), ""
+        opened = set(cell.route.scopes) <= (set(Scope) if cell.scope == "all" else {cell.scope})
+        if not (cell.route.scopes and opened):
+            return ("" if (status, changed) == (403, False) else said), ""
     if cell.origin is From.REBOUND:
         return ("" if (status, changed) == (421, False) else said), ""
     if cell.origin is not From.HERE and not cell.safe:
@@ -200,9 +237,10 @@ def _is_refused(cell: Cell, answer: Answered) -> bool:
     if "{job" in cell.route.path:
         if not expected.knows_of(cell.person, cell.subject) or cell.action == "dm":
             return answer.status == 404
-        # who may look but not ask is told first that the button makes no sense
+        # who may look but not ask is told first what makes no sense
         looks = expected.may_look(cell.person, cell.subject)
-        senseless = expected.WITHOUT_SENSE.get(cell.action, frozenset()) if looks else frozenset()
+        without_sense = {status for status in cell.rule.good if status >= 400}
+        senseless = expected.WITHOUT_SENSE.get(cell.action, without_sense) if looks else frozenset()
         return answer.status == 403 or answer.status in senseless
     return answer.status in expected.SPENT
 

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from studio.authority import Actor
+from studio.programs import Scope
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import AtOnce, Opened, open_studio, png
 from web.app import Web, serve_web
@@ -83,6 +84,16 @@ class Browser:
         return answer
 
 
+class Program(Browser):
+    """A program that sends a token, and no page's origin."""
+
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str | None] | None = None, **kw: Any
+    ) -> Answered:
+        sent = {"Origin": None, "Authorization": f"Bearer {self.cookie}", **(headers or {})}
+        return await Browser(self.http, self.url).ask(method, path, sent, **kw)
+
+
 @dataclass
 class Site:
     """An open studio with its web, and somebody called "you" who is signed in there."""
@@ -98,6 +109,13 @@ class Site:
     async def person(self, user_id: int, name: str = "somebody") -> Browser:
         sessions = self.opened.services.web.sessions
         return Browser(self.http, self.web.url, await sessions.begin(user_id, name, "a test"))
+
+    async def program(self, *scopes: str, who: Browser | None = None) -> Program:
+        """A program of somebody's, with all scopes if none is named."""
+        body = {"name": "a script", "scopes": list(scopes or Scope)}
+        made = await (who or self.you).post("/api/tokens", body)
+        assert made.status == 201, made.body
+        return Program(self.http, self.web.url, made.data["token"])
 
     async def drawn(self, browser: Browser, prompt: str = "a red house") -> dict[str, Any]:
         """A finished job that a browser has asked for."""

@@ -84,8 +84,12 @@ RULES: dict[str, Rule] = {
     "GET /ask": _rule(NOT_BARRED, 200),
     "GET /settings": _rule(SIGNED_IN, 200),
     "GET /sessions": _rule(SIGNED_IN, 200),
+    "GET /programs": _rule(SIGNED_IN, 200),
+    "GET /programs/calls": _rule(SIGNED_IN, 200),
     "GET /privacy": _rule(SIGNED_IN, 200),
     "GET /keys": _rule(SIGNED_IN, 200),
+    "GET /share": _rule(SIGNED_IN, 200),
+    "GET /offline": _rule(EVERYBODY, 200),
     "GET /_components": _rule(SIGNED_IN, 200),
     "GET /trash": _rule(SIGNED_IN, 200),
     "GET /folders": _rule(SIGNED_IN, 200),
@@ -102,7 +106,7 @@ RULES: dict[str, Rule] = {
     "POST /api/talk/{turn}": _rule(AUTHOR_ONLY, 202, body={"said": "make it blue"}, changes=True),
     "POST /api/talk/preview": _rule(NOT_BARRED, 200, body={"said": "a red house"}),
     "POST /api/talk/without": _rule(
-        LOOK, 400, body={"picture": "{job}/1", "number": 1}
+        ASK, 400, body={"picture": "{job}/1", "number": 1}
     ),  # nothing was changed
     "POST /api/talk/replay": _rule(LOOK, 400, body={"picture": "{job}/1", "pictures": ["{job}/1"]}),
     "POST /api/talk/{turn}/show": _rule(AUTHOR_ONLY, 422, body={"job": "{job}", "n": 1}),  # it has no picture
@@ -119,15 +123,37 @@ RULES: dict[str, Rule] = {
     "POST /api/session": _rule(EVERYBODY, 404, body={"token": "no such link"}),
     "DELETE /api/session": _rule(SIGNED_IN, 204, changes=True),
     "DELETE /api/sessions/{session}": _rule(AUTHOR_ONLY, 204, changes=True, kept=True),
+    "PUT /api/push": _rule(
+        NOT_BARRED,
+        400,  # no service that the operator allows
+        body={"endpoint": "https://push.example.org/", "p256dh": "", "auth": ""},
+        changes=True,
+    ),
+    "DELETE /api/push": _rule(SIGNED_IN, 204, changes=True),
+    "GET /api/tokens": _rule(SIGNED_IN, 200),
+    "POST /api/tokens": _rule(NOT_BARRED, 201, body={"name": "a script", "scopes": ["look"]}, changes=True),
+    "GET /api/webhooks": _rule(SIGNED_IN, 200),
+    "POST /api/webhooks": _rule(
+        NOT_BARRED,
+        403,  # the operator allows no host
+        body={"url": "https://hooks.example.org/", "events": ["job.ended"], "token": "a" * 12},
+        changes=True,
+    ),
+    "DELETE /api/webhooks/{session}": _rule(AUTHOR_ONLY, 404),  # it is a session's id
+    "POST /api/webhooks/{session}/resume": _rule(AUTHOR_ONLY, 404),
+    "POST /api/webhooks/{session}/test": _rule(AUTHOR_ONLY, 404),
+    "DELETE /api/tokens/{session}": _rule(AUTHOR_ONLY, 404),  # it is a session's id
     "GET /api/jobs": _rule(SIGNED_IN, 200),
     "POST /api/jobs": _rule(NOT_BARRED, 202, body={"prompt": "a red house"}, changes=True),
     "POST /api/drafts/{draft}": _rule(AUTHOR_ONLY, 202, body={}, changes=True),
     "GET /api/jobs/{job}": _rule(LOOK, 200),
+    "GET /api/jobs/{job}/events": _rule(LOOK, 200),
     "DELETE /api/jobs/{job}": _rule(END, 204, changes=True),
     "POST /api/jobs/{job}/cancel": _rule(STOP, 200, body={}),
     "POST /api/jobs/{job}/{n}/{action}": _rule(ASK, 202, body={}, blocked=STOPPED, changes=True),
     "GET /api/complete": _rule(SIGNED_IN, 200, query="?text=a+house"),
     "POST /api/uploads": _rule(NOT_BARRED, 422, body=b"no picture"),
+    "POST /api/uploads/{sha256}/{asked}": _rule(AUTHOR_ONLY, 202, body={}, changes=True),
     "GET /api/pictures": _rule(SIGNED_IN, 200),
     "GET /api/explore": _rule(SIGNED_IN, 200),
     "GET /api/queues": _rule(SIGNED_IN, 200),
@@ -150,6 +176,18 @@ RULES: dict[str, Rule] = {
     "DELETE /api/folders/{folder}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/folders/{folder}/items": _rule(AUTHOR_ONLY, 422, body=NEVER),
     "POST /api/folders/{folder}/items/remove": _rule(AUTHOR_ONLY, 200, body=NEVER),
+    "GET /taste": _rule(SIGNED_IN, 200),
+    "GET /api/taste": _rule(SIGNED_IN, 200),
+    "POST /api/taste/codes": _rule(NOT_BARRED, 400, body={"name": "me"}),  # nothing is liked
+    "DELETE /api/taste/codes/{code}": _rule(NOT_BARRED, 400, given={"code": "p234567abc"}, kept=True),
+    # of a server that nobody here is in
+    "PUT /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}),
+    "DELETE /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}, kept=True),
+    "PUT /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
+    "DELETE /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
+    "GET /taste/nine": _rule(SIGNED_IN, 200),
+    "GET /api/taste/nine": _rule(SIGNED_IN, 200),
+    "POST /api/taste/nine": _rule(NOT_BARRED, 400, body={"page": "0" * 16, "liked": [2], "passed": []}),
     "GET /api/examples": _rule(SIGNED_IN, 200),
     "POST /api/examples": _rule(ASK, 201, body=LABELLED, blocked=HIDDEN, changes=True),
     "POST /api/examples/new": _rule(NOT_BARRED, 201, body={"name": "boats"}, changes=True),
@@ -177,6 +215,23 @@ RULES: dict[str, Rule] = {
     ),
     "PUT /api/documents/{document}/name": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
     "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
+    # OpenAI's form: test_openai.py has what comes of it
+    "GET /v1/models": _rule(SIGNED_IN, 200),
+    "GET /v1/models/{model}": _rule(SIGNED_IN, 200, given={"model": "atelier"}),
+    "POST /v1/images/generations": _rule(NOT_BARRED, 400, body={"prompt": "a house", "n": 0}),
+    "POST /v1/images/edits": _rule(NOT_BARRED, 400, body=b"no field of that form"),
+    "POST /v1/chat/completions": _rule(
+        NOT_BARRED, 400, body={"messages": [{"role": "user", "content": "?"}], "n": 2}
+    ),
+    "POST /v1/moderations": _rule(NOT_BARRED, 200, body={"input": "a house"}),
+    "POST /v1/responses": _rule(NOT_BARRED, 400, body={"input": "?", "background": True}),
+    "POST /v1/videos": _rule(NOT_BARRED, 400, body=b"no field of that form"),
+    "GET /v1/videos": _rule(SIGNED_IN, 200),
+    "GET /v1/videos/video_{job}": _rule(LOOK, 404),
+    "DELETE /v1/videos/video_{job}": _rule(END, 404),
+    "GET /v1/videos/video_{job}/content": _rule(LOOK, 404),
+    "POST /v1/videos/video_{job}/remix": _rule(ASK, 422, body={"prompt": "at night"}),
+    "POST /mcp": _rule(SIGNED_IN, 200, body={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # custom models
     # the wall of styles
@@ -190,6 +245,7 @@ RULES: dict[str, Rule] = {
     "GET /projects/{project}/label": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/report": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/try": _rule(AUTHOR_ONLY, 200),
+    "GET /projects/{project}/watch": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/settings": _rule(AUTHOR_ONLY, 200),
     "GET /api/projects": _rule(SIGNED_IN, 200),
     "POST /api/projects": _rule(NOT_BARRED, 201, body={"name": "boats"}, changes=True),
@@ -222,6 +278,17 @@ RULES: dict[str, Rule] = {
     "POST /api/projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={"pixels": 7}),
     "GET /api/projects/{project}/versions": _rule(AUTHOR_ONLY, 200),
     "POST /api/projects/{project}/try": _rule(AUTHOR_ONLY, 422, body=b"no picture"),
+    "GET /api/projects/{project}/watches": _rule(AUTHOR_ONLY, 200),
+    "POST /api/projects/{project}/watches": _rule(
+        AUTHOR_ONLY, 400, body={"source": "line"}
+    ),  # the operator names none
+    "PATCH /api/projects/{project}/watches/{watch}": _rule(
+        AUTHOR_ONLY, 400, body={"on": False}
+    ),  # it has no camera
+    "POST /api/projects/{project}/watches/{watch}/pictures": _rule(
+        AUTHOR_ONLY, 400, body=PICTURE
+    ),  # it has no camera
+    "DELETE /api/projects/{project}/watches/{watch}": _rule(AUTHOR_ONLY, 400),
     "GET /api/verdicts/{job}": _rule(LOOK, 200),  # none: the jobs here are pictures
     "POST /api/verdicts/{job}/{n}": _rule(LOOK, 422, body={"right": True}),
     "GET /files/verdicts/{job}.csv": _rule(LOOK, 404),
@@ -244,9 +311,10 @@ RULES: dict[str, Rule] = {
     "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": world.MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
-# Buttons that make no sense here: pictures are square and four of a kind, none has a label or is of a video
+# Buttons that make no sense here: pictures are square and four of a kind, none has a label or is of a
+# sheet or a video
 WITHOUT_SENSE = {
-    **dict.fromkeys(("square", "why", "three"), frozenset({400})),
+    **dict.fromkeys(("square", "why", "three", "next", "others"), frozenset({400})),
     **dict.fromkeys(OF_VIDEOS, frozenset({400, 422})),
 }
 
@@ -260,9 +328,11 @@ def named(job: str, upload: str, session: str) -> dict[str, str]:
         "folder": world.FOLDER,
         "set": world.SET,
         "project": world.PROJECT,
+        "watch": world.GONE,
     }
     made |= {
         "style": "2",
+        "code": "p234567abc",
         "version": "1",
         "chart": "roc",
         "form": "csv",
@@ -270,7 +340,7 @@ def named(job: str, upload: str, session: str) -> dict[str, str]:
         "mask": world.MASK,
     }
     made |= {"example": "1", "document": world.DOCUMENT, "share": world.SHARE, "token": world.LINK}
-    made |= {"sha256": upload}
+    made |= {"sha256": upload, "asked": "describe", "model": "atelier", "server": str(world.HERE)}
     return made
 
 

@@ -119,7 +119,7 @@ async def test_a_form_is_taken_apart_where_it_lies(tmp_path, on_disk: bool) -> N
     path = tmp_path / "form"
     path.write_bytes(data)
     body = OnDisk("", path, len(data)) if on_disk else InMemory("", data)
-    fields, files = dispatch.parse_form(body, "multipart/form-data; boundary=x")
+    fields, files, _names = dispatch.parse_form(body, "multipart/form-data; boundary=x")
     assert fields == {"label": "a house"}
     assert [(one.name, one.size) for one in files] == [("a.png", len(content)), ("b", 0)]
     assert await files[0].read() == content and files[0].head == content[:MIB]

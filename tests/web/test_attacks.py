@@ -4,6 +4,7 @@ elsewhere, names that break a header, sessions that end, bodies of the wrong kin
 import asyncio
 import gc
 import socket
+from typing import get_origin
 
 import pytest
 from aiohttp import web
@@ -128,7 +129,7 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
     for number, route in enumerate(said):
         training = (
             await site.person(1000 + number)
-            if route.path.startswith(("/api/projects", "/api/talk", "/api/examples"))
+            if route.path.startswith(("/api/projects", "/api/talk", "/api/examples", "/v1"))
             else site.you
         )
         for value in fields(route.takes):
@@ -136,18 +137,22 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
                 continue
             right = {
                 "prompt": "a house",
+                "jsonrpc": "2.0",
+                "method": "ping",
                 "question": "What is it?",
                 "job": job["id"],
                 "source": f"{job['id']} 2" if route.takes is Press else {"job": job["id"], "n": 1},
                 "strokes": [],
                 "set": "Pets",
+                "messages": [{"role": "user", "content": "What is it?"}],
+                "input": "a house",
                 "label": "a cat",
                 "picture": f"{job['id']} 1",
             }
-            body = {**right, value.name: {"no": 1}}
+            body = {**right, value.name: "no" if get_origin(value.type) is dict else {"no": 1}}
             body = {name: one for name, one in body.items() if name in {f.name for f in fields(route.takes)}}
             headers = {"If-Match": '"1"'}
             by = asking if route.takes is NewTalk else training
             answer = await by.ask(route.method, address_of(route, job["id"]), json=body, headers=headers)
-            told = answer.data.get("detail", "")
+            told = answer.data.get("detail") or answer.data["error"]["message"]
             assert (answer.status, f"`{value.name}`" in told) == (400, True), (route.path, value.name, told)

@@ -28,6 +28,15 @@ async def test_pages_follow_each_other_without_gap_or_repeat(site) -> None:
     assert [(tile["job"], tile["n"]) for tile in jump["pictures"]] == wanted[6:9] and jump["skipped"] == 6
 
 
+async def test_a_draft_of_a_sheet_tells_its_own_choice(site) -> None:
+    await site.drawn(site.you, "a {red, blue} boat --sheet")
+    tiles = (await site.you.get("/api/pictures?limit=4")).data["pictures"]
+    assert [(tile["n"], tile["prompt"]) for tile in tiles[:2]] == [
+        (1, "a red boat --draft"),
+        (2, "a blue boat --draft"),
+    ]
+
+
 async def test_filters_narrow_what_is_shown(site) -> None:
     house = await site.drawn(site.you, "a red house")
     await site.drawn(site.you, "a blue 100% boat_")

@@ -241,7 +241,7 @@ def test_a_page_offers_every_action_that_the_table_of_rights_has() -> None:
     other_means = (
         "upscale vary details dm caption all short weights cancel delete favourite gif stop question"
     )
-    other_means += " more draw thread teach project verdict isright iswrong region zoom"
+    other_means += " more draw thread teach project verdict isright iswrong falsealarm snooze region zoom"
     assert set(RIGHTS) - set(views.LABELS) == set(other_means.split())
     assert set(views.LABELS) <= set(RIGHTS)
 

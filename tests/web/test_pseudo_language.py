@@ -54,6 +54,7 @@ async def _page(world: World, route: Route) -> str:
 def _left(page: str) -> list[str]:
     """What a page says in English, in its texts and in attributes that are shown or read out."""
     page = re.sub(r"<(script|style|code|kbd|template)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    page = re.sub(r'<section lang="en".*?</section>', " ", page, flags=re.DOTALL)  # it says so of itself
     shown = re.findall(r"\s(?:title|placeholder|aria-label|alt|label)=\"([^\"]*)\"", page)
     texts = [*untranslated(re.sub(r"<[^>]*>", "\n", page)).split("\n"), *map(untranslated, shown)]
     return sorted({text.strip() for text in texts if re.search("[A-Za-z]{2}", NAMES.sub("", text))})

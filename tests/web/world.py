@@ -22,6 +22,7 @@ from jobs.queue import Result
 from storage import moderation
 from storage import schema as own_models
 from storage.schema import (
+    api_tokens,
     documents,
     drafts,
     example_pictures,
@@ -37,10 +38,12 @@ from storage.schema import (
     uploads,
 )
 from storage.sessions import hash_of
+from storage.tokens import PREFIX, Tokens
 from studio.authority import Action, Actor, CurrentDirectory, Member, Place
 from studio.media import masks
+from studio.programs import Scope
 from tests.studio.conftest import Opened, png
-from tests.web.conftest import Browser, Site, open_site
+from tests.web.conftest import Browser, Program, Site, open_site
 from web import guard
 
 HERE, THERE, EVERYWHERE = 10, 20, 0
@@ -153,6 +156,7 @@ class World:
     site: Site
     ids: dict[tuple[str, int], str] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)  # by a person's name, and its scope
     session: str = ""  # the id of another session of the author's
     upload: str = ""  # SHA-256 of a picture that the author has sent
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -170,6 +174,10 @@ class World:
 
     def browser(self, person: Somebody) -> Browser:
         return Browser(self.site.http, self.site.web.url, self.cookies.get(person.name))
+
+    def program(self, person: Somebody, scope: str) -> Program:
+        """A program of somebody's, by a token of one scope or of "all"."""
+        return Program(self.site.http, self.site.web.url, self.tokens[(person.name, scope)])
 
     def id_of(self, subject: Subject, person: Somebody) -> str:
         """The id of the job that is meant when ``person`` looks at ``subject``."""
@@ -231,6 +239,7 @@ class World:
         return await self.opened.services.database.read(work)
 
 
+SCOPES_ALONE = (*Scope, "all")
 SUFFIXES = (".png", ".webp", ".jpg")
 
 
@@ -314,6 +323,15 @@ async def _sign_in(world: World) -> None:
     world.cookies[EXPIRED.name] = await begin(AUTHOR.id or 0, "expired", "expired")
     world.cookies[FORGED.name] = "A" * 43
     await begin(AUTHOR.id or 0, AUTHOR.name, "another")
+    tokens = Tokens(world.opened.services.database)
+    for person in (*SIGNED_IN, EXPIRED):
+        for scope in SCOPES_ALONE:
+            scopes = " ".join(Scope) if scope == "all" else scope
+            given = person.id or AUTHOR.id or 0, person.name, "another", scopes
+            made = await tokens.create(*given, lives=timedelta(days=1), most=99)
+            assert made is not None
+            world.tokens[(person.name, scope)] = made[1]
+            world.tokens[(FORGED.name, scope)] = PREFIX + "A" * 43
 
 
 async def _own_objects(world: World) -> None:
@@ -333,6 +351,10 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(sa.update(sessions).values(seen_at=later))
     old = sessions.c.label == "expired"
     connection.execute(sa.update(sessions).where(old).values(seen_at=now - timedelta(days=40)))
+    used = {"used_at": later, "used_from": "127.0.0.1"}
+    connection.execute(sa.update(api_tokens).values(**used))
+    over = api_tokens.c.name == EXPIRED.name
+    connection.execute(sa.update(api_tokens).where(over).values(ends_at=now))
     another = sa.select(sessions.c.id).where(sessions.c.label == "another")
     world.session = connection.execute(another).scalar_one()
     connection.execute(sa.update(drafts).values(id=DRAFT))

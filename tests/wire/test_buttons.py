@@ -27,8 +27,19 @@ MODAL, UPDATES = (
 BUTTON, MENU = 2, 3  # kinds of components
 ONLY_WHILE_RUNNING = {"cancel", "stop"}
 # What only videos have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings
-# have in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py.
-ELSEWHERE = {*OF_VIDEOS, "gif", "three", "isright", "iswrong", "verdict", "project"}
+# have in tests/bot/test_own_models.py, cameras in test_cameras.py, what an editor brings in test_edit.py.
+ELSEWHERE = {
+    *OF_VIDEOS,
+    "gif",
+    "three",
+    "others",
+    "isright",
+    "iswrong",
+    "falsealarm",
+    "snooze",
+    "verdict",
+    "project",
+}
 
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on
@@ -86,10 +97,12 @@ class Part:
 
 
 def parts(message: Message) -> Iterator[Part]:
-    """The live components of a message; of a menu each entry, or where several may be chosen two of them."""
+    """The live components of a message; of a menu each entry, or two where several may be chosen or all do
+    alike."""
     for item in items_of(message):
         if item.custom_id and not item.disabled and item.is_menu:
-            chosen = [item.values[:2]] if item.most > 1 else [(value,) for value in item.values]
+            values = item.values[:2] if item.custom_id.startswith("sh:") else item.values
+            chosen = [item.values[:2]] if item.most > 1 else [(value,) for value in values]
             yield from (Part(message, item.custom_id, MENU, values) for values in chosen)
         elif item.custom_id and not item.disabled:
             yield Part(message, item.custom_id, BUTTON)
@@ -143,6 +156,10 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     ]
     others.append(discord.slash("settings", CHANNEL, ALICE))
     others.append(discord.slash("imagine", CHANNEL, ALICE, prompt="a {red, blue} house"))
+    sheet = discord.slash("imagine", CHANNEL, ALICE, prompt="a {red, blue} boat --sheet")
+    await discord.until(lambda: sheet.message and "job " in text_of(sheet.message))
+    draft = discord.choose(sheet.message, f"sh:{bot.rows()[sheet.id][0]}:upscale", ALICE, "11")
+    others.append(draft)
     await discord.until(lambda: all(said(discord, m) for m in (wide, star, region, *others)))
     second = discord.press(wide.message, f"at:{bot.rows()[wide.id][0]}:favourite:0", ALICE)
     await discord.until(lambda: said(discord, second))
@@ -150,6 +167,8 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     await discord.until(lambda: kept.message and kept.message.components)
     shown = [m for m in discord.messages.values() if m.components and not m.deleted]
     found = [part for message in shown for part in parts(message)]
+    own = ("full", "seed")  # the others are as of any picture
+    found = [part for part in found if part.message is not draft.message or action_of(part) in own]
     return sorted(
         found, key=lambda part: [name in (action_of(part) or part.custom_id) for name in LAST[::-1]]
     )
@@ -161,7 +180,7 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
     async with Screen() as discord, ForkedBot(discord, tmp_path, **settings) as bot:
         old = await left_behind(discord, bot)
         assert {action_of(part) for part in old} - {""} == set(RIGHTS) - ONLY_WHILE_RUNNING - ELSEWHERE
-        assert {part.custom_id[:2] for part in old} == {"at", "mn", "dr", "st", "sm", "rg", "rw", "fv"}
+        assert {part.custom_id[:2] for part in old} == {"at", "mn", "dr", "st", "sm", "rg", "rw", "fv", "sh"}
         await bot.kill()
         await bot.start()
         windows, pressed = [], set()

@@ -14,7 +14,8 @@ from tools.docs.markdown import code, first_sentence, page, sentence, table
 from web.auth import Visitors
 from web.call import Body, Bucket, Route
 from web.handlers.account import Account
-from web.routes import LIVE, PART, route_table, with_description
+from web.openapi import PART, with_description
+from web.routes import LIVE, route_table
 
 INTRO = f"""\
 The web studio's own pages use this interface, and so can your programs. A running studio describes it \
@@ -27,22 +28,21 @@ and `detail`, a sentence that says why. `{LIVE}` is a WebSocket that reports wha
 EXAMPLE = """\
 ## A first call from a script: generate a picture
 
-Start the sandbox with `WEB_PORT=8080 .venv/bin/atelier sandbox`. It prints an address that ends in \
-`/in#` and a token; on a server, `/web` gives you such a link. Sign in with the token, ask for a \
-picture, and download it once its `status` is `delivered`:
+Make a token in *Settings → Programs* (or type `/web tokens:True` in Discord). Ask for a picture, and \
+download it once its `status` is `delivered`:
 
 ```sh
 STUDIO=http://127.0.0.1:8080
-TOKEN=…  # what is behind /in# in the address
+AUTH="Authorization: Bearer atelier_…"
 JSON="Content-Type: application/json"
-curl -c jar -H "$JSON" -H "Origin: $STUDIO" -d "{\\"token\\": \\"$TOKEN\\"}" $STUDIO/api/session
-curl -b jar -H "$JSON" -H "Origin: $STUDIO" -d '{"prompt": "a red house in the snow"}' $STUDIO/api/jobs
-curl -b jar $STUDIO/api/jobs/2dxpvnpi6b6y                    # the id that the call before has answered
-curl -b jar -o house.png $STUDIO/files/2dxpvnpi6b6y/1
+curl -H "$AUTH" -H "$JSON" -d '{"prompt": "a red house in the snow"}' $STUDIO/api/jobs
+curl -H "$AUTH" $STUDIO/api/jobs/2dxpvnpi6b6y                # the id that the call before has answered
+curl -H "$AUTH" -o house.png $STUDIO/files/2dxpvnpi6b6y/1
 ```
 
-A session lasts as long as one in a browser (`SESSION_DAYS`). Every call that changes something has to \
-name the studio's own address as `Origin`."""
+The column *token* names the scopes that a token needs. Where it is empty, only people do it, signed in in a \
+browser: their cookie counts, and calls that change something name the studio's own address as `Origin`. \
+See [Programs](../use/programs.md)."""
 BUCKETS = {
     Bucket.READ: "reading",
     Bucket.BYTES: "pictures and videos",
@@ -55,7 +55,7 @@ BUCKETS = {
 }
 GROUPS = {  # a module of web.handlers → what its routes are about
     "pages": "Pages",
-    "account": "Signing in, settings and your data",
+    "account": "Signing in, programs, settings and your data",
     "jobs": "Jobs",
     "gallery": "Pictures",
     "collections": "Folders and trash",
@@ -64,7 +64,11 @@ GROUPS = {  # a module of web.handlers → what its routes are about
     "talk": "Conversations",
     "chat": "Questions and examples",
     "projects": "Custom models",
-    "routes": "Description",
+    "mcp": "Agents",
+    "openai_images": "OpenAI's form: models and pictures",
+    "openai_chat": "OpenAI's form: questions and moderation",
+    "openai_videos": "OpenAI's form: videos",
+    "openapi": "Description",
 }
 
 
@@ -86,7 +90,8 @@ def _row(route: Route) -> tuple[str, str, str, str]:
     call = f"{route.method} {address}"
     query = "<br>" + code(*(f"?{name}" for name in route.query)) if route.query else ""
     about = first_sentence(route.handler.__doc__, call)
-    return code(call) + query, about, _takes(route), "" if route.everybody else "yes"
+    who = "everybody" if route.everybody else ", ".join(route.scopes)
+    return code(call) + query, about, _takes(route), who
 
 
 def _of_group(group: str, found: Iterable[Route]) -> list[Route]:
@@ -101,7 +106,7 @@ def http_api_page() -> str:
         raise ValueError(f"routes of no group: {[route.path for route in lost]}")
     paces = [(sentence(BUCKETS[bucket], bucket.name).rstrip("."), bucket.value) for bucket in Bucket]
     parts = [
-        f"## {GROUPS[name]}\n\n{table(('call', 'what it does', 'takes', 'signed in'), map(_row, of))}"
+        f"## {GROUPS[name]}\n\n{table(('call', 'what it does', 'takes', 'token'), map(_row, of))}"
         for name, of in groups.items()
         if of
     ]

@@ -60,7 +60,7 @@ def _names(flag: Flag) -> str:
 def _acts_on(flag: Flag) -> str:
     if flag.field in (*parser.VIDEO_ONLY, "video"):
         return "videos"
-    if flag.field in parameters(Parameters) or flag.field == "profile":
+    if flag.field in parameters(Parameters) or flag.field == "taste":
         return "both" if flag.field in parser.VIDEOS_HAVE else "pictures"
     return "both"
 
@@ -90,7 +90,7 @@ def parameters_page() -> str:
     gone += [
         (code(f"--{name} …"), "With a value of Midjourney's own.", sentence(why, name))
         for name, why in parser.WITHOUT_EFFECT.items()
-        if name in ("style", "profile")
+        if name in ("style", "p")
     ]
     others = [(name, code(f"--{meant}")) for name, meant in ELSEWHERE.items()]
     others += [(code(f"--{name}"), code(f"--{meant}")) for name, meant in parser.OTHER_NAMES.items()]

@@ -18,13 +18,17 @@ from vision.diffusion import prompt_embeddings, task
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
 from vision.images.encode import Pictures
+from vision.protocol import Taste
 from vision.readers.captioner import Captioner
 from vision.readers.scene import Scene, Thing, can_read, read_scene
 from vision.readers.wants import Ground, Part, Place, Want, Writing, lexicon_of, wants_of
 from vision.reporter import Quiet, Reporter, Stage
 from vision.store import Models
+from vision.taste import best_of, most_liked_first
 from vision.weights.card import read_card
 
+DRAWN_WIDE = 0.8  # of the whole work: when the drawings are there that a taste chooses among
+SHEET_DRAWN = 0.9  # of the whole work: when the drafts of a sheet are there that a taste puts in order
 WISHES = 2  # edits of a picture, at most
 # of the whole work: when the pictures are drawn, changed, and more are drawn, three times at most
 DRAWN, MENDED, AGAIN = 0.5, 0.75, (0.85, 0.92, 0.97)
@@ -33,10 +37,20 @@ NOWHERE = (0.0, 0.0, 0.0, 0.0)  # the box of what a caption names
 NAMELESS = frozenset({"ground", "background"})  # of a segmenter's classes: no objects
 
 
-def run(request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter) -> Output:
-    """See vision.capabilities."""
+def run(
+    request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter, taste: Taste | None = None
+) -> Output:
+    """See vision.capabilities. taste: by which pictures are chosen."""
     if request.think:
-        return _think(request, images, models, reporter)
+        output = _think(request, images, models, reporter)
+        if taste is not None:
+            notes = ("`--p` had no effect: `--think` chooses here.", *output.parameters.get("notes", ()))
+            output = replace(output, parameters={**output.parameters, "notes": notes})
+        return output
+    if taste is not None and request.is_sheet:
+        return _in_order(request, images, models, reporter, taste)
+    if taste is not None:
+        return _choose(request, images, models, reporter, taste)
     model, prepared = _prepare(request, images, models, reporter)
     drawn = task.draw_pictures(prepared, model, reporter)
     return reporter.in_thread(lambda: task.finish_pictures(prepared, drawn, model))
@@ -49,6 +63,61 @@ def _prepare(
     if prompt_embeddings.reference_pictures(request, images):
         models.attach_adapter(model, reporter)
     return model, task.prepare_pictures(request, images, model)
+
+
+def _choose(
+    request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter, taste: Taste
+) -> Output:
+    """Draw more pictures than are asked for, and keep those that a taste likes best."""
+    model, prepared = _prepare(request, images, models, reporter)
+    told = [taste.note] if taste.note else []
+    if taste.direction and not request.candidates:
+        told.append("`--p` had no effect: `--stylize 0` turns it off.")
+    if taste.direction and request.candidates > request.num_images:
+        count, number = request.candidates, request.num_images
+        seeds = tuple((request.seed + i) % (MAX_SEED + 1) for i in range(count))
+        generation = replace(prepared.generation, seeds=seeds, at_once=number)
+        drawn = task.draw_pictures(
+            replace(prepared, generation=generation, is_hd=False), model, Stage(reporter, 0, DRAWN_WIDE)
+        )
+        try:
+            kept = best_of(drawn.images, number, taste, request.prompt, models, reporter)
+            told.insert(0, f"`--p` kept {number} of {count} drawings.")
+        except ModelError as error:
+            kept = range(number)
+            told.append(f"`--p` had no effect: nothing can look at the drawings now ({error})")
+        own = replace(prepared.generation, seeds=tuple(seeds[place] for place in kept))
+        parameters = {name: value for name, value in prepared.parameters.items() if name != "variety"}
+        prepared = replace(prepared, generation=own, parameters=parameters)
+        if prepared.is_hd:  # in full, what is kept alone
+            drawn = task.draw_pictures(prepared, model, Stage(reporter, DRAWN_WIDE, 1))
+        else:
+            drawn = Drawn(tuple(drawn.images[place] for place in kept), drawn.notes)
+    else:
+        drawn = task.draw_pictures(prepared, model, reporter)
+    prepared = replace(prepared, notes=(*told, *prepared.notes))
+    return reporter.in_thread(lambda: task.finish_pictures(prepared, drawn, model))
+
+
+def _in_order(
+    request: ImagineRequest, images: Pictures, models: Models, reporter: Reporter, taste: Taste
+) -> Output:
+    """Draw a sheet, and say in which order its drafts are shown: those that a taste likes best first. Each
+    keeps its place among the pictures, which its seed, its words and its number go by."""
+    model, prepared = _prepare(request, images, models, reporter)
+    drawn = task.draw_pictures(prepared, model, Stage(reporter, 0, SHEET_DRAWN))
+    told, order = [taste.note] if taste.note else [], list[int]()
+    if taste.direction and not request.candidates:
+        told.append("`--p` had no effect: `--stylize 0` turns it off.")
+    elif taste.direction:
+        try:
+            order = most_liked_first(drawn.images, taste, models, reporter)
+            told.insert(0, "`--p` put first the drafts that you probably like best.")
+        except ModelError as error:
+            told.append(f"`--p` had no effect: nothing can look at the drawings now ({error})")
+    prepared = replace(prepared, notes=(*told, *prepared.notes))
+    made = reporter.in_thread(lambda: task.finish_pictures(prepared, drawn, model))
+    return replace(made, parameters={**made.parameters, "order": order}) if order else made
 
 
 @dataclass(frozen=True)

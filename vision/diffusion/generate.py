@@ -7,7 +7,6 @@ once or, for a job with a fiber in the engine, together with the other jobs' ste
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -125,7 +124,7 @@ def _draw(
             position = Position(batch, number, len(chunks), generators, list(images), list(veiled))
             state = saved if saved and number == saved.chunk else None
             begin = number * batch
-            own = replace(generation, seeds=seeds, images=generation.images[begin : begin + len(seeds)])
+            own = generation.part(begin, begin + len(seeds))
             for image, is_veiled, has_left in _draw_chunk(model, own, reporter, position, state):
                 if has_left:
                     left.add(len(images))

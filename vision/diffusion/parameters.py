@@ -4,13 +4,14 @@ parameters of a request become steps, guidance and the text for the model's enco
 Each parameter either has an effect or leaves a note for the person who asked. The table is in
 docs/explanation/what-parameters-do.md."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
 from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
 from core.requests import GenerateRequest
 from core.styles import style_of_code
+from core.taste_words import amount_of, in_one, joined, told_as
 from vision.families import Mode
 from vision.images import encode
 from vision.weights.card import Card, VarietyCard, known_words, vocabulary_words
@@ -91,7 +92,8 @@ def weight_factor(weight: int | None) -> float:
 
 
 def styles(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
-    """Return (text, amount) of the house style, unless ``--raw``, and of each ``--sref <number>``."""
+    """Return (text, amount) of the house style and of a taste's words, unless ``--raw``, and of each
+    ``--sref <number>``. A text may have a gap for the prompt, see ``core.taste_words``."""
     words = "" if request.raw else card.style.words
     house = [(words, weight_factor(request.stylize))] if words else []
     total = sum(weight for _, weight in request.style_codes)
@@ -100,7 +102,10 @@ def styles(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...
         for code, weight in request.style_codes
         if total
     ]
-    return tuple((words, share) for words, share in (*house, *codes) if share > 0)
+    named = {told_as(word): word for words in card.taste_words.values() for word in words}
+    added = () if request.raw else [named.get(word, word) for word in request.taste_words]
+    taste = [(in_one(added), amount_of(request.stylize))] if added else []
+    return tuple((words, share) for words, share in (*house, *codes, *taste) if share > 0)
 
 
 def model_text(
@@ -122,6 +127,8 @@ def model_text(
         *_ignored_notes(request, card, name, guided=guided),
         *(f"`--sref {code}`: {style_of_code(code)}." for code, _ in request.style_codes),
     ]
+    if request.taste_words and not request.raw:
+        notes.append(f"`--p` added what the prompt left open: {', '.join(request.taste_words)}.")
     mixed = (("chaos", request.chaos, supports_chaos), ("weird", request.weird, supports_weights))
     ignored = [flag for flag, given, works in mixed if given and not works]
     notes += [f"{name} can't vary the weight of words; `--{flag}` had no effect." for flag in ignored]
@@ -134,8 +141,10 @@ def model_text(
         if len({weight for _, weight in wanted}) > 1:
             notes.append(f"{name} reads one sentence, not weights; the heaviest part comes first.")
         ordered = [text for text, _ in sorted(wanted, key=lambda part: -part[1])]
-        strong = (text for text, share in styled if share >= 0.5)
-        return ModelText(", ".join(filter(None, [*ordered, *strong])), negative, TextSpec(), tuple(notes))
+        whole = ", ".join(filter(None, ordered))
+        for words, share in styled:
+            whole = joined(whole, words) if share >= 0.5 else whole
+        return ModelText(whole, negative, TextSpec(), tuple(notes))
     ratio = sum(weight for _, weight in unwanted) / sum(weight for _, weight in wanted)
     spec = TextSpec(
         _shares(wanted),
@@ -214,7 +223,8 @@ class Generation:
     image (IMAGE, INPAINT): of exactly that size. images: one for each seed in place of ``image``. mask_image
     (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``. text_spec: how texts steer
     the picture beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule
-    that is run. loras: (name the host has set up, weight), each name once. at_once: pictures in one batch at
+    that is run. texts: (prompt, text_spec) for each seed, where those differ; empty = all have the same.
+    loras: (name the host has set up, weight), each name once. at_once: pictures in one batch at
     most, None = all. seamless: opposite edges meet. references (TEXT): pictures that are shown to a model
     that takes them, or to its IP-Adapter. reference_scale (IP-Adapter): how much they count, 0..1. draft:
     decoded by the model's tiny decoder, if it has one. edges (IMAGE): a picture of the same size that the
@@ -237,6 +247,7 @@ class Generation:
     image: Image.Image | None = field(default=None, repr=False)
     mask_image: Image.Image | None = field(default=None, repr=False)
     text_spec: TextSpec = TextSpec()
+    texts: tuple[tuple[str, TextSpec], ...] = ()
     guidance_rescale: float = 0.0
     stop: float = 1.0
     loras: tuple[tuple[str, float], ...] = ()
@@ -250,6 +261,15 @@ class Generation:
     shape: tuple[int, int] | None = None
     frames: bool = False
     is_tiles: bool = False
+
+    def part(self, begin: int, end: int) -> "Generation":
+        """Return the pictures from number ``begin`` to ``end`` alone."""
+        texts = self.texts[begin:end]
+        part = replace(self, seeds=self.seeds[begin:end], images=self.images[begin:end], texts=texts)
+        if len(set(texts)) != 1:
+            return part
+        prompt, spec = texts[0]
+        return replace(part, prompt=prompt, text_spec=spec, texts=())
 
     def finished_size(self, scale: int) -> tuple[int, int]:
         """Return (w, h) in px of the finished picture, which is ``scale`` times as large as the drawn one."""

@@ -117,16 +117,19 @@ class PictureSteps(StepCallback):
         self.before, self.done = latents, (i + 1, total)
         self.reporter.check()
         step, steps = self._set_progress(i + 1, total)
+        position = self.position
         if self.checkpoint is not None and self.checkpoint.due(step, steps):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
 
         def preview() -> bytes | None:
             if self.model.latent_map is None:
                 return None
-            show = encode.strip if self.generation.frames else encode.preview
-            return show(
-                self.model.latent_map.pictures(self._unpacked(before, latents)), self.generation.shape
-            )
+            small = self.model.latent_map.pictures(self._unpacked(before, latents))
+            if self.generation.frames:
+                return encode.strip(small, self.generation.shape)
+            done = [image.resize(small[0].size) for image in position.images]
+            count = position.chunks * position.batch if position.chunks > 1 else len(small)
+            return encode.preview([*done, *small], self.generation.shape, count)
 
         can_show = self.model.family.unpack is not None and not self.generation.is_tiles
         self.reporter.step(step, steps, preview if latents is not None and can_show else None)
@@ -480,7 +483,7 @@ def _text_arguments(
     is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
     by_pipeline = "negative_prompt" in inspect.signature(type(pipe).__call__).parameters
     needs = (is_long and family.text_tokens is None) or (guided and g.negative_prompt and not by_pipeline)
-    if g.text_spec == TextSpec() and not needs:
+    if g.text_spec == TextSpec() and not g.texts and not needs:
         return {}
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
@@ -491,6 +494,7 @@ def _text_arguments(
         g.negative_prompt or family.usual_negative,
         g.text_spec,
         g.seeds,
+        texts=g.texts,
         guided=guided,
         zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
         rows=family.text_rows,

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.limits import IMAGE_WEIGHT_CAP
 from core.requests import GenerateRequest
+from core.taste_words import joined
 from vision.diffusion import parameters
 from vision.images.encode import Pictures
 
@@ -143,21 +144,24 @@ def encode_prompt(
     spec: parameters.TextSpec,
     seeds: Sequence[int],
     *,
+    texts: Sequence[tuple[str, parameters.TextSpec]] = (),
     guided: bool,
     zeros: bool = False,
     rows: bool = False,
 ) -> Conditioning:
     """Return the embeddings of one picture for each of ``seeds``. read: encodes one text with the model's
-    encoders. guided: the negative prompt has a pass of its own. zeros: an empty one is all zeros there
-    (SDXL's ``force_zeros_for_empty_prompt``). rows: see Conditioning."""
+    encoders. texts: a prompt and its styles for each, where they differ. guided: the negative prompt has a
+    pass of its own. zeros: an empty one is all zeros there (SDXL's ``force_zeros_for_empty_prompt``). rows:
+    see Conditioning."""
     empty = read("")
-    texts = [spec.prompt_of(prompt, seed) for seed in seeds]
+    each = zip(texts or [(prompt, spec)] * len(seeds), seeds, strict=True)
+    told = [(own.prompt_of(text, seed), own) for (text, own), seed in each]
     mixed_of = {
-        text: mix([(read(one), share) for one, share in _positive_parts(text, spec) if share], empty)
-        for text in dict.fromkeys(texts)
+        (text, own): mix([(read(one), share) for one, share in _positive_parts(text, own) if share], empty)
+        for text, own in dict.fromkeys(told)
     }
     longest = max(one.tokens.shape[1] for one in mixed_of.values())
-    positive = [mixed_of[text].filled(longest, empty) for text in texts]
+    positive = [mixed_of[text].filled(longest, empty) for text in told]
     if not guided:
         return _for_each(positive, None, spec, seeds, rows)
     nothing = empty.zeroed() if zeros else empty
@@ -178,7 +182,7 @@ def _positive_parts(prompt: str, spec: parameters.TextSpec) -> list[tuple[str, f
     plain = 1 - sum(amount for _, amount in spec.styles)
     found = [(text, share * plain) for text, share in parts]
     for text, share in parts:
-        found += [(f"{text}, {style}" if text else style, share * amount) for style, amount in spec.styles]
+        found += [(joined(text, style), share * amount) for style, amount in spec.styles]
     return found
 
 

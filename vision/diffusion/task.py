@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output, Picture
-from core.limits import MAX_SEED, MAX_UPSCALED, STYLIZE_CAP
+from core.limits import GRID, MAX_UPSCALED, STYLIZE_CAP
 from core.prompt.parameters import field_names
 from core.requests import GenerateRequest, ImagineRequest
 from vision.diffusion import adapters, parameters, prompt_embeddings
@@ -28,17 +28,14 @@ from vision.weights.card import Card
 @dataclass(frozen=True)
 class Task:
     """A prepared request. parameters: to report with the result. notes: sentences about what had no effect.
-    is_hd: it is drawn once more at twice the side."""
+    is_hd: it is drawn once more at twice the side. each: parameters of a picture alone, where those
+    differ."""
 
     generation: Generation
     parameters: dict[str, Any]
     notes: tuple[str, ...] = ()
     is_hd: bool = False
-
-
-def seeds(request: GenerateRequest) -> tuple[int, ...]:
-    """Return a seed for each picture: picture *i* has seed + i, within 32 bits."""
-    return tuple((request.seed + i) % (MAX_SEED + 1) for i in range(request.num_images))
+    each: tuple[dict[str, Any], ...] = ()
 
 
 def choose_size(
@@ -101,6 +98,46 @@ def prepare(
         given["strength"] = min(1.0, max(strength, 1.0001 / steps))  # which leaves at least one of the steps
     is_shown = mode is Mode.EDIT or bool(given.get("references"))
     weights = model.supports_weights and not (model.family.words_alone and is_shown)
+    seeds = tuple(request.seed_of(number) for number in range(request.num_images))
+    ones = [request.of_seed(seed) for seed in seeds]
+    read = {one: _text(one, model, mode, weights=weights, guidance=guidance) for one in ones}
+    text, alike = read[ones[0]], len(read) == 1
+    texts = () if alike else tuple((read[one].prompt, read[one].spec) for one in ones)
+    text_notes = [note for note in text.notes if all(note in other.notes for other in read.values())]
+    # a picture must not depend on how long the words of its neighbours are
+    apart = texts and (
+        model.family.encode is None or any(model.prompt_limit(words) is not None for words, _ in texts)
+    )
+    generation = Generation(
+        mode,
+        text.prompt,
+        seeds,
+        *size,
+        steps,
+        guidance,
+        text.negative_prompt,
+        sampler=sampler,
+        text_spec=text.spec,
+        texts=texts,
+        at_once=(1 if apart else GRID) if len(seeds) > GRID else None,
+        guidance_rescale=rescale if model.family.rescales else 0.0,
+        stop=(request.stop or 100) / 100,
+        seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
+        loras=loras(request, card),
+        draft=request.draft,
+        **given,
+    )
+    unknown = _ignored_notes(request, model, text)  # first: what explains the picture
+    notes = *unknown, *step_notes, *guidance_notes, *sampler_notes, *text_notes
+    each = () if alike else tuple({"prompt": one.prompt, "style_codes": one.style_codes} for one in ones)
+    return Task(generation, _reported(request, model, generation), notes, each=each)
+
+
+def _text(
+    request: GenerateRequest, model: ImageModel, mode: Mode, *, weights: bool, guidance: float
+) -> parameters.ModelText:
+    """Return the text of pictures that have the same. weights: whether its parts can have some."""
+    card = model.card
     can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
     text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
     # for plain first pictures alone: what is made from a picture keeps its place, a pattern has none,
@@ -110,26 +147,7 @@ def prepare(
     varied = parameters.varied(text.prompt, card.variety.at(request.chaos)) if is_varied else ()
     if any(model.prompt_limit(words) is not None for words in varied):
         varied = ()  # a picture must not depend on how long the words of its neighbours are
-    generation = Generation(
-        mode,
-        text.prompt,
-        seeds(request),
-        *size,
-        steps,
-        guidance,
-        text.negative_prompt,
-        sampler=sampler,
-        text_spec=replace(text.spec, varied=varied),
-        guidance_rescale=rescale if model.family.rescales else 0.0,
-        stop=(request.stop or 100) / 100,
-        seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
-        loras=loras(request, card),
-        draft=request.draft,
-        **given,
-    )
-    unknown = _ignored_notes(request, model, text)  # first: what explains the picture
-    notes = *unknown, *step_notes, *guidance_notes, *sampler_notes, *text.notes
-    return Task(generation, _reported(request, model, generation), notes)
+    return replace(text, spec=replace(text.spec, varied=varied))
 
 
 def prepare_inpainting(
@@ -215,7 +233,7 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     known = field_names(type(request), lambda parameter: parameter.reported)
     asked = {name: getattr(request, name) for name in known}
     asked = {name: value for name, value in asked.items() if value != getattr(type(request), name)}
-    if generation.text_spec.varied:
+    if generation.text_spec.varied and not generation.texts:
         added = (way.replace("{}", " ").split() for way in card.variety.at(request.chaos).ways)
         ways = [" ".join(words).strip(" ,") for words in added]
         each = enumerate((ways[seed % len(ways)] for seed in generation.seeds), 1)
@@ -251,7 +269,8 @@ def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
     parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
     own = {k: v for k, v in parameters.items() if k not in ("notes", "num_images")}
     singles: tuple[Picture, ...] = tuple(
-        encode.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
+        encode.png(image, own | (task.each[number] if task.each else {}), seed)
+        for number, (image, seed) in enumerate(zip(finished, task.generation.seeds, strict=True))
     )
     return Output(singles, parameters=parameters)
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageFilter, PngImagePlugin
 
 from core.errors import ImageError
 from core.events import Picture
+from core.limits import GRID, SHEET_ACROSS
 from core.png import PNG_SIGNATURE, png_chunk
 
 Pictures = Mapping[str, Image.Image]  # by SHA-256
@@ -192,14 +193,17 @@ def round_to(value: float, multiple: int) -> int:
     return max(1, round(value / multiple)) * multiple
 
 
-def draw_sheet(images: Sequence[Image.Image]) -> Image.Image:
-    """Return the pictures on one sheet: up to two side by side, from three on 2×2."""
-    if len(images) == 1:
+def draw_sheet(images: Sequence[Image.Image], count: int = 0) -> Image.Image:
+    """Return the pictures on one sheet of ``count``, or of as many as there are: up to two side by side, from
+    three on 2×2, more in rows of ``SHEET_ACROSS``. There are none yet in the last places of a sheet."""
+    count = max(count, len(images))
+    if count == 1:
         return images[0]
+    across = SHEET_ACROSS if count > GRID else 2
     width, height = images[0].size
-    joined = Image.new("RGB", (2 * width, height * (2 if len(images) > 2 else 1)), (43, 45, 49))
+    joined = Image.new("RGB", (across * width, height * -(-count // across)), (43, 45, 49))
     for i, image in enumerate(images):
-        joined.paste(image, (i % 2 * width, i // 2 * height))
+        joined.paste(image, (i % across * width, i // across * height))
     return joined
 
 
@@ -224,11 +228,12 @@ def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: i
     return Picture(data, "image/png", image.width, image.height, seed)
 
 
-def preview(images: Sequence[Image.Image], shape: tuple[int, int] | None = None) -> bytes:
+def preview(images: Sequence[Image.Image], shape: tuple[int, int] | None = None, count: int = 0) -> bytes:
     """Return a small JPEG of the sheet: it takes an eighth of WebP's time, and nobody looks for details in a
-    preview. shape: (w, h) that the finished pictures are cut to; None = they aren't."""
-    joined = draw_sheet([_middle(image, shape) for image in images])
-    scale = PREVIEW_SIDE / max(joined.size)
+    preview. shape: (w, h) that the finished pictures are cut to; None = they aren't. count: how many there
+    will be, of which the last aren't begun."""
+    joined = draw_sheet([_middle(image, shape) for image in images], count)
+    scale = (PREVIEW_SIDE if count <= GRID else 2 * PREVIEW_SIDE) / max(joined.size)
     size = max(1, round(joined.width * scale)), max(1, round(joined.height * scale))
     return _encode(joined.resize(size, Image.Resampling.BILINEAR), "JPEG", quality=75)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from core.errors import ModelError
+from core.taste_words import KINDS, told_as
 from vision.families import EDITORS, FAMILIES
 from vision.families.family import Family
 from vision.weights import hub
@@ -116,6 +117,10 @@ class VarietyCard:
         return replace(self, ways=tuple(bold.get(n, way) for n, way in enumerate(self.ways)))
 
 
+VARIATION = {"subtle": 0.4, "strong": 0.75, "full": 0.4}  # usual strengths
+UPSCALE = {"subtle": 0.25, "creative": 0.35}
+
+
 @dataclass(frozen=True)
 class Card:
     """Defaults and abilities of one image model. Sides are in px.
@@ -125,7 +130,8 @@ class Card:
     what ``--draft`` means. negative: how it takes a negative prompt: "prompt", "true_cfg" (by a second pass)
     or "none". samplers: "any" of the noise schedulers, or only the model's "own". true_cfg_scale: guidance
     where ``negative`` is "true_cfg". strength: strength of image-to-image, 0 to 1. variation: strength of
-    variations, by how far they go. upscale: strength of upscaling, by how much detail it redraws. region:
+    variations, by how far they go; "full" is a draft drawn in full. upscale: strength of upscaling, by how
+    much detail it redraws. region:
     strength for the part of a picture that is painted again. blend: strength where drawing begins at the mean
     of several pictures. image_guidance_scale: how close InstructPix2Pix keeps to the picture that it edits, 1
     and more. relevance_threshold: how far latents must move before they count as meant by the words of an
@@ -143,7 +149,8 @@ class Card:
     ``--steps`` has no effect.
     vocabulary: all the words that the model knows, with spaces between them; empty = any word may mean
     something to it. prompts: up to eight that show what it is good at, which people are offered to begin
-    with.
+    with. taste_words: what a taste may add to a prompt, by kind, {"place": ["at sea", "in the snow"]}: kinds
+    are colour, place, medium and light. A word follows the prompt, or has {} where the prompt stands.
     """
 
     native_size: int
@@ -155,8 +162,8 @@ class Card:
     samplers: str
     true_cfg_scale: float = 4.0
     strength: float = 0.6
-    variation: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.4, "strong": 0.75})
-    upscale: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.25, "creative": 0.35})
+    variation: Mapping[str, float] = field(default_factory=lambda: dict(VARIATION))
+    upscale: Mapping[str, float] = field(default_factory=lambda: dict(UPSCALE))
     region: float = 1.0
     blend: float = 0.9
     image_guidance_scale: float = 1.5
@@ -175,9 +182,11 @@ class Card:
     fixed_steps: bool = False
     vocabulary: str = field(default="", repr=False)
     prompts: tuple[str, ...] = field(default=(), repr=False)
+    taste_words: Mapping[str, Sequence[str]] = field(default_factory=lambda: KINDS, repr=False)
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        object.__setattr__(self, "taste_words", check_taste_words(self.taste_words))
         given = self.prompts
         if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one for one in given):
             raise ModelError(f"{FILE}: prompts must be a list of texts.")
@@ -197,6 +206,18 @@ class Card:
     def guided(self, guidance_scale: float) -> bool:
         """Return whether a negative prompt has an effect."""
         return self.negative == "true_cfg" or (self.negative == "prompt" and guidance_scale > 1)
+
+
+def check_taste_words(given: Any) -> Mapping[str, Sequence[str]]:
+    """Return a card's ``taste_words``. Raises ModelError."""
+    kinds = given if isinstance(given, Mapping) else {"": ()}
+    lists = [words for words in kinds.values() if isinstance(words, list | tuple)]
+    each = [word for words in lists for word in words]
+    if len(lists) < len(kinds) or not kinds.keys() <= KINDS.keys():
+        raise ModelError(f"{FILE}: taste_words has lists of words for kinds: {', '.join(KINDS)}.")
+    if not all(isinstance(word, str) and told_as(word) and len(word) <= LONGEST for word in each):
+        raise ModelError(f"{FILE}: taste_words are texts of up to {LONGEST} characters.")
+    return {kind: tuple(words) for kind, words in kinds.items()}
 
 
 def read_card(folder: Path, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -227,9 +248,9 @@ def make_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Map
         entries["outpaint"] = OutpaintCard(**entries.get("outpaint", {}))
         entries["style"] = StyleCard(**entries.get("style", {}))
         entries["variety"] = VarietyCard(**entries.get("variety", {}))
-        for entry, names in (("variation", ("subtle", "strong")), ("upscale", ("subtle", "creative"))):
-            if entry in entries:
-                entries[entry] = {name: float(entries[entry][name]) for name in names}
+        for entry, usual in (("variation", VARIATION), ("upscale", UPSCALE)):
+            given = entries.get(entry, {})
+            entries[entry] = {name: float(given.get(name, strength)) for name, strength in usual.items()}
         return Card(**{k: v for k, v in entries.items() if k in known})
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{FILE} can't be used: {error}.") from error
@@ -316,6 +337,20 @@ def vocabulary_of(spec: str, cache_dir: Path) -> frozenset[str] | None:
     except ModelError:  # the worker says what is wrong with it
         return frozenset()
     return None if folder is None else known_words(str(words))
+
+
+def taste_words_of(spec: str, cache_dir: Path) -> Mapping[str, Sequence[str]]:
+    """Return what a taste may add to a prompt for the image model ``spec``; nothing where its card
+    can't be used."""
+    try:
+        source = parse(spec)
+        folder = hub.find_downloaded(source, cache_dir)
+        own = host_file(source.id, cache_dir)
+        more = read_json(own) if source.kind == "hub" else {}
+        given = read_card(folder, more) if folder and folder.is_dir() else more
+        return check_taste_words(given.get("taste_words", KINDS))
+    except ModelError:  # the worker says what is wrong with it
+        return {}
 
 
 def unknown(texts: Iterable[str], vocabulary: str) -> list[str]:

@@ -361,6 +361,8 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
     if request.pictures:
         given = {sha: run.paths[sha] for sha in request.pictures}
         images = reporter.in_thread(lambda: {sha: encode.open_picture(path) for sha, path in given.items()})
+    if run.taste is not None:
+        return capability(run.kind)(request, images, models, reporter, run.taste)
     return capability(run.kind)(request, images, models, reporter)
 
 

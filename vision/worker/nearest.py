@@ -1,5 +1,6 @@
-"""Finds the vectors of a file that are nearest to others: the signs of their numbers tell which few thousand
-may be, and those are compared exactly."""
+"""Answers what vectors tell without a model, beside the jobs: what tastes say, and which vectors of a file
+are nearest to others: the signs of their numbers tell which few thousand may be, and those are compared
+exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.vectors import PLACES_OF_MARK, marks_path
-from vision.protocol import Answered, Declined, Nearest, Neighbours
+from vision.protocol import Answered, Declined, Learned, Nearest, Neighbours, SideQuestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,16 +43,25 @@ class Finder:
     def __init__(self, send: Callable[[Any], None]) -> None:
         self._send, self._thread = send, ThreadPoolExecutor(1, "finding")
 
-    def begin(self, question: Nearest) -> None:
+    def begin(self, question: SideQuestion) -> None:
         """Answer ``question`` as soon as those before it are."""
         self._thread.submit(self._answer, question)
 
-    def _answer(self, question: Nearest) -> None:
+    def _answer(self, question: SideQuestion) -> None:
         try:
-            self._send(Answered(question.question_id, nearest(question)))
+            self._send(Answered(question.question_id, answer_side(question)))
         except Exception as error:
             log.exception("vectors can't be compared")
             self._send(Declined(question.question_id, type(error).__name__))
+
+
+def answer_side(question: SideQuestion) -> Neighbours | Learned:
+    """Return what vectors tell."""
+    if isinstance(question, Nearest):
+        return nearest(question)
+    from vision.taste import learn
+
+    return learn(question)
 
 
 class Vectors:

@@ -13,7 +13,17 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import LAST_STEP, EngineQuestion, Forget, LoadingModel, Nearest, Quit, Run, Step, Stop
+from vision.protocol import (
+    LAST_STEP,
+    EngineQuestion,
+    Forget,
+    LoadingModel,
+    Quit,
+    Run,
+    SideQuestion,
+    Step,
+    Stop,
+)
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -36,7 +46,7 @@ class Inbox:
         self,
         conn: Connection,
         wake: threading.Event,
-        at_once: Callable[[Nearest], None] = lambda question: None,
+        at_once: Callable[[SideQuestion], None] = lambda question: None,
     ) -> None:
         self._conn, self._wake, self._at_once = conn, wake, at_once
         self._come = deque[Run | Forget | EngineQuestion]()
@@ -49,7 +59,7 @@ class Inbox:
             while not isinstance(message := self._conn.recv(), Quit):
                 if isinstance(message, Stop):
                     self.stopped.add(message.job_id)
-                elif isinstance(message, Nearest):
+                elif isinstance(message, SideQuestion):
                     self._at_once(message)
                 else:
                     self._come.append(message)

@@ -1,5 +1,6 @@
-"""A person's sessions, begun by a link from the bot or on Discord's own page, the data that is kept of them,
-and their settings for new jobs: the same rows as ``/settings`` on Discord."""
+"""A person's sessions, begun by a link from the bot or on Discord's own page, the tokens of their programs,
+the data that is kept of them, what is known of their taste, and their settings for new jobs: the same rows as
+``/settings`` on Discord."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,9 +12,31 @@ from core.convert import STYLIZE, Preferences
 from core.errors import NotAllowedError, UserError
 from core.job import Lane
 from core.language import LANGUAGES, N_, _
+from core.prompt.values import OWN
+from storage.tokens import Token
+from storage.webhooks import Webhook
+from studio.programs import OFF as PROGRAMS_OFF
+from studio.programs import SCOPES, USUAL_DAYS
+from studio.server_tastes import told_of_server
+from studio.tastes import OFF as OFF_TASTE
+from studio.tastes import RatedPage, told
+from studio.webhooks import ANSWERS, KINDS
 from web import schemas
 from web.auth import DiscordPage, SignInFailed, Visitors, browser_label
-from web.call import DONE, Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
+from web.call import (
+    DONE,
+    Answer,
+    Call,
+    Html,
+    Json,
+    Leave,
+    Refused,
+    SeeOther,
+    SignedIn,
+    SignedOut,
+    Stream,
+    there,
+)
 from web.schemas import page_of, read_body
 
 OFF = N_("Signing in through Discord isn't set up here. Type `/web` in Discord.")
@@ -143,6 +166,120 @@ class Account:
         return SignedOut()
 
 
+async def call_browser(call: Call) -> Answer:
+    """Call this browser from now on when a job is over that took long."""
+    assert call.person is not None
+    given = read_body(call, schemas.Browser)
+    keys = (given.endpoint, given.p256dh, given.auth)
+    await call.studio.pushes.subscribe(call.actor, call.person.session, *keys)
+    return DONE
+
+
+async def leave_browser(call: Call) -> Answer:
+    """Call this browser no more."""
+    assert call.person is not None
+    await call.studio.pushes.unsubscribe(call.actor, call.person.session)
+    return DONE
+
+
+LASTS = (7, 30, 90, 365)  # days to choose from
+
+
+async def programs_page(call: Call) -> Answer:
+    """The tokens by which the person's programs come in, and a form for another."""
+    programs, webhooks = call.studio.programs, call.studio.webhooks
+    values = {
+        "webhooks": [_webhook(one) for one in await webhooks.all(call.actor)],
+        "events": {kind: _(text) for kind, text in KINDS.items()},
+        "projects": await webhooks.projects(call.actor) if webhooks.is_possible else [],
+        "calls": webhooks.is_possible,
+        "tokens": [_token(one) for one in await programs.all(call.actor)],
+        "scopes": {scope.value: _(text) for scope, text in SCOPES.items()},
+        "off": "" if programs.is_possible else _(PROGRAMS_OFF),
+        "lasts": LASTS,
+        "usual": USUAL_DAYS,
+    }
+    return Html("programs", values, tab="/settings")
+
+
+async def list_tokens(call: Call) -> Answer:
+    """Return the person's tokens, without their secrets."""
+    return Json({"tokens": [_token(one) for one in await call.studio.programs.all(call.actor)]})
+
+
+async def create_token(call: Call) -> Answer:
+    """Make a token and return it with its secret, which is shown this once."""
+    given = read_body(call, schemas.NewToken)
+    made, secret = await call.studio.programs.create(call.actor, given.name, given.scopes, given.days)
+    return Json({**_token(made), "token": secret}, HTTPStatus.CREATED)
+
+
+async def end_token(call: Call) -> Answer:
+    """End a token: its program is refused from now on."""
+    there(await call.studio.programs.end(call.actor, call.path["session"]))
+    return DONE
+
+
+async def list_webhooks(call: Call) -> Answer:
+    """Return the person's webhooks, without their secrets."""
+    return Json({"webhooks": [_webhook(one) for one in await call.studio.webhooks.all(call.actor)]})
+
+
+async def create_webhook(call: Call) -> Answer:
+    """Make a webhook and return it with its secret, which is shown this once."""
+    given = read_body(call, schemas.NewWebhook)
+    of = {"token": given.token, "project": given.project}
+    made = await call.studio.webhooks.create(call.actor, given.url, given.events, **of)
+    return Json({**_webhook(made), "secret": made.secret}, HTTPStatus.CREATED)
+
+
+async def end_webhook(call: Call) -> Answer:
+    """End a webhook; events that it was still to be sent are dropped."""
+    there(await call.studio.webhooks.end(call.actor, call.path["session"]))
+    return DONE
+
+
+async def resume_webhook(call: Call) -> Answer:
+    """Send a webhook again all that it hasn't taken."""
+    there(await call.studio.webhooks.resume(call.actor, call.path["session"]))
+    return DONE
+
+
+async def send_test(call: Call) -> Answer:
+    """Send a webhook an event that is only a test."""
+    there(await call.studio.webhooks.test(call.actor, call.path["session"]))
+    return DONE
+
+
+def _webhook(hook: Webhook) -> dict[str, Any]:
+    return {
+        "id": hook.id,
+        "url": hook.url,
+        "of": hook.of,
+        "token": hook.token_id,
+        "project": hook.project_id,
+        "events": hook.kinds.split(),
+        "paused": hook.paused_at is not None,
+        "answer": _(ANSWERS[hook.answer]) if hook.answer in ANSWERS else hook.answer,
+        "answered": hook.answered_at and hook.answered_at.isoformat(),
+        "waiting": hook.waiting,
+        "lost": hook.lost,
+    }
+
+
+def _token(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.label,
+        "scopes": token.scopes.split(),
+        "created": token.created_at.isoformat(),
+        "ends": token.ends_at.isoformat(),
+        "over": token.is_over,
+        "used": token.used_at and token.used_at.isoformat(),
+        "from": token.used_from,
+    }
+
+
 async def privacy_page(call: Call) -> Answer:
     """What is kept of the person and for how long, with ways to take it away and to delete it."""
     own, talking = call.studio.own, call.studio.talking
@@ -168,6 +305,127 @@ async def export_person(call: Call) -> Answer:
     ?pictures=0."""
     parts = call.studio.own.export(call.actor, pictures=call.query.get("pictures") != "0")
     return Stream(parts, "application/zip", f"atelier-data-{datetime.now(UTC):%Y-%m-%d}.zip")
+
+
+async def taste_page(call: Call) -> Answer:
+    """A page that says how well the person's tastes are known, with their codes."""
+    on = await call.studio.tastes.is_on(call.actor.user_id)
+    return Html("taste", {**(await _tastes(call)), "on": on, "off": _(OFF_TASTE)})
+
+
+async def show_taste(call: Call) -> Answer:
+    """Return how well the person's tastes are known, and their codes."""
+    return Json(await _tastes(call))
+
+
+async def keep_taste(call: Call) -> Answer:
+    """Keep a taste as it is now, as a code for the person alone."""
+    made = await call.studio.tastes.keep(call.actor, read_body(call, schemas.NewCode).name)
+    return Json({"code": made.code}, HTTPStatus.CREATED)
+
+
+async def take_code_back(call: Call) -> Answer:
+    """Delete a code: nobody can use it any more."""
+    await call.studio.tastes.take_back(call.actor, call.path["code"])
+    return DONE
+
+
+async def strike_word(call: Call) -> Answer:
+    """Strike a word out of the person's taste: it is added to no prompt of theirs."""
+    await call.studio.tastes.strike(call.actor, call.path["word"])
+    return DONE
+
+
+async def take_word_back(call: Call) -> Answer:
+    """Let a word of the person's taste count again."""
+    await call.studio.tastes.strike(call.actor, call.path["word"], struck=False)
+    return DONE
+
+
+async def count_in_server(call: Call) -> Answer:
+    """Let the person's hearts count in a server's taste again."""
+    server = int(call.path["server"])
+    await call.studio.server_tastes.count_me(call.actor, counts=True, guild_id=server)
+    return DONE
+
+
+async def forget_in_server(call: Call) -> Answer:
+    """Forget the person in a server's taste."""
+    server = int(call.path["server"])
+    await call.studio.server_tastes.count_me(call.actor, counts=False, guild_id=server)
+    return DONE
+
+
+async def nine_page(call: Call) -> Answer:
+    """A page on which pictures are rated, nine at a time."""
+    on = await call.studio.tastes.is_on(call.actor.user_id)
+    return Html("nine", {"on": on, "off": _(OFF_TASTE)})
+
+
+async def show_nine(call: Call) -> Answer:
+    """Return two pages to rate, or how many there are, and how well the person's taste is known."""
+    first = await call.studio.tastes.next_page(call.actor)
+    second = first and await call.studio.tastes.next_page(call.actor, first.styles.keys())
+    return Json({"pages": [_page(one) for one in (first, second) if one], **(await _known(call))})
+
+
+async def rate_nine(call: Call) -> Answer:
+    """Keep what the person says of a page; return the page after the next, None = there is none."""
+    said = read_body(call, schemas.Rated)
+    await call.studio.tastes.rate(call.actor, said.page, said.liked, said.passed)
+    after = await call.studio.tastes.next_page(call.actor, said.shown)
+    return Json({"pages": [_page(after)] if after else [], **(await _known(call))})
+
+
+def _page(page: RatedPage) -> dict[str, Any]:
+    """Return a page as scripts take it."""
+    tiles = [
+        {"style": style, "words": ", ".join(words), "src": f"/files/wall/{style}.webp"}
+        for style, words in page.styles.items()
+    ]
+    return {"page": page.page, "tiles": tiles}
+
+
+async def _known(call: Call) -> dict[str, Any]:
+    """Return how well the person's own taste is known: in words, and as a share for a bar."""
+    card = await call.studio.tastes.card(call.actor)
+    share = card.known.share if card.known else 0.5
+    return {"told": " ".join(told(card)), "share": round(100 * share)}
+
+
+async def _tastes(call: Call) -> dict[str, Any]:
+    """Return what is known of the person's tastes and their servers', nothing where nothing is learned, and
+    their codes."""
+    tastes = call.studio.tastes
+    names = await tastes.names(call.actor) if await tastes.is_on(call.actor.user_id) else []
+    cards = [await tastes.card(call.actor, name) for name in names]
+    known = [
+        {
+            "name": card.name,
+            "typed": "--p" if card.name == OWN else f"--p {card.name}",
+            "told": list(told(card)),
+            "ready": card.is_ready,
+            "known": card.known._asdict() if card.known else None,
+            "words": list(card.words),
+            "struck": list(card.struck),
+        }
+        for card in cards
+    ]
+    codes = [
+        {"code": one.code, "of": one.name, "pictures": one.pictures, "shared": one.guild_id is not None}
+        for one in await tastes.codes(call.actor)
+    ]
+    servers = [
+        {
+            "id": str(card.guild_id),
+            "name": card.server,
+            "told": list(told_of_server(card)),
+            "on": card.is_on,
+            "counts": not card.forgotten,
+        }
+        for card in await call.studio.server_tastes.cards(call.actor)
+    ]
+    return {"tastes": known, "codes": codes, "servers": servers}
 
 
 ON = ("on", "true", "1")
@@ -220,6 +478,7 @@ def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
         Field("sticky", _("Sticky style"), _("Use the codes of your last --sref again.")),
         Field("auto_dm", _("Send results to me"), _("Discord sends your results to your direct messages.")),
         Field("adult", _("Age-restricted channels"), adult),
+        Field("taste", _("Learn my taste"), _("From your hearts, for --p. Off, your codes are deleted too.")),
         Field("suffix", _("Suffix"), _("Flags that are added to each prompt, such as --ar 3:2."), "text"),
     )
 
@@ -236,7 +495,14 @@ class SettingsForm:
 
     async def page(self, call: Call) -> Answer:
         """The person's settings for new jobs."""
-        return Html("settings", {"fields": self.values(await call.studio.own.preferences(call.actor))})
+        assert call.person is not None
+        pushes, session = call.studio.pushes, call.person.session
+        values = {
+            "fields": self.values(await call.studio.own.preferences(call.actor)),
+            "push": await pushes.public_key(),
+            "called": await pushes.calls(call.actor, session),
+        }
+        return Html("settings", values)
 
     async def show(self, call: Call) -> Answer:
         """Return every setting with what holds now."""

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.language import N_, _
-from core.requests import PICTURE_NAMES
-from storage.gallery import MOST, Cursor, Filter
+from core.requests import PICTURE_NAMES, ImagineRequest
+from storage.gallery import MOST, Cursor, Filter, Tile
 from studio import search
 from studio.library.gallery import Page
 from studio.library.rendition import SIZES
@@ -110,11 +110,18 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
 async def describe_tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
     reader, kept = call.actor.user_id, timedelta(days=call.studio.trash.days)
-    texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     videos = await call.studio.gallery.videos(page.tiles)
+    jobs = {tile.job.id: tile.job for tile in page.tiles}
+    texts = {name: remix_text(job) for name, job in jobs.items()}
+
+    def words(tile: Tile) -> str:
+        request = tile.job.request
+        is_draft = isinstance(request, ImagineRequest) and request.is_sheet
+        return remix_text(tile.job, tile.picture.seed) if is_draft else texts[tile.job.id]
+
     return [
         views.describe_tile(
-            tile, seen, texts[tile.job.id], reader, kept, videos.get((tile.job.id, tile.picture.index))
+            tile, seen, words(tile), reader, kept, videos.get((tile.job.id, tile.picture.index))
         )
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
@@ -314,7 +321,7 @@ def _data(shown: RenditionShown) -> bytes:
 
 # The wall of styles
 
-WALL = ("q", "like", "liked", "prompt", "before")  # fields of its address
+WALL = ("q", "like", "liked", "order", "prompt", "before")  # fields of its address
 LONGEST_TRIED = 300  # characters of a prompt that styles are tried on
 
 
@@ -347,7 +354,8 @@ async def _wall(call: Call) -> dict[str, Any]:
     skip = number_in(call.query, "before", 0, 0, FURTHEST)
     like = number_in(call.query, "like", 0, 0, FURTHEST) if call.query.get("like") else None
     words, liked = call.query.get("q", ""), call.query.get("liked") == "1"
-    found = await call.studio.wall.find(call.actor, words, like, liked=liked, skip=skip)
+    order = call.query.get("order", "")
+    found = await call.studio.wall.find(call.actor, words, like, liked=liked, order=order, skip=skip)
     return {
         "styles": [describe_style(one) for one in found.styles],
         "older": str(skip + PAGE) if found.more else None,

@@ -1,7 +1,7 @@
 """Jobs: asked for, watched, made from others, stopped; and the queues of servers that the person manages."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import UserError
 from core.job import NOBODY, Job
 from core.language import _
+from core.prompt.parser import Prompt
 from core.requests import REQUESTS
 from jobs.queue import JobView, Snapshot
 from studio.admin import ServerQueue
@@ -19,8 +20,8 @@ from studio.requests.prompts import remix_text
 from studio.requests.video import Asked, Material
 from studio.texts import job_name
 from web import views as shapes
-from web.call import DONE, Answer, Call, Gone, Json, Refused
-from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_picture
+from web.call import DONE, Answer, Call, Gone, Json, Refused, Stream, event_of
+from web.schemas import NewJobs, Once, Press, key_of, number_of, read_body, sent_picture
 
 NEWEST = 20  # finished jobs of the stream, and of each part that follows
 
@@ -100,6 +101,15 @@ async def press_button(call: Call) -> Answer:
     return await _queued(call, new.chosen(chosen.lane, private=chosen.private))
 
 
+async def press_upload(call: Call) -> Answer:
+    """Queue what is asked about a picture that the person has sent."""
+    read_body(call, Once)
+    studio, actor = call.studio, call.actor
+    new = await studio.from_upload(actor, call.path["sha256"], call.path["asked"], Prompt())
+    chosen = await studio.own.preferences(actor)
+    return await _queued(call, new.chosen(chosen.lane, private=chosen.private))
+
+
 async def cancel_job(call: Call) -> Answer:
     """Stop a job that waits or runs."""
     _unused, stopped = await call.studio.cancel(call.actor, call.path["job"])
@@ -115,6 +125,20 @@ async def delete_job(call: Call) -> Answer:
 async def show_job(call: Call) -> Answer:
     """Return one job with its pictures."""
     return Json(await find_job(call, call.path["job"]))
+
+
+async def send_events(call: Call) -> Answer:
+    """Send what happens to a job until it is over, as server-sent events."""
+    job_id = call.path["job"]
+    call.stream()
+    watch = await call.studio.watch(call.actor, job_id)
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        async for event in watch:
+            shape = shapes.describe_event(job_id, event)
+            yield event_of(shape, shape["state"])
+
+    return Stream(events(), "text/event-stream")
 
 
 async def show_stream(call: Call) -> Answer:

@@ -10,6 +10,7 @@ from core.errors import ImageError, NotAllowedError
 from core.job import Job
 from core.language import N_, _
 from core.requests.base import Answer as Kind
+from core.requests.custom_models import STYLE
 from jobs.executors.base import is_processor
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
@@ -20,6 +21,7 @@ from web import views
 from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
 from web.handlers import gallery, jobs, talk
+from web.handlers.project_views import describe_card
 from web.handlers.shares import share_form
 from web.schemas import number_of, way_in
 
@@ -51,6 +53,7 @@ TABS = {  # pages that every page leads to, the first five beside it, the others
     "/folders": N_("Folders"),
     "/documents": N_("Documents"),
     "/examples": N_("Examples"),
+    "/taste": N_("Taste"),
     "/queue": N_("Queue"),
     "/trash": N_("Trash"),
     "/shares": N_("Shares"),
@@ -192,6 +195,19 @@ async def queue_page(call: Call) -> Answer:
         "queues": await jobs.describe_queues(call),
     }
     return Html("queue", values)
+
+
+async def share_page(call: Call) -> Answer:
+    """What can be done with a picture that a phone shares with the studio."""
+    shelf = call.studio.projects
+    cards = [describe_card(await shelf.card(call.actor, one.id)) for one in await shelf.all(call.actor)]
+    judges = [one for one in cards if one["version"] and one["task"] != STYLE and "use" in one["may"]]
+    return Html("share", {"judges": judges, "can_ask": call.studio.talking.is_possible})
+
+
+async def offline_page(call: Call) -> Answer:
+    """What a browser shows for any page while it doesn't reach the studio: it is nobody's."""
+    return Html("offline", shared=True)
 
 
 async def keys_page(call: Call) -> Answer:

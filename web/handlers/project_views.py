@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from storage.projects.versions import Judged, Version
+from storage.watches import ALARM, Watch, Watched
 from studio.projects.projects import GOOD, Card
 from studio.projects.trainings import Report
 
@@ -131,6 +133,43 @@ def describe_verdict(judged: Judged, said: Mapping[str, Any], thumb: str | None)
         "sentence": str(said.get("sentence", "")),
         "names": [[str(name), float(share)] for name, share in said.get("names", ())],
         "answer": {None: None, True: "right", False: "wrong"}[judged.is_right],
+    }
+
+
+def describe_watch(watch: Watch) -> dict[str, Any]:
+    """Return a camera as its project's managers see it."""
+    quiet = watch.quiet_until is not None and watch.quiet_until > datetime.now(UTC)
+    return {
+        "id": watch.id,
+        "camera": watch.camera,
+        "source": watch.source,
+        "channel": str(watch.channel_id) if watch.channel_id else None,
+        "days": watch.keep_days,
+        "every": watch.every,
+        "on": watch.is_on,
+        "seen": watch.seen_at and watch.seen_at.isoformat(),
+        "quiet": watch.quiet_until.isoformat() if watch.quiet_until and quiet else None,
+        "trouble": watch.trouble,
+        "hours": watch.hours,
+        "most": watch.most,
+        "silent": watch.silent_after,
+        "notice": watch.notice,
+    }
+
+
+def describe_alarm(one: Watched) -> dict[str, Any]:
+    """Return a picture that was stopped. posted: whether somebody was told. map: it beside its heat map."""
+    return {
+        "job": one.job_id,
+        "watch": one.watch_id,
+        "camera": one.camera,
+        "at": one.at.isoformat(),
+        "score": one.score,
+        "version": one.number,
+        "posted": one.state == ALARM,
+        "why": one.why,
+        "map": f"/files/{one.job_id}/0",
+        "answer": {None: None, True: "right", False: "wrong"}[one.is_right],
     }
 
 

@@ -4,6 +4,7 @@ bytes of both."""
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -22,10 +23,19 @@ from studio.new_job import NewJob
 from studio.projects.dataset import Brought
 from studio.projects.projects import MAX_FILES, MAX_ZIP, Card
 from studio.projects.trainings import MOVES
+from studio.projects.watches import (
+    MOST_ALARMS,
+    MOST_DAYS,
+    MOST_EVERY,
+    MOST_SILENT,
+    OFF,
+    USUAL_DAYS,
+    USUAL_EVERY,
+)
 from web import schemas, views
 from web.call import DONE, Answer, Bytes, Call, Gone, Html, Json, Stream, bytes_of
 from web.handlers import chat, project_views
-from web.schemas import chosen_of, key_of, number_of, read_body, whole_number
+from web.schemas import chosen_of, key_of, number_of, read_body, sent_picture, whole_number
 
 COVERS = 4  # pictures that stand for a project
 PAGE = 60  # pictures
@@ -36,6 +46,7 @@ TABS = {
     "/label": N_("Label"),
     "/report": N_("Report"),
     "/try": N_("Try"),
+    "/watch": N_("Cameras"),
     "/settings": N_("Settings"),
 }
 
@@ -225,12 +236,94 @@ def _page(call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
     shape = project_views.describe_card(card)
     own = {"project": "", "captions": "/label"}.get(name, f"/{name}")
     called = TABS | ({"/label": N_("Captions")} if card.project.task == STYLE else {})
+    watches = call.studio.watches.is_possible and card.project.task == ANOMALY and "use" in card.may
+    shown = {"/label": "label" in card.may, "/watch": watches}
     tabs = [
         {"href": shape["href"] + end, "label": _(label), "current": end == own}
         for end, label in called.items()
-        if end != "/label" or "label" in card.may
+        if shown.get(end, True)
     ]
     return Html(f"projects/{name}", {"project": shape, "tabs": tabs, **values}, tab="/projects")
+
+
+async def watch_page(call: Call) -> Answer:
+    """A page of what a project's cameras have seen, and for its managers of the cameras."""
+    card, shown = await _board(call)
+    manages, shared = "manage" in card.may, card.project.guild_id is not None
+    channels = await call.studio.posting.channels(call.actor) if manages and shared else []
+    values = {
+        **shown,
+        "sources": call.studio.watches.sources,
+        "off": "" if call.studio.watches.is_possible else _(OFF),
+        "channels": [
+            {"id": str(one.place.channel_id), "name": one.name}
+            for one in channels
+            if one.place.guild_id == card.project.guild_id
+        ],
+        "days": {"usual": USUAL_DAYS, "most": MOST_DAYS},
+        "every": {"usual": USUAL_EVERY, "most": MOST_EVERY},
+        "rules": {"most": MOST_ALARMS, "silent": MOST_SILENT},
+    }
+    return _page(call, "watch", card, values)
+
+
+async def _board(call: Call) -> tuple[Card, dict[str, Any]]:
+    """Return the project that an address names, and what its cameras have seen."""
+    card, before = await find_card(call), None
+    with suppress(ValueError):
+        before = datetime.fromisoformat(call.query.get("before", ""))
+        before = before.replace(tzinfo=before.tzinfo or UTC)
+    board = await call.studio.watches.board(call.actor, card.project.id, before)
+    alarms = [project_views.describe_alarm(one) for one in board.alarms]
+    watches = [project_views.describe_watch(one) for one in board.watches]
+    return card, {"rate": board.rate, "watches": watches, "alarms": alarms}
+
+
+async def list_watches(call: Call) -> Answer:
+    """Return what a project's cameras have seen, and for its managers the cameras."""
+    return Json((await _board(call))[1])
+
+
+async def add_watch(call: Call) -> Answer:
+    """Let a project watch a folder."""
+    given, card = read_body(call, schemas.NewWatch), await find_card(call)
+    more: dict[str, Any] = {"channel_id": whole_number(given.channel) or 0, "keep_days": given.days}
+    more |= {"every": given.every, "rules": _rules_of(given)}
+    watches = call.studio.watches
+    made = await watches.add(call.actor, card.project.id, given.source, camera=given.camera, **more)
+    return Json(project_views.describe_watch(made), HTTPStatus.CREATED)
+
+
+async def change_watch(call: Call) -> Answer:
+    """Watch a camera or not, or post none of its alarms for an hour."""
+    given, card = read_body(call, schemas.WatchChanges), await find_card(call)
+    watches, watch_id = call.studio.watches, call.path["watch"]
+    if given.on is not None:
+        await watches.turn(call.actor, card.project.id, watch_id, on=given.on)
+    if given.snooze:
+        await watches.snooze(call.actor, card.project.id, watch_id)
+    rules = _rules_of(given)
+    if any(value is not None for value in rules.values()):
+        await watches.change(call.actor, card.project.id, watch_id, rules)
+    return DONE
+
+
+def _rules_of(given: schemas.NewWatch | schemas.WatchChanges) -> dict[str, Any]:
+    return {"hours": given.hours, "most": given.most, "silent_after": given.silent}
+
+
+async def receive_picture(call: Call) -> Answer:
+    """Judge a picture that a program sends for a camera, once however often the same comes."""
+    card = await find_card(call)
+    sent = call.studio.watches.receive(call.actor, card.project.id, call.path["watch"], sent_picture(call))
+    return Json({"job": await sent}, HTTPStatus.ACCEPTED)
+
+
+async def remove_watch(call: Call) -> Answer:
+    """Forget a camera with its pictures, but those that have a label."""
+    card = await find_card(call)
+    await call.studio.watches.remove(call.actor, card.project.id, call.path["watch"])
+    return DONE
 
 
 async def verdicts_of_job(call: Call, job_id: str) -> list[dict[str, Any]]:

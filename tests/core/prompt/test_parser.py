@@ -69,7 +69,7 @@ OPTIONAL = {
     "character_weight": st.integers(0, 100),
     "omni_references": PICTURES,
     "omni_weight": st.integers(0, 1000),
-    "profile": st.sampled_from(["", "m123", "<@5>"]),
+    "taste": st.sampled_from([(("me", 1.0),), (("m123", 1.0),), (("a", 2.0), ("<@5>", -0.5))]),
     "loras": st.lists(
         st.tuples(st.sampled_from(["ink", "a.b-c"]), st.sampled_from([1.0, 0.8, -2.0])), max_size=2
     ).map(tuple),
@@ -91,6 +91,7 @@ OPTIONAL = {
     "edit": st.just((("<9>", 1.0), (LINK, 1.0))),
     "count": st.integers(1, 4),
     "repeat": st.integers(1, MAX_JOBS),
+    "sheet": st.just(True),
     "lane": st.sampled_from(Lane),
     "private": st.booleans(),
     "unsupported": UNSUPPORTED,
@@ -219,7 +220,8 @@ def test_no_input_takes_long(mean: str) -> None:
         ("\u200b\u2060 \ufeff \u3164", Prompt()),
         ("\u200b:: a fish", Prompt(text="a fish")),
         ("\U0001f468\u200d\U0001f680 a\u0301", Prompt(text="\U0001f468\u200d\U0001f680 a\u0301")),
-        ("a --p --exp 20 --stop 80", Prompt(text="a", profile="", exp=20, stop=80)),
+        ("a --p --exp 20 --stop 80", Prompt(text="a", taste=(("me", 1.0),), exp=20, stop=80)),
+        ("a --p Evening::2 pk2", Prompt(text="a", taste=(("evening", 2.0), ("pk2", 1.0)))),
         (
             "a --lora ink:0.8, wet --lora dry:-1",
             Prompt(text="a", loras=(("ink", 0.8), ("wet", 1.0), ("dry", -1.0))),
@@ -349,7 +351,7 @@ def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None
         ("a --v6", ["--v6", "`--v 6`"]),
         ("a --width 512", ["--width", "--size"]),
         ("a --private", ["--private", "--stealth"]),
-        ("a --moodboard", ["--moodboard", "--profile"]),
+        ("a --moodboard", ["--moodboard", "`--p`"]),
         ("a --zoom 2", ["--zoom", "Custom Zoom", "/outpaint"]),
         ("a —chaoss 5", ["--chaoss", "--chaos"]),
         ("a --ar 1:1 --size 64x64", ["--size", "--ar"]),
@@ -448,7 +450,9 @@ def test_a_prompt_is_written_with_the_flags_it_has_and_no_others(flag) -> None:
 
 
 def test_the_random_prompts_use_every_field() -> None:
-    assert set(OPTIONAL) | {"text", "parts", "negative_prompt", "size"} == set(Prompt.__dataclass_fields__)
+    assert set(OPTIONAL) | {"text", "parts", "choices", "negative_prompt", "size"} == set(
+        Prompt.__dataclass_fields__
+    )
 
 
 def test_every_value_that_a_flag_names_is_taken() -> None:

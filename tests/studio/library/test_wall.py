@@ -1,22 +1,31 @@
 """The wall of styles: drawn by the studio itself while nobody waits, found, liked, and made of one's own
 pictures."""
 
+import io
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
+from PIL import Image, ImageChops
 
 from core.errors import ImageError, NotAllowedError, PromptError, UserError
 from core.job import NOBODY, Lane
 from core.styles import MEDIA, codes, triple_of_code
 from storage import privacy
 from storage import wall as rows
-from studio.library.wall import BY_WORDS, SUBJECTS, WallDrawing, tiles_to_draw
+from storage.embeddings import vector_of
+from studio.library.wall import BY_WORDS, NOT_YET, PAGE, SUBJECTS, WallDrawing, tiles_to_draw
+from studio.moderation.rules import Visibility
+from studio.tastes import OFF
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Opened, open_studio
 from tests.studio.library.eyes import Seeing
+from vision.families.flux import FLUX2_KLEIN_FAMILY
 
 BARRED = replace(BOB, user_id=9)
 
@@ -92,8 +101,14 @@ async def test_tiles_outlive_the_retention_while_they_hang(seeing: Opened, monke
     await draw(seeing, 1, monkeypatch)
     later, database = datetime.now(UTC) + timedelta(days=900), seeing.services.database
     assert await database.read(lambda c: privacy.old_jobs(c, later)) == []
-    await database.write(lambda c: rows.drop_others(c, "another/model"))
-    assert len(await database.read(lambda c: privacy.old_jobs(c, later))) == 1
+
+
+async def test_each_image_model_keeps_its_own_tiles(seeing: Opened, monkeypatch) -> None:
+    await draw(seeing, 1, monkeypatch)
+    database, settings = seeing.services.database, replace(seeing.services.settings, image_model="c/d")
+    await WallDrawing(database, seeing.services.queue, settings).run_for_ever()  # a start that draws none
+    assert await database.read(lambda c: rows.list_tiles(c, "c/d")) == []
+    assert len(await database.read(lambda c: rows.list_tiles(c, "a/b"))) == 1
 
 
 async def test_without_tiles_words_alone_are_searched_and_no_model_is_asked(
@@ -182,8 +197,68 @@ async def test_a_model_that_takes_pictures_is_shown_some_of_ones_own_code(
         return new.request.style_references
 
     assert await shown(ALICE) == (), "this model reads words alone"
-    monkeypatch.setattr(type(studio.requests), "_takes_pictures", lambda self, prompt: True)
+    monkeypatch.setattr(type(studio.requests), "_family", lambda self, prompt: FLUX2_KLEIN_FAMILY)
     assert await shown(ALICE) == tuple((sha256, 2.0) for sha256 in pictures[:4])
     assert await shown(BOB) == (), "a code gives nobody else the pictures"
     await studio.delete(ALICE, result.job.id)
     assert await shown(ALICE) == ()
+
+
+async def test_a_taste_puts_the_wall_in_its_order(seeing: Opened, monkeypatch) -> None:
+    await draw(seeing, 3, monkeypatch)
+    wall, tastes = seeing.studio.wall, seeing.studio.tastes
+    database, model = seeing.services.database, seeing.services.indexing.model
+    tiles = await database.read(lambda c: rows.list_tiles(c, "a/b"))
+    seen = {
+        one.style: await database.read(partial(vector_of, model=model, sha256=one.sha256)) for one in tiles
+    }
+    along = {style: struct.unpack("<2e", data)[0] for style, data in seen.items()}
+
+    async def first(sign: float) -> list[int]:
+        monkeypatch.setattr(tastes, "direction", AsyncMock(return_value=struct.pack("<2f", sign, 0.0)))
+        found = await wall.find(ALICE, order="me")
+        assert len(found.styles) == PAGE and not found.note
+        return [one.number for one in found.styles[:3]]
+
+    assert await first(1.0) == sorted(along, key=lambda style: -along[style])
+    assert await first(-1.0) == sorted(along, key=lambda style: along[style])
+    newest = await wall.find(ALICE, order="new")
+    assert [one.number for one in newest.styles[:3]] == [one.style for one in reversed(tiles)]
+
+
+async def test_without_a_taste_the_wall_says_so(seeing: Opened) -> None:
+    wall = seeing.studio.wall
+    plain, mine = await wall.find(ALICE), await wall.find(ALICE, order="me")
+    assert mine.styles == plain.styles and mine.note == NOT_YET
+    await seeing.studio.own.change(ALICE, taste=False)
+    assert (await wall.find(ALICE, order="me")).note == OFF
+
+
+def cells(mosaic: bytes) -> list[Image.Image]:
+    """The middle of each place in the first row of a mosaic."""
+    with Image.open(io.BytesIO(mosaic)) as picture:
+        wide = picture.width // 3
+        boxes = [(n * wide + 60, 60, n * wide + 200, 200) for n in range(3)]
+        return [picture.convert("RGB").crop(box) for box in boxes]
+
+
+def apart(one: Image.Image, other: Image.Image) -> int:
+    """How much the most different pixels differ, 0 to 255."""
+    extremes = ImageChops.difference(one, other).getextrema()
+    return max(high for _low, high in extremes)
+
+
+async def test_a_mosaic_shows_no_tile_that_its_place_forbids(seeing: Opened, monkeypatch) -> None:
+    await draw(seeing, 3, monkeypatch)
+    tiles = await seeing.services.database.read(lambda c: rows.list_tiles(c, "a/b"))
+    styles, judge = [one.style for one in tiles], seeing.services.moderator
+    shown = await seeing.studio.wall.mosaic(ALICE, styles)
+    said = AsyncMock(return_value=[Visibility.SHOW, Visibility.BLOCK, Visibility.SHOW])
+    monkeypatch.setattr(judge, "visibilities", said)
+    some = await seeing.studio.wall.mosaic(ALICE, styles)
+    assert shown is not None and some is not None
+    changed = [apart(*pair) for pair in zip(cells(shown), cells(some), strict=True)]
+    assert changed[0] < 30 < changed[1], "the second is empty"
+    gone = AsyncMock(return_value=3 * [Visibility.BLOCK])
+    monkeypatch.setattr(judge, "visibilities", gone)
+    assert await seeing.studio.wall.mosaic(ALICE, styles) is None

@@ -16,6 +16,7 @@ from storage.projects.versions import Tally
 from studio.authority import Action
 from studio.projects.projects import ProjectLimits
 from studio.projects.trainings import drift, verdict
+from tests.jobs.conftest import until
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import ALONE, LIMIT, World, open_world, painted, sent_mask
 
@@ -32,7 +33,7 @@ async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: Wo
     [told] = world.learner.snapshots
     assert len(told.items) == 7 and unlabelled not in {item.sha256 for item in told.items}
     assert world.services.files.exists(str(version.artefact))
-    assert not list(world.services.files.incoming.glob("*")), "the job's folder goes with it"
+    await until(lambda: not list(world.services.files.incoming.glob("*")))  # the job's folder goes with it
 
 
 async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World, boards: Project) -> None:

@@ -79,7 +79,7 @@ async def test_prompts_of_midjourney_draw_with_a_note_on_what_has_no_effect(open
         if "--v 8.2" in text or "--v 10.5" in text or "--niji 8" in text:
             assert "isn't installed here; the default model was used" in told
         if text.endswith("--p"):
-            assert "you have none yet" in told
+            assert new.request.taste == (("me", 1.0),)
         if "--cref http" in text or "--oref http" in text:
             assert "attach the picture itself" in told
 

@@ -27,7 +27,7 @@ SETTINGS = MODEL
 async def every_page(site: Site) -> list[str]:
     """Fill the studio; an address of each page that it has."""
     paths = [*await filled(site), await example_set(site), f"/projects/{(project := await taught(site))}"]
-    paths += [f"/projects/{project}/{page}" for page in ("label", "report", "try", "settings")]
+    paths += [f"/projects/{project}/{page}" for page in ("label", "report", "try", "watch", "settings")]
     [document, *_] = (await site.you.get("/api/documents")).data["documents"]
     job = (await site.drawn(site.you))["id"]
     asked = await site.you.post("/api/talk", {"question": "What is it?", "pictures": [f"{job} 1"]})

@@ -73,7 +73,7 @@ async def test_flags_that_had_no_effect_are_struck_on_their_job_too(opened: Site
     await you.keyboard.press("Enter")
     await you.wait_for_selector(FOUR)
     chips = you.locator(".job .chip")
-    assert await chips.locator("s").all_inner_texts() == ["v 99", "p"]
-    assert "chaos 20" in await chips.all_inner_texts()
+    assert await chips.locator("s").all_inner_texts() == ["v 99"]
+    assert {"p", "chaos 20"} <= {*await chips.all_inner_texts()}
     page = await opened.you.page("/")  # for those without scripts
-    assert [one.partition("<")[0] for one in page.split('<s title="No effect here">')[1:]] == ["v 99", "p"]
+    assert [one.partition("<")[0] for one in page.split('<s title="No effect here">')[1:]] == ["v 99"]

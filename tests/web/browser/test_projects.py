@@ -12,6 +12,7 @@ from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in
 from tests.web.browser.test_examples import ALL_THERE, LOOKS
 from tests.web.conftest import Site, open_site
 from tests.web.teacher import Teacher
+from tests.web.test_cameras import alarmed
 from tests.web.test_projects import part, project, send, trained, tried
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -34,7 +35,8 @@ async def teacher() -> Teacher:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(tmp_path: Path, teacher: Teacher) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, teacher) as found:
+    (tmp_path / "line").mkdir()
+    async with open_site(tmp_path / "data", teacher, WATCH_SOURCES=f"line={tmp_path / 'line'}") as found:
         yield found
 
 
@@ -251,7 +253,9 @@ async def test_a_project_is_forgotten_only_when_that_is_meant(site: Site, page) 
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, scheme, width) -> None:
+async def test_axe_finds_nothing_and_nothing_is_cut_off(
+    site: Site, page, axe, scheme, width, tmp_path: Path
+) -> None:
     project_id = await project(site)
     await send(
         site.you, f"/api/projects/{project_id}/pictures", [(f"{n}.png", part(30 + n)) for n in range(3)]
@@ -259,13 +263,22 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     await trained(site, project_id)
     await trained(site, project_id)
     await tried(site, project_id, part(21), part(22, bad=True))
+    await alarmed(site, project_id, tmp_path / "line")
     empty = (await site.you.post("/api/projects", {"name": "new", "task": "classify"})).data["href"]
     style = (await site.you.post("/api/projects", {"name": "lines", "task": "style"})).data["href"]
     await send(site.you, f"/api{style}/pictures", [(f"{n}.png", part(n)) for n in range(5)])
     here = f"/projects/{project_id}"
     await sign_in(site, page)
     await look(page, scheme, width)
-    ends = ("", "/label", "/report?version=2&move=stricter&with=1", "/try", "/settings", "?label=scratch")
+    ends = (
+        "",
+        "/label",
+        "/report?version=2&move=stricter&with=1",
+        "/try",
+        "/watch",
+        "/settings",
+        "?label=scratch",
+    )
     for path in (
         "/projects",
         *(here + end for end in ends),

@@ -47,6 +47,12 @@ export function each_box_shows_its_part_of_the_sheet() {
   equal(parts, ["previews of-4", "previews of-4 right", "previews of-4 low", "previews of-4 right low"]);
 }
 
+export function a_draft_shows_the_part_of_its_number_in_any_order() {
+  const pictures = [9, 1, 24].map((n) => ({ n, width: 64, height: 64, href: "", thumb: "", alt: "", favourite: false, visibility: "show" }));
+  const parts = [...drawn({ sheet: true, count: 24, pictures, shown: "data:image/gif;base64,R0lGODlhAQABAAAAACw=" }).querySelectorAll(".of-sheet")];
+  equal(parts.map(({ dataset }) => [dataset.row, dataset.column]), [["1", "2"], ["0", "0"], ["3", "5"]]);
+}
+
 export async function each_part_fills_its_box_and_nothing_lies_around_it() {
   const style = document.head.appendChild(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/app.css" }));
   await new Promise((done) => style.addEventListener("load", done));

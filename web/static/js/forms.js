@@ -1,7 +1,8 @@
 // Pages of forms, and the little that scripts add to some of them.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { copyKey, endSession, makeFolder, Problem, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
-import { currentTheme, elementOf, icon, lettersOn, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
+import { copyKey, endSession, makeFolder, makeToken, makeWebhook, Problem, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
+import { currentTheme, elementOf, icon, lettersOn, pageData, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
+import { canBeCalled, isCalled, setCalled } from "./push.js";
 import { capitalized, html, plainText, showError, showToast, t, timeAgo } from "./core/text.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
@@ -34,10 +35,25 @@ function valueOf(field) {
 }
 
 /** Fill the section #here of a page: what holds for this browser alone. */
-function showHere() {
+async function showHere() {
   const place = document.getElementById("here");
   if (!place) return;
   place.hidden = false;
+  const { push = "", called = false } = /** @type {{push?: string, called?: boolean}} */ (pageData());
+  const offersCalls = Boolean(push) && canBeCalled();
+  const isOn = offersCalls && called && (await isCalled());
+  const chooseCalls = async (/** @type {Event} */ event) => {
+    const field = /** @type {HTMLInputElement} */ (event.target);
+    field.disabled = true;
+    try {
+      await setCalled(field.checked, push);
+      showToast(t("Saved"));
+    } catch (error) {
+      field.checked = !field.checked;
+      showError(error);
+    }
+    field.disabled = false;
+  };
   const chooseTheme = (/** @type {Event} */ event) => {
     const { value } = /** @type {HTMLSelectElement} */ (event.target);
     setTheme(THEMES.find((one) => one === value) ?? "system");
@@ -54,6 +70,10 @@ function showHere() {
           <div><label for="here-letters">Letters as shortcuts</label><p class="muted small">Off: only keys such as Escape and the arrows act outside of fields.</p></div>
           <input class="switch" type="checkbox" role="switch" id="here-letters" .checked=${lettersOn()} @change=${chooseLetters}>
         </div>
+        ${offersCalls ? html`<div class="row">
+          <div><label for="here-calls">Notify me when a job is ready</label><p class="muted small">Also while Atelier is closed, if the job took longer than ten seconds.</p></div>
+          <input class="switch" type="checkbox" role="switch" id="here-calls" .checked=${isOn} @change=${chooseCalls}>
+        </div>` : nothing}
       </div>`,
     place,
   );
@@ -82,6 +102,59 @@ function startSessions() {
       showError(error);
     }
   });
+}
+
+/** The page of programs shows a new token or secret once, and copies it. */
+function startPrograms() {
+  for (const time of document.querySelectorAll("#tokens time, #webhooks time")) {
+    if (!(time instanceof HTMLTimeElement)) continue;
+    time.title = time.dateTime;
+    time.textContent = timeAgo(time.dateTime);
+  }
+  onForm("new-token", async (said) => {
+    const { token } = await makeToken({ name: String(said.get("name")), scopes: said.getAll("scopes").map(String), days: Number(said.get("days")) });
+    showOnce("made-token", token, t("Copy this token now: it isn’t shown again."));
+  });
+  onForm("new-webhook", async (said) => {
+    const [kind = "", id = ""] = String(said.get("of")).split(" ");
+    const { secret } = await makeWebhook({ url: String(said.get("url")), events: said.getAll("events").map(String), [kind]: id });
+    showOnce("made-webhook", secret, t("Copy this secret now: it isn’t shown again."));
+  });
+}
+
+/**
+ * @param {string} id
+ * @param {(said: FormData) => Promise<void>} send
+ */
+function onForm(id, send) {
+  const form = document.getElementById(id);
+  if (!(form instanceof HTMLFormElement)) return;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await send(new FormData(form));
+      form.reset();
+    } catch (error) {
+      showError(error);
+    }
+  });
+}
+
+/**
+ * @param {string} id
+ * @param {string} secret
+ * @param {string} words
+ */
+function showOnce(id, secret, words) {
+  const place = elementOf(id, HTMLElement);
+  const copy = () => import("./core/jobs.js").then(({ copyText }) => copyText(secret, t("Text")), showError);
+  place.hidden = false;
+  render(
+    html`<label class="stacked"><span>${words}</span><input type="text" readonly .value=${secret} spellcheck="false" @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
+      <p class="job-actions"><button class="button" type="button" @click=${copy}>${icon("copy")}Copy</button> <button class="button quiet" type="button" @click=${() => location.reload()}>Done</button></p>`,
+    place,
+  );
+  place.querySelector("input")?.focus();
 }
 
 /** The page of shares says times as people do, and copies links. */
@@ -199,4 +272,4 @@ function refuseSignIn(error, token) {
     <p ?hidden=${!isRefused}>Type “/web” in Discord for a new one, or open the address that “make run” prints.</p>`);
 }
 
-startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "projects/projects": startProjects, "organise/shares": startShares, documents: startDocuments, in: startSignIn });
+startPage({ settings: startSettings, programs: startPrograms, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "projects/projects": startProjects, "organise/shares": startShares, documents: startDocuments, in: startSignIn });

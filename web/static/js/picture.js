@@ -246,13 +246,13 @@ function comparing() {
 
 function copies() {
   const all = [
-    { label: t("Prompt"), text: job.prompt },
+    { label: t("Prompt"), text: picture.prompt },
     { label: t("Seed"), text: picture.seed === null ? "" : String(picture.seed) },
-    { label: t("Command"), text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
+    { label: t("Command"), text: job.kind === "imagine" ? commandOf(picture, picture.seed) : "" },
     { label: t("Job id"), text: job.id },
   ].filter(({ text }) => text);
   const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
-  const whole = job.kind === "imagine" ? commandOf(job, picture.seed).replace("/imagine prompt:", "") : job.prompt;
+  const whole = job.kind === "imagine" ? commandOf(picture, picture.seed).replace("/imagine prompt:", "") : picture.prompt;
   if (whole) render(html`<button class="text-button" type="button" @click=${() => copyText(whole, t("Prompt"))}>Copy as prompt</button>`, elementOf("as-prompt", HTMLElement));
   const place = document.createElement("span");
   elementOf("copies", HTMLElement).append(place);
@@ -454,7 +454,7 @@ addShortcuts({
   l: like,
   c: () => compare?.toggle(),
   d: () => download(),
-  p: () => copyText(job.prompt, t("Prompt")),
+  p: () => copyText(picture.prompt, t("Prompt")),
   k: () => player?.toggle(),
   Delete: trash,
   Escape: () => (compare?.on ? compare.toggle() : goBack()),

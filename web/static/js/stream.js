@@ -6,6 +6,7 @@ import { addShortcuts, elementOf, emptyState, icon, oncePerFrame, pageData, Rows
 import { announce, countOf, durationOf, html, showError, showToast, splitPrompt, t } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
+import { Drafts } from "./parts/sheet.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "./core/jobs.js" */
@@ -47,7 +48,7 @@ const middleOf = (box) => [box.left + box.width / 2, box.top + box.height / 2];
 /** Move to the nearest picture that way; to the first in sight where none has the focus. @param {KeyboardEvent} event */
 function moveTo(event) {
   const [right = 0, down = 0] = ARROWS[event.key] ?? [];
-  const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".job .cell > a")]);
+  const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".job .cell > :is(a, .draft)")]);
   const from = links.find((one) => one === document.activeElement);
   const boxes = links.map((one) => one.getBoundingClientRect());
   if (!from) {
@@ -138,6 +139,7 @@ class Stream {
       use: (/** @type {string} */ prompt) => bar.put(prompt),
       flag: (/** @type {string} */ flag) => bar.addFlag(flag),
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
+      sheet: new Drafts((job, n) => this.#drawInFull(job, n), () => this.draw()),
       menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
       rest: (/** @type {LiveJob} */ job) => this.folded.get(job.id) ?? [],
       unfold: (/** @type {LiveJob} */ job) => (job.talk ? this.#unfoldTalk(job) : this.#unfoldSet(job)),
@@ -191,6 +193,12 @@ class Stream {
     }
   }
 
+  /** @param {LiveJob} job @param {number} n  of a draft */
+  async #drawInFull(job, n) {
+    const action = job.picture_actions.find((one) => one.action === "full");
+    if (action) await pressAction(job, n, action, this);
+  }
+
   /** @param {Job[]} jobs */
   added(jobs) {
     this.jobs.add(jobs);
@@ -215,7 +223,7 @@ class Stream {
     const names = [...new Set(job.picture_actions.map(({ group }) => group))];
     const groups = names.map((name) => ({
       name,
-      items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => pressAction(job, picture.n, action, this))),
+      items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => pressAction({ ...job, prompt: picture.prompt }, picture.n, action, this))),
     }));
     const own = [
       { label: t("Open"), icon: "expand", href: picture.href },

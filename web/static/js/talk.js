@@ -1,6 +1,6 @@
 // Conversations about pictures: the page on which one begins, and the page of one, whose last answer grows and goes on.
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
-import { cancelJob, fetchJson, keepField, keepHere, sendJson, sendOnce, untilAnswered } from "./core/api.js";
+import { cancelJob, fetchJson, keepField, keepHere, keptHere, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
 import { droppedPicture, elementOf, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
 import { html, plainText, showError, showToast, t, timeAgo } from "./core/text.js";
@@ -8,6 +8,7 @@ import { Attachments } from "./parts/attachments.js";
 import { drawMarkdown } from "./parts/markdown.js";
 
 /** @import {News, Turn} from "./types.js" */
+/** @import {Attachment} from "./parts/attachments.js" */
 
 /** The bar for a question: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted. */
 class QuestionBar {
@@ -22,6 +23,9 @@ class QuestionBar {
     this.field = elementOf("more-question", HTMLTextAreaElement);
     this.attached = new Attachments(elementOf("more-pictures", HTMLElement), { videos: "ask" });
     keepField(this.field, `question ${address}`);
+    const shared = /** @type {Attachment[] | null} */ (first ? keptHere("asked") : null);
+    if (shared) this.attached.addKept(shared);
+    keepHere("asked", null);
     unhide("more-add");
     this.#listen();
   }

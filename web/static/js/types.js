@@ -17,6 +17,7 @@
  * @property {string} thumb  512 px
  * @property {string} small  256 px
  * @property {string} alt
+ * @property {string} prompt  that it alone was drawn from, as typed
  * @property {Video | null} video  whose first frame it is
  */
 
@@ -65,6 +66,7 @@
  * @property {string[]} notes
  * @property {Action[]} actions  of the job as a whole
  * @property {Action[]} picture_actions  of each of its pictures
+ * @property {boolean} sheet  its pictures are drafts, of which some may be drawn in full
  * @property {number} count  pictures that it makes, 0 when it is answered in words
  * @property {number | null} width  px of each, where the request names them
  * @property {number | null} height

@@ -139,4 +139,8 @@ function startSettings() {
   if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), t("Delete {0}?", project.name), t("Its pictures, labels and versions are permanently deleted."), t("Delete the project"));
 }
 
-startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings });
+function startWatch() {
+  for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll("form[data-camera]"))) askBefore(form, t("Remove {0}?", form.dataset.camera ?? ""), t("Its pictures are permanently deleted; those with a label stay in the project."), t("Remove the camera"));
+}
+
+startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings, "projects/watch": startWatch });

@@ -134,6 +134,7 @@ export async function forgetKept() {
   try {
     for (const name of Object.keys(sessionStorage)) if (name.startsWith("atelier.")) sessionStorage.removeItem(name);
     await withCopies("readwrite", (all) => all.clear());
+    for (const name of await caches.keys()) if (!name.startsWith("shell")) await caches.delete(name);
   } catch {
     // Shut off: nothing was kept.
   }
@@ -378,6 +379,12 @@ export const sendToMe = (job, n) => sendJson("POST", `/api/activity/send/${job}/
 
 /** A link that opens a page in a browser, signed in. @param {string} page */
 export const linkOutside = async (page) => /** @type {{link: string}} */ (await sendJson("POST", "/api/activity/leave", { page })).link;
+
+/** @param {{name: string, scopes: string[], days: number}} what */
+export const makeToken = async (what) => /** @type {{name: string, token: string}} */ (await sendJson("POST", "/api/tokens", what));
+
+/** @param {Record<string, unknown>} what */
+export const makeWebhook = async (what) => /** @type {{secret: string}} */ (await sendJson("POST", "/api/webhooks", what));
 
 /** @param {string} id */
 export const endSession = (id) => sendJson("DELETE", `/api/sessions/${id}`);

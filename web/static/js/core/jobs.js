@@ -49,6 +49,7 @@ export function followNews(onNews) {
     one.onopen = () => {
       wasOpen = true;
       heard = Date.now();
+      sayLooks();
       calm = setTimeout(() => {
         tries = 0;
         clearTimeout(silence);
@@ -83,10 +84,11 @@ export function followNews(onNews) {
     dropConnections();
     open();
   };
+  const sayLooks = () => socket?.readyState === WebSocket.OPEN && socket.send(document.hidden ? "0" : "1"); // who looks isn't called
   const wake = () => (socket ? look() : open());
   setInterval(look, LOOK);
   addEventListener("online", wake);
-  document.addEventListener("visibilitychange", () => document.hidden || wake());
+  document.addEventListener("visibilitychange", () => (sayLooks(), document.hidden || wake()));
   open();
 }
 

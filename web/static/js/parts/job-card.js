@@ -6,11 +6,12 @@ import { html, plainText, shapeOf, splitPrompt, t, timeAgo } from "../core/text.
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Action, Picture} from "../types.js" */
+/** @import {Drafts} from "./sheet.js" */
 
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 
-/** What the tools of a picture call. */
-/** @typedef {{favourite: (job: LiveJob, picture: Picture) => void, menu: (event: Event, job: LiveJob, picture: Picture) => void}} Tools */
+/** What the tools of a picture call. `sheet`: the drafts of sheets, which only a page that shows some loads. */
+/** @typedef {{favourite: (job: LiveJob, picture: Picture) => void, menu: (event: Event, job: LiveJob, picture: Picture) => void, sheet?: Drafts}} Tools */
 
 /** @param {LiveJob} job */
 const pictureCount = (job) => job.pictures.length || job.count;
@@ -33,13 +34,14 @@ export function playStrip({ target }) {
 }
 
 /**
- * The place of a picture on the sheet of previews: two side by side, from three on 2×2.
+ * The place of a picture on the sheet of previews: two side by side, from three on 2×2, drafts in six columns.
  * @param {LiveJob} job
- * @param {number} index  from 0
+ * @param {number} index  of its number, from 0: a taste shows drafts in another order
  */
 function previewSheet(job, index) {
   if (!job.shown) return nothing;
   if (job.group === "videos") return index ? nothing : html`<img class="previews film" src=${job.shown} alt="" @load=${playStrip}>`;
+  if (job.sheet) return html`<img class="previews of-sheet" data-column=${index % 6} data-row=${Math.floor(index / 6)} src=${job.shown} alt="">`;
   const count = pictureCount(job);
   const of = count === 1 ? "" : count === 2 ? "of-2" : "of-4";
   return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
@@ -52,7 +54,7 @@ export const cellsOf = (job, tools) => (job.pictures.length ? pictureCells(job, 
 function waitingCells(job) {
   const [width, height] = job.width && job.height ? [job.width, job.height] : shapeOf(job.prompt);
   const count = pictureCount(job);
-  return html`<div class="pictures ${job.status === "running" ? "busy" : ""}" data-count=${count}>
+  return html`<div class="pictures ${job.sheet ? "drafts" : ""} ${job.status === "running" ? "busy" : ""}" data-count=${count}>
     ${Array.from({ length: count }, (_, index) => html`<div class="cell">${sizer(width, height)}${previewSheet(job, index)}</div>`)}
   </div>`;
 }
@@ -62,8 +64,8 @@ function waitingCells(job) {
  * @param {Tools} tools
  */
 function pictureCells(job, tools) {
-  return html`<div class="pictures" data-count=${job.pictures.length}>
-    ${job.pictures.map((picture, index) => (picture.visibility === "block" ? blockedCell(picture) : pictureCell(job, picture, index, tools)))}
+  return html`<div class="pictures ${job.sheet ? "drafts" : ""}" data-count=${job.pictures.length}>
+    ${job.pictures.map((picture) => (picture.visibility === "block" ? blockedCell(picture) : pictureCell(job, picture, tools)))}
   </div>`;
 }
 
@@ -73,23 +75,28 @@ const blockedCell = (picture) => html`<div class="cell blocked">${sizer(picture.
 /**
  * @param {LiveJob} job
  * @param {Picture} picture
- * @param {number} index
  * @param {Tools} tools
  */
-function pictureCell(job, picture, index, tools) {
+function pictureCell(job, picture, tools) {
   const spoiler = picture.visibility === "spoiler";
-  return html`<div class="cell ${spoiler ? "veiled" : ""}">
-    ${sizer(picture.width, picture.height)}${previewSheet(job, index)}
-    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.video ? videoLength(picture.video.seconds) : nothing}</a>
+  const sheet = job.sheet && job.picture_actions.some(({ action }) => action === "full") ? tools.sheet : undefined;
+  const favourite = () => tools.favourite(job, picture);
+  return html`<div class="cell ${spoiler ? "veiled" : ""} ${sheet?.marked(job).has(picture.n) ? "marked" : ""}">
+    ${sizer(picture.width, picture.height)}${previewSheet(job, picture.n - 1)}
+    ${sheet ? sheet.cell(job, picture, favourite) : pictureLink(picture)}
     ${spoiler ? html`<label class="veil"><input type="checkbox" aria-label="Show picture ${picture.n}, which may be sensitive">${icon("hidden")}Sensitive. Show it</label>` : nothing}
     <div class="cell-tools">
+      ${sheet ? sheet.mark(job, picture) : nothing}
       <button class="icon-button heart" type="button" aria-pressed=${picture.favourite} aria-label="Favourite, picture ${picture.n}" title="Favourite"
-        @click=${() => tools.favourite(job, picture)}>${icon("heart")}</button>
+        @click=${favourite}>${icon("heart")}</button>
       <button class="icon-button" type="button" aria-haspopup="menu" aria-expanded="false" aria-label="Actions for picture ${picture.n}" title="Actions"
         @click=${(/** @type {Event} */ event) => tools.menu(event, job, picture)}>${icon("more")}</button>
     </div>
   </div>`;
 }
+
+/** @param {Picture} picture */
+const pictureLink = (picture) => html`<a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.video ? videoLength(picture.video.seconds) : nothing}</a>`;
 
 // What was read from a picture: captions of /describe, labels of /classify and why, the text of /read.
 
@@ -228,6 +235,7 @@ function actions(job, tools) {
   if (!job.over) return html`<div class="job-actions">${talk} ${button(t("Cancel"), () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
     ${talk}
+    ${job.sheet && tools.sheet ? tools.sheet.drawMarked(job) : nothing}
     ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
     ${job.mine && job.pictures[0] && (job.pictures[0].video === null || job.parent) && tools.talk ? button(t("Talk"), () => tools.talk?.(job)) : nothing}
     ${job.prompt ? button(job.error ? t("Change the prompt") : t("Use prompt"), () => tools.use(job.prompt)) : nothing}

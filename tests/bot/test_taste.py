@@ -1,0 +1,107 @@
+"""/taste: what is known of somebody's taste, codes, and an end to learning."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from sqlalchemy import func, select
+
+from storage.schema import taste_choices
+from storage.wall import list_tiles
+from studio.library.wall import WallDrawing
+from studio.tastes import NINE
+from tests.bot.conftest import Studio
+from tests.bot.test_own_models import told
+from tests.bot.test_presses import press, single
+from tests.jobs.conftest import until
+from tests.support.messages import items_of, rows_of, text_of
+
+
+async def hung(studio: Studio, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the first tiles of the wall of styles."""
+    monkeypatch.setattr("studio.library.wall.vocabulary_of", lambda spec, folder: frozenset())
+    built = studio.built
+    drawing = WallDrawing(built.database, built.queue, replace(built.settings, wall_seconds=600))
+    for _ in range(count):
+        assert await drawing.ask_for_next()
+        await until(lambda: not built.queue.unfinished)
+
+
+async def test_a_member_is_told_how_well_they_are_known(studio: Studio) -> None:
+    shown = told(await studio.alice.slash(studio.channel, "taste show"))
+    assert "`--p`" in shown and "of yours: 0 of 5" in shown
+
+
+async def test_a_code_needs_something_that_is_liked(studio: Studio) -> None:
+    assert "Nothing is liked there yet" in told(await studio.alice.slash(studio.channel, "taste code"))
+
+
+async def test_a_code_is_made_listed_and_taken_back(studio: Studio) -> None:
+    await press(studio, await single(studio), "favourite")
+    made = told(await studio.alice.slash(studio.channel, "taste code", who="server"))
+    code = made.partition("`--p ")[2].partition("`")[0]
+    assert len(code) == 10 and "none of its pictures" in made
+    assert f"`--p {code}`" in told(await studio.bob.slash(studio.channel, "taste show"))
+    refused = told(await studio.bob.slash(studio.channel, "taste forget", code=code))
+    assert "Only the owner" in refused
+    gone = told(await studio.alice.slash(studio.channel, "taste forget", code=code))
+    assert "The code is gone" in gone
+    assert code not in told(await studio.bob.slash(studio.channel, "taste show"))
+
+
+async def test_learning_is_turned_off_and_on(studio: Studio) -> None:
+    off = told(await studio.alice.slash(studio.channel, "taste learn", learning="off"))
+    assert "Nothing is learned" in off
+    assert "Tastes are off" in told(await studio.alice.slash(studio.channel, "taste show"))
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")
+    assert "`--p`: it acts on new pictures" in text_of(studio.last())
+    await studio.alice.slash(studio.channel, "taste learn", learning="on")
+    assert "of yours: 0 of 5" in told(await studio.alice.slash(studio.channel, "taste show"))
+
+
+async def test_a_servers_taste_is_told_forgets_a_member_and_is_its_managers(studio: Studio) -> None:
+    shown = told(await studio.alice.slash(studio.channel, "taste server"))
+    assert "`--p server`" in shown and "hearts of 3 members" in shown and "--stealth never" in shown
+    gone = told(await studio.alice.slash(studio.channel, "taste server", change="forget me"))
+    assert "Your hearts don't count here" in gone
+    assert "count from the night" in told(await studio.bob.slash(studio.channel, "taste server"))
+    for change in ("reset", "on", "off"):
+        refused = told(await studio.bob.slash(studio.channel, "taste server", change=change))
+        assert "Manage Server" in refused
+    off = told(await studio.mira.slash(studio.channel, "taste server", change="off"))
+    assert "turned this server's taste off" in off
+    await studio.mira.slash(studio.channel, "taste server", change="on")
+    assert "No heart counts" in told(await studio.mira.slash(studio.channel, "taste server", change="reset"))
+
+
+async def test_pages_of_nine_are_marked_and_teach_what_the_web_teaches(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = told(await studio.alice.slash(studio.channel, "taste nine"))
+    assert "no more pictures to rate" in none and "of yours: 0 of 5" in none
+    await hung(studio, 2 * NINE, monkeypatch)
+    shown = (await studio.alice.slash(studio.channel, "taste nine")).response
+    [mosaic] = shown.attachments
+    assert (mosaic.filename, shown.flags.ephemeral) == ("nine.webp", True)
+    assert mosaic.description.count(";") == NINE - 1
+    assert [[item.name for item in row] for row in rows_of(shown)] == [
+        *(["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"]),
+        ["None of these", "Next"],
+    ]
+    for number, mark in (("2", "2"), ("9", "9"), ("2", "2")):
+        place = int(number) - 1
+        await studio.alice.click(shown, custom_id=items_of(shown)[place].custom_id)
+        assert items_of(shown)[place].name == mark
+        assert [one.filename for one in shown.attachments] == ["nine.webp"], "the picture stays"
+    await studio.restart()
+    styles = [int(style) for style in items_of(shown)[0].custom_id.split(":")[2].split(".")]
+    await studio.alice.click(shown, label="Next")
+    database, model = studio.built.database, studio.built.settings.models["image"]
+    of = {tile.job_id: tile.style for tile in await database.read(partial(list_tiles, model=model))}
+    said = await database.read(lambda connection: connection.execute(select(taste_choices)).all())
+    assert {of[row.job_id]: row.liked for row in said} == {style: int(style == styles[8]) for style in styles}
+    await studio.alice.click(shown, label="None of these")
+    assert "no more pictures to rate" in text_of(shown) and items_of(shown) == []
+    assert (
+        await database.read(lambda c: c.scalar(select(func.count()).select_from(taste_choices))) == 2 * NINE
+    )

@@ -1,0 +1,61 @@
+"""Tastes on the web: how well one is known, codes, and an end to learning."""
+
+from tests.studio.servers import Channel, Server, Servers
+from tests.web.conftest import OTHER, YOU
+
+
+async def test_a_taste_is_told_and_kept_as_a_code(site) -> None:
+    job = await site.drawn(site.you, "a red house")
+    assert "of yours: 0 of 5" in await site.you.page("/taste")
+    refused = await site.you.post("/api/taste/codes", {"name": "me"})
+    assert refused.status == 400 and "Nothing is liked there yet" in refused.data["detail"]
+    await site.you.ask("PUT", f"/api/favourites/{job['id']}/2")
+    made = await site.you.post("/api/taste/codes", {"name": "me"})
+    code = made.data["code"]
+    assert made.status == 201
+    found = (await site.you.get("/api/taste")).data
+    assert found["codes"] == [{"code": code, "of": "me", "pictures": 1, "shared": False}]
+    assert [one["name"] for one in found["tastes"]] == ["me"]
+    page = await site.you.page("/taste")
+    assert f"--p {code}" in page and f"/api/taste/codes/{code}" in page
+    other = await site.person(OTHER)
+    assert code not in await other.page("/taste")
+    assert (await other.ask("DELETE", f"/api/taste/codes/{code}")).status == 400
+    assert (await site.you.ask("DELETE", f"/api/taste/codes/{code}")).status == 204
+    assert (await site.you.get("/api/taste")).data["codes"] == []
+
+
+async def test_nothing_is_learned_of_who_says_no(site) -> None:
+    job = await site.drawn(site.you, "a red house")
+    await site.you.ask("PUT", f"/api/favourites/{job['id']}/2")
+    await site.you.post("/api/taste/codes", {"name": "me"})
+    assert (await site.you.ask("PATCH", "/api/settings", json={"taste": False})).status == 200
+    assert "Nothing is learned" in await site.you.page("/taste")
+    assert (await site.you.get("/api/taste")).data == {"tastes": [], "codes": [], "servers": []}
+
+
+async def test_a_server_s_taste_is_told_and_forgets_somebody(site) -> None:
+    here = Servers({10: Server("Here", {100: Channel({YOU}, {YOU})}, {YOU: False})})
+    with site.opened.services.directory.connected(here):
+        [found] = (await site.you.get("/api/taste")).data["servers"]
+        assert (found["id"], found["name"], found["counts"]) == ("10", "Here", True)
+        assert any("hearts of 3 members" in line for line in found["told"])
+        assert "Forget me here" in await site.you.page("/taste")
+        assert (await site.you.ask("DELETE", "/api/taste/servers/10")).status == 204
+        assert "Count me again" in await site.you.page("/taste")
+        assert (await site.you.ask("DELETE", "/api/taste/servers/11")).status == 403
+        assert (await site.you.ask("PUT", "/api/taste/servers/10")).status == 204
+        assert (await site.you.get("/api/taste")).data["servers"][0]["counts"] is True
+
+
+async def test_a_page_is_only_kept_of_pictures_that_are_there(site) -> None:
+    assert "Rate nine pictures" in await site.you.page("/taste/nine")
+    found = (await site.you.get("/api/taste/nine")).data
+    assert found["pages"] == [] and found["share"] == 50 and "0 of 5" in found["told"]
+    said = {"page": "0" * 16, "liked": [2], "passed": []}
+    refused = await site.you.post("/api/taste/nine", said)
+    assert refused.status == 400 and "aren't there any more" in refused.data["detail"]
+    assert (await site.you.post("/api/taste/nine", said | {"page": "one"})).status == 400
+    await site.you.ask("PATCH", "/api/settings", json={"taste": False})
+    assert "Nothing is learned" in await site.you.page("/taste/nine")
+    assert (await site.you.get("/api/taste/nine")).status == 400
