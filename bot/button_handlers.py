@@ -109,16 +109,24 @@ class JobButtons:
             title = (
                 _("Remix") if action == "remix" else _("Remix: {format}", format=label.format(n=index + 1))
             )
-            text = actions.moving_text(job) if action in actions.MOTIONS_OF else remix_text(job)
-            if is_sheet(job) and action != "again":
-                result = await self._studio.rights.result(actor, job.id, RIGHTS[action])
-                text = remix_text(job, picture_of(result, index).seed)
+            text = (
+                actions.moving_text(job)
+                if action in actions.MOTIONS_OF
+                else await self._own_words(actor, job, action, index)
+            )
             window = Window(title, "remix", job.id, index, action)
             window.add_text(_("Prompt"), "prompt", text, long=True, required=False)
             await interaction.response.send_modal(window)
             return
         build = partial(self._studio.from_button, actor, job.id, action, index, strong=chosen.strong)
         await self._asking.queue(interaction, build, private=job.origin.private, chosen=chosen)
+
+    async def _own_words(self, actor: Actor, job: Job, action: str, index: int) -> str:
+        """The words of a picture: of a sheet, those of the one draft."""
+        if not is_sheet(job) or action == "again":
+            return remix_text(job)
+        result = await self._studio.rights.result(actor, job.id, RIGHTS[action])
+        return remix_text(job, picture_of(result, index).seed)
 
     async def on_sheet(
         self, interaction: discord.Interaction, job_id: str, action: str, places: tuple[int, ...]
@@ -166,7 +174,8 @@ class JobButtons:
             window.add_text(_("What to change"), "prompt", long=True, hint=_("make the house blue"))
         elif what == "zoom":  # any factor, any shape, other words
             window = Window(_("Custom Zoom"), what, job.id, index)
-            window.add_text(_("Prompt"), "prompt", remix_text(job), long=True, required=False)
+            text = await self._own_words(actor_of(interaction), job, what, index)
+            window.add_text(_("Prompt"), "prompt", text, long=True, required=False)
             hint = _("16:9; empty: the picture's own")
             window.add_text(_("Aspect"), "aspect", hint=hint, required=False, most=11)
             hint = _("1 keeps the size and only changes the shape")
@@ -217,7 +226,8 @@ class JobButtons:
         job = await self._studio.rights.job(actor_of(interaction), job_id, Action.VARY)
         bits = f"{modals.cell_bits(cells):x}" if cells else ""
         window = Window(_("Vary (Region)"), "region", job.id, index, bits)
-        window.add_text(_("Prompt"), "prompt", remix_text(job), long=True, required=False)
+        text = await self._own_words(actor_of(interaction), job, "region", index)
+        window.add_text(_("Prompt"), "prompt", text, long=True, required=False)
         if not cells:
             window.add_text(
                 _("What to change"), "region", hint=_("the red boat"), required=False, most=MAX_LABEL

@@ -45,7 +45,7 @@ async def edit_picture_page(call: Call) -> Answer:
     if picture is None or picture["visibility"] == Visibility.BLOCK.value:
         raise Gone()
     edited = {"job": job.id, "n": index + 1, "width": picture["width"], "height": picture["height"]}
-    return _editor(call, edited, remix_text(job) or _("a picture"), picture["href"])
+    return _editor(call, edited, remix_text(job, picture["seed"]) or _("a picture"), picture["href"])
 
 
 async def edit_document_page(call: Call) -> Answer:
