@@ -16,7 +16,7 @@ from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
 from bot.ui.buttons import KeptItem, Secondary, Success, rows_of, view_of
 from bot.ui.layout import numbered_words
-from bot.ui.replies import Post, acknowledge, answers_privately, choices, whisper
+from bot.ui.replies import SILENT, Post, acknowledge, answers_privately, choices, whisper
 from core.language import N_, _
 from storage.server_tastes import SERVER
 from studio.server_tastes import told_of_server
@@ -59,7 +59,9 @@ class NineButton(
         await interaction.response.defer()
         if self.what not in ONWARD:
             marks = self.marks ^ 1 << int(self.what) - 1
-            await interaction.edit_original_response(view=nine_view(self.name, self.styles, marks))
+            await interaction.edit_original_response(
+                view=nine_view(self.name, self.styles, marks), allowed_mentions=SILENT
+            )
             return
         liked = [style for place, style in enumerate(self.styles) if self.marks >> place & 1]
         passed = [style for style in self.styles if style not in liked]
@@ -138,7 +140,9 @@ class Taste(
             )
             alt = numbered_words(page.styles.values())
             files = [discord.File(io.BytesIO(mosaic), "nine.webp", description=alt)]
-        await interaction.edit_original_response(content=f"{said}\n-# {known}", attachments=files, view=view)
+        await interaction.edit_original_response(
+            content=f"{said}\n-# {known}", attachments=files, view=view, allowed_mentions=SILENT
+        )
 
     @app_commands.command(description="Keep a taste as it is now: a code that never changes")
     @app_commands.describe(of=OF, who="server: members can draw with it here; private: only you")
