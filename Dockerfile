@@ -17,7 +17,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
     fi
 # The program runs in place, as `make run` does: nothing can be left out of a package that isn't built.
 COPY . .
-RUN .venv/bin/pip install --constraint constraints.txt --editable ".[postgres,s3,scale,nkeys,otel,quantize,photo,ocr,train,c2pa,mqtt]" \
+RUN .venv/bin/pip install --constraint constraints.txt --editable ".[postgres,s3,scale,nkeys,otel,quantize,photo,ocr,train,c2pa,mqtt,push]" \
     && .venv/bin/python -m compileall -q bot bus core host jobs storage studio vision web
 
 FROM python:${PYTHON}-slim
