@@ -329,6 +329,7 @@ def named(job: str, upload: str, session: str) -> dict[str, str]:
         "set": world.SET,
         "project": world.PROJECT,
         "watch": world.GONE,
+        "word": "watercolor",
     }
     made |= {
         "style": "2",

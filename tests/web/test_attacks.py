@@ -15,7 +15,7 @@ from tests.web.conftest import COOKIE, open_site
 from tests.web.test_guard import address_of
 from web import app
 from web.call import Body
-from web.schemas import NewTalk, Press
+from web.schemas import NewTalk, NewWatch, Press
 
 TRAVERSALS = ("/static/x/../../server.py", "/static/x/%2e%2e/%2e%2e/server.py")
 TRAVERSALS += ("/static/x/..%2f..%2fserver.py", "/static/x/....//....//server.py", "/static/x//etc/passwd")
@@ -129,7 +129,7 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
     for number, route in enumerate(said):
         training = (
             await site.person(1000 + number)
-            if route.path.startswith(("/api/projects", "/api/talk", "/api/examples", "/v1"))
+            if route.path.startswith(("/api/projects", "/api/talk", "/api/examples", "/api/wall", "/v1"))
             else site.you
         )
         for value in fields(route.takes):
@@ -141,7 +141,9 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
                 "method": "ping",
                 "question": "What is it?",
                 "job": job["id"],
-                "source": f"{job['id']} 2" if route.takes is Press else {"job": job["id"], "n": 1},
+                "source": f"{job['id']} 2"
+                if route.takes in (Press, NewWatch)
+                else {"job": job["id"], "n": 1},
                 "strokes": [],
                 "set": "Pets",
                 "messages": [{"role": "user", "content": "What is it?"}],
@@ -149,6 +151,8 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
                 "label": "a cat",
                 "picture": f"{job['id']} 1",
             }
+            if route.takes in (Press, NewWatch):
+                right["source"] = f"{job['id']} 2"
             body = {**right, value.name: "no" if get_origin(value.type) is dict else {"no": 1}}
             body = {name: one for name, one in body.items() if name in {f.name for f in fields(route.takes)}}
             headers = {"If-Match": '"1"'}
