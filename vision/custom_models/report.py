@@ -188,8 +188,12 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
     groups = len(set(card["good_groups"]))
     stopped, of = card["promise"]
     said = [*_overlapping(card), Limit(limit, 0 if stopped == of else groups).sentence()]
-    if groups == 1 < len(card["good"]) and len(said) > 1:
+    if groups == 1 < len(card["good"]):  # a limit by one part promises nothing
         said.pop()
+        said = said or [
+            f"All {len(card['good'])} good pictures look like one part, so the limit is only a guess."
+            " Show others."
+        ]
     if bad:
         found = metrics.share_above([one.score for one in bad], limit)
         said.append(f"{found} defects that were kept for testing are found.")

@@ -121,3 +121,12 @@ def test_an_inspection_of_pictures_that_overlap_counts_their_places_and_says_so(
         report = of_inspection(inspector, [], some.open)
         assert words in report.sentence
         assert "one good part" not in report.sentence
+
+
+@needs_train
+def test_pictures_that_all_look_like_one_part_are_said_to_give_only_a_guess() -> None:
+    inspector, some = learned([0, 90, 600, 700])
+    alike = dict(inspector.card, overlapping=0, good_groups=[0] * len(inspector.card["good_groups"]))
+    report = of_inspection(Inspector(alike, inspector.tensors), [], some.open)
+    assert "All 4 good pictures look like one part, so the limit is only a guess." in report.sentence
+    assert "one good part" not in report.sentence
