@@ -42,6 +42,7 @@ def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False)
     process.configure_heap()
     set_up_logs(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    process.watch_children()
     return asyncio.run(_serve(settings, sandbox, adopt))
 
 

@@ -138,6 +138,13 @@ def stop_on_signals(stopping: asyncio.Event, said: str = STOPPING) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
+def watch_children() -> None:
+    """Let the event loop learn of the end of child processes by itself, as from Python 3.12 on; before, it
+    starts a thread for each, and stands still until that runs."""
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+
+
 YOUNG, PORTIONS = 500, 1  # objects; portions of the youngest until those that outlived them are looked at
 LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
 LOOK_AGAIN = 0.005  # seconds after a portion: there is often more

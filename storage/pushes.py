@@ -1,4 +1,5 @@
-"""Rows of browsers that ring when a job is over, and of what they are to be told. A row is written in the
+"""Rows of browsers that ring when a job is over or a camera of one's own sees a defect, and of what they are
+to be told. A row is written in the
 transaction that ends the job and goes when the push service has taken it, so that a kill loses none.
 
 A browser's row hangs on its session: whoever signs out, or is signed out, is told nothing more.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -86,25 +88,37 @@ def is_subscribed(connection: sa.Connection, user_id: int, session_id: str) -> b
 def note_ended(connection: sa.Connection, job_ids: Iterable[str], *, now: datetime) -> None:
     """Note that these jobs are over, for whoever has asked for them on the web and not stopped them."""
     for page in pages(job_ids):
-        told = (
-            sa.select(
-                push_subscriptions.c.session,
-                jobs.c.id,
-                sa.literal(now, jobs.c.created_at.type),
-                sa.literal(0),
-            )
-            .join(push_subscriptions, push_subscriptions.c.user_id == jobs.c.user_id)
-            .where(
-                jobs.c.id.in_(page),
-                jobs.c.surface == Surface.WEB.value,
-                jobs.c.status != Status.CANCELLED.value,
-                jobs.c.created_at <= now - LONG,
-                ~sa.exists().where(watch_pictures.c.job_id == jobs.c.id),  # which nobody has asked for
-            )
+        told = _for_browsers(now).where(
+            jobs.c.id.in_(page),
+            jobs.c.surface == Surface.WEB.value,
+            jobs.c.status != Status.CANCELLED.value,
+            jobs.c.created_at <= now - LONG,
+            ~sa.exists().where(watch_pictures.c.job_id == jobs.c.id),  # which nobody has asked for
         )
-        columns = ("session", "job_id", "due_at", "tries")
-        adding = insert_into(pushes, connection.dialect.name).from_select(columns, told)
-        connection.execute(adding.on_conflict_do_nothing())
+        _add(connection, told)
+
+
+def note_alarm(connection: sa.Connection, job_id: str, *, now: datetime) -> None:
+    """Note that a camera of somebody's own project has seen a defect, for that person."""
+    told = _for_browsers(now).where(jobs.c.id == job_id, jobs.c.guild_id.is_(None))
+    _add(connection, told)
+
+
+def _for_browsers(now: datetime) -> sa.Select[Any]:
+    """Return the rows by which people's browsers are told of their jobs."""
+    row = (
+        push_subscriptions.c.session,
+        jobs.c.id,
+        sa.literal(now, jobs.c.created_at.type),
+        sa.literal(0),
+    )
+    return sa.select(*row).join(push_subscriptions, push_subscriptions.c.user_id == jobs.c.user_id)
+
+
+def _add(connection: sa.Connection, told: sa.Select[Any]) -> None:
+    columns = ("session", "job_id", "due_at", "tries")
+    adding = insert_into(pushes, connection.dialect.name).from_select(columns, told)
+    connection.execute(adding.on_conflict_do_nothing())
 
 
 def list_due(connection: sa.Connection, *, now: datetime) -> list[str]:

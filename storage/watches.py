@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from core.job import Job, Status
 from storage import jobs as job_rows
+from storage import pushes
 from storage.job_queries import readable
 from storage.people import from_row, insert_into, total
 from storage.privacy import Removed, delete_jobs
@@ -229,13 +230,15 @@ def list_ended(connection: sa.Connection, limit: int) -> list[Ended]:
 def settle(
     connection: sa.Connection, job_id: str, state: str, why: str, drift: float, *, now: datetime
 ) -> bool:
-    """Note what becomes of a picture, and let the job of an alarm be told of; False where that was noted."""
+    """Note what becomes of a picture, and let an alarm be told of by message, and by the browsers of the one
+    whose own project it is; False where that was noted."""
     mine = (watch_pictures.c.job_id == job_id, watch_pictures.c.state == WAITING)
     noted = {"state": state, "why": why, "drift": drift, "told_at": now if state == ALARM else None}
     if not connection.execute(sa.update(watch_pictures).where(*mine).values(noted)).rowcount:
         return False
     if state == ALARM:
         job_rows.tell(connection, job_id)
+        pushes.note_alarm(connection, job_id, now=now)
     return True
 
 

@@ -145,7 +145,8 @@ class Directory(Protocol):
         """Send picture ``index`` (from 0) of a result to a person alone. Raises as ``post``."""
 
     async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
-        """Write words to a channel, about a person if one is named. Raises as ``post``."""
+        """Write words to a channel, about a person if one is named; without a server to that person alone.
+        Raises as ``post``."""
 
     async def show_duel(self, place: Place, duel: ShownDuel, message_id: int | None) -> int:
         """Show pairs to vote on in a channel, in a message that is there or (None) a new one; return the

@@ -1,5 +1,5 @@
-"""Browsers that ring: people let them, and are called when a long job is over while they don't look. What is
-told is encrypted for that browser alone.
+"""Browsers that ring: people let them, and are called when a long job is over while they don't look, or when
+a camera of their own sees a defect. What is told is encrypted for that browser alone.
 
 https://www.rfc-editor.org/rfc/rfc8030
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,11 +22,12 @@ from core.language import N_, _, speaking
 from core.outside import Answered, Hosts, Unanswered
 from storage import pushes as rows
 from storage.pushes import Push, Subscription
+from storage.watches import Watched, read_picture, read_watch
 from studio.authority import Action, Actor
 from studio.requests.prompts import remix_text
 from studio.rights import Rights
 from studio.services import Services
-from studio.texts import job_name
+from studio.texts import counted, job_name
 
 OFF = N_("Notifications are off here.")
 NOT_HERE = N_("Your browser's notification service isn't allowed here.")
@@ -133,7 +134,15 @@ class Pushes:
             )
             if browser is None or not due:
                 return
-            told = None if self._web.looking[browser.user_id] else await self._message(browser, due)
+            alarms = dict[str, Watched]()
+            for one in due:
+                if (seen := await self._database.read(partial(read_picture, job_id=one.job_id))) is not None:
+                    alarms[one.job_id] = seen
+            if alarms:  # the others come after them
+                due = [one for one in due if one.job_id in alarms]
+            told = None
+            if alarms or not self._web.looking[browser.user_id]:  # pages tell of jobs, not of alarms
+                told = await self._message(browser, due, alarms)
             if told is not None:
                 await self._judge(browser, due, await self._post(browser, due, told))
             else:
@@ -141,8 +150,11 @@ class Pushes:
         except StorageError as error:
             log.warning("a browser is called later: %s", error)
 
-    async def _message(self, browser: Subscription, due: Sequence[Push]) -> dict[str, Any] | None:
-        """Return what a browser shows, None where that is nothing any more."""
+    async def _message(
+        self, browser: Subscription, due: Sequence[Push], alarms: Mapping[str, Watched]
+    ) -> dict[str, Any] | None:
+        """Return what a browser shows, None where that is nothing any more. alarms: those that are due, by
+        their jobs; no other is due then."""
         actor = Actor(browser.user_id, None, name=browser.name, surface=Surface.WEB)
         jobs = list[Job]()
         for one in due:
@@ -154,6 +166,9 @@ class Pushes:
         if not jobs:
             return None
         first = jobs[0]
+        if alarms:
+            with speaking(due[0].language):
+                return await self._alarm(alarms[first.id], len(jobs))
         with speaking(due[0].language):
             if len(jobs) > 1:
                 title = _("{count} jobs are ready", count=len(jobs))
@@ -164,6 +179,32 @@ class Pushes:
             words = " ".join((remix_text(first) or job_name(first.request)).split())
         href = f"/#job-{first.id}" if len(jobs) == 1 else "/"
         return {"title": title, "body": words[:WORDS], "tag": first.id, "href": href}
+
+    async def _alarm(self, seen: Watched, count: int) -> dict[str, Any] | None:
+        """Return what a browser shows of alarms, of which ``seen`` is the newest; with the buttons that a
+        message has where it is the only one."""
+        watch = await self._database.read(partial(read_watch, watch_id=seen.watch_id))
+        if watch is None:
+            return None
+        verdict, camera = f"/api/verdicts/{seen.job_id}/1", f"/api/projects/{watch.project_id}/watches"
+        buttons = (
+            (_("False alarm"), "POST", verdict, {"right": False}),  # phones show two
+            (_("Snooze 1 h"), "PATCH", f"{camera}/{watch.id}", {"snooze": True}),
+            (_("Right"), "POST", verdict, {"right": True}),
+        )
+        title = _("{camera}: not like the good ones", camera=seen.camera)
+        if count > 1:
+            title = _("{defects}, the last at {camera}", defects=counted(count, "defect"), camera=seen.camera)
+        return {
+            "title": title,
+            "body": _("Score {score}", score=f"{seen.score:.2f}"),
+            "tag": seen.job_id,
+            "href": f"/projects/{watch.project_id}/watch#alarm-{seen.job_id}",
+            "actions": [
+                {"title": said, "action": f"{method} {path} {json.dumps(body)}"}
+                for said, method, path, body in (buttons if count == 1 else ())
+            ],
+        }
 
     async def _post(
         self, browser: Subscription, due: Sequence[Push], told: dict[str, Any]

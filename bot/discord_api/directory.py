@@ -135,17 +135,21 @@ class DiscordDirectory:
         await self._send_alone(user_id, result, index)
 
     async def tell(self, place: Place, text: str, user_id: int | None = None) -> None:
-        """Write words to a channel, which notify nobody, not the person that they are about either. Raises
-        UserError, Unanswered."""
+        """Write words to a channel, which notify nobody, not the person that they are about either; or to
+        that person alone. Raises UserError, Unanswered."""
         guild = self._client.get_guild(place.guild_id or 0)
         channel = guild and guild.get_channel_or_thread(place.channel_id)
-        if not isinstance(channel, POSTABLE):
-            raise UserError("That channel is gone.")
         try:
+            if place.guild_id is None and user_id:
+                user = await self._client.fetch_user(user_id)
+                await user.send(text, allowed_mentions=discord.AllowedMentions.none())
+                return
+            if not isinstance(channel, POSTABLE):
+                raise UserError("That channel is gone.")
             about = f"<@{user_id}>: " if user_id else ""
             await channel.send(f"{about}{text}", allowed_mentions=discord.AllowedMentions.none())
         except discord.Forbidden as error:
-            raise UserError("The bot can't write in that channel.") from error
+            raise UserError("The bot can't write there.") from error
         except FAILURES as error:
             raise Unanswered from error
 

@@ -20,6 +20,7 @@ from storage import watches as rows
 from storage.projects import projects as project_rows
 from storage.watches import Ended, Watch
 from studio.authority import Place, Unanswered
+from studio.projects.projects import own
 from studio.services import Services
 from studio.texts import counted
 
@@ -281,10 +282,12 @@ class Alarms:
 
     async def _tell(self, watch: Watch, text: str) -> None:
         found = await self._database.read(partial(project_rows.read_project, project_id=watch.project_id))
-        if found is None or found.guild_id is None or not watch.channel_id:
-            return  # somebody's own: *Cameras* shows it
+        if found is None:
+            return
+        alone = own(found)
+        place = Place(found.guild_id, 0 if alone else watch.channel_id)
         try:
-            await self._directory.tell(Place(found.guild_id, watch.channel_id), f"📷 {text}")
+            await self._directory.tell(place, f"📷 {text}", watch.user_id if alone else None)
         except (UserError, Unanswered) as error:
             log.warning("watch %s: a notice couldn't be posted: %s", watch.id, error)
 

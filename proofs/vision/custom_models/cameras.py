@@ -11,15 +11,20 @@ import asyncio
 import io
 import json
 import math
+import os
+import sys
 import tempfile
 import time
+import traceback
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread, get_ident, get_native_id
 
 import numpy as np
 import psutil
@@ -28,7 +33,9 @@ from aiohttp import web
 from PIL import Image, ImageDraw
 
 from core.requests.custom_models import InspectRequest
-from core.settings import load_settings
+from core.settings import ROOT, load_settings
+from host import process
+from host.app import SWITCH_INTERVAL
 from host.services import services
 from storage import watches as rows
 from storage.projects import dataset
@@ -43,6 +50,7 @@ from tests.support.fresh import fresh_database
 from web.handlers.project_views import interval
 
 SIDE, GOOD = 256, 20
+BEAT, LATE = 0.02, 0.025  # seconds
 DEFECTS = ("scratch", "no hole", "burr", "stain", "crack")
 
 
@@ -107,9 +115,9 @@ def _spoil(pen: ImageDraw.ImageDraw, rng: np.random.Generator, defect: str, midd
         pen.line(points, fill=(60, 48, 26), width=4)
 
 
-def png(image: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    image.save(out, "PNG", compress_level=1)
+    image.save(out, "JPEG", quality=100, subsampling=0)
     return out.getvalue()
 
 
@@ -136,38 +144,98 @@ def shots(first: int, count: int, defects: int) -> list[Shot]:
     for number in range(count):
         defect = DEFECTS[number % len(DEFECTS)] if number in bad else ""
         for shot in range(2 if defect else 1):
-            found.append(Shot(first + number, defect, png(part(first + number, defect, shot))))
+            found.append(Shot(first + number, defect, jpeg(part(first + number, defect, shot))))
     return found
 
 
 @asynccontextmanager
-async def camera(waiting: list[Shot]) -> AsyncIterator[str]:
-    """A camera that shows the next part at each look, and the last one from then on."""
-    left = iter([waiting[0], *waiting])  # the first look is that by which it is added
-    shown = waiting[0]
+async def camera(waiting: list[Shot], every: float) -> AsyncIterator[str]:
+    """A stream of JPEGs, of which each viewer sees what comes after the last one that a viewer saw whole."""
+    shown = 0
 
-    async def look(request: web.Request) -> web.Response:
+    async def look(request: web.Request) -> web.StreamResponse:
         nonlocal shown
-        shown = next(left, shown)
-        return web.Response(body=shown.data, content_type="image/png")
+        answer = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=edge"})
+        await answer.prepare(request)
+        while request.transport is not None and not request.transport.is_closing():
+            data = waiting[max(0, min(shown, len(waiting)) - 1)].data  # the first look adds the camera
+            shown += 1
+            head = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
+            await answer.write(head + data + b"\r\n")
+            await asyncio.sleep(every)
+        return answer
 
     app = web.Application()
-    app.router.add_get("/still.png", look)
-    runner = web.AppRunner(app)
+    app.router.add_get("/stream", look)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/still.png"
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/stream"
     finally:
         await runner.cleanup()
+
+
+def lots_of(pictures: int, defects: int) -> list[list[Shot]]:
+    """What comes by the folder, the camera and MQTT, a third each."""
+    each = pictures // 3
+    counts = [(each + (n < pictures % 3), defects // 3 + (n < defects % 3)) for n in range(3)]
+    return [shots(10_000 * (n + 1), *count) for n, count in enumerate(counts)]
+
+
+async def line(folder: Path, pictures: int, defects: int) -> None:
+    """What is outside of the bot, in a process of its own: whatever fills the folder, the camera and the
+    broker. It says where they are, begins when it is told so, and says at its end what the broker heard."""
+    lots, broker = lots_of(pictures, defects), Broker()
+
+    async def fill() -> None:
+        for number, one in enumerate(lots[0]):
+            path = folder / f"{number:05}.part"
+            path.write_bytes(one.data)
+            path.rename(path.with_suffix(".jpg"))
+            await asyncio.sleep(0.3)
+
+    async def tell() -> None:
+        for one in lots[2]:
+            await broker.send("frigate/door/part/snapshot", one.data)
+            await asyncio.sleep(1.0)
+
+    asked = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
+    async with broker.open() as url, camera(lots[1], 30.0) as still:
+        print(json.dumps([still, url]), flush=True)
+        await asked.readline()
+        tasks = [asyncio.create_task(one()) for one in (fill, tell)]
+        await asked.readline()
+        for task in tasks:
+            task.cancel()
+        print(sum(topic.startswith("atelier/") for topic, *_ in broker.said), flush=True)
+
+
+@asynccontextmanager
+async def outside(folder: Path, pictures: int, defects: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process that is ``line``."""
+    given = ("--line", str(folder), "--pictures", str(pictures), "--defects", str(defects))
+    outer = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __spec__.name, *given, stdin=PIPE, stdout=PIPE
+    )
+    try:
+        yield outer
+    finally:
+        with suppress(ProcessLookupError):
+            outer.kill()
+        await outer.wait()
 
 
 async def learn(opened: Opened) -> None:
     found = await opened.studio.projects.new(ALICE, "plates")
     put = []
     for seed in range(GOOD):
-        put.append(Incoming(await opened.services.files.put(png(part(seed)), "image/png"), "good"))
+        stored = io.BytesIO()
+        with Image.open(io.BytesIO(jpeg(part(seed)))) as taken:
+            taken.save(stored, "PNG")
+        put.append(Incoming(await opened.services.files.put(stored.getvalue(), "image/png"), "good"))
         await opened.services.queue.people.note_upload(ALICE.user_id, put[-1].sha256)
     given = {"user_id": ALICE.user_id, "coming": put, "most": 2000, "now": datetime.now(UTC)}
     await opened.services.database.write(lambda c: dataset.add_items(c, found.id, **given))
@@ -176,17 +244,19 @@ async def learn(opened: Opened) -> None:
         pass
 
 
-async def measure(pictures: int, defects: int) -> dict[str, object]:
-    each = pictures // 3
-    lots = [shots(10_000 * (n + 1), each, defects // 3 + (n < defects % 3)) for n in range(3)]
-    by_pixels = {pixels_of(one.data): one for lot in lots for one in lot}
-    broker = Broker()
+async def measure(pictures: int, defects: int, *, photo: bool) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "line").mkdir()
-        async with broker.open() as url, camera(lots[1]) as still:
+        async with outside(folder / "line", pictures, defects) as outer:
+            assert outer.stdout is not None
+            still, url = json.loads(await outer.stdout.readline())
             places = f"line={folder / 'line'},gate={still},door=mqtt:frigate/door/part/snapshot"
-            common = {"DATA_DIR": str(folder / "data"), "DISK_FLOOR_MB": "0", "PHOTO_READERS": "off"}
+            common = {"DATA_DIR": str(folder / "data"), "DISK_FLOOR_MB": "0"}
+            common["PHOTO_READERS"] = "on" if photo else "off"
+            if photo:  # as ``atelier fetch`` has left it
+                (folder / "data").mkdir()
+                (folder / "data" / "cache").symlink_to(ROOT / "data" / "cache")
             common |= {"WATCH_SOURCES": places, "MQTT_URL": url, "USER_WAITING": "50"}
             loaded = load_settings(common, folder / "none.env")
             fresh_database(loaded.database)
@@ -197,54 +267,81 @@ async def measure(pictures: int, defects: int) -> dict[str, object]:
                 with built.directory.connected(known):
                     opened = Opened(Studio(built, KINDS), built)
                     await learn(opened)
-                    return await _watched(opened, broker, folder, lots, by_pixels)
+                    process.configure_gc()  # as the bot does
+                    collecting = asyncio.create_task(process.collect_garbage(lambda: True))
+                    try:
+                        return await _watched(opened, outer, pictures, defects)
+                    finally:
+                        collecting.cancel()
+
+
+@dataclass
+class Beat:
+    """How long the event loop was held up, in seconds, and the memory of this process. waits: by the clock.
+    held: without the time that its thread was ready and had no core. stacks: what ran meanwhile."""
+
+    waits: list[float] = field(default_factory=list)
+    held: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    stacks: Counter[str] = field(default_factory=Counter)
+    _at: float = 0.0
+
+    async def run(self) -> None:
+        """Beat until cancelled; a thread looks on where one is late."""
+        Thread(target=self._look, args=(get_ident(),), daemon=True).start()
+        schedule = os.open(f"/proc/self/task/{get_native_id()}/schedstat", os.O_RDONLY)
+
+        def coreless() -> float:
+            return int(os.pread(schedule, 100, 0).split()[1]) / 1e9
+
+        while True:
+            self._at, before = time.monotonic(), coreless()
+            await asyncio.sleep(BEAT)
+            self.waits.append(time.monotonic() - self._at - BEAT)
+            self.held.append(max(0.0, self.waits[-1] - (coreless() - before)))
+            if len(self.waits) % 100 == 0:
+                self.memory.append(psutil.Process().memory_info().rss)
+
+    def _look(self, thread: int) -> None:
+        while True:
+            time.sleep(0.005)
+            at = self._at
+            if time.monotonic() - at > BEAT + LATE and (frame := sys._current_frames().get(thread)):
+                self.stacks["".join(traceback.format_stack(frame, 12)[-7:])] += 1
+                while self._at == at:
+                    time.sleep(0.001)
 
 
 async def _watched(
-    opened: Opened, broker: Broker, folder: Path, lots: list[list[Shot]], by_pixels: dict[str, Shot]
+    opened: Opened, outer: asyncio.subprocess.Process, pictures: int, defects: int
 ) -> dict[str, object]:
     studio, database = opened.studio, opened.services.database
     for source in ("line", "gate", "door"):
         rules = {"most": 60}
         await studio.watches.add(ALICE, "plates", source, channel_id=100, every=1, rules=rules)
-    before, began = psutil.Process().memory_info().rss, time.monotonic()
-    slowest = 0.0
-
-    async def beat() -> None:
-        nonlocal slowest
-        while True:
-            at = time.monotonic()
-            await asyncio.sleep(0.02)
-            slowest = max(slowest, time.monotonic() - at - 0.02)
-
-    async def fill() -> None:
-        for number, one in enumerate(lots[0]):
-            path = folder / "line" / f"{number:05}.part"
-            path.write_bytes(one.data)
-            path.rename(path.with_suffix(".png"))
-            await asyncio.sleep(0.3)
-
-    async def tell() -> None:
-        for one in lots[2]:
-            await broker.send("frigate/door/part/snapshot", one.data)
-            await asyncio.sleep(1.0)
-
-    total = sum(map(len, lots))
+    assert outer.stdin is not None and outer.stdout is not None
+    beat, began = Beat(), time.monotonic()
+    total = pictures + defects
     async with studio.watches.running():
-        tasks = [asyncio.create_task(one()) for one in (beat, fill, tell)]
+        beating = asyncio.create_task(beat.run())
+        outer.stdin.write(b"begin\n")
         done = -1
         while done < total:
             await asyncio.sleep(5)
-            states = await database.read(pictures)
-            counted = Counter(state for _job, state, _why in states)
-            done = total_of(counted)
-            print(f"{time.monotonic() - began:6.0f} s: {dict(counted)} of {total}", flush=True)
+            counted = await database.read(states)
+            done = sum(number for state, number in counted.items() if state != rows.WAITING)
+            print(f"{time.monotonic() - began:6.0f} s: {counted} of {total}", flush=True)
             if time.monotonic() - began > 3600:
                 break
-        for task in tasks:
-            task.cancel()
-    grown = psutil.Process().memory_info().rss - before
-    board_of = {job_id: (state, why) for job_id, state, why in await database.read(pictures)}
+        beating.cancel()
+    seconds = time.monotonic() - began
+    outer.stdin.write(b"end\n")
+    heard = int(await outer.stdout.readline())
+    for stack, number in beat.stacks.most_common(12):
+        print(f"{number} times\n{stack}", flush=True)
+    lots = lots_of(pictures, defects)
+    by_pixels = {pixels_of(one.data): one for lot in lots for one in lot}
+    board_of = {job_id: (state, why) for job_id, state, why in await database.read(noted)}
     posted, found, strange = Counter[int](), Counter[str](), set[int]()
     good_stopped = good = 0
     for job_id, (state, why) in board_of.items():
@@ -273,21 +370,38 @@ async def _watched(
         "missed": dict(Counter(_defects(lots, bad - set(posted)))),
         "of these, swallowed as seen before": len(strange - set(posted)),
         "good parts": share | {"interval": interval(good_stopped, good), "promised": version.promise},
-        "MQTT said": sum(topic.startswith("atelier/") for topic, *_ in broker.said),
-        "seconds": round(time.monotonic() - began),
-        "loop's longest wait, ms": round(1000 * slowest),
-        "memory grown, MiB": round(grown / 2**20, 1),
+        "MQTT said": heard,
+        "seconds": round(seconds),
+        **{
+            f"loop {how}: p50, p99, p99.9, most, ms; over 25 ms": [
+                *(round(1000 * one, 1) for one in np.quantile(waits, (0.5, 0.99, 0.999, 1.0))),
+                f"{sum(one > LATE for one in waits)} of {len(waits)}",
+            ]
+            for how, waits in {"late by the clock": beat.waits, "held up by itself": beat.held}.items()
+        },
+        "memory at the begin, after a tenth, at most and at the end, MiB": [
+            round(one / 2**20, 1)
+            for one in (
+                beat.memory[0],
+                beat.memory[len(beat.memory) // 10],
+                max(beat.memory),
+                beat.memory[-1],
+            )
+        ],
     }
 
 
-def pictures(connection: sa.Connection) -> list[tuple[str, str, str]]:
+def noted(connection: sa.Connection) -> list[tuple[str, str, str]]:
     """Return (job, state, why) of all pictures that came."""
     found = sa.select(watch_pictures.c.job_id, watch_pictures.c.state, watch_pictures.c.why)
     return [tuple(row) for row in connection.execute(found)]
 
 
-def total_of(counted: Counter[str]) -> int:
-    return sum(number for state, number in counted.items() if state != rows.WAITING)
+def states(connection: sa.Connection) -> dict[str, int]:
+    """Return how many pictures have come to what."""
+    state = watch_pictures.c.state
+    found = connection.execute(sa.select(state, sa.func.count()).group_by(state))
+    return {name: number for name, number in found}
 
 
 def _defects(lots: list[list[Shot]], parts: set[int]) -> list[str]:
@@ -300,8 +414,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--defects", type=int, default=40)
+    parser.add_argument("--photo", action="store_true", help="look with EfficientNet-Lite0")
+    parser.add_argument("--line", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(given.pictures, given.defects)), indent=1))
+    if given.line:
+        asyncio.run(line(given.line, given.pictures, given.defects))
+        return
+    process.configure_heap()
+    process.watch_children()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    print(json.dumps(asyncio.run(measure(given.pictures, given.defects, photo=given.photo)), indent=1))
 
 
 if __name__ == "__main__":

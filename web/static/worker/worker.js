@@ -91,18 +91,26 @@ worker.addEventListener("message", (event) => {
   event.waitUntil(before);
 });
 
-// A job is over, says a message that only this browser can read
+// A job is over, or a camera sees a defect, says a message that only this browser can read
 
 worker.addEventListener("push", (event) => {
-  const { title, body, tag, href } = /** @type {{title: string, body: string, tag: string, href: string}} */ (event.data?.json());
+  const { title, href, ...more } = /** @type {{title: string, body: string, tag: string, href: string, actions?: unknown[]}} */ (event.data?.json());
   const icon = location.pathname.replace("worker/worker.js", "icons/192.png");
-  event.waitUntil(worker.registration.showNotification(title, { body, tag, icon, data: href })); // the same tag twice is shown once
+  event.waitUntil(worker.registration.showNotification(title, { ...more, icon, data: href })); // the same tag twice is shown once
 });
 
 worker.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  event.waitUntil(openPage(String(event.notification.data)));
+  const href = String(event.notification.data);
+  event.waitUntil(event.action ? press(event.action).catch(() => openPage(href)) : openPage(href));
 });
+
+/** Do what a button of an alarm says. @param {string} action  such as POST /api/verdicts/… {"right": true} */
+async function press(action) {
+  const [method = "", path = ""] = action.split(" ", 2);
+  const body = action.slice(method.length + path.length + 2);
+  await fetchWell(path, { method, body, headers: { "Content-Type": "application/json" } });
+}
 
 /** @param {string} href */
 async function openPage(href) {
