@@ -1,13 +1,16 @@
 """Cameras in Discord: a defect in a watched folder is posted, its buttons act, also after a restart."""
 
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from storage import watches as rows
 from studio.media import picture_folder
 from studio.projects import watches
 from tests.bot.conftest import Studio, open_studio
-from tests.bot.test_own_models import bad, card, good, press, said, told, trained
+from tests.bot.test_own_models import bad, card, good, made, press, said, told, trained
 from tests.jobs.conftest import eventually
 from tests.support.messages import text_of
 
@@ -61,3 +64,45 @@ async def test_a_defect_is_posted_answered_snoozed_and_the_camera_removed(tmp_pa
         assert "**Left** · off" in told(off)
         gone = await press(studio, off.response, "watchend")
         assert "with a source adds one" in told(gone)
+
+
+async def test_what_a_camera_of_ones_own_tells_comes_by_direct_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "NOTICES_EVERY", 0.2)
+    folder = tmp_path / "line"
+    folder.mkdir()
+    async with open_studio(tmp_path / "data", WATCH_SOURCES=f"line={folder}") as studio:
+        await made(studio, only_me=True)
+        await studio.alice.slash(studio.channel, "inspect train", name="boards")
+        inbox, channel = studio.alice.user.dm_channel, len(studio.channel.history())
+        added = await said(studio, "watch", name="boards", source="line", camera="Left", silent_after=1)
+        assert "**Left** · on · line · pictures" in added
+        before = len(inbox.history())
+        async with studio.bot.studio.watches.running():
+            (folder / "bad.png").write_bytes(bad(1)[1])
+
+            async def came() -> bool:
+                return any(one.attachments for one in inbox.history()[before:])
+
+            await eventually(came)
+            [alarm] = inbox.history()[before:]
+            assert "📷 Left · **boards** version 1" in text_of(alarm)
+            earlier = datetime.now(UTC) - timedelta(minutes=2)
+            [watch] = await studio.built.database.read(rows.list_running)
+            values = {"seen_at": earlier, "on_at": earlier, "created_at": earlier}
+            change = partial(rows.change_watch, watch_id=watch.id, values=values)
+            await studio.built.database.write(change)
+
+            async def silent() -> bool:
+                return len(inbox.history()) > before + 1
+
+            await eventually(silent)
+        assert text_of(inbox.history()[-1]) == "📷 Left is silent: no picture for 1 minute."
+        assert "Saved; 1 new since version 1" in told(
+            await press(studio, alarm, "falsealarm", studio.alice.user)
+        )
+        assert "No alarms of this camera until <t:" in told(
+            await press(studio, alarm, "snooze", studio.alice.user)
+        )
+        assert len(studio.channel.history()) == channel  # others see nothing of it

@@ -1,17 +1,22 @@
 """Cameras on the web: a project's manager adds, stops, snoozes and removes one, and answers its alarms."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storage.schema import pushes as pushes_table
+from studio import pushes
 from studio.media import picture_folder
 from studio.projects import watches
 from tests.jobs.conftest import eventually
-from tests.web.conftest import OTHER, Site, open_site
+from tests.web.conftest import OTHER, YOU, Site, open_site
 from tests.web.teacher import Teacher
 from tests.web.test_projects import part, project, trained
+from tests.web.test_push import SETTINGS, Phone, call_me, counted, until_empty
+from tests.web.test_webhooks import listening
 
 
 @pytest.fixture
@@ -19,7 +24,8 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr(watches, "EVERY", 0.02)
     monkeypatch.setattr(picture_folder, "SETTLED", 0.0)
     (tmp_path / "line").mkdir()
-    async with open_site(tmp_path / "data", Teacher(), WATCH_SOURCES=f"line={tmp_path / 'line'}") as found:
+    settings = {"WATCH_SOURCES": f"line={tmp_path / 'line'}"} | SETTINGS
+    async with open_site(tmp_path / "data", Teacher(), **settings) as found:
         yield found
 
 
@@ -96,6 +102,40 @@ async def test_a_program_of_its_person_sends_pictures_to_a_camera(site: Site) ->
     assert (await other.ask("POST", way, data=bad)).status == 404
     await site.you.ask("PATCH", f"{path}/{made['id']}", json={"on": False})
     assert (await program.ask("POST", way, data=part(73, bad=True))).status == 400
+
+
+async def test_an_alarm_of_ones_own_rings_once_and_its_buttons_act(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography", reason="the extra push is missing")
+    monkeypatch.setattr(pushes, "EVERY", 0.02)
+    project_id, phone = await project(site), Phone()
+    await trained(site, project_id)
+    site.opened.services.web.looking[YOU] += 1  # at a page, which says nothing of cameras
+    async with listening() as receiver, site.opened.studio.pushes.running():
+        await call_me(site.you, phone, receiver.url)
+        made, alarm = await alarmed(site, project_id, tmp_path / "line")
+        await receiver.until(1)
+        await until_empty(site, pushes_table)
+        [(_headers, sealed)] = receiver.came  # of the good part nothing
+        said = phone.read(sealed)
+        assert (said["title"], said["body"]) == ("Left: not like the good ones", "Score 0.88")
+        assert said["href"] == f"/projects/{project_id}/watch#alarm-{alarm['job']}"
+        assert [one["title"] for one in said["actions"]] == ["False alarm", "Snooze 1 h", "Right"]
+        for one in said["actions"]:
+            method, path, body = one["action"].split(" ", 2)
+            assert (await site.you.ask(method, path, json=json.loads(body))).status < 300
+        path = f"/api/projects/{project_id}/watches"
+        assert (await site.you.get(path)).data["alarms"][0]["answer"] == "right"
+        assert (await site.you.get(path)).data["watches"][0]["quiet"]
+        async with site.opened.studio.watches.running():
+            (tmp_path / "line" / "worse.png").write_bytes(part(75, bad=True))
+
+            async def listed() -> bool:
+                return len((await site.you.get(path)).data["alarms"]) == 2
+
+            await eventually(listed)
+        assert await counted(site, pushes_table) == 0 and len(receiver.came) == 1  # it is snoozed
 
 
 async def test_what_isnt_watched_here_says_so(tmp_path: Path) -> None:
