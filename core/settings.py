@@ -233,7 +233,8 @@ def called_hosts(text: str) -> tuple[str, ...]:
     return parts_of(text)
 
 
-WATCHED = r"(?:https?|rtsp)://[!-~]+|mqtt:[^\s#]+#?"  # besides folders
+WATCHED = r"(?:https?|rtsp)://[!-~]+"  # besides folders and topics, whose + and # are whole levels
+TOPIC = r"mqtt:(?:(?:[^\s#+/]*|\+)/)*(?:[^\s#+/]+|\+|#)"
 
 
 def broker_address(text: str) -> str:
@@ -248,9 +249,17 @@ def watch_places(text: str) -> dict[str, str]:
     found = named_values(text)
     if any(name.lower() == "post" for name in found):
         raise ValueError("can't use the name post: it stands for pictures that programs send")
-    for place in found.values():
-        if not Path(place).is_absolute() and not re.fullmatch(WATCHED, place):
-            raise ValueError("takes folders and addresses, such as line=/srv/line, gate=rtsp://10.0.0.7/main")
+    for name, place in found.items():
+        is_known = bool(Path(place).is_absolute() or re.fullmatch(TOPIC, place))
+        if re.fullmatch(WATCHED, place):
+            with suppress(ValueError):  # of a port
+                parts = urlsplit(place)
+                is_known = bool(parts.hostname) and parts.port != 0
+        if not is_known:
+            raise ValueError(
+                f"{name} is no place: take a whole path such as /srv/line, an address such as"
+                " rtsp://10.0.0.7/main or a topic such as mqtt:frigate/door/+/snapshot"
+            )
     return found
 
 
@@ -1027,6 +1036,9 @@ def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[s
         problems.append(
             "ACTIVITY=on: needs WEB_PORT, DISCORD_CLIENT_ID, and a PUBLIC_URL that begins with https://."
         )
+    topics = [name for name, place in read.get("watch_sources", {}).items() if place.startswith("mqtt:")]
+    if topics and not read.get("mqtt_url"):
+        problems.append(f"WATCH_SOURCES: {topics[0]} is a topic, which needs MQTT_URL.")
     if bool(read.get("c2pa_certificate")) != bool(read.get("c2pa_key")):
         problems.append("C2PA_CERTIFICATE and C2PA_KEY: each needs the other.")
     for name in ("bus_ca", "c2pa_certificate", "c2pa_key"):

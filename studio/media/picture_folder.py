@@ -9,11 +9,11 @@ import hashlib
 import os
 import stat
 import time
+from _thread import start_new_thread
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import TypeVar
 
 from core.errors import UserError
@@ -156,7 +156,7 @@ def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
         except BaseException as error:
             future.set_exception(error)
 
-    Thread(target=run, name="folder", daemon=True).start()
+    start_new_thread(run, ())  # Thread.start would wait until it runs
     found = asyncio.wrap_future(future)
     found.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait any more
     return found
