@@ -177,7 +177,9 @@ def read_lesson(
             if (said := named.get((row.job_id, row.position))) is not None:
                 (liked if said.liked else passed)[said.page or said.job_id].append(row.sha256)
                 vectors[row.sha256] = row.vector
-    found = tuple((tuple(liked[page]), tuple(passed[page])) for page in liked)
+    refused = {row.page for row in named.values() if row.page} & passed.keys()
+    refused -= {row.page for row in named.values() if row.liked}
+    found = tuple((tuple(liked[page]), tuple(passed[page])) for page in (*liked, *sorted(refused)))
     return Told(name, weight, found, vectors)
 
 

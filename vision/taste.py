@@ -29,6 +29,8 @@ FEWEST = 9  # comparisons that a head is fitted to
 FOLDS = 8  # in which whole pages are left out, to see how rightly they are ranked
 TRIALS = 2  # as many as a page counts for in the interval: pairs of a page hang together (measured)
 SPREAD = 40  # comparisons for each unit of λ (measured: flat from a twentieth to three times of it)
+EVEN, LEAST_VARIANCE = 0.6, 0.05  # see ``stretch``; of the mean (measured: docs/evidence/taste.md)
+MOST_SEEN = 1000  # pictures whose variance is looked at
 STEPS, PRODUCTS = 30, 60  # of Newton's method, and of conjugate gradients within one
 SHARP = 3.0  # of words against each other, in deviations of how well they fit (measured: flat from 2 to 4)
 LEAST_SPREAD = 0.02  # of a mean share: what few pages that agree by chance can't go under
@@ -40,7 +42,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, order=True)
 class Page:
-    """Pictures that were seen together, by SHA-256. Of pictures that were liked alone, nothing is passed."""
+    """Pictures that were seen together, by SHA-256. Of pictures that were liked alone, nothing is passed; of a
+    page of which none is liked, everything."""
 
     liked: tuple[str, ...]
     passed: tuple[str, ...] = ()
@@ -71,7 +74,7 @@ class Lesson:
         by_voter = defaultdict[int, list[Page]](list)
         for number, page in enumerate(pages):
             there = Page(seen(page.liked), seen(page.passed))
-            if there.liked:
+            if there.liked or (there.passed and not page.liked):
                 by_voter[voters[number] if voters else 0].append(there)
         self.voters = sorted(sorted(own) for own in by_voter.values())  # by content: numbers say nothing
         self.pages = [page for own in self.voters for page in own]
@@ -81,8 +84,8 @@ class Lesson:
 
     @property
     def compared(self) -> list[Page]:
-        """The pages on which something was passed over."""
-        return [page for page in self.pages if page.passed]
+        """The pages on which something was liked more than the rest."""
+        return [page for page in self.pages if page.liked and page.passed]
 
     @property
     def likes(self) -> int:
@@ -91,20 +94,24 @@ class Lesson:
 
     @cached_property
     def _centred(self) -> Floats:
-        """The pictures' vectors (N, D), less their mean, of mean length 1; the mean is the last row."""
+        """The pictures' vectors (N, D), less their mean, which is the last row."""
         packed = b"".join(self._vectors[name] for name in self._names)
         stored = np.frombuffer(packed, "<f2").reshape(len(self._names), -1)
         found = np.zeros((len(stored) + 1, stored.shape[1]))
-        seen = found[:-1]
-        seen[:] = stored
-        seen -= seen.mean(0)
-        seen /= np.sqrt(np.vdot(seen, seen) / len(seen)) or 1.0
+        found[:-1] = stored
+        found[:-1] -= found[:-1].mean(0)
         return found
+
+    @cached_property
+    def _stretch(self) -> Floats:
+        """See ``stretch``: of the pictures, or so many of them that it doesn't take long."""
+        seen = self._centred[:-1]
+        return stretch(seen[:: len(seen) // MOST_SEEN + 1])
 
     def _differences(self, pages: Sequence[Page]) -> Floats:
         """Return liked less passed over, of each pair of a page (n, D). What was liked alone is compared with
-        the mean of all pictures."""
-        place, mean = self._place, len(self._names)
+        the mean of all pictures; where none of a page was liked, the mean of what is liked elsewhere with it."""
+        seen, place, mean = self._centred, self._place, len(self._names)
         pairs = [
             (place[one], place[other] if other else mean)
             for page in pages
@@ -112,9 +119,14 @@ class Lesson:
             for other in page.passed or ("",)
         ]
         if not pairs:
-            return np.zeros((0, self._centred.shape[1]))
+            return np.zeros((0, seen.shape[1]))
         first, second = np.array(pairs).T
-        return self._centred[first] - self._centred[second]
+        found = seen[first] - seen[second]
+        refused = [place[name] for page in pages if not page.liked for name in page.passed]
+        if not refused:
+            return found
+        liked = seen[[place[name] for page in pages for name in page.liked]].mean(0)
+        return np.concatenate([found, liked - seen[refused]])
 
     def fit(self) -> Head | None:
         """Return the taste; None while there are too few comparisons, or nothing was ever passed over."""
@@ -125,18 +137,20 @@ class Lesson:
             return None
         direction = self._direction(self.voters)
         deviation = (self._centred[:-1] @ direction).std()
-        return Head(direction / deviation if deviation else direction, len(differences))
+        return Head(direction / (deviation or 1.0), len(differences))
 
     def known(self) -> Known | None:
         """Return how well the taste is known; None while there are too few pages to tell."""
         if len(self.voters) > 1:
             return self._known_of_others()
         pages, right, pairs = self.compared, 0, 0
+        refused = [page for page in self.pages if not page.liked]
         for fold in range(FOLDS):
             left_out, rest = pages[fold::FOLDS], [p for n, p in enumerate(pages) if n % FOLDS != fold]
             if not left_out or not rest:
                 return None
-            asked = self._differences(left_out) @ fit_direction(self._differences(rest))
+            direction = fit_direction(self._differences(rest + refused), self._stretch)
+            asked = self._differences(left_out) @ direction
             right, pairs = right + int((asked > 0).sum()), pairs + len(asked)
         return Known(right / pairs, *wilson(right / pairs, TRIALS * len(pages)))
 
@@ -144,7 +158,7 @@ class Lesson:
         """Return how many deviations each word is truer of what was liked than of what was passed over
         beside it; nothing of a kind while there are too few pages to tell. kinds: vectors of words, of which
         a picture shows one. Voters count alike."""
-        by_voter = [[page for page in own if page.passed] for own in self.voters]
+        by_voter = [[page for page in own if page.liked and page.passed] for own in self.voters]
         by_voter = [own for own in by_voter if own]
         groups = by_voter if len(by_voter) > 1 else [[page] for own in by_voter for page in own]
         if len(groups) < 2:
@@ -169,7 +183,7 @@ class Lesson:
 
     def _known_of_others(self) -> Known | None:
         """Return how well somebody is known who wasn't asked: whole voters are left out, and count alike."""
-        compared = ([page for page in own if page.passed] for own in self.voters)
+        compared = ([page for page in own if page.liked and page.passed] for own in self.voters)
         voters, shares = [own for own in compared if own], list[float]()
         for fold in range(min(FOLDS, len(voters))):
             rest = [own for n, own in enumerate(voters) if n % FOLDS != fold]
@@ -189,41 +203,52 @@ class Lesson:
         parts = [self._differences(own) for own in voters]
         differences = np.concatenate(parts)
         if len(parts) == 1:
-            return fit_direction(differences)
+            return fit_direction(differences, self._stretch)
         each = len(differences) / len(parts)
         counts = np.concatenate([np.full(len(part), each / len(part)) for part in parts])
-        return fit_direction(differences, counts)
+        return fit_direction(differences, self._stretch, counts)
+
+
+def stretch(centred: Floats) -> Floats:
+    """Return what (D, D) makes the variance of pictures (N, D) less uneven, and their mean length 1: each
+    principal axis is divided by its deviation to the power of EVEN. What pictures differ in most, the things
+    that they show, would hide what they differ in less, such as the medium."""
+    variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    variances = np.maximum(variances, 0.0)
+    scales = (variances + (LEAST_VARIANCE * variances.mean() or 1.0)) ** (-EVEN / 2)
+    length = np.sqrt((variances * scales**2).sum()) or 1.0
+    return (axes * (scales / length)) @ axes.T
 
 
 def _unpacked(vector: bytes) -> Floats:
     return np.frombuffer(vector, "<f2").astype(np.float64)
 
 
-def fit_direction(differences: Floats, counts: Floats | float = 1.0) -> Floats:
-    """Return the direction (D,) along which most of ``differences`` (n, D) are positive. counts: (n,) as how
-    many each counts."""
+def fit_direction(differences: Floats, stretched: Floats, counts: Floats | float = 1.0) -> Floats:
+    """Return the direction (D,) along which most of ``differences`` (n, D) are positive. stretched: (D, D), by
+    which the ridge doesn't press all of it alike. counts: (n,) as how many each counts."""
     ridge = max(1.0, len(differences) / SPREAD)
-    direction = np.zeros(differences.shape[1])
+    direction = np.zeros(differences.shape[1])  # before it is stretched
     for _ in range(STEPS):
-        wrong = 1 / (1 + np.exp(np.clip(differences @ direction, -40, 40)))
-        pull = differences.T @ (counts * wrong) - ridge * direction
-        step = _solved(differences, counts * wrong * (1 - wrong), ridge, pull)
+        wrong = 1 / (1 + np.exp(np.clip(differences @ (stretched @ direction), -40, 40)))
+        pull = stretched @ (differences.T @ (counts * wrong)) - ridge * direction
+        step = _solved(differences, stretched, counts * wrong * (1 - wrong), ridge, pull)
         direction += step
         if np.abs(step).max() <= EXACT * (1 + np.abs(direction).max()):
             break
-    return direction
+    return np.asarray(stretched @ direction)
 
 
-def _solved(differences: Floats, weights: Floats, ridge: float, wanted: Floats) -> Floats:
-    """Return x of (differences' weights differences + ridge) x = wanted, by conjugate gradients: the ridge
-    makes them end soon, where forming the matrix would take longest."""
+def _solved(differences: Floats, stretched: Floats, weights: Floats, ridge: float, wanted: Floats) -> Floats:
+    """Return x of ((stretched differences)' weights (stretched differences) + ridge) x = wanted, by conjugate
+    gradients: the ridge makes them end soon, where forming the matrix would take longest."""
     found, rest = np.zeros_like(wanted), wanted.copy()
     way, size = rest.copy(), rest @ rest
     limit = EXACT**2 * size
     for _ in range(PRODUCTS):
         if size <= limit:
             break
-        product = differences.T @ (weights * (differences @ way)) + ridge * way
+        product = stretched @ (differences.T @ (weights * (differences @ (stretched @ way)))) + ridge * way
         share = size / (way @ product)
         found, rest = found + share * way, rest - share * product
         size, before = rest @ rest, size
@@ -257,7 +282,7 @@ def learn(question: Learn) -> Learned:
     return Learned(mixed(heads) if heads else b"", tuple(head is not None for head in found), known)
 
 
-UNLIKE = 1.0  # what likeness to a drawing that is taken costs, in deviations of the candidates' scores
+UNLIKE = 2.0  # what likeness to a drawing that is taken costs, in deviations of the candidates' scores
 MISSED = 2.0  # deviations under the candidates' mean from which on a drawing doesn't show its prompt
 
 

@@ -430,8 +430,11 @@ async def test_what_was_rated_goes_with_the_picture_and_the_person(
     page = await wall.tastes.next_page(ALICE)
     assert page is not None
     first, *rest = page.styles
+    await wall.tastes.rate(ALICE, page.page, [], [first, *rest])
+    refused = (await wall.asked(ALICE, "a boat --p"))[1].taste
+    assert refused != never, '"none of these" teaches, too'
     await wall.tastes.rate(ALICE, page.page, [first], rest)
-    assert (await wall.asked(ALICE, "a boat --p"))[1].taste != never
+    assert (await wall.asked(ALICE, "a boat --p"))[1].taste not in (never, refused)
     parts = b"".join([part async for part in wall.own.export(ALICE, pictures=False)])
     data = json.loads(zipfile.ZipFile(io.BytesIO(parts)).read("data.json"))
     assert len(data["taste_choices"]) == NINE

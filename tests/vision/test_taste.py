@@ -79,6 +79,32 @@ def test_a_like_alone_counts_beside_others() -> None:
     assert with_it.comparisons == without.comparisons + 1 and alone.likes == 11
 
 
+def test_a_page_of_which_nothing_is_liked_teaches_what_is_passed_over() -> None:
+    vectors, (liking, refused, *_) = world()[0], np.eye(WIDTH)
+    pages = pages_of(vectors, liking, 10)
+    nine = sorted(sorted(vectors)[40:], key=lambda name: -np.frombuffer(vectors[name], "<f2") @ refused)[:9]
+    refusing = Lesson([*pages, Page((), tuple(nine))], vectors)
+    with_it, without = refusing.fit(), Lesson(pages, vectors).fit()
+    assert with_it is not None and without is not None
+    assert with_it.comparisons == without.comparisons + 9 and refusing.compared == Lesson(pages, vectors).pages
+    before, after = (one.direction @ refused / np.linalg.norm(one.direction) for one in (without, with_it))
+    assert after < before - 0.2
+    left = {name: vector for name, vector in vectors.items() if name != pages[0].liked[0]}
+    assert Lesson(pages, left).pages == Lesson(pages[1:], left).pages, "a lost like refuses nothing"
+    assert Lesson([Page((), tuple(nine))], vectors).fit() is None
+
+
+def test_what_pictures_differ_in_less_is_learned_beside_what_they_differ_in_most() -> None:
+    rng = np.random.default_rng(6)
+    things, medium = rng.normal(size=(MANY, WIDTH)), rng.choice([-1.0, 1.0], MANY)
+    things[:, :4] *= 6
+    things[:, 9] = medium
+    things /= np.linalg.norm(things, axis=1, keepdims=True)
+    vectors = {f"{n:03}": one.astype("<f2").tobytes() for n, one in enumerate(things)}
+    head = Lesson(pages_of(vectors, np.eye(WIDTH)[9], 12), vectors).fit()
+    assert head is not None and abs(head.direction).argmax() == 9
+
+
 def test_how_well_it_is_known_says_when_it_is_not() -> None:
     vectors, liking = world()
     known = Lesson(pages_of(vectors, liking), vectors).known()
