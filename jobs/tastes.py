@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from core.errors import AtelierError
-from core.job import Job
+from core.job import NOBODY, Job
 from core.limits import Weighted
 from core.prompt.values import OWN
 from core.requests import ImagineRequest
@@ -18,7 +18,7 @@ from storage import tastes as stored
 from storage.database import Database
 from storage.embeddings import IN_USE
 from storage.people import read_setting
-from storage.server_tastes import FEWEST_VOTERS, SERVER, read_server_lesson
+from storage.server_tastes import FEWEST_VOTERS, SERVER, read_noted, read_server_lesson
 from storage.tastes import Row, Spot, Told
 from vision.protocol import Declined, Learn, Learned, Shown, Taste
 
@@ -26,8 +26,12 @@ FEWEST_HEARTS = 5
 PATIENCE = 15.0  # seconds
 UNKNOWN = "`--p` had no effect: {} isn't there any more, or isn't shared here."
 NOTHING_SEEN = "`--p` had no effect: no model here has looked at the pictures yet."
-NOBODY = "`--p` had no effect: nothing here can learn a taste now."
+NOT_NOW = "`--p` had no effect: nothing here can learn a taste now."
 FEW_MEMBERS = "`--p server` had no effect: it begins when hearts of {} members count in this server."
+UNTRIED = (
+    "`--p server` had no effect: first a blind vote of members has to say that it fits. Managers begin one:"
+    " `/taste trial`."
+)
 TOO_FEW = "`--p` had no effect: it begins at {fewest} grids with a liked picture, and {name} has {count}."
 
 # which of some places a person can read now
@@ -113,9 +117,12 @@ async def taste_of(job: Job, database: Database, executor: Executor, sees: Sees)
     gone = [name for name, _ in request.taste if name not in {one.name for one in told}]
     notes = [UNKNOWN.format(", ".join(f"`{name}`" for name in gone))] if gone else []
     enough = list[Told]()
+    noted = await database.read(partial(read_noted, guild_id=job.origin.guild_id or 0))
     for one in told:
         if one.name == SERVER and not one.voters:
             notes.append(FEW_MEMBERS.format(FEWEST_VOTERS))
+        elif one.name == SERVER and not noted.in_use and job.origin.user_id != NOBODY:  # whose are trials
+            notes.append(UNTRIED)
         elif (count := known_grids(one)) >= FEWEST_HEARTS:
             enough.append(one)
         else:
@@ -126,5 +133,5 @@ async def taste_of(job: Job, database: Database, executor: Executor, sees: Sees)
         try:
             direction = (await learn(enough, executor)).direction
         except Unlearned:
-            notes.append(NOBODY)
+            notes.append(NOT_NOW)
     return Taste(model, direction, " ".join(notes))

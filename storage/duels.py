@@ -99,8 +99,10 @@ def list_open(connection: sa.Connection) -> list[Duel]:
 
 
 def last_begun(connection: sa.Connection, guild_id: int) -> datetime | None:
-    """Return when the latest duel of a server began."""
-    latest = sa.select(duels.c.created_at).where(duels.c.guild_id == guild_id)
+    """Return when the latest duel of a server's own pictures began."""
+    shown = sa.select(duel_pictures.c.duel_id).join(jobs, jobs.c.id == duel_pictures.c.job_id)
+    own = duels.c.id.in_(shown.where(jobs.c.private == 0))
+    latest = sa.select(duels.c.created_at).where(duels.c.guild_id == guild_id, own)
     return connection.scalar(latest.order_by(duels.c.created_at.desc()).limit(1))
 
 
@@ -155,6 +157,12 @@ def count_votes(connection: sa.Connection, duel_id: str) -> dict[int, int]:
     liked = (duel_votes.c.duel_id == duel_id, duel_votes.c.liked == 1)
     found = sa.select(duel_votes.c.number, sa.func.count().label("n")).where(*liked)
     return {row.number: row.n for row in connection.execute(found.group_by(duel_votes.c.number))}
+
+
+def count_voters(connection: sa.Connection, duel_ids: Collection[str]) -> int:
+    """Return how many members have voted in some duels."""
+    found = sa.select(sa.func.count(duel_votes.c.user_id.distinct()))
+    return connection.execute(found.where(duel_votes.c.duel_id.in_(duel_ids))).scalar_one()
 
 
 def delete_votes(connection: sa.Connection, user_id: int, guild_id: int | None = None) -> None:

@@ -3,7 +3,7 @@ drawn in the server's channels for all to see. Nothing that is learned is kept, 
 trace."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,20 +32,57 @@ _STATE = "taste in {}"  # setting: what is noted of a guild's taste
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A blind vote on whether a server's taste fits. pairs: jobs that were asked for together, of one prompt
+    each: by the taste, and without it. begun: seconds since 1970. duels: that show them, none while they are
+    drawn. is_over: managers have ended it."""
+
+    channel_id: int
+    begun: float
+    pairs: Sequence[tuple[str, str]]
+    duels: Sequence[str] = ()
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a blind vote said. share: how often the taste's picture was liked more, each pair alike. low,
+    high: where that lies in 19 of 20 cases. voters: who voted. All but this are shares of 1."""
+
+    share: float
+    low: float
+    high: float
+    voters: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the taste is better than none for certain, said by enough members."""
+        return self.voters >= FEWEST_VOTERS and self.low > 0.5
+
+
+@dataclass(frozen=True)
 class Noted:
     """What is noted of a server's taste. since: hearts before don't count. until: hearts after don't count
     yet, 0 = none does. Both are seconds since 1970. duels: the channel where pairs are shown to vote
-    on, None = nowhere."""
+    on, None = nowhere. in_use: ``--p server`` draws by it. trial: the blind vote that runs. verdict: of the
+    last one, None = none yet."""
 
     is_on: bool = True
     since: float = 0.0
     until: float = 0.0
     duels: int | None = None
+    in_use: bool = False
+    trial: Trial | None = None
+    verdict: Verdict | None = None
 
 
 def read_noted(connection: sa.Connection, guild_id: int) -> Noted:
     """Return what is noted of a server's taste."""
-    return Noted(**(read_setting(connection, _STATE.format(guild_id)) or {}))
+    said = dict(read_setting(connection, _STATE.format(guild_id)) or {})
+    for name, kind in (("trial", Trial), ("verdict", Verdict)):
+        if said.get(name) is not None:
+            said[name] = kind(**said[name])
+    return Noted(**said)
 
 
 def note(connection: sa.Connection, guild_id: int, **changed: Any) -> None:

@@ -99,12 +99,14 @@ class Member:
 @dataclass(frozen=True)
 class ShownDuel:
     """A duel as everybody in its channel sees it. pairs: pictures by their numbers, as WebP. likes: how many
-    members like each more; None while they vote. ends_at: when that is told."""
+    members like each more; None while they vote. ends_at: when that is told. by_taste: of a blind vote, the
+    numbers of those that the server's taste has chosen; None of any other."""
 
     id: str
     pairs: tuple[Mapping[int, bytes], ...]
     likes: Mapping[int, int] | None
     ends_at: datetime
+    by_taste: Set[int] | None = None
 
 
 class Directory(Protocol):

@@ -220,6 +220,7 @@ LEFT = (
 LOOK_UP = 1.5  # seconds; Discord takes no first answer after three
 ONLY_THERE = "Atelier's operator hasn't allowed it outside of the servers that it is in."
 ONLY_MEMBERS = "Outside of its servers, Atelier is only for people who share a server with it."
+NO_SERVER = "You share no such server with this studio's bot."
 UNKNOWN = "Discord doesn't tell at the moment whether you share a server with Atelier. Try again in a minute."
 
 
@@ -407,6 +408,16 @@ class Rights:
             one = await self._memberships.within(actor, member)
             found.append((member, replace(one, barred=(await self._barred(one))[0])))
         return found
+
+    async def there(self, actor: Actor, guild_id: int | None) -> Actor:
+        """Return as whom somebody asks in a server that they share with the bot; who they are here where they
+        ask in one, or none is meant. Raises NotAllowedError."""
+        if actor.guild_id is not None or guild_id is None:
+            return actor
+        for member, one in await self.in_servers(actor):
+            if member.guild_id == guild_id:
+                return one
+        raise NotAllowedError(NO_SERVER)
 
     async def belongs(self, actor: Actor) -> bool:
         """Return whether somebody shares a server with the bot, or is the host."""

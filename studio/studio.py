@@ -120,7 +120,7 @@ class Studio:
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.tastes = Tastes(self.rights, services, self._members)
-        self.server_tastes = ServerTastes(self.rights, services, self.tastes.is_on)
+        self.server_tastes = ServerTastes(self.rights, services, self.tastes)
         self.duels = Duels(self.rights, services, self.tastes.is_on)
         self.wall = Wall(self.rights, services, self.tastes)
         self.copies = Copies(self.examples, services, lessons)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from core.errors import UserError
+from core.job import NOBODY
 from core.language import _
 from core.limits import Weighted
 from core.prompt.values import OWN
@@ -111,19 +112,21 @@ class Tastes:
             return request
         if not await self.is_on(actor.user_id):
             return replace(request, taste=(), candidates=0, unsupported=(*request.unsupported, "--p"))
-        known = dict[str, bool]()
+        known, untried = dict[str, bool](), False
         for name, _weight in request.taste:
             if name == SERVER:
                 noted = await self._database.read(partial(read_noted, guild_id=actor.guild_id or 0))
                 known[name] = actor.guild_id is not None and noted.is_on
+                untried = not noted.in_use and actor.user_id != NOBODY  # whose are trials
             else:
                 known[name] = name == OWN or await self._rows(actor, name) is not None
         there = tuple(pair for pair in request.taste if known[pair[0]])
         unknown = tuple(f"--p {name}" for name, found in known.items() if not found)
         stylize = STYLIZE if request.stylize is None else request.stylize
-        count = next((count for least, count in CANDIDATES if stylize >= least), 0) if there else 0
+        used = tuple(pair for pair in there if not (untried and pair[0] == SERVER))
+        count = next((count for least, count in CANDIDATES if stylize >= least), 0) if used else 0
         most = min(count, self._settings.taste_candidates)
-        words = await self._added(actor, request, there) if stylize and there else ()
+        words = await self._added(actor, request, used) if stylize and used else ()
         ready = replace(request, taste=there, candidates=most, taste_words=words)
         return replace(ready, unsupported=(*request.unsupported, *unknown))
 

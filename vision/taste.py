@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import ModelError
+from core.intervals import wilson
 from vision.protocol import Known, Learn, Learned, Taste
 from vision.weights import files
 
@@ -42,8 +43,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, order=True)
 class Page:
-    """Pictures that were seen together, by SHA-256. Of pictures that were liked alone, nothing is passed; of a
-    page of which none is liked, everything."""
+    """Pictures that were seen together, by SHA-256. Of pictures that were liked alone, nothing is passed; of
+    a page of which none is liked, everything."""
 
     liked: tuple[str, ...]
     passed: tuple[str, ...] = ()
@@ -110,7 +111,8 @@ class Lesson:
 
     def _differences(self, pages: Sequence[Page]) -> Floats:
         """Return liked less passed over, of each pair of a page (n, D). What was liked alone is compared with
-        the mean of all pictures; where none of a page was liked, the mean of what is liked elsewhere with it."""
+        the mean of all pictures; where none of a page was liked, the mean of what is liked elsewhere with
+        it."""
         seen, place, mean = self._centred, self._place, len(self._names)
         pairs = [
             (place[one], place[other] if other else mean)
@@ -225,8 +227,8 @@ def _unpacked(vector: bytes) -> Floats:
 
 
 def fit_direction(differences: Floats, stretched: Floats, counts: Floats | float = 1.0) -> Floats:
-    """Return the direction (D,) along which most of ``differences`` (n, D) are positive. stretched: (D, D), by
-    which the ridge doesn't press all of it alike. counts: (n,) as how many each counts."""
+    """Return the direction (D,) along which most of ``differences`` (n, D) are positive. stretched: (D, D),
+    by which the ridge doesn't press all of it alike. counts: (n,) as how many each counts."""
     ridge = max(1.0, len(differences) / SPREAD)
     direction = np.zeros(differences.shape[1])  # before it is stretched
     for _ in range(STEPS):
@@ -254,13 +256,6 @@ def _solved(differences: Floats, stretched: Floats, weights: Floats, ridge: floa
         size, before = rest @ rest, size
         way = rest + size / before * way
     return found
-
-
-def wilson(share: float, trials: float, z: float = 1.96) -> tuple[float, float]:
-    """Return the interval of a share (Wilson, 1927)."""
-    middle = (share + z * z / 2 / trials) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / 4 / trials**2)
-    return float(middle - half), float(middle + half)
 
 
 def mixed(heads: Iterable[tuple[Head, float]]) -> bytes:

@@ -321,6 +321,9 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("DELETE", STRUCK, account.take_word_back, bucket=change, scopes=MANAGE),
         Route("PUT", SERVER_TASTE, account.count_in_server, bucket=change, scopes=MANAGE),
         Route("DELETE", SERVER_TASTE, account.forget_in_server, bucket=change, scopes=MANAGE),
+        Route(
+            "PATCH", SERVER_TASTE, account.change_in_server, schemas.ServerTasteChanges, change, scopes=MANAGE
+        ),
         Route("GET", "/taste/nine", account.nine_page),
         Route("GET", "/api/taste/nine", account.show_nine, scopes=LOOK),
         Route("POST", "/api/taste/nine", account.rate_nine, schemas.Rated, change, scopes=MANAGE),

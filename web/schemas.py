@@ -270,6 +270,18 @@ class NewCode(Struct, frozen=True):
     name: str = "me"
 
 
+class ServerTasteChanges(Struct, frozen=True):
+    """What a manager does with a server's taste. on: it has one. use: it is drawn by, whatever a vote said.
+    reset: nothing counts that was liked until now. duels: the channel that shows pairs each week, "" = none.
+    trial: the channel that votes blindly on the taste, "" = that vote ends."""
+
+    on: bool | None = None
+    use: bool | None = None
+    reset: bool = False
+    duels: Annotated[str, Meta(pattern="^[0-9]{0,20}$")] | None = None
+    trial: Annotated[str, Meta(pattern="^[0-9]{0,20}$")] | None = None
+
+
 class NewExamples(Struct, frozen=True):
     """Pictures for a set by its name or id, which is made if there is none: under a label, or, with a
     question, one question about all of them, whose right answer is the label."""

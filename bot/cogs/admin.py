@@ -232,7 +232,7 @@ class StudioCog(
             *_listed(_("**Alerts**"), filter(None, [await server.alerts(actor)]), "<#{}>", "nowhere"),
             *_listed(
                 _("**Votes on pairs**"),
-                filter(None, [await self.bot.studio.duels.channel(actor)]),
+                filter(None, [(await self.bot.studio.duels.held(actor)).channel_id]),
                 "<#{}>",
                 "nowhere",
             ),

@@ -73,8 +73,18 @@ class Duels(AtelierCog):
 def _parts(duel: ShownDuel) -> list[discord.ui.Item[Any]]:
     """Return the parts of a duel's message, one below the other."""
     when = discord.utils.format_dt(duel.ends_at, "R")
-    asked = _("**Which of each pair do you like more?** Nobody sees your vote. The end: {when}.", when=when)
-    ended = _("**So you voted.** It teaches `--p server`, with the hearts in this server.")
+    if duel.by_taste is None:
+        asked = _(
+            "**Which of each pair do you like more?** Nobody sees your vote. The end: {when}.", when=when
+        )
+        ended = _("**So you voted.** It teaches `--p server`, with the hearts in this server.")
+    else:
+        asked = _(
+            "**Does this server's taste fit? Which of each pair do you like more?** One of each was drawn"
+            " with `--p server`. Nobody sees your vote. The end: {when}.",
+            when=when,
+        )
+        ended = _("**So you voted on this server's taste.** `/taste server` says what came of it.")
     parts: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(asked if duel.likes is None else ended)]
     for pair in duel.pairs:
         items = [
@@ -85,7 +95,12 @@ def _parts(duel: ShownDuel) -> list[discord.ui.Item[Any]]:
         if duel.likes is None:
             parts.append(discord.ui.ActionRow(*(DuelButton(duel.id, number) for number in pair)))
         else:
-            told = (f"**{number}**: {counted(duel.likes.get(number, 0), 'vote')}" for number in pair)
+            chosen = duel.by_taste or ()
+            told = (
+                f"**{number}**: {counted(duel.likes.get(number, 0), 'vote')}"
+                + (" (`--p server`)" if number in chosen else "")
+                for number in pair
+            )
             parts.append(discord.ui.TextDisplay(" · ".join(told)))
     return parts
 

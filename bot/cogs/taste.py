@@ -19,6 +19,7 @@ from bot.ui.layout import numbered_words
 from bot.ui.replies import SILENT, Post, acknowledge, answers_privately, choices, whisper
 from core.language import N_, _
 from storage.server_tastes import SERVER
+from studio.duels import told_of_lack
 from studio.server_tastes import told_of_server
 from studio.tastes import told
 from studio.texts import code as quoted
@@ -172,14 +173,14 @@ class Taste(
 
     @app_commands.command(description="Show what members of this server like together, for --p server")
     @app_commands.describe(
-        change="forget me, count me: whether your hearts count; reset, on, off: for managers (Manage Server)"
+        change="forget me, count me: whether you count; for managers: use, don't use, reset, on, off"
     )
     @app_commands.guild_only()
     @answers_privately
     async def server(
         self,
         interaction: discord.Interaction,
-        change: Literal["forget me", "count me", "reset", "on", "off"] | None = None,
+        change: Literal["forget me", "count me", "use", "don't use", "reset", "on", "off"] | None = None,
     ) -> None:
         actor, tastes = actor_of(interaction), self.bot.studio.server_tastes
         said = ""
@@ -188,6 +189,8 @@ class Taste(
         elif change == "reset":
             await tastes.reset(actor)
             said = _("No heart counts that was given until now.") + "\n"
+        elif change in ("use", "don't use"):
+            await tastes.use(actor, on=change == "use")
         elif change is not None:
             await tastes.set_on(actor, on=change == "on")
         lines = [f"**{quoted(f'--p {SERVER}')}**", *told_of_server(await tastes.card(actor))]
@@ -202,10 +205,35 @@ class Taste(
     async def duel(
         self, interaction: discord.Interaction, channel: discord.TextChannel | None = None
     ) -> None:
-        await self.bot.studio.duels.set_channel(actor_of(interaction), channel.id if channel else None)
+        actor, duels = actor_of(interaction), self.bot.studio.duels
+        await duels.set_channel(actor, channel.id if channel else None)
         on = _("Within minutes, and then once a week, pairs of pictures are shown here: {where}.")
         off = _("No pairs are shown any more. What was voted counts on.")
-        await whisper(interaction, on.format(where=channel.mention) if channel else off)
+        said = on.format(where=channel.mention) if channel else off
+        await whisper(interaction, " ".join(filter(None, (said, told_of_lack(await duels.held(actor))))))
+
+    @app_commands.command(
+        description="Let members vote blindly on this server's taste (Manage Server); none ends the vote"
+    )
+    @app_commands.describe(channel="Eight pairs are drawn and shown there; leave it out to end the vote")
+    @app_commands.guild_only()
+    @answers_privately
+    async def trial(
+        self, interaction: discord.Interaction, channel: discord.TextChannel | None = None
+    ) -> None:
+        actor, tastes = actor_of(interaction), self.bot.studio.server_tastes
+        if channel is None:
+            await tastes.end_trial(actor)
+            ends = _("The vote ends within minutes. `/taste server` says then what came of it.")
+            await whisper(interaction, ends)
+            return
+        await tastes.begin_trial(actor, channel.id)
+        begins = _(
+            "The pairs are drawn while nobody waits, and then shown for a week here: {where}. If members like"
+            " those with `--p server` more, it is used.",
+            where=channel.mention,
+        )
+        await whisper(interaction, begins)
 
     @app_commands.command(description="Turn learning from your hearts on or off")
     @app_commands.describe(learning="off: nothing is learned, and your codes are deleted")

@@ -17,6 +17,7 @@ from bot.ui.buttons import KeptItem, Secondary, Success, chosen_in, view_of
 from bot.ui.replies import SILENT, answers_privately
 from bot.ui.translator import AUTOMATIC
 from core.language import LANGUAGES, N_, SOURCE, _, known_language, speaking
+from studio.duels import told_of_lack
 
 log = logging.getLogger(__name__)
 HELLO = N_(
@@ -91,24 +92,26 @@ class LanguageMenu(KeptItem, template=r"su:language"):
         await client.cogs["Welcome"].on_language(interaction, next(iter(chosen_in(interaction)), ""))
 
 
-class AlertsMenu(KeptItem, template=r"su:alerts"):
-    """Chooses the channel where strikes are told. None chosen: they aren't."""
+class PlaceMenu(KeptItem, template=r"su:(?P<kind>alerts|duels)"):
+    """Chooses the channel where strikes are told, or where pairs are shown to vote on. None chosen:
+    nowhere."""
 
-    def __init__(self, channel_id: int | None = None) -> None:
+    def __init__(self, kind: str, channel_id: int | None = None) -> None:
         listed = [] if channel_id is None else [discord.Object(channel_id)]
         super().__init__(
             discord.ui.ChannelSelect(
-                custom_id="su:alerts",
+                custom_id=f"su:{kind}",
                 min_values=0,
                 channel_types=[discord.ChannelType.text],
                 placeholder=_("Nowhere"),
                 default_values=[discord.SelectDefaultValue.from_channel(one) for one in listed],
             )
         )
+        self.kind = kind
 
     async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
         chosen = next((int(one) for one in chosen_in(interaction)), None)
-        await client.cogs["Welcome"].on_alerts(interaction, chosen)
+        await client.cogs["Welcome"].on_place(interaction, self.kind, chosen)
 
 
 class SetupButton(KeptItem, template=r"su:(?P<what>open|talk|done|try)"):
@@ -174,10 +177,15 @@ class Welcome(AtelierCog):
         await self.bot.studio.server.set_language(actor_of(interaction), chosen)
         await self._show(interaction, await self._panel(interaction))
 
-    async def on_alerts(self, interaction: discord.Interaction, channel_id: int | None) -> None:
-        """Choose where strikes are told. Raises NotAllowedError, UserError where nothing can be written."""
+    async def on_place(self, interaction: discord.Interaction, kind: str, channel_id: int | None) -> None:
+        """Choose where strikes are told, or pairs are shown. Raises NotAllowedError, UserError where nothing
+        can be written."""
         await interaction.response.defer()
-        await self.bot.studio.server.set_alerts(actor_of(interaction), channel_id)
+        actor, studio = actor_of(interaction), self.bot.studio
+        if kind == "alerts":
+            await studio.server.set_alerts(actor, channel_id)
+        else:
+            await studio.duels.set_channel(actor, channel_id)
         await self._show(interaction, await self._panel(interaction))
 
     async def on_talk(self, interaction: discord.Interaction) -> None:
@@ -220,6 +228,12 @@ class Welcome(AtelierCog):
         done = SetupButton("done", _("Done"), discord.ButtonStyle.primary)
         language = await server.language(actor)
         alerts = self._offered(guild, "channel", filter(None, [await server.alerts(actor)]))
+        held = await self.bot.studio.duels.held(actor)
+        shown_in = self._offered(guild, "channel", filter(None, [held.channel_id]))
+        asked = _(
+            "**Votes on pairs:** where do members vote on pictures once a week? `--p server` learns from it."
+        )
+        pairs = [(" ".join(filter(None, (asked, told_of_lack(held)))), [PlaceMenu("duels", *shown_in)])]
         parts: list[tuple[str, Sequence[discord.ui.Item[Any]]]] = [
             (
                 _("**Where** may Atelier be used?"),
@@ -231,7 +245,11 @@ class Welcome(AtelierCog):
                 [LevelMenu(level)],
             ),
             (_("**Language** of answers that everybody sees"), [LanguageMenu(language)]),
-            (_("**Alerts:** where are members' strikes and time-outs reported?"), [AlertsMenu(*alerts)]),
+            (
+                _("**Alerts:** where are members' strikes and time-outs reported?"),
+                [PlaceMenu("alerts", *alerts)],
+            ),
+            *(pairs if self.bot.settings.taste else []),
             ("", [done, SetupButton("try", _("Try it")), *may_talk]),
         ]
         panel: discord.ui.Container[Any] = discord.ui.Container()
@@ -252,5 +270,5 @@ class Welcome(AtelierCog):
 
 
 async def setup(bot: Atelier) -> None:
-    bot.add_dynamic_items(ListMenu, LevelMenu, LanguageMenu, AlertsMenu, SetupButton)
+    bot.add_dynamic_items(ListMenu, LevelMenu, LanguageMenu, PlaceMenu, SetupButton)
     await bot.add_cog(Welcome(bot))

@@ -114,7 +114,7 @@ COMMANDS: dict[str, str] = {
         " taste to use or share, `forget` takes a code back, `learn` turns it off. `nine` shows pictures to"
         " rate."
         " `server` shows what members like together, for `--p server`, and forgets you in it;"
-        " `duel` lets them vote on pairs."
+        " `duel` lets them vote on pairs, and `trial` on whether it fits."
     ),
     "examples": (
         "`/examples`: teaches me by a few labelled pictures. `new name:mushrooms`, then `add` pictures under"

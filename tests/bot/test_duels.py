@@ -53,7 +53,8 @@ async def test_managers_alone_choose_the_channel(studio: Studio) -> None:
     refused = told(await studio.bob.slash(studio.channel, "taste duel", channel=studio.channel))
     assert "Manage Server" in refused
     assert "nowhere" in told(await studio.mira.slash(studio.channel, "studio rules"))
-    await studio.mira.slash(studio.channel, "taste duel", channel=studio.channel)
+    lacking = told(await studio.mira.slash(studio.channel, "taste duel", channel=studio.channel))
+    assert "Within minutes" in lacking and "The next vote needs 2" in lacking
     assert f"**Votes on pairs** {studio.channel.mention}" in told(
         await studio.mira.slash(studio.channel, "studio rules")
     )

@@ -83,7 +83,7 @@ async def test_where_nobody_may_write_nothing_is_said(studio: Studio) -> None:
 
 async def test_the_panel_writes_what_the_commands_write(studio: Studio) -> None:
     panel = (await studio.mira.slash(studio.channel, "studio setup")).response
-    assert len(parts(panel)) <= 24  # of 40
+    assert len(parts(panel)) <= 27  # of 40
     other = studio.guild.create_text_channel("art")
     await studio.mira.select(panel, [studio.channel, other], custom_id="su:channel")
     await studio.mira.select(panel, [other], custom_id="su:channel")
@@ -131,13 +131,39 @@ async def test_the_panel_and_the_commands_choose_the_language_and_where_strikes_
     assert await studio.built.moderator.alerts(studio.guild.id) is None
 
 
-@pytest.mark.parametrize("what", ["su:channel", "su:language", "su:alerts", "su:talk", "su:done"])
+async def test_the_panel_chooses_where_pairs_are_shown_and_says_what_they_wait_for(studio: Studio) -> None:
+    panel = (await studio.mira.slash(studio.channel, "studio setup")).response
+    assert "Votes on pairs" in words(panel) and "The next vote needs" not in words(panel)
+    shown = await studio.mira.select(panel, [studio.channel], custom_id="su:duels")
+    assert "shown yet: 0. The next vote needs 2" in words(shown.response)
+    assert "Once a week I show pairs" in studio.channel.history()[-1].content
+    menu = next(one for one in parts(shown.response) if one.get("custom_id") == "su:duels")
+    assert [one["id"] for one in menu["default_values"]] == [studio.channel.id]
+    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert f"**Votes on pairs** <#{studio.channel.id}>" in rules
+    for prompt in ("a red house", "a boat"):
+        await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
+    panel = (await studio.mira.slash(studio.channel, "studio setup")).response
+    assert "The next vote needs" not in words(panel)
+    await studio.mira.select(panel, [], custom_id="su:duels")
+    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert "**Votes on pairs** nowhere" in rules
+
+
+async def test_where_tastes_are_off_the_panel_has_no_votes(tmp_path: Path) -> None:
+    async with open_studio(tmp_path / "data", TASTE="off") as studio:
+        panel = (await studio.mira.slash(studio.channel, "studio setup")).response
+        assert "Set up Atelier" in words(panel) and "Votes on pairs" not in words(panel)
+
+
+@pytest.mark.parametrize("what", ["su:channel", "su:language", "su:alerts", "su:duels", "su:talk", "su:done"])
 async def test_the_panel_of_a_manager_does_nothing_for_a_member(studio: Studio, what: str) -> None:
     welcome = studio.bot.cogs["Welcome"]
-    from bot.cogs.welcome import AlertsMenu, LanguageMenu, ListMenu, SetupButton
+    from bot.cogs.welcome import LanguageMenu, ListMenu, PlaceMenu, SetupButton
     from bot.ui.buttons import view_of
 
-    menus = {"su:channel": ListMenu("channel"), "su:language": LanguageMenu(), "su:alerts": AlertsMenu()}
+    menus = {"su:channel": ListMenu("channel"), "su:language": LanguageMenu()}
+    menus |= {f"su:{kind}": PlaceMenu(kind) for kind in ("alerts", "duels")}
     item = menus.get(what) or SetupButton(what[3:])
     channel = studio.bot.get_channel(studio.channel.id)
     sent = await channel.send("forged", view=view_of(item))

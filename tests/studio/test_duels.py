@@ -15,7 +15,7 @@ from storage import people
 from storage.privacy import personal_rows
 from storage.schema import duel_votes, duels, jobs, unposted
 from studio.authority import Actor, Place, ShownDuel, Unanswered
-from studio.duels import WEEK, Duelling
+from studio.duels import WEEK, Duelling, told_of_lack
 from tests.studio.conftest import ALICE, BOB, MIRA
 from tests.studio.test_server_tastes import learned, night, taste_of
 from tests.studio.test_tastes import Servers, Wall, wall
@@ -242,7 +242,7 @@ async def test_managers_alone_choose_the_channel_and_end_the_votes(channel: Chan
     with pytest.raises(NotAllowedError):
         await door.set_channel(BOB, CHANNEL)
     await begun(channel)
-    assert await door.channel(MIRA) == CHANNEL
+    assert (await door.held(MIRA)).channel_id == CHANNEL
     await channel.vote(BOB, 1)
     await door.set_channel(MIRA, None)
     await channel.duelling.look()
@@ -254,6 +254,19 @@ async def test_managers_alone_choose_the_channel_and_end_the_votes(channel: Chan
         ("set duels", {"channel": None}),
         ("set duels", {"channel": CHANNEL}),
     ]
+
+
+async def test_managers_are_told_while_a_channel_has_too_few_grids(channel: Channel) -> None:
+    door = channel.wall.opened.studio.duels
+    assert told_of_lack(await door.held(MIRA)) == ""
+    await channel.open()
+    for count in range(2):
+        said = told_of_lack(await door.held(MIRA))
+        assert f"shown yet: {count}. The next vote needs 2" in said
+        await channel.wall.grid(ALICE)
+    assert told_of_lack(await door.held(MIRA)) == ""
+    with pytest.raises(NotAllowedError):
+        await door.held(BOB)
 
 
 async def test_a_server_without_a_taste_has_no_votes(channel: Channel) -> None:

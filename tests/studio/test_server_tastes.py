@@ -34,6 +34,7 @@ async def learned(wall: Wall, actors: Sequence[Actor] = (ALICE, BOB, CAROL), cou
     for actor in actors:
         await wall.liked(actor, count)
     assert await night(wall)
+    await wall.opened.studio.server_tastes.use(MIRA, on=True)
 
 
 async def other(wall: Wall, actor: Actor, text: str = "a red house") -> None:
@@ -149,7 +150,13 @@ async def test_a_server_s_taste_is_of_use_there_alone(wall: Wall) -> None:
 async def test_managers_reset_it_and_turn_it_off(wall: Wall) -> None:
     await learned(wall)
     tastes = wall.opened.studio.server_tastes
-    for change in (tastes.reset, partial(tastes.set_on, on=False)):
+    changes = (
+        tastes.reset,
+        partial(tastes.set_on, on=False),
+        partial(tastes.use, on=False),
+        tastes.end_trial,
+    )
+    for change in (*changes, partial(tastes.begin_trial, channel_id=100)):
         with pytest.raises(NotAllowedError):
             await change(ALICE)
     await tastes.set_on(MIRA, on=False)
@@ -161,7 +168,7 @@ async def test_managers_reset_it_and_turn_it_off(wall: Wall) -> None:
     await tastes.reset(MIRA)
     assert (await tastes.card(ALICE)).members == 0
     audit = await wall.opened.studio.server.audit(MIRA)
-    assert [row.action for row in audit][:3] == ["taste reset", "taste on", "taste off"]
+    assert [row.action for row in audit] == ["taste reset", "taste on", "taste off", "taste used"]
 
 
 async def test_nothing_changes_while_nobody_can_say_who_is_there(

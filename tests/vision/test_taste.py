@@ -4,7 +4,8 @@ known."""
 import numpy as np
 import pytest
 
-from vision.taste import FEWEST, Lesson, Page, choose_drawings, mixed, wilson
+from core.intervals import wilson
+from vision.taste import FEWEST, Lesson, Page, choose_drawings, mixed
 
 WIDTH, MANY = 16, 240
 
@@ -86,7 +87,9 @@ def test_a_page_of_which_nothing_is_liked_teaches_what_is_passed_over() -> None:
     refusing = Lesson([*pages, Page((), tuple(nine))], vectors)
     with_it, without = refusing.fit(), Lesson(pages, vectors).fit()
     assert with_it is not None and without is not None
-    assert with_it.comparisons == without.comparisons + 9 and refusing.compared == Lesson(pages, vectors).pages
+    assert (
+        with_it.comparisons == without.comparisons + 9 and refusing.compared == Lesson(pages, vectors).pages
+    )
     before, after = (one.direction @ refused / np.linalg.norm(one.direction) for one in (without, with_it))
     assert after < before - 0.2
     left = {name: vector for name, vector in vectors.items() if name != pages[0].liked[0]}

@@ -185,6 +185,7 @@ RULES: dict[str, Rule] = {
     "DELETE /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}, kept=True),
     "PUT /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
     "DELETE /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
+    "PATCH /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}, body={"on": True}),
     "GET /taste/nine": _rule(SIGNED_IN, 200),
     "GET /api/taste/nine": _rule(SIGNED_IN, 200),
     "POST /api/taste/nine": _rule(NOT_BARRED, 400, body={"page": "0" * 16, "liked": [2], "passed": []}),

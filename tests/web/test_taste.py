@@ -48,6 +48,40 @@ async def test_a_server_s_taste_is_told_and_forgets_somebody(site) -> None:
         assert (await site.you.get("/api/taste")).data["servers"][0]["counts"] is True
 
 
+async def test_managers_and_nobody_else_change_a_servers_taste(site) -> None:
+    members = {YOU: True, OTHER: False}
+    here = Servers({10: Server("Here", {100: Channel({YOU, OTHER}, {YOU, OTHER}, "art")}, members)})
+    other, there = await site.person(OTHER), "/api/taste/servers/10"
+    with site.opened.services.directory.connected(here):
+        page = await site.you.page("/taste")
+        assert "Manage" in page and "#art" in page and "Manage" not in await other.page("/taste")
+        every = (
+            {"on": False},
+            {"use": True},
+            {"reset": True},
+            {"duels": "100"},
+            {"trial": "100"},
+            {"trial": ""},
+        )
+        for said in every:
+            refused = await other.ask("PATCH", there, json=said)
+            assert refused.status == 403 and "Manage Server" in refused.data["detail"]
+        assert (await site.you.ask("PATCH", there, json={"duels": "100"})).status == 204
+        assert [text for place, text in here.told if place.channel_id == 100]
+        [found] = (await site.you.get("/api/taste")).data["servers"]
+        assert found["duels"] == "100" and "The next vote needs 2" in found["lack"]
+        assert "duels" not in (await other.get("/api/taste")).data["servers"][0]
+        assert (await site.you.ask("PATCH", there, json={"duels": "abc"})).status == 400
+        assert (await site.you.ask("PATCH", there, json={"duels": ""})).status == 204
+        for said, told in (({"trial": "100"}, "Too little is known"), ({"trial": ""}, "No blind vote runs")):
+            refused = await site.you.ask("PATCH", there, json=said)
+            assert refused.status == 400 and told in refused.data["detail"]
+        for said in ({"use": True}, {"use": False}, {"reset": True}, {"on": False}):
+            assert (await site.you.ask("PATCH", there, json=said)).status == 204
+        assert "Turn on" in await site.you.page("/taste")
+        assert (await site.you.ask("PATCH", "/api/taste/servers/11", json={"on": True})).status == 403
+
+
 async def test_a_page_is_only_kept_of_pictures_that_are_there(site) -> None:
     assert "Rate nine pictures" in await site.you.page("/taste/nine")
     found = (await site.you.get("/api/taste/nine")).data

@@ -15,6 +15,7 @@ from core.language import LANGUAGES, N_, _
 from core.prompt.values import OWN
 from storage.tokens import Token
 from storage.webhooks import Webhook
+from studio.duels import told_of_lack
 from studio.programs import OFF as PROGRAMS_OFF
 from studio.programs import SCOPES, USUAL_DAYS
 from studio.server_tastes import told_of_server
@@ -356,6 +357,25 @@ async def forget_in_server(call: Call) -> Answer:
     return DONE
 
 
+async def change_in_server(call: Call) -> Answer:
+    """Do what a server's managers may do with its taste."""
+    given, server = read_body(call, schemas.ServerTasteChanges), int(call.path["server"])
+    tastes, actor = call.studio.server_tastes, call.actor
+    if given.on is not None:
+        await tastes.set_on(actor, on=given.on, guild_id=server)
+    if given.use is not None:
+        await tastes.use(actor, on=given.use, guild_id=server)
+    if given.reset:
+        await tastes.reset(actor, server)
+    if given.duels is not None:
+        await call.studio.duels.set_channel(actor, int(given.duels or 0) or None, server)
+    if given.trial:
+        await tastes.begin_trial(actor, int(given.trial), server)
+    elif given.trial is not None:
+        await tastes.end_trial(actor, server)
+    return DONE
+
+
 async def nine_page(call: Call) -> Answer:
     """A page on which pictures are rated, nine at a time."""
     on = await call.studio.tastes.is_on(call.actor.user_id)
@@ -415,16 +435,33 @@ async def _tastes(call: Call) -> dict[str, Any]:
         {"code": one.code, "of": one.name, "pictures": one.pictures, "shared": one.guild_id is not None}
         for one in await tastes.codes(call.actor)
     ]
-    servers = [
-        {
-            "id": str(card.guild_id),
-            "name": card.server,
-            "told": list(told_of_server(card)),
-            "on": card.is_on,
-            "counts": not card.forgotten,
+    found = await call.studio.server_tastes.cards(call.actor)
+    channels = await call.studio.posting.channels(call.actor) if any(one.manages for one in found) else []
+    servers = list[dict[str, Any]]()
+    for one in found:
+        shown = {
+            "id": str(one.guild_id),
+            "name": one.server,
+            "told": list(told_of_server(one)),
+            "on": one.is_on,
+            "counts": not one.forgotten,
+            "manages": one.manages,
         }
-        for card in await call.studio.server_tastes.cards(call.actor)
-    ]
+        if one.manages:
+            held = await call.studio.duels.held(call.actor, one.guild_id)
+            shown |= {
+                "used": one.noted.in_use,
+                "trial": one.noted.trial is not None,
+                "ready": one.is_ready,
+                "duels": str(held.channel_id or ""),
+                "lack": told_of_lack(held),
+                "channels": [
+                    {"id": str(channel.place.channel_id), "name": channel.name}
+                    for channel in channels
+                    if channel.place.guild_id == one.guild_id
+                ],
+            }
+        servers.append(shown)
     return {"tastes": known, "codes": codes, "servers": servers}
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from core.intervals import wilson
 from core.requests import ImagineRequest
 from core.taste_words import open_kinds
 from demo.judge import GRID, SIZE, Judge
@@ -33,7 +34,7 @@ from vision.diffusion import task
 from vision.protocol import Taste
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.taste import Lesson, Page, best_of, wilson
+from vision.taste import Lesson, Page, best_of
 
 RATED, PRESSES = 240, 40  # drawings that are rated, and how often somebody presses
 FOUR, CANDIDATES = 4, (8, 12, 24)  # as --stylize 100, 250 and 750 draw

@@ -2,10 +2,15 @@
 
 import pytest
 
+from storage.server_tastes import Noted, Verdict
+from studio.authority import Actor
+from studio.server_tastes import ServerCard, ServerTastes
+from tests.studio.servers import Channel, Server, Servers
 from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in
 from tests.web.browser.test_examples import ALL_THERE, LOOKS
 from tests.web.browser.test_wall import hung
-from tests.web.conftest import Site
+from tests.web.conftest import YOU, Site
+from vision.protocol import Known
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PRESSED = '#nine [aria-pressed="true"]'
@@ -23,6 +28,42 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, s
     assert await page.evaluate(SIDEWAYS) <= 0
     assert await page.evaluate(ALL_THERE)
     await shot(page, f"nine-{width}-{scheme}")
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+async def test_a_manager_finds_what_a_servers_taste_may_be_told(
+    site: Site, page, axe, scheme, width, monkeypatch
+) -> None:
+    noted = Noted(verdict=Verdict(0.62, 0.31, 0.86, 4))
+    known = [
+        ServerCard(10, "Here", True, 4, 61, 23, Known(0.79, 0.64, 0.89), noted=noted, manages=True),
+        ServerCard(11, "There", is_on=False, manages=True),
+    ]
+
+    async def cards(tastes: ServerTastes, actor: Actor) -> list[ServerCard]:
+        return known
+
+    monkeypatch.setattr(ServerTastes, "cards", cards)
+    channels = {100: Channel({YOU}, {YOU}, "art"), 101: Channel({YOU}, {YOU}, "hall")}
+    here = Servers({n: Server("Here", channels, {YOU: True}) for n in (10, 11)})
+    with site.opened.services.directory.connected(here):
+        await sign_in(site, page)
+        await look(page, scheme, width)
+        assert await faults(page, axe, f"{site.web.url}/taste") == []
+        for row in await page.locator("#servers > li > div > details > summary").all():
+            await row.click()
+        await page.get_by_text("Nobody can say yet whether it fits").wait_for()
+        assert await page.evaluate(SIDEWAYS) <= 0
+        assert await page.evaluate(ALL_THERE)
+        await shot(page, f"server-taste-{width}-{scheme}")
+        await page.locator("select[name=duels]").select_option("101")
+        await page.get_by_label("Save where Here votes on pairs").click()
+        await page.wait_for_load_state()
+        for _ in range(40):
+            if here.told:
+                break
+            await page.wait_for_timeout(50)
+        assert [place.channel_id for place, _text in here.told] == [101]
 
 
 async def test_pages_are_rated_by_keys_and_said_again(site: Site, page) -> None:
