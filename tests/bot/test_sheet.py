@@ -76,6 +76,27 @@ async def test_a_draft_alone_is_worked_on_by_its_own_words_and_seed(studio: Stud
     assert kept.position == 11
 
 
+def field_of(shown, name: str) -> str:
+    """What stands in a field of the window that a press opened."""
+    parts = [label["component"] for label in shown.modal["components"]]
+    return next(part["value"] for part in parts if part["custom_id"] == name)
+
+
+async def test_windows_of_a_draft_open_with_its_own_words(studio: Studio) -> None:
+    message = await drawn(studio)
+    for place, words in (("11", "a blue boat"), ("4", "a red boat")):
+        await studio.alice.select(message, [place], custom_id=menu(message, "upscale"))
+        alone = studio.last()
+        for action in ("remix", "zoom"):
+            prompt = field_of(await act(studio.alice, alone, action), "prompt")
+            assert prompt.startswith(words) and "{" not in prompt, action
+        panel = (await act(studio.alice, alone, "region")).response
+        fields, button = sorted(ids_of(panel))
+        chosen = await studio.alice.select(panel, ["1", "2"], custom_id=fields)
+        for window in (chosen, await studio.alice.click(panel, custom_id=button)):
+            assert field_of(window, "prompt").startswith(words)
+
+
 async def test_more_drafts_go_on_where_the_last_ended(studio: Studio) -> None:
     message = await drawn(studio)
     await act(studio.alice, message, "next")

@@ -1,8 +1,12 @@
 """The studio by itself, as any door uses it: what is asked, seen, kept and ended, and who may."""
 
 import inspect
+import io
+import json
 import subprocess
 import sys
+import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -203,6 +207,34 @@ async def test_one_s_own_objects_are_told_exported_and_deleted(opened: Opened) -
     assert [part async for part in own.export(ALICE, LIMIT)]
     assert (await own.delete(ALICE)).jobs == 1
     assert (await own.holdings(ALICE)).jobs == 0 and await own.options(ALICE) == {}
+
+
+async def test_one_draft_of_a_sheet_is_deleted_alone_exported_and_kept_from_others(opened: Opened) -> None:
+    studio, sheet = opened.studio, await opened.drawn(ALICE, "a {red, blue} boat --sheet --stealth --seed 20")
+    job_id, files = sheet.job.id, [picture.sha256 for picture in sheet.pictures]
+    assert len(set(files)) == 24
+    for work in (studio.trash.put, studio.trash.delete):
+        with suppress(NotAllowedError, ImageError):
+            await work(BOB, [(job_id, 6)])
+    with pytest.raises(NotAllowedError):
+        await studio.picture(BOB, job_id, 7, LIMIT)
+    assert (await studio.picture(ALICE, job_id, 6, LIMIT)).data is not None, "another can't delete it"
+    await studio.trash.put(ALICE, [(job_id, 6)])
+    await studio.trash.delete(ALICE, [(job_id, 6)])
+    left = await opened.services.queue.result(job_id)
+    assert left is not None
+    assert [(one.index, one.seed) for one in left.pictures] == [(n, 20 + n) for n in range(24) if n != 6]
+    with pytest.raises(ImageError):
+        await studio.picture(ALICE, job_id, 6, LIMIT)
+    packed = b"".join([part async for part in studio.own.export(ALICE)])
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = archive.namelist()
+        [job] = json.loads(archive.read("data.json"))["jobs"]
+    kept = {name for name in files if f"pictures/{name}.png" in names}
+    assert kept == {*files} - {files[6]} and job["id"] == job_id
+    packed = b"".join([part async for part in studio.own.export(BOB)])
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert not any(name.startswith("pictures/") for name in archive.namelist())
 
 
 async def test_unfit_pictures_leave_no_studio(tmp_path) -> None:

@@ -37,6 +37,31 @@ async def test_a_draft_of_a_sheet_tells_its_own_choice(site) -> None:
     ]
 
 
+async def test_one_draft_of_a_sheet_is_deleted_alone_and_kept_from_others(site) -> None:
+    sheet = await site.drawn(site.you, "a {red, blue} boat --sheet --stealth")
+    seventh, other = f"{sheet['id']}/7", await site.person(OTHER)
+    for path in (f"/files/{seventh}/256.webp", f"/files/{seventh}", f"/pictures/{seventh}"):
+        assert (await site.you.get(path)).status == 200
+        assert (await other.get(path)).status in (403, 404), path
+    for path in ("/api/trash", "/api/trash/delete"):
+        await other.post(path, {"pictures": [seventh]})
+    assert (await site.you.get(f"/files/{seventh}")).status == 200
+    for path in ("/api/trash", "/api/trash/delete"):
+        assert (await site.you.post(path, {"pictures": [seventh]})).status == 200
+    assert (await site.you.get(f"/files/{seventh}")).status == 404
+    tiles = (await site.you.get("/api/pictures?limit=24")).data["pictures"]
+    assert [tile["n"] for tile in tiles] == [n for n in range(1, 25) if n != 7]
+    assert (await site.you.get(f"/files/{sheet['id']}/8")).status == 200
+
+
+async def test_the_editor_of_a_draft_is_named_by_its_own_words(site) -> None:
+    sheet = await site.drawn(site.you, "a {red, blue} boat --sheet")
+    for n, words in ((1, "a red boat"), (2, "a blue boat"), (24, "a blue boat")):
+        page = await site.you.page(f"/edit/{sheet['id']}/{n}")
+        assert words in page and "{" not in page.partition("<title>")[2].partition("</title>")[0]
+        assert ("a red boat" in page) == (n == 1)
+
+
 async def test_filters_narrow_what_is_shown(site) -> None:
     house = await site.drawn(site.you, "a red house")
     await site.drawn(site.you, "a blue 100% boat_")

@@ -27,8 +27,8 @@ MODAL, UPDATES = (
 BUTTON, MENU = 2, 3  # kinds of components
 ONLY_WHILE_RUNNING = {"cancel", "stop"}
 # What only videos have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings
-# have in tests/bot/test_own_models.py, cameras in test_cameras.py, what an editor brings in test_edit.py, what
-# a taste left out in test_taste_buttons.py.
+# have in tests/bot/test_own_models.py, cameras in test_cameras.py, what an editor brings in test_edit.py, and
+# what a taste left out in test_taste_buttons.py.
 ELSEWHERE = {
     *OF_VIDEOS,
     "gif",

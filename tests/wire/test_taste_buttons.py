@@ -92,8 +92,8 @@ async def test_votes_of_a_duel_are_everybodys_own_and_counted_once(tmp_path: Pat
 @pytest.mark.slow
 async def test_a_word_is_struck_out_of_the_pressers_own_taste(tmp_path: Path) -> None:
     def struck(user_id: int) -> bool:
-        rows = found(bot, f"SELECT choices FROM preferences WHERE user_id = {user_id}")
-        return any("watercolor" in str(row) for row in rows)
+        rows = found(bot, "SELECT user_id, choices FROM preferences")
+        return any("watercolor" in choices for person, choices in rows if person == user_id)
 
     async with Screen() as discord, ForkedBot(discord, tmp_path) as bot:
         message = posted(discord, view_of(WordButton("out", "watercolor"), WordButton("back", "watercolor")))
