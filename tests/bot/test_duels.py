@@ -10,8 +10,10 @@ from core.errors import UserError
 from storage.schema import duels
 from studio.authority import Place, ShownDuel
 from studio.duels import WEEK, Duelling
+from studio.server_tastes import ServerCard
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import told
+from tests.jobs.conftest import until
 from tests.support.messages import alts_of, items_of, text_of
 
 
@@ -47,6 +49,38 @@ async def test_members_vote_on_pairs_and_see_at_the_end_how_many_did(studio: Stu
     ended = studio.last()
     assert ended.id == shown.id and items_of(ended) == []
     assert "**1**: 0 votes · **2**: 1 vote" in text_of(ended)
+
+
+async def test_members_vote_blindly_on_their_servers_taste(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = told(await studio.bob.slash(studio.channel, "taste trial", channel=studio.channel))
+    assert "Manage Server" in refused
+    early = told(await studio.mira.slash(studio.channel, "taste trial", channel=studio.channel))
+    assert "Too little is known" in early
+    assert "No blind vote runs" in told(await studio.mira.slash(studio.channel, "taste trial"))
+    monkeypatch.setattr(ServerCard, "is_ready", True)
+    begun = told(await studio.mira.slash(studio.channel, "taste trial", channel=studio.channel))
+    assert studio.channel.mention in begun and "I draw 8 pairs" in text_of(studio.last())
+    await until(lambda: not studio.built.queue.unfinished)
+    await look(studio)
+    first, second = studio.channel.history()[-2:]
+    for shown in (first, second):
+        assert "Does this server's taste fit?" in text_of(shown) and "(`--p server`)" not in text_of(shown)
+        assert [item.name for item in items_of(shown)] == [str(n) for n in range(1, 9)]
+        assert len(shown.attachments) == 8
+    await studio.restart()
+    for person in (studio.alice, studio.bob, studio.mira):
+        assert "You like 1 more" in told(await person.click(first, label="1"))
+    assert "The vote ends" in told(await studio.mira.slash(studio.channel, "taste trial"))
+    await look(studio)
+    first, second = studio.channel.history()[-2:]
+    assert "So you voted on this server's taste" in text_of(first) and items_of(first) == []
+    assert text_of(first).count("(`--p server`)") == 4 and "**1**: 3 votes" in text_of(first)
+    said = told(await studio.bob.slash(studio.channel, "taste server", change="use"))
+    assert "Manage Server" in said
+    said = told(await studio.mira.slash(studio.channel, "taste server", change="use"))
+    assert "`--p server`" in said
 
 
 async def test_managers_alone_choose_the_channel(studio: Studio) -> None:
