@@ -32,6 +32,7 @@ UNTRIED = (
     "`--p server` had no effect: first a blind vote of members has to say that it fits. Managers begin one:"
     " `/taste trial`."
 )
+WORDS_ALONE = "`--p {name}` chose nothing: it has no grid of yours in which you liked one picture more."
 TOO_FEW = "`--p` had no effect: it begins at {fewest} grids with a liked picture, and {name} has {count}."
 
 # which of some places a person can read now
@@ -53,12 +54,13 @@ async def learn(
     *,
     how_well: bool = False,
     kinds: Sequence[tuple[bytes, ...]] = (),
+    reference: tuple[bytes, ...] = (),
 ) -> Learned:
-    """Return what tastes say together. how_well, kinds: see ``Learn``. Raises Unlearned."""
+    """Return what tastes say together. how_well, kinds, reference: see ``Learn``. Raises Unlearned."""
     shown = tuple(Shown(one.pages, one.vectors, one.weight, one.voters) for one in told)
     try:
         async with asyncio.timeout(PATIENCE):
-            answer = await executor.ask(Learn(secrets.token_hex(8), shown, how_well, tuple(kinds)))
+            answer = await executor.ask(Learn(secrets.token_hex(8), shown, how_well, tuple(kinds), reference))
     except TimeoutError as error:
         raise Unlearned("it takes too long") from error
     if isinstance(answer, Declined):
@@ -70,6 +72,13 @@ def known_grids(told: Told) -> int:
     """Return in how many grids pictures were liked more than others that were seen as well."""
     seen = told.vectors.keys()
     return sum(not seen.isdisjoint(liked) and not seen.isdisjoint(passed) for liked, passed in told.pages)
+
+
+def is_board(told: Told) -> bool:
+    """Return whether a taste is liked pictures alone, as many as words of them can be told of: hearts on
+    others' pictures, or a folder of whole jobs, beside which nothing was passed over."""
+    alone = not told.voters and not any(passed for _liked, passed in told.pages)
+    return alone and told.likes >= FEWEST_HEARTS
 
 
 async def seen_rows(database: Database, user_id: int, rows: Sequence[Row], sees: Sees) -> list[Row]:
@@ -125,6 +134,8 @@ async def taste_of(job: Job, database: Database, executor: Executor, sees: Sees)
             notes.append(UNTRIED)
         elif (count := known_grids(one)) >= FEWEST_HEARTS:
             enough.append(one)
+        elif is_board(one) and request.taste_words:
+            notes.append(WORDS_ALONE.format(name=one.name))
         else:
             name = "your taste" if one.name == OWN else f"`{one.name}`"
             notes.append(TOO_FEW.format(fewest=FEWEST_HEARTS, name=name, count=count))

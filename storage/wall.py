@@ -53,6 +53,17 @@ def list_tiles(connection: sa.Connection, model: str) -> list[WallTile]:
     return [from_row(WallTile, row) for row in connection.execute(chosen.where(*mine).order_by(jobs.c.seq))]
 
 
+def list_vectors(connection: sa.Connection, model: str, vectors: str, limit: int) -> tuple[bytes, ...]:
+    """Return vectors of tiles of an image model, by the model ``vectors``: the first that were asked for,
+    which show each word alike."""
+    joined = style_tiles.join(pictures, pictures.c.job_id == style_tiles.c.job_id)
+    joined = joined.join(picture_vectors, picture_vectors.c.sha256 == pictures.c.sha256)
+    joined = joined.join(jobs, jobs.c.id == style_tiles.c.job_id)
+    mine = (style_tiles.c.model == model, pictures.c.position > GRID, picture_vectors.c.model == vectors)
+    found = sa.select(picture_vectors.c.vector).select_from(joined).where(*mine)
+    return tuple(connection.scalars(found.order_by(jobs.c.seq).limit(limit)))
+
+
 def seconds_since(connection: sa.Connection, since: datetime) -> float:
     """Return how long devices have drawn tiles since then."""
     joined = style_tiles.join(jobs, jobs.c.id == style_tiles.c.job_id)

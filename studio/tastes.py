@@ -23,7 +23,7 @@ from core.prompt.values import OWN
 from core.requests import ImagineRequest, Request
 from core.styles import Triple, triple_of_code
 from core.taste_words import KINDS, MOST, SURE, open_kinds, told_as
-from jobs.tastes import FEWEST_HEARTS, Unlearned, known_grids, learn, read_lessons, seen_rows
+from jobs.tastes import FEWEST_HEARTS, Unlearned, is_board, known_grids, learn, read_lessons, seen_rows
 from storage import collections, wall
 from storage import tastes as rows
 from storage.members import Members
@@ -49,6 +49,7 @@ NINE = 9  # pictures of a page
 CHANGED = "Those pictures aren't there any more. Load the page again."
 ONLY_THERE = "A code is shared with a server. Ask in one."
 NO_WORD = "That is no word of your taste."
+FEWEST_USUAL, MOST_USUAL = 60, 320  # tiles of the wall that words of liked pictures alone are compared with
 WAIT = 5.0  # seconds that a job waits for words
 STYLED = ("colour", "medium", "light")  # kinds of which a style says all
 log = logging.getLogger(__name__)
@@ -172,16 +173,21 @@ class Tastes:
         """Return of each kind the word that is truest of what is liked, with how sure that is, where it is;
         and the same of what is passed over. Raises Blind, Unlearned."""
         liked, passed = dict[str, tuple[float, str]](), dict[str, tuple[float, str]]()
-        enough = [one for one in told if one.weight > 0 and known_grids(one) >= FEWEST_HEARTS]
+        known = [one for one in told if known_grids(one) >= FEWEST_HEARTS or is_board(one)]
+        enough = [one for one in known if one.weight > 0]
         if not model or not enough or not any(words.values()):
             return {}, {}
         vectors = await self._eyes.read_all(model, [word for some in words.values() for word in some])
         each = iter(vectors)
         kinds = [tuple(next(each) for _word in some) for some in words.values()]
-        answer = await learn(enough, self._executor, kinds=kinds)
+        image = self._settings.models["image"]
+        tiles = partial(wall.list_vectors, model=image, vectors=model, limit=MOST_USUAL)
+        usual = await self._database.read(tiles) if any(map(is_board, enough)) else ()
+        reference = usual if len(usual) >= FEWEST_USUAL else ()
+        answer = await learn(enough, self._executor, kinds=kinds, reference=reference)
         for one, found in zip(enough, answer.words, strict=True):
             for (kind, some), deviations in zip(words.items(), found, strict=bool(found)):
-                for best, sign in ((liked, 1), (passed, -1)):
+                for best, sign in ((liked, 1),) if is_board(one) else ((liked, 1), (passed, -1)):
                     most, word = max(zip((sign * value for value in deviations), some, strict=True))
                     if most > SURE:
                         best[kind] = max(best.get(kind, (0.0, "")), (one.weight * most, word))
@@ -346,19 +352,17 @@ def _parts(tile: WallTile) -> tuple[str | int, ...]:
 
 def told(card: Card) -> Sequence[str]:
     """Return sentences that say how well a taste is known, and what it can't see."""
+    like = (_("You like: {words}.", words=", ".join(card.words)),) if card.words else ()
     if not card.is_ready:
-        return (
-            _(
-                "Grids with a ♥ of yours: {pages} of {fewest}. Press ♥ on the picture of a grid that you like"
-                " best; then I begin to choose.",
-                pages=card.pages,
-                fewest=FEWEST_HEARTS,
-            ),
+        few = _(
+            "Grids with a ♥ of yours: {pages} of {fewest}. Press ♥ on the picture of a grid that you like"
+            " best; then I begin to choose.",
+            pages=card.pages,
+            fewest=FEWEST_HEARTS,
         )
+        return (few, *like)
     count = _("I learned from {liked} liked pictures in {pages} grids.", liked=card.liked, pages=card.pages)
-    said = [count]
-    if card.words:
-        said.append(_("You like: {words}.", words=", ".join(card.words)))
+    said = [count, *like]
     if card.passed:
         said.append(_("You pass over: {words}.", words=", ".join(card.passed)))
     if card.known is None:

@@ -314,12 +314,14 @@ class Shown:
 class Learn:
     """Asks what tastes say together, at once and whatever the jobs do. how_well: also, how well the first is
     known. kinds: vectors of words of one kind each, as Embed answers: asks how much truer each word is of
-    what was liked, and nothing else. Answered by a Learned."""
+    what was liked, and nothing else. reference: vectors of pictures that show everything, beside which that
+    is asked of a taste in which nothing was passed over. Answered by a Learned."""
 
     question_id: str
     tastes: tuple[Shown, ...] = field(repr=False)
     how_well: bool = False
     kinds: tuple[tuple[bytes, ...], ...] = field(default=(), repr=False)
+    reference: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class Known(NamedTuple):

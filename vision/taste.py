@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vision.store import Models
 
 FEWEST = 9  # comparisons that a head is fitted to
+FEWEST_ALONE = 5  # pictures that words are told of where nothing was passed over
 FOLDS = 8  # in which whole pages are left out, to see how rightly they are ranked
 TRIALS = 2  # as many as a page counts for in the interval: pairs of a page hang together (measured)
 SPREAD = 40  # comparisons for each unit of λ (measured: flat from a twentieth to three times of it)
@@ -156,24 +157,38 @@ class Lesson:
             right, pairs = right + int((asked > 0).sum()), pairs + len(asked)
         return Known(right / pairs, *wilson(right / pairs, TRIALS * len(pages)))
 
-    def words(self, kinds: Iterable[Sequence[bytes]]) -> tuple[tuple[float, ...], ...]:
+    def words(
+        self, kinds: Iterable[Sequence[bytes]], reference: Sequence[bytes] = ()
+    ) -> tuple[tuple[float, ...], ...]:
         """Return how many deviations each word is truer of what was liked than of what was passed over
         beside it; nothing of a kind while there are too few pages to tell. kinds: vectors of words, of which
-        a picture shows one. Voters count alike."""
+        a picture shows one. Voters count alike. Where nothing was ever passed over, ``reference`` is in its
+        place."""
         by_voter = [[page for page in own if page.liked and page.passed] for own in self.voters]
         by_voter = [own for own in by_voter if own]
         groups = by_voter if len(by_voter) > 1 else [[page] for own in by_voter for page in own]
+        there = [np.stack([_unpacked(one) for one in words]) for words in kinds]
+        if not any(page.passed for page in self.pages):
+            if self.likes < FEWEST_ALONE or not reference:
+                return ()
+            usual = np.stack([_unpacked(one) for one in reference])
+            return tuple(self._truer_than(usual, words) for words in there)
         if len(groups) < 2:
             return ()
-        return tuple(self._truer(np.stack([_unpacked(one) for one in words]), groups) for words in kinds)
+        return tuple(self._truer(words, groups) for words in there)
+
+    def _truer_than(self, usual: Floats, words: Floats) -> tuple[float, ...]:
+        """Return the same of one kind, of all that is liked beside usual pictures (N, D)."""
+        liked = np.stack([_unpacked(self._vectors[name]) for name in self._names])
+        shares = word_shares(np.concatenate([liked, usual]), words, usual)
+        first, second = shares[: len(liked)], shares[len(liked) :]
+        spread = np.sqrt(first.var(0, ddof=1) / len(first) + second.var(0) / len(second))
+        return tuple(((first.mean(0) - second.mean(0)) / (spread + LEAST_SPREAD)).tolist())
 
     def _truer(self, words: Floats, groups: Sequence[Sequence[Page]]) -> tuple[float, ...]:
         """Return the same of one kind, from words (W, D) and pages that count as one."""
-        fits = np.stack([_unpacked(self._vectors[name]) for name in self._names]) @ words.T
-        fits -= fits.mean(0)
-        fits *= SHARP / (fits.std() or 1.0)
-        shares = np.exp(fits - fits.max(1, keepdims=True))
-        shares /= shares.sum(1, keepdims=True)
+        seen = np.stack([_unpacked(self._vectors[name]) for name in self._names])
+        shares = word_shares(seen, words, seen)
 
         def mean_of(names: Iterable[str]) -> Floats:
             found: Floats = shares[[self._place[name] for name in names]].mean(0)
@@ -220,6 +235,15 @@ def stretch(centred: Floats) -> Floats:
     scales = (variances + (LEAST_VARIANCE * variances.mean() or 1.0)) ** (-EVEN / 2)
     length = np.sqrt((variances * scales**2).sum()) or 1.0
     return (axes * (scales / length)) @ axes.T
+
+
+def word_shares(pictures: Floats, words: Floats, usual: Floats) -> Floats:
+    """Return how much each picture (N, D) shows of each word (W, D), (N, W) of 1 together, by how much better
+    it fits than it does usual pictures."""
+    fits, others = pictures @ words.T, usual @ words.T
+    fits = (fits - others.mean(0)) * (SHARP / ((others - others.mean(0)).std() or 1.0))
+    shares = np.exp(fits - fits.max(1, keepdims=True))
+    return np.asarray(shares / shares.sum(1, keepdims=True))
 
 
 def _unpacked(vector: bytes) -> Floats:
@@ -270,7 +294,8 @@ def learn(question: Learn) -> Learned:
         Lesson((Page(*page) for page in one.pages), one.vectors, one.voters) for one in question.tastes
     ]
     if question.kinds:
-        return Learned(b"", (), None, tuple(lesson.words(question.kinds) for lesson in lessons))
+        told = (lesson.words(question.kinds, question.reference) for lesson in lessons)
+        return Learned(b"", (), None, tuple(told))
     found = [lesson.fit() for lesson in lessons]
     heads = [(head, one.weight) for head, one in zip(found, question.tastes, strict=True) if head is not None]
     known = lessons[0].known() if question.how_well and heads else None

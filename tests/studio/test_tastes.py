@@ -387,6 +387,28 @@ async def hung(wall: Wall, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     await wall.database.write(partial(embeddings.add_vectors, model=wall.model, made=made))
 
 
+async def test_what_is_liked_alone_has_words_beside_the_wall(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.tastes.FEWEST_USUAL", 12)
+    wall.executor.show = {"watercolor": 3, "line art": 0, "pixel art": 1}
+    await hung(wall, 12, monkeypatch)
+    for count in range(6):
+        if count == 4:
+            assert (await wall.tastes.card(ALICE)).words == (), "four are too few"
+        await wall.own.keep(ALICE, (await wall.grid(BOB)).job.id, 3)
+    card = await wall.tastes.card(ALICE)
+    assert (card.words, card.passed, card.is_ready) == (("watercolor",), (), False)
+    assert "You like: watercolor." in told(card)
+    request, run = await wall.asked(ALICE, "a boat --p")
+    assert request.taste_words == ("watercolor",)
+    assert run.taste is not None and run.taste.direction == b"" and "chose nothing" in run.taste.note
+    monkeypatch.setattr("studio.tastes.FEWEST_USUAL", 13)
+    assert (await wall.tastes.card(ALICE)).words == (), "too little is there to compare with"
+    _, run = await wall.asked(ALICE, "a boat --p")
+    assert run.taste is not None and "your taste has 0" in run.taste.note
+
+
 async def test_pages_of_nine_teach_once_and_are_forgotten(
     wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:

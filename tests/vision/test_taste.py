@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from core.intervals import wilson
-from vision.taste import FEWEST, Lesson, Page, choose_drawings, mixed
+from vision.taste import FEWEST, FEWEST_ALONE, Lesson, Page, choose_drawings, mixed
 
 WIDTH, MANY = 16, 240
 
@@ -202,6 +202,21 @@ def test_words_are_told_where_they_are_truer_of_what_is_liked() -> None:
     assert Lesson(pages[:1], vectors).words([kind]) == (), "of one page nobody can tell"
     alone = [Page(page.liked) for page in pages]
     assert Lesson(alone, vectors).words([kind]) == ()
+
+
+def test_words_of_what_is_liked_alone_are_told_beside_usual_pictures() -> None:
+    vectors, liking = world()
+    other = np.random.default_rng(5).normal(size=WIDTH)
+    words = [one / np.linalg.norm(one) for one in (other, liking, -liking)]
+    kind = tuple(one.astype("<f2").tobytes() for one in words)
+    best = sorted(vectors, key=lambda name: -np.frombuffer(vectors[name], "<f2") @ liking)[:FEWEST_ALONE]
+    alone, usual = [Page((name,)) for name in best], list(vectors.values())
+    [found] = Lesson(alone, vectors).words([kind], usual)
+    assert found[1] > 3 > max(found[0], found[2])
+    assert Lesson(alone[::-1], vectors).words([kind], usual) == (found,)
+    assert Lesson(alone[1:], vectors).words([kind], usual) == () == Lesson(alone, vectors).words([kind])
+    compared = pages_of(vectors, liking)
+    assert Lesson(compared, vectors).words([kind], usual) == Lesson(compared, vectors).words([kind])
 
 
 def test_members_of_one_taste_have_as_much_to_say_of_its_words() -> None:

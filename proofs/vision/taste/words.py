@@ -10,19 +10,21 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from core.settings import ROOT
 from core.taste_words import SURE, told_as
 from proofs.vision.lora_training.measuring import models
-from proofs.vision.taste.__main__ import Person, lesson_of
-from proofs.vision.taste.pool import Pool, make_pool
+from proofs.vision.taste.__main__ import Person, lesson_of, packed
+from proofs.vision.taste.pool import SLOPE, Pool, make_pool
 from vision.reporter import Reporter
 from vision.store import Models
-from vision.taste import Lesson
+from vision.taste import Lesson, Page
 from vision.weights.card import taste_words_of
 
 COUNTS = (20, 40, 80)  # presses on pages of nine
+BOARDS = (5, 12, 20)  # pictures of a folder
 # what each simulated person likes, in the words of the demo's card; and what is right as well
 RIGHT: Mapping[str, Sequence[str]] = {
     **{f"colour {name}": (name,) for name in ("blue", "red", "purple", "yellow")},
@@ -59,10 +61,14 @@ def vectors_of(held: Models, words: Mapping[str, Sequence[str]]) -> list[tuple[b
 
 
 def told(
-    lesson: Lesson, words: Mapping[str, Sequence[str]], kinds: Sequence[tuple[bytes, ...]]
+    lesson: Lesson,
+    words: Mapping[str, Sequence[str]],
+    kinds: Sequence[tuple[bytes, ...]],
+    reference: Sequence[bytes] = (),
 ) -> dict[str, str]:
-    """Return the word of each kind that a lesson is sure of. kinds: the words' vectors."""
-    found = lesson.words(kinds)
+    """Return the word of each kind that a lesson is sure of. kinds: the words' vectors. reference: pictures
+    beside which those are seen that were liked alone."""
+    found = lesson.words(kinds, reference)
     best = {
         kind: max(zip(values, some, strict=True))
         for (kind, some), values in zip(words.items(), found, strict=bool(found))
@@ -89,6 +95,28 @@ def show_found(pool: Pool, held: Models, seeds: int) -> None:
         print(f"words after {count} presses: {figures}{': ' if wrong else ''}{', '.join(wrong)}", flush=True)
 
 
+def show_boards(pool: Pool, held: Models, seeds: int) -> None:
+    """Print how many words are found in folders of liked pictures beside which nothing was passed over."""
+    words = words_of_demo()
+    kinds, named = vectors_of(held, words), packed(pool.vectors)
+    reference = [named[str(place)] for place in pool.even[::2]]
+    for count in BOARDS:
+        right, missed, wrong, profiles = 0, 0, list[str](), 0
+        for taste, liking in pool.likings.items():
+            for seed in range(seeds):
+                chances = np.exp(SLOPE * (liking - liking.max()))
+                rng = np.random.default_rng(70 + seed)
+                kept = rng.choice(len(liking), count, replace=False, p=chances / chances.sum())
+                lesson = Lesson([Page((str(place),)) for place in kept], named)
+                got = set(told(lesson, words, kinds, reference).values())
+                wanted = set(RIGHT.get(taste, ()))
+                right, missed = right + len(got & wanted), missed + len(wanted - got)
+                wrong += [f"{word} ({taste})" for word in got - wanted - set(ALSO.get(taste, ()))]
+                profiles += 1
+        figures = f"{right} of {right + missed} right, {len(wrong)} wrong in {profiles} folders"
+        print(f"words of {count} pictures: {figures}{': ' if wrong else ''}{', '.join(wrong)}", flush=True)
+
+
 def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -96,7 +124,9 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        show_found(make_pool(), models(Path(folder)), seeds)
+        pool, held = make_pool(), models(Path(folder))
+        show_found(pool, held, seeds)
+        show_boards(pool, held, seeds)
 
 
 if __name__ == "__main__":
