@@ -15,7 +15,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,10 @@ class Database:
         other programs write as well, all is read."""
         self._check_usable()
         keys = [(work.func, work.args, frozenset(work.keywords.items())) for work in works]
-        found = {key: self._known[key] for key in keys if key in self._known}
+        found = {}
+        for key in keys:
+            with suppress(KeyError):  # one may end between two looks
+                found[key] = self._known[key]
         new = {key: work for key, work in zip(keys, works, strict=True) if key not in found}
         if new:
             commits = self._commits

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import json
 import random
 import shutil
@@ -16,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from cachetools import TTLCache
 from sqlalchemy.util import await_only as await_
 
 from core.errors import StorageError
@@ -382,3 +384,11 @@ async def test_what_was_read_beside_a_commit_is_not_known_afterwards(database: D
 
 def _refuse(connection: sa.Connection) -> None:
     raise ValueError("refused")
+
+
+async def test_what_was_kept_of_a_look_up_may_end_while_it_is_looked_for(database: Database) -> None:
+    work, clock = partial(_settings, beside=1), itertools.count()
+    found = await database.look_up(work)
+    database._known = TTLCache(10, 2, clock.__next__)  # each look at it takes a second
+    for _ in range(4):
+        assert await database.look_up(work) == found
