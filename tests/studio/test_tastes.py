@@ -377,11 +377,16 @@ async def hung(wall: Wall, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async def idle() -> bool:
         return not services.queue.unfinished
 
+    hanging = partial(styles.list_tiles, model=services.settings.models["image"])
+
+    async def all_hang() -> bool:
+        return len(await wall.database.read(hanging)) == count
+
     for _ in range(count):
         assert await drawing.ask_for_next()
         await eventually(idle)
-    model = services.settings.models["image"]
-    tiles = await wall.database.read(partial(styles.list_tiles, model=model))
+    await eventually(all_hang)
+    tiles = await wall.database.read(hanging)
     first = await wall.database.read(embeddings.next_place)
     made = [Vector(first + n, one.sha256, vector_of(one.style % 2)) for n, one in enumerate(tiles)]
     await wall.database.write(partial(embeddings.add_vectors, model=wall.model, made=made))
