@@ -31,6 +31,7 @@ from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.new_job import picture_of
+from studio.requests.actions import left_out
 from studio.talk.dialogues import Dialogues
 from studio.talk.history import Turn
 from studio.texts import aspect_ratio, counted, progress_text, shorter_prompts, video_facts, visible
@@ -337,7 +338,8 @@ class Posts:
             ]
             rows = self._single(job, first.index, first)
             if len(pictures) > 1:
-                rows = buttons.for_grid(job, count, self._web, gone=held)
+                chosen = left_out(job.request, result.parameters) > 0
+                rows = buttons.for_grid(job, count, self._web, gone=held, others=chosen)
         notes = list(dict.fromkeys(note for one in shown.values() for note in one.notes))
         if held:
             notes.append(_(messages.HELD_BACK).format(held=len(held), count=len(pictures)))

@@ -126,6 +126,17 @@ def rate(connection: sa.Connection, user_id: int, page: str, said: Mapping[str, 
         connection.execute(upsert(connection, taste_choices, row | values, values))
 
 
+def last_rated(connection: sa.Connection, user_id: int) -> tuple[str, list[tuple[str, bool]]]:
+    """Return the page that somebody rated last, and whether each of its jobs was liked; "" = there is
+    none."""
+    one = taste_choices.c
+    last = sa.select(one.page).where(one.user_id == user_id).order_by(one.at.desc(), one.page).limit(1)
+    page = connection.scalar(last) or ""
+    said = sa.select(one.job_id, one.liked).where(one.user_id == user_id, one.page == page)
+    found = connection.execute(said.order_by(one.job_id))
+    return page, [(row.job_id, bool(row.liked)) for row in found]
+
+
 def rated_jobs(connection: sa.Connection, user_id: int) -> set[str]:
     """Return the jobs whose pictures somebody has rated."""
     own = sa.select(taste_choices.c.job_id).where(taste_choices.c.user_id == user_id)

@@ -47,6 +47,7 @@ NOT_YOURS = "Only the owner of that code, or somebody with Manage Server where i
 GONE = "There is no such code, or it isn't yours."
 NINE = 9  # pictures of a page
 CHANGED = "Those pictures aren't there any more. Load the page again."
+NO_PAGE = "There is no page before this one."
 ONLY_THERE = "A code is shared with a server. Ask in one."
 NO_WORD = "That is no word of your taste."
 FEWEST_USUAL, MOST_USUAL = 60, 320  # tiles of the wall that words of liked pictures alone are compared with
@@ -86,10 +87,12 @@ class Made:
 
 @dataclass(frozen=True)
 class RatedPage:
-    """Pictures to rate together. styles: their numbers on the wall of styles, and their words."""
+    """Pictures to rate together. styles: their numbers on the wall of styles, and their words. liked: places
+    of those that were liked when they were rated before."""
 
     page: str
     styles: Mapping[int, Triple]
+    liked: tuple[int, ...] = ()
 
 
 class Tastes:
@@ -311,6 +314,22 @@ class Tastes:
         said = {tiles[style].job_id: style in liked for style in (*passed, *liked)}
         work = partial(rows.rate, user_id=actor.user_id, page=page, said=said, now=datetime.now(UTC))
         await self._database.write(work)
+
+    async def last_page(self, actor: Actor) -> RatedPage:
+        """Take back what the actor said of the page that they rated last, and return it as it was. Raises
+        UserError where there is none, its pictures aren't shown any more, or nothing is learned of them."""
+        await self._rights.check(actor, Action.SETTINGS)
+        if not await self.is_on(actor.user_id):
+            raise UserError(OFF)
+        tiles = {tile.job_id: style for style, tile in (await self._tiles(actor)).items()}
+        page, said = await self._database.read(partial(rows.last_rated, user_id=actor.user_id))
+        there = [(tiles[job_id], liked) for job_id, liked in said if job_id in tiles]
+        if len(there) < NINE:
+            raise UserError(CHANGED if page else NO_PAGE)
+        gone = partial(rows.rate, user_id=actor.user_id, page=page, said={}, now=datetime.now(UTC))
+        await self._database.write(gone)
+        liked = tuple(place for place, (_style, is_liked) in enumerate(there) if is_liked)
+        return RatedPage(page, {style: triple_of_code(style) for style, _liked in there}, liked)
 
     async def _tiles(self, actor: Actor) -> dict[int, WallTile]:
         """Return the newest tile of each style that may be shown where the actor is."""

@@ -123,9 +123,12 @@ def actions_of(
     return [_action(action, group, language) for action, group in offered if action in may]
 
 
-def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[Mapping[str, Any]]:
-    """Return what can be done with a job as a whole, as buttons. may: the actions that are allowed."""
-    offered = [action for action in actions.for_job(job) if action in LABELS | OF_A_JOB]
+def actions_of_job(
+    job: Job, parameters: Mapping[str, Any], may: Collection[str] = EVERY
+) -> list[Mapping[str, Any]]:
+    """Return what can be done with a job as a whole, as buttons. parameters: of its result. may: the actions
+    that are allowed."""
+    offered = [action for action in actions.for_job(job, parameters) if action in LABELS | OF_A_JOB]
     language = own_language()
     return [_action(action, N_("Job"), language) for action in offered if action in may]
 
@@ -265,7 +268,9 @@ def describe_job(
         "text": text_of_lines(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": notes_of(result.parameters) if result else [],
-        "actions": actions_of_job(row, {*may} - {"again"} if own else may),
+        "actions": actions_of_job(
+            row, result.parameters if result else {}, {*may} - {"again"} if own else may
+        ),
         "picture_actions": actions_of(row, shown[0], may, videos=videos, edits=edits)
         if shown
         else [],  # a job's pictures are of one size

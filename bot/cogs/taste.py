@@ -2,7 +2,8 @@
 learning.
 
 ``tv:<out or back>:<word>`` strikes a word out of a taste, or takes it back in.
-``ni:<page>:<styles>:<liked>:<what>`` is a button of a page of nine. liked: a bit for each that is marked."""
+``ni:<page>:<styles>:<liked>:<what>`` is a button of a page of nine. liked: a bit for each that is marked.
+``ni:rate`` opens the first page."""
 
 import io
 from collections.abc import Sequence
@@ -30,16 +31,17 @@ NO_MORE = N_(
     "There are no more pictures to rate now. If the operator lets it, the studio draws more while nobody"
     " waits."
 )
-ONWARD = {"none": N_("None of these"), "next": N_("Next")}
+ONWARD = {"none": N_("None of these"), "next": N_("Next"), "back": N_("Back")}
 OF = N_("me: your hearts, or the name of a folder of yours")
 
 
 class NineButton(
     KeptItem,
     template=r"ni:(?P<name>[0-9a-f]{16}):(?P<styles>[0-9]{1,10}(\.[0-9]{1,10}){8}):"
-    r"(?P<liked>[0-9]{1,3}):(?P<what>[1-9]|none|next)",
+    r"(?P<liked>[0-9]{1,3}):(?P<what>[1-9]|none|next|back)",
 ):
-    """Marks a picture of a page of nine as liked, or goes on to the next page. name: the page's."""
+    """Marks a picture of a page of nine as liked, or goes on to the next page, or back to what the presser
+    said last. name: the page's."""
 
     def __init__(self, name: str, styles: str, liked: int | str, what: str) -> None:
         marks, number = int(liked), int(what) if what.isdecimal() else 0
@@ -64,6 +66,9 @@ class NineButton(
                 view=nine_view(self.name, self.styles, marks), allowed_mentions=SILENT
             )
             return
+        if self.what == "back":
+            await client.cogs["taste"].show_nine(interaction, back=True)
+            return
         liked = [style for place, style in enumerate(self.styles) if self.marks >> place & 1]
         passed = [style for style in self.styles if style not in liked]
         await client.studio.tastes.rate(actor_of(interaction), self.name, liked, passed)
@@ -75,6 +80,17 @@ def nine_view(page: str, styles: Sequence[int], marks: int = 0) -> discord.ui.Vi
     joined = ".".join(map(str, styles))
     presses = (*map(str, range(1, len(styles) + 1)), *ONWARD)
     return view_of(*(NineButton(page, joined, marks, what) for what in presses))
+
+
+class RateButton(KeptItem, template="ni:rate"):
+    """Shows the presser pages of nine to rate."""
+
+    def __init__(self) -> None:
+        super().__init__(discord.ui.Button(label=_("Rate nine"), style=Success, custom_id="ni:rate", row=4))
+
+    async def _press(self, client: Any, interaction: discord.Interaction[Any]) -> None:
+        if await acknowledge(interaction, ephemeral=True):
+            await client.cogs["taste"].show_nine(interaction)
 
 
 class WordButton(KeptItem, template=r"tv:(?P<action>out|back):(?P<word>.{1,60})"):
@@ -117,18 +133,18 @@ class Taste(
             lines.append(f"{quoted(f'--p {one.code}')} {' · '.join(what)}")
         words = [WordButton("out", word) for word in card.words]
         words += [WordButton("back", word) for word in card.struck]
-        await Post("\n".join(lines), rows=rows_of(*words[:MOST_BUTTONS])).answer(interaction)
+        await Post("\n".join(lines), rows=rows_of(*words[:MOST_BUTTONS], RateButton())).answer(interaction)
 
     @app_commands.command(description="Rate nine pictures at a time, so that I learn what you like")
     @answers_privately
     async def nine(self, interaction: discord.Interaction) -> None:
         await self.show_nine(interaction)
 
-    async def show_nine(self, interaction: discord.Interaction) -> None:
-        """Put the next page to rate into the answer of a deferred interaction. Raises UserError or
-        ImageError."""
+    async def show_nine(self, interaction: discord.Interaction, *, back: bool = False) -> None:
+        """Put the next page to rate into the answer of a deferred interaction, or the last one (``back``).
+        Raises UserError or ImageError."""
         actor, studio = actor_of(interaction), self.bot.studio
-        page = await studio.tastes.next_page(actor)
+        page = await (studio.tastes.last_page if back else studio.tastes.next_page)(actor)
         known = " ".join(told(await studio.tastes.card(actor)))
         styles = [] if page is None else list(page.styles)
         mosaic = await studio.wall.mosaic(actor, styles) if styles else None
@@ -137,7 +153,7 @@ class Taste(
         else:
             said, view = (
                 _("**Which of these do you like?** Press their numbers."),
-                nine_view(page.page, styles),
+                nine_view(page.page, styles, sum(1 << place for place in page.liked)),
             )
             alt = numbered_words(page.styles.values())
             files = [discord.File(io.BytesIO(mosaic), "nine.webp", description=alt)]
@@ -258,5 +274,5 @@ class Taste(
 
 
 async def setup(bot: Atelier) -> None:
-    bot.add_dynamic_items(NineButton, WordButton)
+    bot.add_dynamic_items(NineButton, RateButton, WordButton)
     await bot.add_cog(Taste(bot))

@@ -26,7 +26,6 @@ from core.requests.custom_models import ProjectRequest
 from storage.job_queries import StoredPicture
 from studio.new_job import FIELDS
 from studio.requests import actions
-from studio.requests.actions import left_out
 from studio.texts import plain
 
 MOST_IN_ROW, MOST_OPTIONS = 5, 25  # buttons of a row; entries of a menu
@@ -456,15 +455,22 @@ def after_end(job: Job) -> Rows:
 
 
 def for_grid(
-    job: Job, count: int, web: str = "", *, videos: bool = False, gone: Collection[int] = ()
+    job: Job,
+    count: int,
+    web: str = "",
+    *,
+    videos: bool = False,
+    gone: Collection[int] = (),
+    others: bool = False,
 ) -> Rows:
     """Return U and V for each of ``count`` pictures (``videos``: U alone), and re-roll. web: the address of
-    the studio on the web, which then is a link away. gone: numbers (from 0) of what isn't shown there."""
+    the studio on the web, which then is a link away. gone: numbers (from 0) of what isn't shown there.
+    others: a taste has left some out."""
     links = [link_button(_("Web"), f"{web}/pictures/{job.id}/1")] if web else []
     upscales = (JobButton(job.id, "upscale", i, disabled=i in gone) for i in range(count))
     varies = [JobButton(job.id, "vary", i, disabled=i in gone) for i in range(count) if not videos]
     second = ((*varies, *links),) if varies or links else ()
-    third = ((JobButton(job.id, "others"),),) if left_out(job.request) > 0 else ()
+    third = ((JobButton(job.id, "others"),),) if others else ()
     return ((*upscales, JobButton(job.id, "again")), *second, *third)
 
 

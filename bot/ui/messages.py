@@ -328,7 +328,7 @@ def details(
         if named:
             pictures_of = (f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
             lines.append(_("**Its pictures** {pictures_of}", pictures_of=", ".join(pictures_of)))
-    hidden = ("prompt", "notes", "kind", "image", "ways", "server")
+    hidden = ("prompt", "notes", "kind", "image", "ways", "server", "candidates")
     shown = {k: v for k, v in parameters.items() if k not in hidden and v not in (None, "", [])}
     if shown:
         used = (f"{name} {code(str(value), 80)}" for name, value in shown.items())

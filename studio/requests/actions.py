@@ -373,21 +373,23 @@ def next_sheet(job: Job) -> NewJob:
     return replace(repeat_job(job, seed), request=replace(request, seed=seed, sheet_styles=styles))
 
 
-def left_out(request: Request) -> int:
-    """Return how many drawings a job has that a taste didn't choose, and that it hasn't shown since."""
+def left_out(request: Request, used: Mapping[str, Any]) -> int:
+    """Return how many drawings a job has that a taste didn't choose, and that it hasn't shown since.
+    used: parameters of its result, which say among how many was chosen."""
     if not isinstance(request, ImagineRequest) or request.is_sheet or request.think:
         return 0
-    return max(len(request.seeds), request.candidates) - request.num_images
+    return max(len(request.seeds), used.get("candidates", 0)) - request.num_images
 
 
 def others_of(result: Result) -> NewJob:
     """Return the job that draws what a taste didn't choose, up to four at once, by their seeds: the others
     that were drawn, in the place of those that are shown. Raises UserError for a job without any."""
     job, request = result.job, result.job.request
-    if not isinstance(request, ImagineRequest) or left_out(request) < 1:
+    if not isinstance(request, ImagineRequest) or left_out(request, result.parameters) < 1:
         raise UserError("No taste has chosen here, so there are no others.")
     shown = {picture.seed for picture in result.pictures}
-    every = request.seeds or tuple(request.seed_of(number) for number in range(request.candidates))
+    count = len(request.seeds) or result.parameters["candidates"]
+    every = request.seeds or tuple(request.seed_of(number) for number in range(count))
     seeds = tuple(seed for seed in every if seed not in shown)
     number = min(GRID, len(seeds))
     plain = replace(request, seed=seeds[0], seeds=seeds, num_images=number, taste=(), candidates=0)
@@ -667,8 +669,9 @@ def for_video(job: Job) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def for_job(job: Job) -> tuple[str, ...]:
-    """Return the actions for a job as a whole: to stop it, or to ask for it once more."""
+def for_job(job: Job, used: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the actions for a job as a whole: to stop it, or to ask for it once more. used: parameters
+    of its result."""
     if not job.status.over:
         return ("cancel",)
     answer = job.request.answer
@@ -681,6 +684,6 @@ def for_job(job: Job) -> tuple[str, ...]:
     others = ("three",) if is_made and is_one_of_several(job) else ()
     if isinstance(job.request, ImagineRequest) and job.request.is_sheet:
         others, words = ("next",), ()
-    elif is_made and left_out(job.request) > 0:
+    elif is_made and left_out(job.request, used) > 0:
         others = ("others",)
     return (*repeat_job, *others, *words, *texts, "delete")

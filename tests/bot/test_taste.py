@@ -28,8 +28,10 @@ async def hung(studio: Studio, count: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_a_member_is_told_how_well_they_are_known(studio: Studio) -> None:
-    shown = told(await studio.alice.slash(studio.channel, "taste show"))
-    assert "`--p`" in shown and "of yours: 0 of 5" in shown
+    answer = await studio.alice.slash(studio.channel, "taste show")
+    assert "`--p`" in told(answer) and "of yours: 0 of 5" in told(answer)
+    pages = await studio.alice.click(answer.response, label="Rate nine")
+    assert pages.ephemeral and "no more pictures to rate" in told(pages)
 
 
 async def test_a_code_needs_something_that_is_liked(studio: Studio) -> None:
@@ -86,7 +88,7 @@ async def test_pages_of_nine_are_marked_and_teach_what_the_web_teaches(
     assert mosaic.description.count(";") == NINE - 1
     assert [[item.name for item in row] for row in rows_of(shown)] == [
         *(["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"]),
-        ["None of these", "Next"],
+        ["None of these", "Next", "Back"],
     ]
     for number, mark in (("2", "2"), ("9", "9"), ("2", "2")):
         place = int(number) - 1
@@ -100,6 +102,16 @@ async def test_pages_of_nine_are_marked_and_teach_what_the_web_teaches(
     of = {tile.job_id: tile.style for tile in await database.read(partial(list_tiles, model=model))}
     said = await database.read(lambda connection: connection.execute(select(taste_choices)).all())
     assert {of[row.job_id]: row.liked for row in said} == {style: int(style == styles[8]) for style in styles}
+    second = items_of(shown)[0].custom_id
+    await studio.alice.click(shown, label="Back")
+    again, *_others = items_of(shown)
+    back = [int(style) for style in again.custom_id.split(":")[2].split(".")]
+    assert sorted(back) == sorted(styles) and again.custom_id.split(":")[1] != second.split(":")[1]
+    assert int(again.custom_id.split(":")[3]) == 1 << back.index(styles[8]), "marked as it was"
+    assert await database.read(lambda c: c.scalar(select(func.count()).select_from(taste_choices))) == 0
+    refused = await studio.alice.click(shown, label="Back")
+    assert "no page before" in told(refused)
+    await studio.alice.click(shown, label="Next")
     await studio.alice.click(shown, label="None of these")
     assert "no more pictures to rate" in text_of(shown) and items_of(shown) == []
     assert (

@@ -27,7 +27,7 @@ from studio.requests.actions import for_job, left_out
 from studio.tastes import NINE, told
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, MIRA, AtOnce, Opened, open_studio
-from vision.protocol import Answered, Declined, Embed, Learn, Question, Run
+from vision.protocol import Answered, Declined, Done, Embed, Learn, Question, Run
 from vision.taste import learn
 
 STRANGER = Actor(7, 20, 200)  # of another server
@@ -53,8 +53,18 @@ class Looking(AtOnce):
         return await super().ask(question)
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Draw; a taste chooses among the candidates, as it does where something sees."""
         self.runs.append(run)
-        return await super().run(device, run, report)
+        done, request = await super().run(device, run, report), from_json(run.kind, run.request)
+        if (
+            isinstance(done, Done)
+            and isinstance(request, ImagineRequest)
+            and run.taste
+            and run.taste.direction
+        ):
+            used = {"candidates": request.candidates}
+            return replace(done, output=replace(done.output, parameters={**done.output.parameters, **used}))
+        return done
 
 
 class Servers(CurrentDirectory):
@@ -172,7 +182,7 @@ async def test_what_a_taste_did_not_choose_is_drawn_by_its_seeds(wall: Wall) -> 
     await wall.liked(ALICE, 6)
     wall.executor.show = {"watercolor": 3, "line art": 0}
     result, studio = await wall.opened.drawn(ALICE, "a boat --p --seed 50"), wall.opened.studio
-    assert "others" in for_job(result.job)
+    assert "others" in for_job(result.job, result.parameters) and "others" not in for_job(result.job, {})
     new = await studio.from_button(ALICE, result.job.id, "others", 0)
     job = (await studio.submit(ALICE, new)).job
     async for _ in await studio.watch(ALICE, job.id):
@@ -181,7 +191,7 @@ async def test_what_a_taste_did_not_choose_is_drawn_by_its_seeds(wall: Wall) -> 
     assert isinstance(job.request, ImagineRequest)
     assert (job.request.taste, job.request.taste_words) == ((), ("watercolor",)), "the same pictures"
     shown = [one.seed for one in (*result.pictures, *others.pictures)]
-    assert sorted(shown) == list(range(50, 58)) and "others" not in for_job(others.job)
+    assert sorted(shown) == list(range(50, 58)) and "others" not in for_job(others.job, others.parameters)
     with pytest.raises(UserError, match="no others"):
         await studio.from_button(ALICE, job.id, "others", 0)
 
@@ -189,9 +199,10 @@ async def test_what_a_taste_did_not_choose_is_drawn_by_its_seeds(wall: Wall) -> 
 def test_of_many_others_four_are_drawn_at_once_and_the_rest_later() -> None:
     seeds = tuple(range(7, 15))
     request = ImagineRequest(prompt="a boat", seed=7, seeds=seeds)
-    assert left_out(request) == 4 and request.seed_of(3) == 10
-    assert left_out(replace(request, seeds=(), candidates=24)) == 20
-    assert left_out(replace(request, seeds=(), candidates=8, think=True)) == 0
+    assert left_out(request, {}) == 4 and request.seed_of(3) == 10
+    assert left_out(replace(request, seeds=(), candidates=24), {"candidates": 24}) == 20
+    assert left_out(replace(request, seeds=(), candidates=24), {}) <= 0, "nothing was chosen"
+    assert left_out(replace(request, seeds=(), think=True), {"candidates": 8}) == 0
     for wrong in ((8, 9, 10, 11), (7, 8)):
         with pytest.raises(UserError, match="seeds"):
             replace(request, seeds=wrong)

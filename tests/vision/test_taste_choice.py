@@ -50,6 +50,7 @@ def test_some_of_more_drawings_are_kept_with_their_own_seeds(models: Models, tas
     kept = seeds(output)
     assert len(set(kept)) == 2 and set(kept) <= set(range(5, 11))
     assert output.parameters["notes"][0] == "`--p` kept 2 of 6 drawings."
+    assert output.parameters["candidates"] == 6
     turned = Taste(taste.model, (-np.frombuffer(taste.direction, "<f4")).tobytes())
     assert seeds(drawn(models, REQUEST, turned)) != kept
     for picture in output.pictures:
@@ -65,6 +66,7 @@ def test_the_same_taste_keeps_the_same_pictures(models: Models, taste: Taste) ->
 def test_a_taste_that_is_not_known_yet_draws_plainly_and_says_why(models: Models) -> None:
     output = drawn(models, REQUEST, Taste(note="`--p` had no effect: too little is known."))
     assert seeds(output) == [5, 6] and output.parameters["notes"][0].endswith("too little is known.")
+    assert "candidates" not in output.parameters
 
 
 def test_without_a_model_that_sees_the_first_are_kept(models: Models, taste: Taste) -> None:

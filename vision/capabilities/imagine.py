@@ -70,7 +70,7 @@ def _choose(
 ) -> Output:
     """Draw more pictures than are asked for, and keep those that a taste likes best."""
     model, prepared = _prepare(request, images, models, reporter)
-    told = [taste.note] if taste.note else []
+    told, used = [taste.note] if taste.note else [], dict[str, int]()
     if taste.direction and not request.candidates:
         told.append("`--p` had no effect: `--stylize 0` turns it off.")
     if taste.direction and request.candidates > request.num_images:
@@ -83,12 +83,13 @@ def _choose(
         try:
             kept = best_of(drawn.images, number, taste, request.prompt, models, reporter)
             told.insert(0, f"`--p` kept {number} of {count} drawings.")
+            used["candidates"] = count
         except ModelError as error:
             kept = range(number)
             told.append(f"`--p` had no effect: nothing can look at the drawings now ({error})")
         own = replace(prepared.generation, seeds=tuple(seeds[place] for place in kept))
         parameters = {name: value for name, value in prepared.parameters.items() if name != "variety"}
-        prepared = replace(prepared, generation=own, parameters=parameters)
+        prepared = replace(prepared, generation=own, parameters=parameters | used)
         if prepared.is_hd:  # in full, what is kept alone
             drawn = task.draw_pictures(prepared, model, Stage(reporter, DRAWN_WIDE, 1))
         else:
