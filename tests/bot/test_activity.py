@@ -117,7 +117,7 @@ async def test_the_command_that_opens_the_activity_opens_the_studio(
         record, payload = plain(*args, **options)
         return record, {**payload, "data": {**payload["data"], "type": ENTRY_POINT, "name": "launch"}}
 
-    for module in [one for one in sys.modules.values() if getattr(one, "base_payload", None) is plain]:
+    for module in [one for one in list(sys.modules.values()) if getattr(one, "base_payload", None) is plain]:
         monkeypatch.setattr(module, "base_payload", pressed)
     with contextlib.suppress(Exception):
         await inside.alice.slash(inside.channel, "info")
