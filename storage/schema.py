@@ -589,6 +589,35 @@ project_rights = _table(  # beside those of its owner and the server's managers
     sa.CheckConstraint("\"right\" IN ('add', 'label', 'train', 'use', 'export')", "right"),
 )
 
+taste_loras = _table(  # styles that were made of what their owners like
+    "taste_loras",
+    _project(primary_key=True),
+    # of the folder that it was made of; NULL = of their hearts
+    sa.Column("folder_id", sa.Text, sa.ForeignKey("folders.id", ondelete="CASCADE")),
+    sa.Column("code", sa.Text, nullable=False, server_default=""),  # of the pictures that it was trained on
+    sa.Column("number", Int64, nullable=False, server_default="0"),  # version that is compared; 0 = none
+    sa.Column("is_on", Int64, nullable=False, server_default="0"),  # 0 or 1
+    sa.CheckConstraint("is_on IN (0, 1)", "is_on"),
+    sa.Index("taste_loras_folder", "folder_id"),
+)
+
+taste_pairs = _table(  # pictures with such a style and without it, between which their owner chooses blind
+    "taste_pairs",
+    sa.Column(
+        "project_id", sa.Text, sa.ForeignKey("taste_loras.project_id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
+    sa.Column("with_job", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("without_job", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("picture", Int64, nullable=False),  # of both jobs, from 0
+    sa.Column("first", Int64, nullable=False),  # 1 = the one with it is shown first
+    sa.Column("chosen", Int64),  # 1 = the one with it was; NULL = nothing was said yet
+    sa.CheckConstraint("first IN (0, 1)", "first"),
+    sa.CheckConstraint("chosen IN (0, 1)", "chosen"),
+    sa.Index("taste_pairs_with", "with_job"),
+    sa.Index("taste_pairs_without", "without_job"),
+)
+
 labels = _table(  # the label book
     "project_labels",
     _project(primary_key=True),

@@ -1,6 +1,6 @@
 """One's own things: settings, options, favourites, jobs and usage, and the data that is kept of oneself."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,9 +49,10 @@ class Own:
         completion: Completion,
         hints: Hints,
         languages: Languages,
+        forget_loras: Callable[[Actor], Awaitable[None]],
     ) -> None:
         self._rights, self._members, self._queue = rights, members, services.queue
-        self._languages = languages
+        self._languages, self._forget_loras = languages, forget_loras
         self._privacy, self._web = services.privacy, services.web
         self.retention = services.privacy.retention  # for how long objects are kept here
         self._completion, self._hints = completion, hints
@@ -75,6 +76,7 @@ class Own:
             changed = await self._members.change(actor.user_id, not_so=())
             for forget in (delete_codes, forget_rated, delete_votes):
                 await self._queue.database.write(partial(forget, user_id=actor.user_id))
+            await self._forget_loras(actor)
         self._languages.forget(actor.user_id)
         return changed
 

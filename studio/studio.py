@@ -10,15 +10,17 @@ has others', ``folders``, ``trash``, ``zips``, ``shares`` and ``posting`` sort a
 has what managers decide, ``checks`` looks into messages for them, ``programs`` tokens, ``webhooks`` what is
 told elsewhere, ``regions`` masks, ``editor`` documents, ``talking`` questions, ``dialogues`` what is said to
 it, ``feedback`` on answers, ``video_requests`` videos, ``examples`` sets, ``copies`` what people take of
-them, ``tastes`` what they like;
+them, ``tastes`` what they like and ``taste_loras`` what
+makes it strong;
 custom models are made of ``projects``, their ``dataset`` and its ``labelling`` by ``training``, and used by
 ``inference``, ``watches`` and ``styles``."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
-from core.errors import LimitError, UserError
+from core.errors import AtelierError, LimitError, UserError
 from core.job import Job, Lane, Origin, Reply, Surface, new_seed
 from core.language import own_language, shared_language
 from core.prompt.parser import Prompt
@@ -64,6 +66,7 @@ from studio.services import Services
 from studio.talk.deciders import Deciders
 from studio.talk.dialogues import Dialogues
 from studio.talk.plans import Plans
+from studio.taste_loras import TasteLoras
 from studio.tastes import Tastes
 from studio.texts import caption_prompt, shorter_prompts
 from studio.webhooks import Webhooks
@@ -112,7 +115,6 @@ class Studio:
             self.rights, services, self.sources, self.styles, self.video_requests, self.talking
         )
         self.trash = Trash(self.rights, services.database, queue, services.privacy)
-        self.folders = Folders(self.rights, services.database, queue)
         self.zips = Zips(self.rights, services, self.video_requests.showing)
         self.shares = Shares(self.rights, services, self.video_requests.showing)
         self.posting = Posting(self.rights, queue, services.showing, directory)
@@ -120,6 +122,10 @@ class Studio:
         lessons = Lessons(services.database, self.rights.sight, services.moderator)
         self.examples = Sets(self.rights, self.sources, services, lessons)
         self.tastes = Tastes(self.rights, services, self._members)
+        self.taste_loras = TasteLoras(
+            self.rights, services, self.tastes, self.projects, self.dataset, self.training
+        )
+        self.folders = Folders(self.rights, services.database, queue, self.taste_loras.forget_with)
         self.server_tastes = ServerTastes(self.rights, services, self.tastes)
         self.duels = Duels(self.rights, services, self.tastes.is_on)
         self.wall = Wall(self.rights, services, self.tastes)
@@ -132,7 +138,8 @@ class Studio:
         cache_dir = settings.data_dir / "cache"
         offers = Completion(self._members, settings, self.hints, self.styles.offered, cache_dir)
         self.languages = Languages(self._members)
-        self.own = Own(self.rights, self._members, services, offers, self.hints, self.languages)
+        told = (offers, self.hints, self.languages)
+        self.own = Own(self.rights, self._members, services, *told, self.taste_loras.forget_with)
         self.server = Server(
             self.rights,
             queue,
@@ -284,6 +291,19 @@ class Studio:
                 break
             asked += 1
         return asked, len(wanted) - asked
+
+    async def compare_taste(self, actor: Actor, name: str) -> None:
+        """Have pictures drawn with a taste's LoRA and without, for the actor to choose from without knowing
+        which is which. Raises UserError, NotAllowedError, or LimitError where there is no room for them."""
+        made, jobs = await self.taste_loras.comparison(actor, name), list[str]()
+        try:
+            for new in chain.from_iterable(made):
+                jobs.append((await self.submit(actor, new)).job.id)
+        except AtelierError:
+            for job_id in jobs:
+                await self._queue.cancel(job_id)
+            raise
+        await self.taste_loras.begin(actor, name, list(zip(jobs[::2], jobs[1::2], strict=True)))
 
     async def told(self, actor: Actor, job: Job) -> Job:
         """Return a job as it may be told of where the actor is: without words that break a rule there. Raises

@@ -19,12 +19,12 @@ from core.errors import UserError
 from core.job import NOBODY
 from core.language import _
 from core.limits import Weighted
-from core.prompt.values import OWN
-from core.requests import ImagineRequest, Request
+from core.prompt.values import OWN, stored_lora
+from core.requests import GenerateRequest, ImagineRequest, Request
 from core.styles import Triple, triple_of_code
-from core.taste_words import KINDS, MOST, SURE, open_kinds, told_as
+from core.taste_words import KINDS, MOST, SURE, amount_of, open_kinds, told_as
 from jobs.tastes import FEWEST_HEARTS, Unlearned, is_board, known_grids, learn, read_lessons, seen_rows
-from storage import collections, wall
+from storage import collections, taste_loras, wall
 from storage import tastes as rows
 from storage.members import Members
 from storage.server_tastes import SERVER, read_noted
@@ -36,6 +36,7 @@ from studio.moderation.rules import Visibility
 from studio.rights import Rights
 from studio.services import Services
 from vision.protocol import Known
+from vision.weights import files
 from vision.weights.card import taste_words_of
 
 CANDIDATES = ((750, 24), (250, 12), (1, 8))  # from so much --stylize on, so many drawings
@@ -111,11 +112,18 @@ class Tastes:
 
     async def ready(self, actor: Actor, request: Request) -> Request:
         """Return a request as it is queued: with the tastes that there are, and so many candidates as its
-        ``--stylize`` and the operator say; what has no effect is noted as such."""
+        ``--stylize`` and the operator say, and the LoRAs that the actor wants for theirs; what has no effect
+        is noted as such. Nobody draws with another's LoRA of a taste."""
+        if isinstance(request, GenerateRequest) and request.taste_loras:
+            mine = await self._database.read(partial(taste_loras.own_artefacts, user_id=actor.user_id))
+            named = ((stored_lora(lora), lora, weight) for lora, weight in request.taste_loras)
+            kept = tuple((lora, weight) for one, lora, weight in named if one and one.sha256 in mine)
+            request = replace(request, taste_loras=kept)
         if not isinstance(request, ImagineRequest) or not request.taste:
             return request
         if not await self.is_on(actor.user_id):
-            return replace(request, taste=(), candidates=0, unsupported=(*request.unsupported, "--p"))
+            off = replace(request, taste=(), candidates=0, taste_loras=())
+            return replace(off, unsupported=(*request.unsupported, "--p"))
         known, untried = dict[str, bool](), False
         for name, _weight in request.taste:
             if name == SERVER:
@@ -130,12 +138,28 @@ class Tastes:
         used = tuple(pair for pair in there if not (untried and pair[0] == SERVER))
         count = next((count for least, count in CANDIDATES if stylize >= least), 0) if used else 0
         most = min(count, self._settings.taste_candidates)
-        words = await self._added(actor, request, used) if stylize and used else ()
-        ready = replace(request, taste=there, candidates=most, taste_words=words)
+        words = await self.added(actor, request, used) if stylize and used else ()
+        loras = await self._acting(actor, request, there)
+        ready = replace(request, taste=there, candidates=most, taste_words=words, taste_loras=loras)
         return replace(ready, unsupported=(*request.unsupported, *unknown))
 
-    async def _added(self, actor: Actor, request: ImagineRequest, tastes: Weighted) -> tuple[str, ...]:
-        """Return the words that tastes add to a request: of what it leaves open, the surest."""
+    async def _acting(self, actor: Actor, request: ImagineRequest, tastes: Weighted) -> Weighted:
+        """Return the LoRAs of tastes that act in a request, each as much as its taste counts. Codes have
+        none: a code that is shared must not hand out pictures, and one that is kept stays what it was."""
+        if request.raw or not (amount := amount_of(request.stylize)):
+            return ()
+        acting = await self._database.read(partial(taste_loras.acting, user_id=actor.user_id))
+        spec = self._settings.image_models.get(request.model or "") or self._settings.models["image"]
+        model, whole = files.parse(spec).name, sum(weight for _name, weight in tastes if weight > 0)
+        return tuple(
+            (acting[name].lora, round(amount * weight / whole, 3))
+            for name, weight in tastes
+            if weight > 0 and name in acting and acting[name].model in ("", model)
+        )
+
+    async def added(self, actor: Actor, request: ImagineRequest, tastes: Weighted) -> tuple[str, ...]:
+        """Return the words that tastes add to the actor's request: of what it leaves open, the surest."""
+        await self._rights.check(actor, Action.MINE)
         if request.raw or request.image or request.image_prompts or request.loras:
             return ()
         parts = (text for text, _ in request.prompt_parts)
@@ -207,7 +231,7 @@ class Tastes:
         """Return what is known of a taste of the actor's. Raises UserError where there is none, or nothing is
         learned."""
         await self._rights.check(actor, Action.MINE)
-        wanted, found = await self._own(actor, name)
+        wanted, found = await self.own(actor, name)
         read = partial(rows.read_lesson, rows=found, model=self._indexing.model)
         told, known = await self._database.read(read), None
         if (grids := known_grids(told)) >= FEWEST_HEARTS:
@@ -241,7 +265,7 @@ class Tastes:
         """Return what the actor's hearts go by among the vectors that are used, as ``Learned`` has it; b""
         while that isn't known. Raises UserError where nothing is learned, Unlearned where nothing can be."""
         await self._rights.check(actor, Action.MINE)
-        _name, found = await self._own(actor, OWN)
+        _name, found = await self.own(actor, OWN)
         read = partial(rows.read_lesson, rows=found, model=self._indexing.model)
         told = await self._database.read(read)
         ready = known_grids(told) >= FEWEST_HEARTS
@@ -259,7 +283,7 @@ class Tastes:
         await self._rights.check(actor, Action.ASK)
         if shared and actor.guild_id is None:
             raise UserError(ONLY_THERE)
-        wanted, found = await self._own(actor, name)
+        wanted, found = await self.own(actor, name)
         hidden = await self._database.read(partial(rows.private_jobs, rows=found)) if shared else set[str]()
         kept = [row for row in found if row.job_id not in hidden]
         if not any(one.liked for one in kept):
@@ -339,8 +363,10 @@ class Tastes:
         seen = await self._moderator.visibilities([one.sha256 for one in tiles], actor.place)
         return {one.style: one for one, how in zip(tiles, seen, strict=True) if how is Visibility.SHOW}
 
-    async def _own(self, actor: Actor, name: str) -> tuple[str, list[Row]]:
-        """Return a taste of the actor's own, by its name. Raises UserError."""
+    async def own(self, actor: Actor, name: str) -> tuple[str, list[Row]]:
+        """Return a taste of the actor's own by its name, how it is typed, and those of its pictures that
+        they may see. Raises UserError where there is none, or nothing is learned."""
+        await self._rights.check(actor, Action.MINE)
         if not await self.is_on(actor.user_id):
             raise UserError(OFF)
         wanted = typed_name(name) or OWN

@@ -19,6 +19,7 @@ from web.handlers import (
     projects,
     shares,
     talk,
+    taste_loras,
 )
 from web.handlers import openai_chat as answered
 from web.handlers import openai_images as drawn
@@ -40,6 +41,7 @@ PROJECT = "{project:[a-z2-9]{12}}"
 TURN = "{turn:[a-z2-9]{12}}"
 SAID = f"/api/talk/{TURN}"
 STRUCK = "/api/taste/struck/{word:[^/]{1,60}}"
+TASTE_LORA = f"/api/taste/loras/{PROJECT}"
 SERVER_TASTE = "/api/taste/servers/{server:[0-9]{1,18}}"
 VERSION = "{version:[0-9]{1,6}}"
 STYLE = "{style:[0-9]{1,10}}"
@@ -323,6 +325,19 @@ def route_table(settings: Settings, own: Account) -> tuple[Route, ...]:
         Route("DELETE", SERVER_TASTE, account.forget_in_server, bucket=change, scopes=MANAGE),
         Route(
             "PATCH", SERVER_TASTE, account.change_in_server, schemas.ServerTasteChanges, change, scopes=MANAGE
+        ),
+        Route("POST", "/api/taste/loras", taste_loras.train_lora, schemas.OfTaste, ask, scopes=MANAGE),
+        Route("PUT", TASTE_LORA, taste_loras.turn_lora, schemas.OnOff, change, scopes=MANAGE),
+        Route("DELETE", TASTE_LORA, taste_loras.forget_lora, bucket=change, scopes=MANAGE),
+        Route("POST", f"{TASTE_LORA}/compare", taste_loras.compare_lora, schemas.Nothing, ask, scopes=MANAGE),
+        Route("POST", f"{TASTE_LORA}/choices", taste_loras.choose_half, schemas.Half, change, scopes=MANAGE),
+        Route("GET", f"/taste/blind/{PROJECT}", taste_loras.blind_page),
+        Route(
+            "GET",
+            f"/files/taste/{PROJECT}/{{pair:[0-9]{{1,2}}}}/{{half:[12]}}.webp",
+            taste_loras.send_half,
+            bucket=read,
+            scopes=LOOK,
         ),
         Route("GET", "/taste/nine", account.nine_page),
         Route("GET", "/api/taste/nine", account.show_nine, scopes=LOOK),

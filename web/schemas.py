@@ -282,6 +282,26 @@ class ServerTasteChanges(Struct, frozen=True):
     trial: Annotated[str, Meta(pattern="^[0-9]{0,20}$")] | None = None
 
 
+class OfTaste(Struct, frozen=True):
+    """What a LoRA is to be trained on: the name of a taste."""
+
+    name: str = "me"
+
+
+class Half(Struct, frozen=True):
+    """Which picture of a pair is chosen. pair: its number. first: the one that is shown first, else the
+    other."""
+
+    pair: int
+    first: bool
+
+
+class OnOff(Struct, frozen=True):
+    """Whether something acts."""
+
+    on: bool
+
+
 class NewExamples(Struct, frozen=True):
     """Pictures for a set by its name or id, which is made if there is none: under a label, or, with a
     question, one question about all of them, whose right answer is the label."""

@@ -15,6 +15,7 @@ from discord.ext import commands
 
 from bot.client import Atelier, AtelierCog
 from bot.discord_api.interactions import actor_of
+from bot.projects.taste_loras import LoraButton, show_lora
 from bot.ui.buttons import KeptItem, Secondary, Success, rows_of, view_of
 from bot.ui.layout import numbered_words
 from bot.ui.replies import SILENT, Post, acknowledge, answers_privately, choices, whisper
@@ -180,6 +181,12 @@ class Taste(
             said += " " + _("{pictures} that only you see were left out.", pictures=left)
         await whisper(interaction, said)
 
+    @app_commands.command(description="Train a LoRA on what you like, and choose blind whether it acts")
+    @app_commands.describe(of=OF)
+    @answers_privately
+    async def strong(self, interaction: discord.Interaction, of: str = "me") -> None:
+        await show_lora(self.bot.studio, interaction, of)
+
     @app_commands.command(description="Take a code back: nobody can use it any more")
     @app_commands.describe(code="The code, such as p7k2m4qab3")
     @answers_privately
@@ -262,6 +269,7 @@ class Taste(
 
     @show.autocomplete("of")
     @code.autocomplete("of")
+    @strong.autocomplete("of")
     async def _of(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         names = await self.bot.studio.tastes.names(actor_of(interaction))
         return choices((name, name) for name in names if current.strip().lower() in name)
@@ -274,5 +282,5 @@ class Taste(
 
 
 async def setup(bot: Atelier) -> None:
-    bot.add_dynamic_items(NineButton, RateButton, WordButton)
+    bot.add_dynamic_items(NineButton, RateButton, WordButton, LoraButton)
     await bot.add_cog(Taste(bot))

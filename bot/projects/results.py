@@ -14,6 +14,7 @@ from bot.discord_api.interactions import acknowledge, actor_of
 from bot.projects import views
 from bot.projects.cameras import alarm
 from bot.projects.cards import Cards
+from bot.projects.taste_loras import LoraButton
 from bot.projects.views import ProjectButton, ProjectMenu
 from bot.ui import messages
 from bot.ui.buttons import JobButton, Rows, rows_of
@@ -22,10 +23,11 @@ from bot.ui.messages import fit_message, notes_of, quote
 from bot.ui.replies import Post, answers_privately, whisper
 from core.errors import UserError
 from core.language import N_, _
+from core.prompt.values import OWN
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.queue import Result
-from storage import watches
+from storage import taste_loras, watches
 from storage.blobs.base import EXTENSIONS, Files
 from storage.database import Database
 from storage.projects import projects, versions
@@ -223,7 +225,10 @@ class OwnPosts:
         ]
         lines += [quote(one, 400) for one in sentences(version)]
         in_use = version.state == ACTIVE
-        if project.task == STYLE:
+        made_of = await self._database.read(partial(taste_loras.of_project, project_id=project.id))
+        if made_of is not None:
+            after = _("It acts with `--p` once you choose it blind.")
+        elif project.task == STYLE:
             how = f"`/imagine prompt:a boat --lora {project.name}`"
             after = (
                 _("It is in use: {how}", how=how) if in_use else _("Press **Use it**, then {how}", how=how)
@@ -237,6 +242,8 @@ class OwnPosts:
         work = partial(versions.charts, project_id=project.id, number=version.number)
         charts = [name for name, _unused, _unused in await self._database.read(work)]
         rows = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
+        if made_of is not None:
+            rows = rows_of(LoraButton(made_of.folder_id or OWN, "open"))
         return Post(fit_message(content), rows=rows)
 
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:

@@ -112,7 +112,7 @@ COMMANDS: dict[str, str] = {
     "taste": (
         "`/taste`: what I learned from your ❤️, for `--p`. `show` says how well I know you, `code` keeps a"
         " taste to use or share, `forget` takes a code back, `learn` turns it off. `nine` shows pictures to"
-        " rate."
+        " rate; `strong` trains a LoRA that you then choose blind."
         " `server` shows what members like together, for `--p server`, and forgets you in it;"
         " `duel` lets them vote on pairs, and `trial` on whether it fits."
     ),

@@ -33,7 +33,7 @@ class GenerateRequest(Parameters, Request):
     alone. width, height: px of each picture; with neither, ``aspect_ratio`` and the model's native area hold.
     Picture *i* uses ``seed + i``. image: the picture to start from. image_prompts: pictures that are prompts,
     weights below 0 too. style_codes: ``--sref 1234``, a style drawn from a number, the same each time.
-    taste_words: what tastes add to the prompt.
+    taste_words: what tastes add to the prompt. taste_loras: those of the asker's tastes, with weights.
     """
 
     answer: ClassVar[Answer] = Answer.PICTURES
@@ -51,6 +51,7 @@ class GenerateRequest(Parameters, Request):
     )
     style_codes: tuple[tuple[int, float], ...] = param((), value=values.StyleCodes(), reported=True)
     taste_words: tuple[str, ...] = param((), reported=True)
+    taste_loras: limits.Weighted = param((), value=values.Loras(), moderated=False)
 
     def __post_init__(self) -> None:
         check_length(self.prompt)
@@ -89,7 +90,8 @@ class GenerateRequest(Parameters, Request):
 
     @property
     def files(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(style.sha256 for style in self.styles))
+        strong = (found for name, _ in self.taste_loras if (found := values.stored_lora(name)))
+        return tuple(dict.fromkeys(style.sha256 for style in (*self.styles, *strong)))
 
     def model_or_role(self) -> str:
         return self.model or self.role

@@ -1,7 +1,7 @@
 """A person's own pictures, sorted: folders, of which a smart one has filters and finds its pictures each time
 anew, and the trash, which nothing shows until its author takes it back or its time is up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -100,10 +100,18 @@ MOST_FOLDERS, MOST_ITEMS = 200, 10_000  # of a person; of a folder
 
 
 class Folders:
-    """Sorts pictures. Where a method returns None or False, the actor has no such folder."""
+    """Sorts pictures. Where a method returns None or False, the actor has no such folder. forget_learned:
+    deletes what was trained on a folder of an actor's."""
 
-    def __init__(self, rights: Rights, database: Database, queue: Queue) -> None:
+    def __init__(
+        self,
+        rights: Rights,
+        database: Database,
+        queue: Queue,
+        forget_learned: Callable[[Actor, str], Awaitable[None]],
+    ) -> None:
         self._rights, self._database, self._queue = rights, database, queue
+        self._forget_learned = forget_learned
 
     async def all(self, actor: Actor) -> list[Folder]:
         """Return the actor's folders by name, each with how many links show it."""
@@ -143,8 +151,9 @@ class Folders:
             raise UserError(f"You have a folder called “{' '.join(name.split())}” already.") from error
 
     async def delete(self, actor: Actor, folder_id: str) -> bool:
-        """Delete a folder; its pictures stay where they are."""
+        """Delete a folder, and what was trained on it; its pictures stay where they are."""
         await self._rights.check(actor, Action.MINE)
+        await self._forget_learned(actor, folder_id)
         work = partial(rows.delete_folder, user_id=actor.user_id, folder_id=folder_id)
         return await self._database.write(work)
 

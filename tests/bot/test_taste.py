@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 
 from storage.schema import taste_choices
 from storage.wall import list_tiles
+from studio.authority import Actor
 from studio.library.wall import WallDrawing
 from studio.tastes import NINE
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import told
 from tests.bot.test_presses import press, single
-from tests.jobs.conftest import until
+from tests.jobs.conftest import eventually, until
 from tests.support.messages import items_of, rows_of, text_of
 
 
@@ -117,3 +118,42 @@ async def test_pages_of_nine_are_marked_and_teach_what_the_web_teaches(
     assert (
         await database.read(lambda c: c.scalar(select(func.count()).select_from(taste_choices))) == 2 * NINE
     )
+
+
+async def test_a_taste_is_made_strong_and_chosen_blind(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def added(*_: object) -> tuple[str, ...]:
+        return ()  # nothing here can tell words
+
+    monkeypatch.setattr("studio.tastes.Tastes.added", added)
+    alice = Actor(studio.alice.id, studio.guild.id)
+
+    async def settled() -> bool:
+        card = await studio.bot.studio.taste_loras.card(alice)
+        return not card.training and not card.drawing
+
+    few = (await studio.alice.slash(studio.channel, "taste strong")).response
+    assert "From 5 liked pictures on" in text_of(few) and items_of(few) == []
+    for seed in range(0, 50, 10):
+        await press(studio, await single(studio, f"a boat --seed {seed}"), "favourite")
+    shown = (await studio.alice.slash(studio.channel, "taste strong")).response
+    assert shown.flags.ephemeral and [item.name for item in items_of(shown)] == ["Make it strong"]
+    await studio.alice.click(shown, label="Make it strong")
+    await eventually(settled)
+    shown = (await studio.alice.slash(studio.channel, "taste strong")).response
+    labels = ["Train again", "Compare blind", "Turn on", "Delete the LoRA"]
+    assert [item.name for item in items_of(shown)] == labels
+    await studio.alice.click(shown, label="Compare blind")
+    await eventually(settled)
+    await studio.alice.click(shown, label="Choose blind")
+    for number in range(1, 9):
+        assert f"Pair {number} of 8" in text_of(shown)
+        assert [one.filename for one in shown.attachments] == ["1.webp", "2.webp"]
+        assert [item.name for item in items_of(shown)] == ["Picture 1", "Picture 2"]
+        await studio.alice.click(shown, label="Picture 1")
+    assert "in " in text_of(shown) and " of 8 pairs" in text_of(shown) and shown.attachments == []
+    await studio.alice.click(shown, label="Delete the LoRA")
+    assert "permanently deleted" in text_of(shown)
+    await studio.alice.click(shown, label="Delete it for good")
+    assert [item.name for item in items_of(shown)] == ["Make it strong"]

@@ -116,7 +116,7 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
     assert set(changes) == set(Prompt.__dataclass_fields__) - own
     for name, value in changes.items():
         assert imagine_fields_of(Prompt(text="a", **{name: value}), numbered(SHA)) != plain, name
-    assert set(plain) | {"seed", "candidates", "seeds", "taste_words"} == {
+    assert set(plain) | {"seed", "candidates", "seeds", "taste_words", "taste_loras"} == {
         field.name for field in fields(ImagineRequest)
     }
 

@@ -109,7 +109,7 @@ def test_moderation_reads_a_field_that_nothing_is_known_of(cls) -> None:
     assert "wish" in read and "secret" not in read
 
 
-UNREAD = {"model", "version", "sampler", "loras", "image", "image_prompts", *REFERENCES}
+UNREAD = {"model", "version", "sampler", "loras", "taste_loras", "image", "image_prompts", *REFERENCES}
 
 
 def test_moderation_reads_every_field_but_names_and_pictures() -> None:

@@ -60,6 +60,7 @@ STYLED |= {"style_references": (("3a" * 32, 2.0),), "style_codes": ((77, 1.0),),
 STYLED |= {"character_references": (("4a" * 32, 1.0),), "character_weight": 0}
 STYLED |= {"omni_references": (("5a" * 32, 1.0),), "omni_weight": 400, "loras": (("ink", 0.8),)}
 STYLED |= {"version": "niji 6", "unsupported": ("--video",), "taste_words": ("blue", "at night")}
+STYLED |= {"taste_loras": (("mine", 0.7),)}
 IN_VIDEOS = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
 ASKED = {"project": "abcd2345efgh", "task": "anomaly", "version": 1, "artefact": "ef" * 32}
 JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
@@ -288,7 +289,9 @@ OLD_ROW = (  # as it was stored before parameters had a table of their own
 
 
 def test_a_full_row_of_an_older_version_reads_as_it_was_meant() -> None:
-    assert from_json("imagine", OLD_ROW) == ImagineRequest(**STYLED | {"think": None, "taste_words": ()})
+    assert from_json("imagine", OLD_ROW) == ImagineRequest(
+        **STYLED | {"think": None, "taste_words": (), "taste_loras": ()}
+    )
 
 
 def test_two_pictures_need_no_words() -> None:

@@ -55,6 +55,7 @@ from studio.search import Found, Query, Search
 from studio.server_tastes import ServerTastes
 from studio.studio import Studio
 from studio.talk.dialogues import Dialogues
+from studio.taste_loras import TasteLoras
 from studio.tastes import Tastes
 from studio.webhooks import Webhooks
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
@@ -99,6 +100,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Watches: lambda studio: studio.watches,
     Styles: lambda studio: studio.styles,
     Tastes: lambda studio: studio.tastes,
+    TasteLoras: lambda studio: studio.taste_loras,
     ServerTastes: lambda studio: studio.server_tastes,
     Duels: lambda studio: studio.duels,
 }
@@ -151,7 +153,8 @@ KEPT_BY_THE_BANNED = _named(
     Styles="ready check offered",  # `ready` of words that name none, `offered` none
     Trying="styles",
     Wall="find one picture mosaic",
-    Tastes="ready names card direction codes next_page take_back",  # `ready`: words are refused when asked
+    Tastes="ready added names own card direction codes next_page take_back",  # `ready`: refused later
+    TasteLoras="card forget forget_with",  # of their own
     ServerTastes="card cards count_me",  # of members, and to be forgotten
     Trash="put take_back delete empty count",
     Folders="all one create rename delete put take_out",
@@ -211,6 +214,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 ("version", "example_id", "target_id", "role_id", "voices", "number", "first"), 1
             ),
             "strokes": [],
+            "jobs": [],
+            "tastes": (),
             **dict.fromkeys(("tiles", "liked", "passed", "styles"), []),
             **dict.fromkeys(("members_only", "right", "shared", "on"), True),
             **dict.fromkeys(("job_id", "follows"), job.id),

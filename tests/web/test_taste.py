@@ -1,7 +1,13 @@
 """Tastes on the web: how well one is known, codes, and an end to learning."""
 
+import re
+
+from tests.jobs.conftest import eventually
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU
+from tests.web.teacher import Teacher
+
+EXECUTOR = Teacher
 
 
 async def test_a_taste_is_told_and_kept_as_a_code(site) -> None:
@@ -93,3 +99,48 @@ async def test_a_page_is_only_kept_of_pictures_that_are_there(site) -> None:
     await site.you.ask("PATCH", "/api/settings", json={"taste": False})
     assert "Nothing is learned" in await site.you.page("/taste/nine")
     assert (await site.you.get("/api/taste/nine")).status == 400
+
+
+async def test_a_taste_is_made_strong_and_chosen_blind(site) -> None:
+
+    async def settled() -> bool:
+        lora = (await site.you.get("/api/taste")).data["tastes"][0]["lora"]
+        return not lora["training"] and not lora["drawing"]
+
+    page = await site.you.page("/taste")
+    assert "From 5 liked pictures on" in page and "Make it strong" not in page
+    refused = await site.you.post("/api/taste/loras", {"name": "me"})
+    assert refused.status == 400 and "there are 0" in refused.data["detail"]
+    for number in range(5):
+        job = await site.drawn(site.you, f"a red house --seed {10 * number}")
+        await site.you.ask("PUT", f"/api/favourites/{job['id']}/2")
+    assert "Make it strong" in await site.you.page("/taste")
+    asked = await site.you.post("/api/taste/loras", {"name": "me"})
+    assert asked.status == 202
+    await eventually(settled)
+    lora = (await site.you.get("/api/taste")).data["tastes"][0]["lora"]
+    assert (lora["version"], lora["on"], lora["left"]) == (1, False, 0)
+    where, page = f"/api/taste/loras/{lora['project']}", f"/taste/blind/{lora['project']}"
+    assert "Compare it blind" in await site.you.page(page)
+    begun = await site.you.post(f"{where}/compare", {})
+    assert (begun.status, begun.data["href"]) == (202, page)
+    await eventually(settled)
+    other = await site.person(OTHER)
+    assert (await other.get(page)).status in (400, 404)
+    for number in range(1, 9):
+        found = await site.you.page(page)
+        assert f"Pair {number} of 8" in found and "--lora" not in found
+        first, second = re.findall(r"/files/taste/\S+?\.webp", found)
+        assert (await other.get(first)).status == 404
+        assert (await site.you.get(first)).status == (await site.you.get(second)).status == 200
+        said = {"pair": int(first.split("/")[4]), "first": True}
+        assert (await other.post(f"{where}/choices", said)).status == 400
+        assert (await site.you.post(f"{where}/choices", said)).status == 204
+        assert (await site.you.get(first)).status == 404, "what was decided is shown no more"
+    assert "of 8 pairs" in await site.you.page(page)
+    for on in (True, False):
+        assert (await site.you.ask("PUT", where, json={"on": on})).status == 204
+        assert (await site.you.get("/api/taste")).data["tastes"][0]["lora"]["on"] is on
+    assert (await other.ask("DELETE", where)).status == 400
+    assert (await site.you.ask("DELETE", where)).status == 204
+    assert (await site.you.get("/api/taste")).data["tastes"][0]["lora"]["project"] is None

@@ -56,6 +56,7 @@ BUCKETS = {
 GROUPS = {  # a module of web.handlers → what its routes are about
     "pages": "Pages",
     "account": "Signing in, programs, settings and your data",
+    "taste_loras": "Tastes made strong",
     "jobs": "Jobs",
     "gallery": "Pictures",
     "collections": "Folders and trash",

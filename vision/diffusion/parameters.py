@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
+from core.prompt.values import shown_lora
 from core.requests import GenerateRequest
 from core.styles import style_of_code
 from core.taste_words import amount_of, in_one, joined, told_as
@@ -129,6 +130,9 @@ def model_text(
     ]
     if request.taste_words and not request.raw:
         notes.append(f"`--p` added what the prompt left open: {', '.join(request.taste_words)}.")
+    if request.taste_loras and not request.raw:
+        shown = ", ".join(f"`{shown_lora(lora)}` at {weight:g}" for lora, weight in request.taste_loras)
+        notes.append(f"`--p` drew with what was trained on pictures that you like: {shown}.")
     mixed = (("chaos", request.chaos, supports_chaos), ("weird", request.weird, supports_weights))
     ignored = [flag for flag, given, works in mixed if given and not works]
     notes += [f"{name} can't vary the weight of words; `--{flag}` had no effect." for flag in ignored]

@@ -65,10 +65,10 @@ def choose_size(
 
 
 def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
-    """Return the request's LoRAs, the draft's and, unless ``--raw``, the house style's, scaled by
-    ``--stylize``. The weights of a name given twice are added."""
+    """Return the request's LoRAs, the draft's and, unless ``--raw``, those of its tastes and the house
+    style's, scaled by ``--stylize``. The weights of a name given twice are added."""
     weights: dict[str, float] = {}
-    for name, weight in request.loras:
+    for name, weight in (*request.loras, *(() if request.raw else request.taste_loras)):
         weights[name] = weights.get(name, 0.0) + weight
     if request.draft and card.draft.lora:
         weights.setdefault(card.draft.lora, card.draft.weight)

@@ -38,6 +38,7 @@ from web.call import (
     Stream,
     there,
 )
+from web.handlers.taste_loras import described
 from web.schemas import page_of, read_body
 
 OFF = N_("Signing in through Discord isn't set up here. Type `/web` in Discord.")
@@ -419,6 +420,7 @@ async def _tastes(call: Call) -> dict[str, Any]:
     tastes = call.studio.tastes
     names = await tastes.names(call.actor) if await tastes.is_on(call.actor.user_id) else []
     cards = [await tastes.card(call.actor, name) for name in names]
+    loras = [await call.studio.taste_loras.card(call.actor, name) for name in names]
     known = [
         {
             "name": card.name,
@@ -428,8 +430,9 @@ async def _tastes(call: Call) -> dict[str, Any]:
             "known": card.known._asdict() if card.known else None,
             "words": list(card.words),
             "struck": list(card.struck),
+            "lora": described(lora),
         }
-        for card in cards
+        for card, lora in zip(cards, loras, strict=True)
     ]
     codes = [
         {"code": one.code, "of": one.name, "pictures": one.pictures, "shared": one.guild_id is not None}
