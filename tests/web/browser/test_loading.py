@@ -31,7 +31,13 @@ async def every_page(site: Site) -> list[str]:
     [document, *_] = (await site.you.get("/api/documents")).data["documents"]
     job = (await site.drawn(site.you))["id"]
     asked = await site.you.post("/api/talk", {"question": "What is it?", "pictures": [f"{job} 1"]})
-    return [*paths, f"/edit/{job}/1", f"/edit/d/{document['id']}", f"/talk/{asked.data['job']}"]
+    for number in range(5):
+        liked = await site.drawn(site.you, f"a red house --seed {10 * number}")
+        await site.you.ask("PUT", f"/api/favourites/{liked['id']}/2")
+    await site.you.post("/api/taste/loras", {"name": "me"})
+    lora = (await site.you.get("/api/taste")).data["tastes"][0]["lora"]["project"]
+    paths += [f"/edit/{job}/1", f"/edit/d/{document['id']}", f"/talk/{asked.data['job']}"]
+    return [*paths, f"/taste/blind/{lora}"]
 
 
 async def test_a_page_asks_for_twelve_scripts_at_most_and_waits_for_none_behind_another(
