@@ -225,7 +225,9 @@ def addresses(text: str) -> tuple[str, ...]:
 
 
 def called_hosts(text: str) -> tuple[str, ...]:
-    """Return hosts and networks, separated by commas."""
+    """Return hosts and networks, separated by commas; "none" = there are none."""
+    if text.strip().lower() == "none":
+        return ()
     try:
         Hosts.of(parts_of(text))
     except ValueError:
@@ -578,7 +580,7 @@ class Settings:
     )
     push_hosts: tuple[str, ...] = setting(
         "Services by which people's browsers may be called when a job is over; unless changed those of "
-        "Chrome, Firefox, Safari and Edge. Needs the extra push. Empty: nobody is called.",
+        "Chrome, Firefox, Safari and Edge. Needs the extra push. none: nobody is called.",
         "fcm.googleapis.com,*.push.services.mozilla.com,*.push.apple.com,*.notify.windows.com",
         called_hosts,
     )

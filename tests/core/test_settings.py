@@ -287,3 +287,8 @@ def test_a_key_in_an_address_that_is_refused_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({"VLM_URL": "http://host/v1?api_key=canary-secret"}, NOWHERE)
     assert "[redacted]: takes an address" in str(caught.value) and "canary" not in str(caught.value)
+
+
+def test_what_is_called_by_default_can_be_turned_off(tmp_path: Path) -> None:
+    for value, hosts in (("none", ()), ("push.example.org", ("push.example.org",))):
+        assert load_settings({"PUSH_HOSTS": value}, tmp_path / "none.env").push_hosts == hosts

@@ -302,7 +302,7 @@ for folder in ("studio", "tests/studio"):
 from tests.studio.conftest import ALICE, open_studio
 async def draw():
     with tempfile.TemporaryDirectory() as folder:
-        async with open_studio(pathlib.Path(folder)) as opened:
+        async with open_studio(pathlib.Path(folder), PUSH_HOSTS="none") as opened:
             result = await opened.drawn(ALICE)
             print(len(result.pictures), "pictures")
 asyncio.run(draw())
