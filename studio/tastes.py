@@ -258,8 +258,9 @@ class Tastes:
         now = (await self._members.preferences(actor.user_id)).not_so
         if word not in now and not any(word in some for some in known.values()):
             raise UserError(NO_WORD)
-        others = tuple(one for one in now if one != word)
-        await self._members.change(actor.user_id, not_so=(*others, word) if struck else others)
+        if struck != (word in now):
+            others = tuple(one for one in now if one != word)
+            await self._members.change(actor.user_id, not_so=(*others, word) if struck else others)
 
     async def direction(self, actor: Actor) -> bytes:
         """Return what the actor's hearts go by among the vectors that are used, as ``Learned`` has it; b""
