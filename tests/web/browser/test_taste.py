@@ -10,9 +10,11 @@ from tests.web.browser.conftest import SIDEWAYS, faults, look, shot, sign_in
 from tests.web.browser.test_examples import ALL_THERE, LOOKS
 from tests.web.browser.test_wall import hung
 from tests.web.conftest import YOU, Site
+from tests.web.teacher import Teacher
 from vision.protocol import Known
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+EXECUTOR = Teacher
 PRESSED = '#nine [aria-pressed="true"]'
 
 
@@ -100,3 +102,24 @@ async def test_pages_are_rated_by_keys_and_said_again(site: Site, page) -> None:
 
 
 COUNT = "SELECT count(*) FROM taste_choices WHERE liked = 1"
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+async def test_a_lora_of_a_taste_is_trained_and_chosen_blind(site: Site, page, axe, scheme, width) -> None:
+    for number in range(5):
+        job = await site.drawn(site.you, f"a red house --seed {10 * number}")
+        await site.you.ask("PUT", f"/api/favourites/{job['id']}/2")
+    await sign_in(site, page, "/taste")
+    await look(page, scheme, width)
+    await page.get_by_role("button", name="Make it strong").click()
+    await page.get_by_role("button", name="Compare blind").click(timeout=20_000)
+    await page.get_by_text("Pair 1 of 8").wait_for(timeout=20_000)
+    assert await faults(page, axe, page.url) == []
+    assert await page.evaluate(SIDEWAYS) <= 0
+    await shot(page, f"blind-{width}-{scheme}")
+    for number in range(1, 9):
+        await page.get_by_text(f"Pair {number} of 8").wait_for()
+        await page.keyboard.press("12"[number % 2])
+    await page.get_by_text("of 8 pairs").first.wait_for()
+    assert await faults(page, axe, f"{site.web.url}/taste") == []
+    await shot(page, f"strong-{width}-{scheme}")

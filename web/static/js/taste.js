@@ -16,8 +16,8 @@ function start() {
   if (!document.querySelector("[data-waits]")) return;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  followNews(({ jobs, complete }) => {
-    if (complete && !jobs.some(({ state }) => OVER.includes(state))) return;
+  followNews(({ jobs, changed, complete }) => {
+    if (complete && !changed.length && !jobs.some(({ state }) => OVER.includes(state))) return;
     clearTimeout(timer);
     timer = setTimeout(() => location.reload(), CALM);
   });
