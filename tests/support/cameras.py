@@ -11,7 +11,6 @@ from fractions import Fraction
 from hashlib import md5
 
 import av
-from aiohttp import web
 from PIL import Image
 
 START = b"\0\0\0\1"
@@ -159,6 +158,7 @@ class RtspCamera:
 async def http_camera(picture: bytes, now: list[bytes] | None = None) -> AsyncIterator[str]:
     """A camera with the addresses /still, /digest, /mjpeg, /plain (parts without a length), /huge and
     /cut. now: what /still shows from then on, the last one."""
+    from aiohttp import web  # tests of the studio alone are read where there is none
 
     async def still_(request: web.Request) -> web.Response:
         return web.Response(body=now[-1] if now else picture, content_type="image/jpeg")
