@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bot.cogs.duel import DuelButton
 from bot.cogs.taste import WordButton, nine_view
-from bot.ui.buttons import view_of
+from bot.ui.buttons import JobButton, view_of
 from storage.duels import add_duel
 from tests.support.messages import items_of, text_of
 from tests.wire.discord import EPHEMERAL, GUILD, Interaction, Message
@@ -116,13 +116,18 @@ async def test_the_others_are_one_job_of_each_presser(tmp_path: Path) -> None:
     async with Screen() as discord, ForkedBot(discord, tmp_path, **settings) as bot:
         [(job_id, made)] = await drawn(discord, bot, "a red house --p --seed 5")
         button = f"at:{job_id}:others:0"
-        assert button in [item.custom_id for item in items_of(made.message)]
+        assert button not in [item.custom_id for item in items_of(made.message)], "nothing was chosen"
         await bot.kill()
+        engine = sa.create_engine(f"sqlite:///{tmp_path / 'atelier.db'}")
+        with engine.begin() as connection:  # as though a taste had chosen
+            connection.exec_driver_sql("UPDATE jobs SET parameters = json_set(parameters, '$.candidates', 8)")
+        engine.dispose()
+        message = posted(discord, view_of(JobButton(job_id, "others")))
         await bot.start()
-        both = [discord.press(made.message, button, ALICE) for _ in range(2)]
+        both = [discord.press(message, button, ALICE) for _ in range(2)]
         texts = [await told(discord, one, 60) for one in both]
         assert any("job " in text for text in texts) and not any("❌" in text for text in texts)
-        assert "job " in await told(discord, discord.press(made.message, button, BOB), 60)
+        assert "job " in await told(discord, discord.press(message, button, BOB), 60)
         jobs = found(bot, "SELECT user_id, request FROM jobs ORDER BY created_at")
         assert {user_id for user_id, _ in jobs[1:]} == {ALICE, BOB} and 3 <= len(jobs) <= 4
         assert all('"seeds"' in request and '"seed":9' in request.replace(" ", "") for _, request in jobs[1:])
@@ -150,14 +155,14 @@ async def test_pages_of_nine_go_on_after_a_restart_and_count_once(tmp_path: Path
     said_of = "SELECT user_id, sum(liked), count(*) FROM taste_choices GROUP BY 1 ORDER BY 1"
     async with Screen() as discord, ForkedBot(discord, tmp_path, WALL_SECONDS="600") as bot:
         page = await nine(discord, ALICE)
-        assert page.flags & EPHEMERAL and len(items_of(page)) == 11
+        assert page.flags & EPHEMERAL and len(items_of(page)) == 12
         await pressed(discord, page, ids(page)[1], ALICE)
         marked = ids(page)[1]
         assert marked.split(":")[3] == "2", "the second is marked"
         await bot.kill()
         await bot.start()
         await pressed(discord, page, ids(page)[4], ALICE)
-        onward, kept = ids(page)[-1], [*page.components]
+        onward, kept = ids(page)[-2], [*page.components]
         for _ in range(2):  # the same page again counts once
             page.components = kept
             await pressed(discord, page, onward, ALICE)
@@ -167,4 +172,4 @@ async def test_pages_of_nine_go_on_after_a_restart_and_count_once(tmp_path: Path
         await pressed(discord, other, onward, BOB)
         assert found(bot, said_of) == [(ALICE, 2, 9), (BOB, 2, 9)]
         gone = posted(discord, nine_view("0" * 16, [4_000_000_000 + n for n in range(9)], 1), EPHEMERAL)
-        assert "aren't there any more" in await pressed(discord, gone, ids(gone)[-1], BOB)
+        assert "aren't there any more" in await pressed(discord, gone, ids(gone)[-2], BOB)
