@@ -119,6 +119,7 @@ async def test_a_lora_of_a_taste_is_trained_and_chosen_blind(site: Site, page, a
     await shot(page, f"blind-{width}-{scheme}")
     for number in range(1, 9):
         await page.get_by_text(f"Pair {number} of 8").wait_for()
+        await page.wait_for_load_state("networkidle")  # what was decided is shown no more
         await page.keyboard.press("12"[number % 2])
     await page.get_by_text("of 8 pairs").first.wait_for()
     assert await faults(page, axe, f"{site.web.url}/taste") == []
