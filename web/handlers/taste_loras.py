@@ -50,7 +50,10 @@ async def compare_lora(call: Call) -> Answer:
 async def blind_page(call: Call) -> Answer:
     """A page that shows a pair of pictures, without saying which was drawn with a LoRA."""
     project, loras = call.path["project"], call.studio.taste_loras
-    card = await loras.card(call.actor, project)
+    try:
+        card = await loras.card(call.actor, project)
+    except UserError as error:
+        raise Gone() from error
     if card.project_id != project:
         raise Gone()
     typed = "--p" if card.name == OWN else f"--p {card.name}"
