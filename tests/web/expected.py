@@ -181,8 +181,8 @@ RULES: dict[str, Rule] = {
     "POST /api/taste/codes": _rule(NOT_BARRED, 400, body={"name": "me"}),  # nothing is liked
     "DELETE /api/taste/codes/{code}": _rule(NOT_BARRED, 400, given={"code": "p234567abc"}, kept=True),
     # of a server that nobody here is in
-    "PUT /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}),
-    "DELETE /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}, kept=True),
+    "PUT /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}, changes=True),
+    "DELETE /api/taste/struck/{word}": _rule(NOT_BARRED, 204, given={"word": "watercolor"}),
     "PUT /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
     "DELETE /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
     "PATCH /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}, body={"on": True}),

@@ -257,6 +257,7 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
             await _fill(world)
             stack.enter_context(mock.patch.object(queue, "news", _previewing(world)))
             await queue.pause(HOST.id or 0)
+            await site.opened.studio.pushes.public_key()  # which is made when it is first looked at
             await world.remember()
             assert world.changes is not None
             stack.enter_context(closing(world.changes))
