@@ -187,10 +187,10 @@ RULES: dict[str, Rule] = {
     "DELETE /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}),
     "PATCH /api/taste/servers/{server}": _rule(SIGNED_IN, 403, given={"server": "999"}, body={"on": True}),
     "POST /api/taste/loras": _rule(NOT_BARRED, 400, body={"name": "me"}),  # nothing is liked
-    "PUT /api/taste/loras/{project}": _rule(NOT_BARRED, 400, body={"on": True}),  # that isn't a taste's
-    "DELETE /api/taste/loras/{project}": _rule(SIGNED_IN, 400),
-    "POST /api/taste/loras/{project}/compare": _rule(NOT_BARRED, 400, body={}),
-    "POST /api/taste/loras/{project}/choices": _rule(NOT_BARRED, 400, body={"pair": 1, "first": True}),
+    "PUT /api/taste/loras/{project}": _rule(NOT_BARRED, 404, body={"on": True}),  # that isn't a taste's
+    "DELETE /api/taste/loras/{project}": _rule(SIGNED_IN, 404),
+    "POST /api/taste/loras/{project}/compare": _rule(NOT_BARRED, 404, body={}),
+    "POST /api/taste/loras/{project}/choices": _rule(NOT_BARRED, 404, body={"pair": 1, "first": True}),
     "GET /taste/blind/{project}": _rule(SIGNED_IN, 404),
     "GET /files/taste/{project}/{pair}/{half}.webp": _rule(SIGNED_IN, 404),
     "GET /taste/nine": _rule(SIGNED_IN, 200),

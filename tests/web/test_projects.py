@@ -367,9 +367,11 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
     mine = (await other.post("/api/projects", {"name": project_id})).data  # called like an id
     given = {"project": project_id, "sha256": picture["id"], "suffix": "webp", "version": "1", "chart": "roc"}
     given |= {"form": "csv", "job": job, "n": "1", "mask": "b" * 64, "watch": "a" * 12}
+    given |= {"pair": "0", "half": "1"}
     before = (await site.you.get(f"/api/projects/{project_id}")).data
     body = {"pictures": [picture["id"]], "picture": picture["id"], "label": "good", "right": True}
     body |= {"move": "usual", "role": "0", "name": "x", "alike": "free", "voices": 1, "source": "line"}
+    body |= {"on": True, "pair": 0, "first": True}
     count = 0
     for route in site.web.routes:
         if not ("{project" in route.path or "verdicts/" in route.path or "bundles/" in route.path):

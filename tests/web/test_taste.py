@@ -134,13 +134,13 @@ async def test_a_taste_is_made_strong_and_chosen_blind(site) -> None:
         assert (await other.get(first)).status == 404
         assert (await site.you.get(first)).status == (await site.you.get(second)).status == 200
         said = {"pair": int(first.split("/")[4]), "first": True}
-        assert (await other.post(f"{where}/choices", said)).status == 400
+        assert (await other.post(f"{where}/choices", said)).status == 404
         assert (await site.you.post(f"{where}/choices", said)).status == 204
         assert (await site.you.get(first)).status == 404, "what was decided is shown no more"
     assert "of 8 pairs" in await site.you.page(page)
     for on in (True, False):
         assert (await site.you.ask("PUT", where, json={"on": on})).status == 204
         assert (await site.you.get("/api/taste")).data["tastes"][0]["lora"]["on"] is on
-    assert (await other.ask("DELETE", where)).status == 400
+    assert (await other.ask("DELETE", where)).status == 404
     assert (await site.you.ask("DELETE", where)).status == 204
     assert (await site.you.get("/api/taste")).data["tastes"][0]["lora"]["project"] is None

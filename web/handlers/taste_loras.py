@@ -33,6 +33,17 @@ def described(card: LoraCard) -> dict[str, Any]:
     }
 
 
+async def _find(call: Call) -> LoraCard:
+    """Return the LoRA that an address names. Whatever isn't one of the person's tastes' looks like none."""
+    try:
+        card = await call.studio.taste_loras.card(call.actor, call.path["project"])
+    except UserError as error:
+        raise Gone() from error
+    if card.project_id != call.path["project"]:
+        raise Gone()
+    return card
+
+
 async def train_lora(call: Call) -> Answer:
     """Queue the training of a taste's LoRA."""
     new = await call.studio.taste_loras.train(call.actor, read_body(call, schemas.OfTaste).name)
@@ -42,20 +53,15 @@ async def train_lora(call: Call) -> Answer:
 
 async def compare_lora(call: Call) -> Answer:
     """Queue pictures with a LoRA and without, for the person to choose from."""
-    project = call.path["project"]
+    project = (await _find(call)).project_id
     await call.studio.compare_taste(call.actor, project)
     return Json({"href": f"/taste/blind/{project}"}, HTTPStatus.ACCEPTED)
 
 
 async def blind_page(call: Call) -> Answer:
     """A page that shows a pair of pictures, without saying which was drawn with a LoRA."""
-    project, loras = call.path["project"], call.studio.taste_loras
-    try:
-        card = await loras.card(call.actor, project)
-    except UserError as error:
-        raise Gone() from error
-    if card.project_id != project:
-        raise Gone()
+    card = await _find(call)
+    project, loras = card.project_id, call.studio.taste_loras
     typed = "--p" if card.name == OWN else f"--p {card.name}"
     values = {"lora": described(card), "typed": typed, "pair": None}
     if card.left and not card.drawing and (pair := await loras.pair(call.actor, project)) is not None:
@@ -85,7 +91,8 @@ async def send_half(call: Call) -> Answer:
 
 async def choose_half(call: Call) -> Answer:
     """Keep which picture of a pair the person likes more."""
-    said, project = read_body(call, schemas.Half), call.path["project"]
+    said = read_body(call, schemas.Half)
+    project = (await _find(call)).project_id
     await call.studio.taste_loras.choose(call.actor, project, said.pair, first=said.first)
     return DONE
 
@@ -93,11 +100,11 @@ async def choose_half(call: Call) -> Answer:
 async def turn_lora(call: Call) -> Answer:
     """Let a LoRA act, or not."""
     on = read_body(call, schemas.OnOff).on
-    await call.studio.taste_loras.turn(call.actor, call.path["project"], on=on)
+    await call.studio.taste_loras.turn(call.actor, (await _find(call)).project_id, on=on)
     return DONE
 
 
 async def forget_lora(call: Call) -> Answer:
     """Delete a LoRA for good."""
-    await call.studio.taste_loras.forget(call.actor, call.path["project"])
+    await call.studio.taste_loras.forget(call.actor, (await _find(call)).project_id)
     return DONE
