@@ -81,7 +81,7 @@ def random_loras(family: str, cache: Path, count: int) -> dict[str, Path]:
 
 def drawing(side: int) -> np.ndarray:
     """(side, side, 3) uint8: the demo models' contact sheet, flat colours with edges."""
-    with Image.open(ROOT / "docs" / "evidence" / "demo-contact-sheet.png") as sheet:
+    with Image.open(ROOT / "docs" / "evidence" / "demo-contact-sheet.webp") as sheet:
         return np.asarray(sheet.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))
 
 

@@ -139,7 +139,7 @@ def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPat
 
 def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:
     """The child that decodes them, as Windows would run it."""
-    picture = ROOT / "docs" / "evidence" / "demo-contact-sheet.png"
+    picture = ROOT / "docs" / "evidence" / "demo-contact-sheet.webp"
     code = (
         "import sys; sys.modules['resource'] = None; sys.platform = 'win32'\n"
         "from studio.media import confinement as confine; from studio.media import media_process as gate\n"

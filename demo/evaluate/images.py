@@ -527,7 +527,7 @@ def memory_rows(pack: Pack, report: Report, n: int):
     )
 
 
-SHEET = Path("docs/evidence/demo-contact-sheet.png")
+SHEET = Path("docs/evidence/demo-contact-sheet.webp")
 KINDS = {"large": 0.3, "single": 0.35, "several": 0.1, "pair": 0.25}
 COLUMNS, COUNT = 8, 64
 SIDE, TEXT, GAP = 192, 46, 8  # px
@@ -556,7 +556,7 @@ def main():
         for row, line in enumerate(lines(text)):
             pen.text((x, y + SIDE + 3 + 13 * row), line, fill="black")
     SHEET.parent.mkdir(exist_ok=True)
-    sheet.save(SHEET, optimize=True)
+    sheet.save(SHEET, quality=90, method=6)
 
 
 if __name__ == "__main__":
