@@ -1,5 +1,6 @@
 """What a device can do: name, memory, dtypes, what its errors mean, and how a model gets there."""
 
+import copy
 import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import psutil
 import torch
 
 T = TypeVar("T")
+M = TypeVar("M", bound=torch.nn.Module)
 # bytes of weights; below, a second CPU thread costs more in barriers than it brings
 SMALL_MODEL = 200 * 2**20
 
@@ -156,6 +158,14 @@ def load_pretrained(kind: Any, folder: Path, device: str, dtype: torch.dtype, qu
 
     how["quantization_config"] = quantization(transformers, quantize, dtype)
     return kind.from_pretrained(folder, device_map={"": device}, **how).eval()
+
+
+def shared_weights_copy(module: M) -> M:
+    """Return a copy of the module tree over the very same tensors: it takes next to no memory, and changes to
+    its modules don't reach the original."""
+    # what deepcopy has "copied" already, it takes as it is
+    tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, tensors)
 
 
 def moved_to(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

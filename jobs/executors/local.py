@@ -31,9 +31,15 @@ from core.process import step_back
 from jobs.admission import is_video
 from jobs.executors.base import Device, Executor, Lost, Outcome, Report
 from vision import protocol
-from vision.worker.nearest import answer_side
 
 log = logging.getLogger(__name__)
+
+
+def answer_side(question: protocol.SideQuestion) -> Any:
+    """Return what vectors tell. For the process that compares them: this one loads no numpy."""
+    from vision.worker import nearest
+
+    return nearest.answer_side(question)
 
 
 def begin_worker(target: str, connection: Connection, config: protocol.WorkerConfig) -> None:

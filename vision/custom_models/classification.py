@@ -50,6 +50,7 @@ from vision.custom_models.steps import (
     put_back,
     step_numbers,
 )
+from vision.devices import shared_weights_copy
 from vision.readers import few_shot
 
 
@@ -282,7 +283,7 @@ class Adapted(nn.Module):
 
     def __init__(self, module: TransformerFeatures, seed: int, device: str = "cpu") -> None:
         super().__init__()
-        self.features = shared(module) if device == "cpu" else copy.deepcopy(module)
+        self.features = shared_weights_copy(module) if device == "cpu" else copy.deepcopy(module)
         config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(TARGETS))
         inject_adapter_in_model(config, self.features.tower)
         numbers = step_numbers(seed, -1)
@@ -311,16 +312,10 @@ class Adapted(nn.Module):
         return found
 
 
-def shared(module: TransformerFeatures) -> TransformerFeatures:
-    """Return a copy with layers of its own that hold the same tensors."""
-    held = {id(value): value for value in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, held)
-
-
 def merged(module: TransformerFeatures, added: Mapping[str, Tensor]) -> TransformerFeatures:
     """Return the tower with added matrices in its weights; all others are shared. Raises KeyError for
     matrices of layers that it hasn't."""
-    found = shared(module)
+    found = shared_weights_copy(module)
     layers = dict(found.tower.named_modules())
     for name in sorted(name.removesuffix(".a") for name in added if name.endswith(".a")):
         layer = layers[name]

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import ModelError
+from vision import devices
 from vision.diffusion import seamless
 from vision.weights import files as contents
 
@@ -139,7 +140,7 @@ class IPAdapter:
         """Load one .safetensors file, and ``image_encoder/``. Raises ModelError when it doesn't fit."""
         file = check_ip_adapter(folder)
         self._pipe = copy.copy(pipe)
-        vars(self._pipe)["unet"] = seamless.shared_weights_copy(pipe.unet)
+        vars(self._pipe)["unet"] = devices.shared_weights_copy(pipe.unet)
         try:
             how = {"subfolder": "", "image_encoder_folder": ENCODER, "local_files_only": True}
             self._pipe.load_ip_adapter(str(folder), weight_name=file.name, **how)
@@ -156,7 +157,7 @@ class IPAdapter:
         count against the text, 0..1. circular: see seamless.circular_copy."""
         if (scale, circular) not in self._unets:
             pipe = copy.copy(self._pipe)
-            copied = seamless.circular_copy if circular else seamless.shared_weights_copy
+            copied = seamless.circular_copy if circular else devices.shared_weights_copy
             self._unets[scale, circular] = vars(pipe)["unet"] = copied(self._pipe.unet)
             pipe.set_ip_adapter_scale(scale)
         return {
@@ -221,6 +222,6 @@ def looking_at_first(unet: Any, frames: int) -> Any:
     plain = [name for name, one in known if name.endswith("attn1.processor") and type(one) in PLAIN]
     if not plain:
         return unet
-    copied: Any = seamless.shared_weights_copy(unet)
+    copied: Any = devices.shared_weights_copy(unet)
     copied.set_attn_processor(copied.attn_processors | dict.fromkeys(plain, FirstFrameAttention(frames)))
     return copied

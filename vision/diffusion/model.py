@@ -53,7 +53,7 @@ def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> to
     # sizes that are equal by chance are no rule (diffusers' docs, optimization/fp16)
     torch.fx.experimental._config.use_duck_shape = False
     # as peft sets it with the first LoRA, after which all would be compiled again
-    made: Any = seamless.shared_weights_copy(module.requires_grad_(False))
+    made: Any = devices.shared_weights_copy(module.requires_grad_(False))
     layouts.unpack(made)
     made.compile_repeated_blocks(**OPTIONS)
     compiled = made.forward

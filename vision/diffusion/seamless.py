@@ -1,28 +1,21 @@
 """Seamless pictures (``--tile``), whose opposite edges meet. What a job changes for it is its own; other jobs
 with the same weights aren't affected."""
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from vision import devices
 
 MARGIN = 8  # latents around the picture while it is decoded: more than a decoder's convolutions reach
 # of a side: how far the borders move from step to step, so that they never lie in the same place twice
 STRIDE = 0.618
 
 
-def shared_weights_copy(module: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of the module tree over the very same tensors: it takes next to no memory, and changes to
-    its modules don't reach the original."""
-    # what deepcopy has "copied" already, it takes as it is
-    tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, tensors)
-
-
 def circular_copy(module: torch.nn.Module) -> torch.nn.Module:
     """Return a copy of a UNet over the same tensors whose convolutions go on at the opposite side."""
-    copied = shared_weights_copy(module)
+    copied = devices.shared_weights_copy(module)
     for part in copied.modules():
         if isinstance(part, torch.nn.Conv2d):
             part.padding_mode = "circular"

@@ -5,7 +5,6 @@ Rollout: R ← R + E_h[(∇A ⊙ A)⁺] R over all layers, from R = I; the row o
 patch speaks for the score (arXiv:2103.15679, equations 5 and 6). Occlusion (arXiv:1311.2901, 4.2) is coarse,
 but needs no model beside CLIP or SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from core.errors import UserError
+from vision import devices
 from vision.engine.fiber import BeforeSlice, SideWork
 from vision.images.ops import connected, place
 from vision.readers.classifier import Classifier, odds
@@ -59,24 +59,9 @@ def relevance(model: Any, pixels: Tensor, score: Score) -> np.ndarray | None:
 def watched(model: Any) -> Any:
     """Return a module over the same weights that tells its attentions. The model stays as it is: it may
     compute attention in a way that keeps none, and jobs beside may be using it."""
-    config = copy.deepcopy(model.config)
-    config._attn_implementation = "eager"
-    with torch.device("meta"):
-        twin = type(model)(config)
-    for name, value in (*model.named_buffers(), *model.named_parameters()):
-        _put(twin, name, value.detach())
-    return twin.eval()
-
-
-def _put(module: Any, path: str, value: Tensor) -> None:
-    """Set a parameter or buffer of a module, without a copy and without a gradient."""
-    *parents, name = path.split(".")
-    for parent in parents:
-        module = getattr(module, parent)
-    if name in module._parameters:
-        module._parameters[name] = torch.nn.Parameter(value, requires_grad=False)
-    else:
-        module._buffers[name] = value
+    twin: Any = devices.shared_weights_copy(model)
+    twin.set_attn_implementation("eager")
+    return twin
 
 
 def seen_by(processor: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:

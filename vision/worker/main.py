@@ -43,7 +43,6 @@ from core.traces import UNTRACED, Tracing, open_tracing, release
 from vision.protocol import Broke, Done, Fault, Forget, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import card, files, hub, memory
-from vision.worker.nearest import Finder
 from vision.worker.pipe import Inbox, PipeReporter, sender
 
 if TYPE_CHECKING:
@@ -184,6 +183,8 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     gc.disable()
     prepare_environment(config)
     keep_freed_memory()
+    from vision.worker.nearest import Finder
+
     redact = set_up_logs(config)
     wake = threading.Event()
     send = sender(conn)

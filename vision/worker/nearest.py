@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from core.vectors import PLACES_OF_MARK, marks_path
 from vision.protocol import Answered, Declined, Learned, Nearest, Neighbours, SideQuestion
-
-if TYPE_CHECKING:
-    import numpy as np
 
 CHUNK = 32_768  # places whose signs are looked at together: they stay in a core's cache
 BEST = 3  # scores whose mean is that of the best: one alone may stand out by chance
@@ -70,8 +69,6 @@ class Vectors:
     used."""
 
     def __init__(self, path: Path, width: int) -> None:
-        import numpy as np
-
         self.path, self.width = path, width
         self.mean = np.zeros(width, np.float32)
         self._threads = ThreadPoolExecutor(THREADS, "signs")
@@ -79,8 +76,6 @@ class Vectors:
         self._forget()
 
     def _forget(self) -> None:
-        import numpy as np
-
         self.vectors = np.empty((0, self.width), np.float32)
         self._file: tuple[int, int] | None = None
         self.written = 0  # when, in ns
@@ -92,8 +87,6 @@ class Vectors:
 
     def open(self) -> None:
         """Map what the file has now. Raises OSError when there is none."""
-        import numpy as np
-
         found = self.path.stat()
         size, self.written = 4 * self.width, found.st_mtime_ns
         if self._file != (found.st_dev, found.st_ino) or found.st_size < self.vectors.nbytes:
@@ -104,8 +97,6 @@ class Vectors:
 
     def _update(self) -> None:
         """Take the signs of what was written since."""
-        import numpy as np
-
         count, path = len(self.vectors), marks_path(self.path)
         marks = np.zeros(-(-count // PLACES_OF_MARK), np.uint32)
         written = np.fromfile(path, np.dtype("<u4"), len(marks)) if path.exists() else marks[:0]
@@ -127,8 +118,6 @@ class Vectors:
 
     def _packed(self, signs: np.ndarray) -> np.ndarray:
         """Return bits (N, width) as words (N, words)."""
-        import numpy as np
-
         packed = np.zeros((len(signs), 8 * self._words), np.uint8)
         bits = np.packbits(signs, axis=1)
         packed[:, : bits.shape[1]] = bits
@@ -138,8 +127,6 @@ class Vectors:
         """Return those of the places that are ``marked`` (N,), in order, whose vectors may be nearest to
         ``aim`` (width,): about EXACT of them, those with most signs in common, or all where they aren't more.
         The signs of all tell ROUGH of these; then the half of the numbers that is larger counts twice."""
-        import numpy as np
-
         chosen = int(np.count_nonzero(marked))
         if chosen <= EXACT:
             return np.flatnonzero(marked)
@@ -176,15 +163,11 @@ class Vectors:
 
     def _in_parts(self, work: Callable[[np.ndarray], np.ndarray], places: np.ndarray) -> np.ndarray:
         """Return what ``work`` finds for places (P,), of which each thread has some."""
-        import numpy as np
-
         return np.concatenate(list(self._threads.map(work, np.array_split(places, THREADS))))
 
 
 def _away(signs: np.ndarray, code: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
     """Return how many of the signs (words, P) differ from ``code``, or of those ``among`` (words,)."""
-    import numpy as np
-
     found: Any = np.uint16(0)
     for number, (word, wanted) in enumerate(zip(signs, code, strict=True)):
         differ = word ^ wanted
@@ -194,8 +177,6 @@ def _away(signs: np.ndarray, code: np.ndarray, among: np.ndarray | None = None) 
 
 def _lowest(numbers: np.ndarray, count: int) -> int:
     """Return a limit that ``count`` of the numbers, or all, don't exceed, and few more."""
-    import numpy as np
-
     count = min(count, len(numbers))
     some = numbers[:: max(1, len(numbers) // 65_536)]
     rank = min(len(some) - 1, count * len(some) // len(numbers))
@@ -212,8 +193,6 @@ _opening = threading.Lock()  # one question after the other
 def nearest(question: Nearest) -> Neighbours:
     """Return the places that ``question`` asks for; those behind the end of the file are left out. Raises
     OSError when there is no file."""
-    import numpy as np
-
     wanted = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.wanted])  # (Q, D)
     aim = wanted.mean(0)  # (D,): the mean of dot products is the dot product with the mean
     with _opening:
@@ -227,8 +206,6 @@ def nearest(question: Nearest) -> Neighbours:
 
 
 def _nearest(held: Vectors, question: Nearest, aim: np.ndarray) -> Neighbours:
-    import numpy as np
-
     others, named = (_marked(bits, len(held.vectors)) for bits in (question.places, question.first))
     some_first, some_rest = held.likely(named, aim), held.likely(others & ~named, aim)
     of_first, of_rest = held.scores(some_first, aim), held.scores(some_rest, aim)
@@ -254,8 +231,6 @@ def _nearest(held: Vectors, question: Nearest, aim: np.ndarray) -> Neighbours:
 
 def _limit(held: Vectors, places: np.ndarray, texts: tuple[bytes, ...]) -> float:
     """Return what ``shown_from`` finds for ``places`` or a sample of them; it is kept."""
-    import numpy as np
-
     some = places[:: max(1, -(-len(places) // SAMPLE))]
     written = held.written.to_bytes(8) if len(some) == len(places) else b""  # one in many changes little
     key = hashlib.sha256(b"".join((written, some.tobytes(), *texts))).digest()
@@ -272,8 +247,6 @@ def shown_from(vectors: np.ndarray, places: np.ndarray, unrelated: np.ndarray) -
     best of them reach for texts (U, D) that hardly any picture shows: ABOVE robust standard deviations
     (1.4826 times the median of absolute deviations) over the median of these. It is measured on the very
     pictures and with the very model that are searched, since scores differ from model to model."""
-    import numpy as np
-
     if not len(places):
         return -np.inf
     top = (vectors[places] @ unrelated.T).max(0)  # (U,)
@@ -283,8 +256,6 @@ def shown_from(vectors: np.ndarray, places: np.ndarray, unrelated: np.ndarray) -
 
 def _marked(bits: bytes, count: int) -> np.ndarray:
     """Return which of ``count`` places are set in ``bits``, the lowest first, (count,)."""
-    import numpy as np
-
     marked = np.zeros(count, bool)
     found = np.unpackbits(np.frombuffer(bits, np.uint8), count=min(8 * len(bits), count), bitorder="little")
     marked[: len(found)] = found
@@ -296,8 +267,6 @@ def least(scores: np.ndarray, usual: np.ndarray) -> float:
     from the lower quarter of ``usual`` (S,), of all that may be found or a sample, to the best few. That is
     relative, since scores differ from model to model. Where the best don't stand out, all show the same
     thing, or as good as none does: then it is -inf."""
-    import numpy as np
-
     if len(usual) < FEW:
         return -np.inf
     low, quarter, middle = np.quantile(usual, (0.05, 0.25, 0.5))
@@ -307,8 +276,6 @@ def least(scores: np.ndarray, usual: np.ndarray) -> float:
 
 def best(places: np.ndarray, scores: np.ndarray, most: int) -> Sequence[int]:
     """Return at most ``most`` places, those with the highest scores first; among equal ones, the newest."""
-    import numpy as np
-
     if most <= 0:
         return []
     if len(places) > most:
