@@ -2,13 +2,18 @@
 
 import copy
 import gc
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 import torch
 
+from core.errors import ModelError, first_line
+
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 M = TypeVar("M", bound=torch.nn.Module)
 # bytes of weights; below, a second CPU thread costs more in barriers than it brings
@@ -105,6 +110,21 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     signs = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
+
+
+@contextmanager
+def refusing(problem: str, *, tells: bool = False) -> Iterator[None]:
+    """Make a ModelError with the sentence ``problem`` of what libraries raise inside the ``with`` block for
+    files that they can't load, unless memory is out. tells: the error's first line belongs to the sentence,
+    and the rest into the log."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
+        if is_out_of_memory(error):
+            raise
+        if tells:
+            log.exception(problem)
+        raise ModelError(f"{problem}: {first_line(error)}" if tells else f"{problem}.") from error
 
 
 def is_sticky(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from core import profiles
-from core.errors import ModelError, UserError, first_line
+from core.errors import ModelError, UserError
 from core.prompt.values import stored_lora
 from core.requests.custom_models import STYLE
 from vision import devices
@@ -214,14 +214,9 @@ class ModelLoader:
             files.check_folder(path)
         module, _, function = LOADERS[role].partition(":")
         load = getattr(importlib.import_module(module), function)
-        try:
-            how = {} if quantize == "off" else {"quantize": quantize}
+        how = {} if quantize == "off" else {"quantize": quantize}
+        with devices.refusing(f"{name} doesn't load", tells=True):
             return load(path, name, cards.read_card(path, found.card), self.device, self.dtype, **how)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-            if devices.is_out_of_memory(error):
-                raise
-            log.exception("%s doesn't load", name)
-            raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
 
     def note_stored(self, files: Mapping[str, Path]) -> None:
         """Note where LoRAs lie that members have made: SHA-256 → file."""

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import box_iou
+from torchvision.ops import box_iou, generalized_box_iou_loss
 
 from core.errors import ModelError, UserError
 from vision.custom_models.features import CustomModel, Extractor, pixels
@@ -427,13 +427,7 @@ def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
     x, y = places[None, None].expand_as(weights), places[None, :, None].expand_as(weights)
     left, top, right_, bottom = sides.unbind(1)
     found = torch.stack([x - left, y - top, x + right_, y + bottom], 1)
-    # the generalised overlap of boxes (B, 4, …) and others
-    low, high = torch.maximum(found[:, :2], boxes[:, :2]), torch.minimum(found[:, 2:], boxes[:, 2:])
-    both = (high - low).clamp(min=0).prod(1)
-    either = sum((each[:, 2:] - each[:, :2]).prod(1) for each in (found, boxes)) - both
-    low, high = torch.minimum(found[:, :2], boxes[:, :2]), torch.maximum(found[:, 2:], boxes[:, 2:])
-    around = (high - low).prod(1).clamp(min=1e-6)
-    apart = 1 - (both / either.clamp(min=1e-6) - (around - either) / around)
+    apart = generalized_box_iou_loss(found.movedim(1, -1), boxes.movedim(1, -1))
     return -(missed + wrong).sum() / objects + BOXES * (apart * weights).sum() / weights.sum().clamp(min=1)
 
 

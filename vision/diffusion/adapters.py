@@ -20,6 +20,7 @@ from torch import Tensor
 from core.errors import ModelError
 from vision import devices
 from vision.diffusion import seamless
+from vision.diffusion.vae import load_whole
 from vision.weights import files as contents
 
 T = TypeVar("T")
@@ -86,15 +87,7 @@ class ControlNet:
         wrong = [name for name in SHAPES if _listed(config.get(name)) != _listed(pipe.unet.config.get(name))]
         if wrong:
             raise ModelError(f"{folder.name} is a ControlNet for other models: {', '.join(wrong)} differ.")
-        try:
-            how = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-            module, info = ControlNetModel.from_pretrained(folder, torch_dtype=pipe.unet.dtype, **how)
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            if "out of memory" in str(error).lower():
-                raise
-            raise ModelError(f"{folder.name} doesn't load as a ControlNet.") from error
-        if info["missing_keys"]:
-            raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")
+        module = load_whole(ControlNetModel, folder, "a ControlNet", pipe.unet.dtype)
         self.identity = contents.identity(folder)
         self._module = module.to(pipe.unet.device).eval()
         # by the UNet: the model's, and its copy for seamless pictures
@@ -116,13 +109,7 @@ class ControlNet:
 def check_controlnet(folder: Path) -> dict[str, Any]:
     """Return the ControlNet's configuration in ``folder``. Raises ModelError for anything else, or code."""
     contents.check_contents(folder)
-    config = contents.read_json(folder / "config.json") if folder.is_dir() else {}
-    if config.get("_class_name") != "ControlNetModel":
-        raise ModelError(
-            f"{folder.name} isn't a ControlNet: it takes a folder or a Hugging Face id of diffusers'"
-            " ControlNetModel."
-        )
-    return config
+    return contents.read_config(folder, "ControlNetModel", "a ControlNet")
 
 
 def _listed(value: Any) -> Any:
@@ -141,13 +128,9 @@ class IPAdapter:
         file = check_ip_adapter(folder)
         self._pipe = copy.copy(pipe)
         vars(self._pipe)["unet"] = devices.shared_weights_copy(pipe.unet)
-        try:
-            how = {"subfolder": "", "image_encoder_folder": ENCODER, "local_files_only": True}
+        how = {"subfolder": "", "image_encoder_folder": ENCODER, "local_files_only": True}
+        with devices.refusing(f"The IP-Adapter in {folder.name} doesn't fit this model"):
             self._pipe.load_ip_adapter(str(folder), weight_name=file.name, **how)
-        except (ValueError, KeyError, RuntimeError, OSError, TypeError) as error:
-            if "out of memory" in str(error).lower():
-                raise
-            raise ModelError(f"The IP-Adapter in {folder.name} doesn't fit this model.") from error
         self._pipe.unet.eval()
         self._unets = LRUCache[tuple[float, bool], Any](MAX_UNETS)
 

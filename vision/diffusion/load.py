@@ -107,17 +107,12 @@ def load_image_model(
     the folder for copies of what is quantised here."""
     family, card = identify.family_and_card(path, more)
     check_quantized(path if path.is_dir() else path.with_suffix(""), name)
-    try:
+    with devices.refusing(f"{name} doesn't load", tells=True):
         pipe = _kept(family, path, dtype, plan.quantize, kept) if kept else None
         if pipe is None:
             pipe = _pipeline(family, path, dtype, plan.quantize, offline)
             if kept and plan.quantize != "off":
                 _keep(pipe, path, dtype, plan.quantize, kept)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
-        if "out of memory" in str(error).lower():
-            raise
-        log.exception("%s doesn't load", name)
-        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     if card.merged_lora:
         loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
@@ -154,7 +149,7 @@ def _kept(family: Family, path: Path, dtype: torch.dtype, kind: str, root: Path)
             parts[part] = _part(getattr(LIBRARIES[library], name), folder / part, dtype)
         return _from_folder(family, path, dtype, None, **parts)
     except Exception as error:
-        if "out of memory" in str(error).lower():
+        if devices.is_out_of_memory(error):
             raise
         log.warning("the quantised copy of %s can't be used: %s", path.name, first_line(error))
         shutil.rmtree(folder, ignore_errors=True)

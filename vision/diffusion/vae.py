@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import ModelError
+from vision import devices
 from vision.weights import files
 
 
@@ -93,7 +94,7 @@ class TinyDecoder:
 
 def check_tiny_decoder(folder: Path, pipe: Any) -> None:
     """Raise ModelError when ``folder`` holds no tiny decoder for the latents of ``pipe``."""
-    config = files.tiny_config(folder)
+    config = files.read_config(folder, "AutoencoderTiny", "a tiny decoder")
     if hasattr(pipe.vae, "bn") or is_video(pipe.vae):
         raise ModelError(
             f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
@@ -115,17 +116,19 @@ def check_tiny_decoder(folder: Path, pipe: Any) -> None:
 def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
     """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit or lacks weights."""
     check_tiny_decoder(folder, pipe)
-    try:
-        vae, info = AutoencoderTiny.from_pretrained(
-            folder, use_safetensors=True, dtype=dtype, local_files_only=True, output_loading_info=True
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        if "out of memory" in str(error).lower():
-            raise
-        raise ModelError(f"{folder.name} doesn't load as a tiny decoder.") from error
+    vae = load_whole(AutoencoderTiny, folder, "a tiny decoder", dtype)
+    return TinyDecoder(vae.to(device), files.identity(folder))
+
+
+def load_whole(kind: Any, folder: Path, what: str, dtype: torch.dtype) -> Any:
+    """Return the module of a class of diffusers in ``folder``. Raises ModelError when it doesn't load as
+    ``what``, or lacks weights."""
+    how = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+    with devices.refusing(f"{folder.name} doesn't load as {what}"):
+        module, info = kind.from_pretrained(folder, dtype=dtype, **how)
     if info["missing_keys"]:
         raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")
-    return TinyDecoder(vae.to(device), files.identity(folder))
+    return module
 
 
 ENOUGH = 8  # latents for each channel, to fit a map of them

@@ -18,7 +18,8 @@ from diffusers.configuration_utils import register_to_config
 from PIL import Image
 from torch import nn
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError
+from vision import devices
 from vision.engine import layouts
 from vision.images import encode, ops
 
@@ -155,10 +156,8 @@ def load_upscaler(model_folder: Path, scale: int, device: str) -> Upscaler | Non
     folder = model_folder / FOLDER
     if not (folder / "config.json").is_file():
         return None
-    try:
+    with devices.refusing(f"The upscaler in {folder} doesn't load", tells=True):
         found = Upscaler.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise ModelError(f"The upscaler in {folder} doesn't load: {first_line(error)}") from error
     if found.scale != scale:
         raise ModelError(f"The upscaler in {folder} enlarges {found.scale} times, the card says {scale}.")
     layouts.pack(found, device)

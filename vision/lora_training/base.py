@@ -8,7 +8,6 @@ import diffusers
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from core.errors import ModelError, first_line
 from vision import devices
 from vision.diffusion.loras import Loras
 from vision.diffusion.model import no_lora
@@ -33,7 +32,7 @@ def load_base(folder: Path, name: str, device: str, dtype: torch.dtype, kind: st
     that doesn't load."""
     index = files.read_json(folder / "model_index.json")
     config = None if kind == "off" else devices.quantization(diffusers, kind, dtype)
-    try:
+    with devices.refusing(f"{name} doesn't load", tells=True):
         module = getattr(diffusers, index[TRANSFORMER][1]).from_pretrained(
             folder / TRANSFORMER,
             dtype=dtype,
@@ -42,8 +41,4 @@ def load_base(folder: Path, name: str, device: str, dtype: torch.dtype, kind: st
             **({} if config is None else {"quantization_config": config}),
         )
         scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        if devices.is_out_of_memory(error):
-            raise
-        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     return Base(name, kind, module.to(device), scheduler)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from core.errors import ModelError, UserError, first_line
+from vision import devices
 from vision.diffusion import load as quantize
 from vision.diffusion.model import FindLora, TextCache, no_lora, visit_in_turn
 from vision.diffusion.vae import LatentMap
@@ -185,7 +186,7 @@ def load_video_model(
     cls = getattr(diffusers, files.read_json(folder / "model_index.json")["_class_name"])
     if path.is_file() and (folder / "transformer_2").is_dir():
         raise ModelError(f"{name} holds one of two transformers; name the model's folder.")
-    try:
+    with devices.refusing(f"{name} doesn't load", tells=True):
         part = quantize.gguf_part(path, folder, dtype, family.title) if path.is_file() else {}
         pipe = cls.from_pretrained(
             folder,
@@ -197,11 +198,6 @@ def load_video_model(
             **({} if config is None else {"quantization_config": config}),
             **part,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        if "out of memory" in str(error).lower():
-            raise
-        log.exception("%s doesn't load", name)
-        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     family.loaded(pipe)
     added = add_loras(pipe, card.loras, find_lora, merge=plan.quantize == "off" and not part)
     if family.float32_decoder:

@@ -1,7 +1,6 @@
 """One call of a video pipeline: a pipeline of the job's own over the model's weights, and what happens after
 each of its steps."""
 
-import io
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,17 +8,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from PIL import Image
 
 from vision.diffusion import checkpoint, vae
 from vision.diffusion.model import arguments
 from vision.diffusion.pipeline import JobPipeline, StepCallback, Watched
 from vision.engine.denoiser import Denoiser, denoiser_attributes
+from vision.images import encode
 from vision.reporter import Reporter
 from vision.video.families.family import Take, VideoCard, VideoFamily
 from vision.video.model import VideoModel
-
-STRIP, STRIP_WIDTH = 8, 160  # frames of a preview, and px of each
 
 
 @dataclass(frozen=True)
@@ -155,17 +152,6 @@ class VideoSteps(StepCallback):
         predicted = vae.predicted(self.pipe.scheduler, before, latents)
         shown = predicted if predicted.shape == latents.shape else latents
         unpacked = self.model.family.running_latents(self.pipe, shown, self.take)[0]  # (C, f, h, w)
-        count = min(STRIP, unpacked.shape[1])
+        count = min(encode.STRIP_FRAMES, unpacked.shape[1])
         places = [round(i * (unpacked.shape[1] - 1) / max(1, count - 1)) for i in range(count)]
-        return strip(found.pictures(unpacked[:, places].transpose(0, 1)))
-
-
-def strip(pictures: Sequence[Image.Image]) -> bytes:
-    """Return small pictures of one size side by side, each STRIP_WIDTH px wide, as JPEG."""
-    width, height = STRIP_WIDTH, max(1, round(STRIP_WIDTH * pictures[0].height / pictures[0].width))
-    joined = Image.new("RGB", (width * len(pictures), height))
-    for i, picture in enumerate(pictures):
-        joined.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (i * width, 0))
-    file = io.BytesIO()
-    joined.save(file, "JPEG", quality=75)
-    return file.getvalue()
+        return encode.strip(found.pictures(unpacked[:, places].transpose(0, 1)))

@@ -93,30 +93,22 @@ def begin_question(
 def _words(question: EngineQuestion) -> set[str]:
     """Return what somebody wrote in a question."""
     match question:
-        case Select():
-            return {question.words}
-        case Check():
-            return {question.text} - {""}
+        case Select(words=text) | Check(text=text):
+            return {text} - {""}
         case Choose():
             return {question.text, *question.answers}
-        case Measure():
-            return set()
         case Embed():
             return set(question.texts)
+    return set()
 
 
 def _answer(question: EngineQuestion, models: Models, reporter: Reporter) -> Answered | Declined:
     try:
-        if isinstance(question, Select):
-            return Answered(question.question_id, select(question, models, reporter))
-        if isinstance(question, Check):
-            return Answered(question.question_id, check_picture(question, models, reporter))
-        if isinstance(question, Choose):
-            return Answered(question.question_id, choose(question, models, reporter))
         if isinstance(question, Measure):
             found = measure(question, models, reporter)
             return Answered(question.question_id, () if found is None else (found,))
-        return Answered(question.question_id, embed(question, models, reporter))
+        answer: Any = {Select: select, Check: check_picture, Choose: choose, Embed: embed}[type(question)]
+        return Answered(question.question_id, answer(question, models, reporter))
     except JobCancelled:
         return Declined(question.question_id, "the worker ends")
     except AtelierError as error:

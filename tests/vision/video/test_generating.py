@@ -20,6 +20,7 @@ from vision.diffusion import generate as drawing
 from vision.diffusion.checkpoint import Checkpoint, Pace
 from vision.diffusion.parameters import Generation
 from vision.families import Mode
+from vision.images import encode
 from vision.reporter import Reporter
 from vision.video import generate as windows
 from vision.video import pipeline
@@ -181,8 +182,8 @@ def test_previews_are_strips_of_the_video_so_far(video_model: Models, name: str)
     operation = Operation.FIRST if name != "wan" else Operation.WORDS
     drawn(generate(model, shots(model)[operation], watcher))
     shown = [Image.open(io.BytesIO(data)) for data in watcher.previews if data]
-    assert shown and all(strip.width % pipeline.STRIP_WIDTH == 0 for strip in shown)
-    assert all(2 <= strip.width // pipeline.STRIP_WIDTH <= pipeline.STRIP for strip in shown)
+    assert shown and all(strip.width % encode.STRIP_SIDE == 0 for strip in shown)
+    assert all(2 <= strip.width // encode.STRIP_SIDE <= encode.STRIP_FRAMES for strip in shown)
 
 
 def test_videos_and_pictures_go_on_beside_each_other(video_model: Models, models_of) -> None:
