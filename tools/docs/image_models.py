@@ -48,7 +48,7 @@ NEGATIVE = {"prompt": "yes", "true_cfg": "by a second pass", "none": "no"}
 
 def _negative(family: Family) -> str:
     if family.negative == "prompt" and family.guidance_scale <= 1:
-        return "with guidance over 1"
+        return f"with guidance over {family.neutral:g}"
     return NEGATIVE[family.negative]
 
 

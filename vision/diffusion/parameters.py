@@ -61,9 +61,9 @@ def steps(request: GenerateRequest, card: Card) -> int:
     return request.num_inference_steps or min(MAX_STEPS, max(1, round(usual * (request.quality or 1))))
 
 
-def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[str]]:
+def guidance(request: GenerateRequest, card: Card, neutral: float = 1.0) -> tuple[float, float, list[str]]:
     """Return (guidance_scale, guidance_rescale, notes). ``--stylize`` and ``--exp`` act on its distance from
-    1, where guidance does nothing. Rescaling keeps the contrast of strong guidance in bounds
+    ``neutral``, where guidance does nothing. Rescaling keeps the contrast of strong guidance in bounds
     (arXiv:2305.08891, 3.4, with its φ = 0.7)."""
     if request.guidance_scale is not None:
         over = [] if request.stylize is None else ["--stylize"]
@@ -71,12 +71,12 @@ def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[s
         note = f"`--cfg` was given, so {' and '.join(over)} left the guidance alone."
         return request.guidance_scale, 0.0, [note] if over else []
     usual = card.draft.guidance_scale if request.draft else card.guidance_scale
-    if usual <= 1:
+    if usual <= neutral:
         note = "This model draws without guidance; `--exp` had no effect."
         return usual, 0.0, [note] if request.exp else []
     exp = request.exp or 0
     more = guidance_factor(request.stylize) * (1 + exp / 100)
-    return 1 + (usual - 1) * more, 0.7 * exp / 100, []
+    return neutral + (usual - neutral) * more, 0.7 * exp / 100, []
 
 
 def guidance_factor(stylize: int | None) -> float:

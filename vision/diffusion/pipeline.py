@@ -442,7 +442,7 @@ def call_arguments(
         "num_images_per_prompt": len(generators),
         "strength": g.strength,
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
-        "negative_prompt": negative if card.guided(g.guidance_scale) else None,
+        "negative_prompt": negative if card.guided(g.guidance_scale, family.neutral) else None,
         "guidance_rescale": g.guidance_rescale,
         "max_area": g.width * g.height if g.mode is Mode.EDIT else None,  # Kontext's, else a megapixel
         "image_guidance_scale": card.image_guidance_scale,
@@ -476,7 +476,7 @@ def _text_arguments(
 ) -> dict[str, Any]:
     """Arguments that replace the prompt with embeddings, where it can't do what the texts ask for."""
     g, family = generation, model.family
-    guided = model.card.guided(g.guidance_scale)
+    guided = model.card.guided(g.guidance_scale, family.neutral)
     if family.encode is None:
         return {}
     # CLIP reads a long one in pieces; FLUX.2 klein takes a negative one as embeddings alone

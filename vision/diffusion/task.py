@@ -86,7 +86,7 @@ def prepare(
     image, mask_image, references, shape)."""
     card = model.card
     steps = parameters.steps(request, card)
-    guidance, rescale, guidance_notes = parameters.guidance(request, card)
+    guidance, rescale, guidance_notes = parameters.guidance(request, card, model.family.neutral)
     sampler, sampler_notes = request.sampler or (card.draft.sampler if request.draft else None), []
     if sampler and not model.takes_sampler(sampler):
         sampler_notes = [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
@@ -139,7 +139,9 @@ def _text(
     """Return the text of pictures that have the same. weights: whether its parts can have some."""
     card = model.card
     can = {"supports_weights": weights, "supports_chaos": weights and model.supports_chaos}
-    text = parameters.model_text(request, card, model.name, **can, guided=card.guided(guidance))
+    text = parameters.model_text(
+        request, card, model.name, **can, guided=card.guided(guidance, model.family.neutral)
+    )
     # for plain first pictures alone: what is made from a picture keeps its place, a pattern has none,
     # and weights are about the words as they are
     plain = request.kind == ImagineRequest.kind and mode is Mode.TEXT and not request.image_prompts

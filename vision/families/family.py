@@ -84,11 +84,12 @@ class Family:
     words. adapts: an IP-Adapter and a ControlNet may be attached. file_keys: a single file with one of these
     in a tensor's name is of this family.
 
-    guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
-    where none is given, for pipelines that draw with guidance only if there is one. float16: it can be drawn
-    in that; else in bfloat16 and float32 alone. calls_back: its pipelines call back after each step.
-    other_rows: parts of the names of the denoiser's layers whose rows aren't those of the call, so that jobs
-    with different LoRAs there share no passes. unused: parts of its folders that nobody needs.
+    guidance_argument: of the calls, that the guidance scale goes to. neutral: the scale that does nothing; 0
+    where a pipeline adds so many times what the words change to what it draws with them. usual_negative: the
+    negative prompt where none is given, for pipelines that draw with guidance only if there is one. float16:
+    it can be drawn in that; else in bfloat16 and float32 alone. calls_back: its pipelines call back after
+    each step. other_rows: parts of the names of the denoiser's layers whose rows aren't those of the call, so
+    that jobs with different LoRAs there share no passes. unused: parts of its folders that nobody needs.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Family:
     adapts: bool = False
     file_keys: tuple[str, ...] = ()
     guidance_argument: str = "guidance_scale"
+    neutral: float = 1.0
     usual_negative: str = ""
     float16: bool = True
     calls_back: bool = True

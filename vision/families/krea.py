@@ -30,6 +30,7 @@ FAMILY = Family(
     inpaint="Krea2Pipeline",
     num_inference_steps=28,
     guidance_scale=4.5,
+    neutral=0.0,
     draft_steps=14,
     adjust=adjust_krea,
     unpack=unpack_krea,

@@ -37,6 +37,7 @@ FAMILY = Family(
     # Turbo's model card: 9 steps = 8 evaluations, no guidance
     num_inference_steps=9,
     guidance_scale=0.0,
+    neutral=0.0,
     draft_steps=6,
     float16=False,  # all latents are NaN (github.com/Tongyi-MAI/Z-Image, issues 14 and 15, November 2025)
     encode=encode,

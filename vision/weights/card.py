@@ -203,9 +203,9 @@ class Card:
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
             raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
 
-    def guided(self, guidance_scale: float) -> bool:
-        """Return whether a negative prompt has an effect."""
-        return self.negative == "true_cfg" or (self.negative == "prompt" and guidance_scale > 1)
+    def guided(self, guidance_scale: float, neutral: float) -> bool:
+        """Return whether a negative prompt has an effect. neutral: see Family."""
+        return self.negative == "true_cfg" or (self.negative == "prompt" and guidance_scale > neutral)
 
 
 def check_taste_words(given: Any) -> Mapping[str, Sequence[str]]:

@@ -26,7 +26,7 @@ from tests.vision.families import test_families
 from vision.diffusion import generate, vae
 from vision.diffusion.checkpoint import FlowMatchFromShare, noise_share
 from vision.diffusion.model import BlankPicture, ImageModel
-from vision.diffusion.parameters import Generation
+from vision.diffusion.parameters import Generation, TextSpec
 from vision.engine import collate
 from vision.engine.batches import PATIENCE
 from vision.engine.engine import Call, Engine, Fiber
@@ -229,6 +229,20 @@ def test_shared_steps_draw_what_the_plain_pipeline_draws(
     for job in jobs:
         assert job.error is None
         assert apart(job.latents, plain(model, job.generation)) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["z-image", "krea-2"])
+def test_where_guidance_begins_above_zero_it_leads_away_from_what_is_unwanted(
+    name: str, models_of, keep_latents
+) -> None:
+    model = models_of(image=name).get("image")
+    job = Job(Generation(Mode.TEXT, "a red house", (1,), SIDE, SIDE, 2, 0.5, "fog"))
+    together(model, [job], [0])
+    assert job.error is None and apart(job.latents, plain(model, job.generation)) < CLOSE
+    spec = TextSpec((("a red house", 0.7), ("b", 0.3)))  # by embeddings
+    mixed = Job(replace(job.generation, negative_prompt="", text_spec=spec))
+    together(model, [mixed], [0])
+    assert mixed.error is None
 
 
 @pytest.mark.parametrize(
