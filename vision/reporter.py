@@ -120,25 +120,10 @@ class Stage(Reporter):
     def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
         self.whole, self.share, self.fiber = whole, (begin, end), whole.fiber
         self.checkpoint = whole.checkpoint if keeps else None
-
-    def loading(
-        self, model: str, fraction: float | None, *, fetching: bool = False, left: float | None = None
-    ) -> None:
-        self.whole.loading(model, fraction, fetching=fetching, left=left)
+        for name in ("loading", "doing", "write", "place", "check"):  # of the whole, as it is
+            setattr(self, name, getattr(whole, name))
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         begin, end = self.share
         done = round((begin + (end - begin) * step / total) * self.PARTS)
         self.whole.step(max(1, done), self.PARTS, preview)
-
-    def doing(self, words: str) -> None:
-        self.whole.doing(words)
-
-    def write(self, step: int, total: int, text: str) -> None:
-        self.whole.write(step, total, text)
-
-    def place(self, box: tuple[int, int, int, int]) -> None:
-        self.whole.place(box)
-
-    def check(self) -> None:
-        self.whole.check()

@@ -297,21 +297,14 @@ class PicturePipeline(JobPipeline):
             self._replace(unet=looking_at_first(self.pipe.unet, len(generation.seeds)))
         wanted, pictures = generation.loras, len(generation.seeds)
         loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
-        if self.fiber is not None and name:
-            module, label = model.denoiser(self.pipe, wanted)
-            applied, apart = model.loras.applied, model.loras.apart(wanted)
-            shared = Denoiser(module, self._evaluate, label, applied, loras, control=control, apart=apart)
-            self._denoisers.append(shared)
-        elif name and model.loras.is_guided(wanted):
-            own = getattr(self.pipe, name)
-            self._denoisers.append(
-                Denoiser(own, self._evaluate, "", model.loras.applied, loras, control=control)
-            )
-        elif name and (control is not None or leaves):
-            self._denoisers.append(Denoiser(getattr(self.pipe, name), self._evaluate, control=control))
-        for denoiser in self._denoisers:
-            denoiser.pictures = pictures
-            self._replace(**{name or "": denoiser})
+        shares, by_rows = self.fiber is not None, model.loras.is_guided(wanted)
+        if name and (shares or by_rows or leaves or control is not None):
+            module, label = model.denoiser(self.pipe, wanted) if shares else (getattr(self.pipe, name), "")
+            applied = model.loras.applied if shares or by_rows else None
+            how = {"control": control, "apart": model.loras.apart(wanted), "pictures": pictures}
+            denoiser = Denoiser(module, self._evaluate, label, applied, loras, **how)
+            self._denoisers.append(denoiser)
+            self._replace(**{name: denoiser})
         if generation.mode is Mode.EDIT and model.family is stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
             self._keep_to_picture(model, generation)
         if generation.seamless and name and not copies:
