@@ -311,8 +311,7 @@ class Models:
 
     def _dispensable(self, wanted: FoundModel) -> list[str]:
         """The keys of models to give up for ``wanted``: those that read before those that draw, of each the
-        least recently used first, and none without which it fits as well. None while it has to wait for those
-        in use anyway."""
+        least recently used first, and none in vain. None while it has to wait for those in use."""
         idle = [key for key, held in self.held.items() if not held.in_use()]
         found = list[str]()
         for key in sorted(idle, key=lambda key: bool(self.held[key].found.sizes)):

@@ -181,8 +181,7 @@ def train_style(
 ) -> Output:
     """Train a style on the pictures of ``snapshot.json`` in ``folder``, whose labels are their captions; what
     has none is described. Leaves the LoRA in ``folder``. Raises UserError for too few or too many pictures, a
-    model that can't be trained, or one that would take longer than ``request.seconds``, or than its card
-    says."""
+    model that can't be trained, or would take longer than ``request.seconds`` or its card say."""
     snapshot = Snapshot.read((folder / SNAPSHOT).read_text(encoding="utf-8"))
     check_count(len(snapshot.items))
     store = Store(folder / FEATURES)

@@ -278,7 +278,7 @@ def pooled_rows(module: TransformerFeatures, pictures: Tensor) -> Tensor:
 
 
 class Adapted(nn.Module):
-    """A tower with added matrices in it, which change nothing at first. Shares all other tensors with
+    """A tower with added matrices in it, which change nothing at first. All others are those of
     ``module``."""
 
     def __init__(self, module: TransformerFeatures, seed: int, device: str = "cpu") -> None:
@@ -343,8 +343,8 @@ Words = Callable[[Sequence[Image.Image]], Tensor]  # pictures → log-probabilit
 
 @dataclass(frozen=True)
 class Answer:
-    """chances: of the labels, likeliest first. distance: from what was taught, 1 = as far as nearly all of
-    that lies."""
+    """chances: of the labels, likeliest first. distance: from what was taught, 1 = as far as nearly all that
+    is."""
 
     chances: tuple[tuple[str, float], ...]
     distance: float

@@ -147,8 +147,7 @@ def overlapping(structures: Sequence[Tensor]) -> Generator[None, None, list[set[
 
 
 def chains(overlaps: Sequence[set[int]]) -> list[int]:
-    """Return for each picture the place of the first that it is linked to by overlaps, of however many
-    steps."""
+    """Return for each picture the place of the first that overlaps link it to, in any number of steps."""
     from scipy.cluster.hierarchy import DisjointSet
 
     together = DisjointSet(range(len(overlaps)))

@@ -242,8 +242,7 @@ class Detector(CustomModel):
 
     @torch.no_grad()
     def detect(self, image: Image.Image, limit: float = 0.0) -> list[Found]:
-        """Return what is found in a picture of any size from a score of ``limit`` on (0 = its own), the
-        surest first."""
+        """Return what is found in a picture from a score of ``limit`` on (0 = its own), the surest first."""
         boxes, scores, labels = self.finder(pixels(image, int(self.card["side"]))[None])
         told = zip(boxes.tolist(), scores.tolist(), labels.tolist(), strict=True)
         return [

@@ -114,8 +114,7 @@ COVER = 0.6  # of the picture, by the hottest
 
 
 def regions(heat: np.ndarray, size: tuple[int, int]) -> list[Region]:
-    """Return where heat (h, w), in limits, is above 1 in a picture of ``size``, the strangest first, at most
-    MOST."""
+    """Return where heat (h, w), in limits, is above 1 in a picture of ``size``, the MOST strangest first."""
     from scipy import ndimage
 
     marked, _ = ndimage.label(heat > 1, np.ones((3, 3)))
@@ -165,8 +164,7 @@ LONGEST = 24  # characters of a label
 
 @dataclass(frozen=True)
 class Outline:
-    """box: left, top, right, bottom in shares of the picture. text: "" = none. dashed: of what isn't there as
-    it should be."""
+    """box: left, top, right, bottom in shares of the picture. text: "" = none. dashed: of what is missing."""
 
     box: tuple[float, float, float, float]
     text: str

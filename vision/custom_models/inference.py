@@ -64,8 +64,7 @@ def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]
 
 
 def extractor_of(name: str, models: Models, reporter: Reporter) -> Extractor:
-    """Return the extractor that a model was trained with. Raises ModelError when this worker has no such one
-    any more."""
+    """Return the extractor that a model was trained with. Raises ModelError when this worker lacks it."""
 
     def alone(one: str) -> Extractor | None:
         roles = (PHOTOGRAPH, *TRANSFORMERS) if one.startswith("efficientnet-") else TRANSFORMERS
@@ -80,8 +79,7 @@ def extractor_of(name: str, models: Models, reporter: Reporter) -> Extractor:
 
 
 def tower(role: str, models: Models, reporter: Reporter) -> Extractor | None:
-    """Return what the configured model of a role sees with; None without one that can be had and has square
-    patches."""
+    """Return what the configured model of a role sees with; None without one that has square patches."""
     spec = models.config.models.get(role)
     if not spec:
         return None

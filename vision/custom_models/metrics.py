@@ -127,8 +127,8 @@ def share_above(scores: Sequence[float], limit: float) -> Share:
 
 
 def compare(old: Sequence[bool], new: Sequence[bool]) -> str:
-    """Say whether a new version is better on the same pictures, by McNemar's exact test. old, new: whether
-    each was right."""
+    """Say by McNemar's exact test whether a new version is better. old, new: whether it was right on each
+    picture."""
     won = sum(b and not a for a, b in zip(old, new, strict=True))
     lost = sum(a and not b for a, b in zip(old, new, strict=True))
     if won + lost and stats.binomtest(won, won + lost).pvalue < 1 - CONFIDENCE:

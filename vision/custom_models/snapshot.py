@@ -55,8 +55,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """items: in the order of their hashes, each picture once. Never changed: other items are another
-    snapshot."""
+    """items: in the order of their hashes, each picture once. Other items are another snapshot."""
 
     items: tuple[Item, ...]
 
@@ -75,8 +74,7 @@ class Snapshot:
         return cls(found)
 
     def text(self) -> str:
-        """Return the snapshot as JSON, the same for the same items; what comes last in one is left out where
-        there is none."""
+        """Return the snapshot as JSON, the same for the same items; empty last entries are left out."""
         rows = [[*vars(item).values()] for item in self.items]
         for row in rows:
             while not row[-1] and len(row) > 4:

@@ -73,8 +73,7 @@ class Store:
 
 
 def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> Tensors:
-    """Return the tensors that ``make`` makes, from the store if they are there: ``parts`` say all that they
-    depend on."""
+    """Return the tensors that ``make`` makes, or has made: ``parts`` say all that they depend on."""
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     if (data := store.get(name)) is not None:
         return steps_load(data)
@@ -111,8 +110,7 @@ def put_back(
 
 
 def exhausted(work: Generator[Any, None, Result]) -> Result:
-    """Do all of a work that stands still between its parts, or all steps of a training, and return what comes
-    of it."""
+    """Do all parts of a work, or all steps of a training, and return what comes of it."""
     while True:
         try:
             next(work)

@@ -181,9 +181,8 @@ def _sentence(now: Counts, then: Counts, threshold: float) -> str:
 def found_by(
     first: Mapping[str, Told], second: Mapping[str, Told], thresholds: tuple[float, float]
 ) -> tuple[tuple[list[bool], list[bool]], tuple[int, int]]:
-    """Return whether each object in pictures that two versions were tested on is found by the one and by the
-    other, and how many boxes each draws there around what is none. What was marked anew in between is left
-    out."""
+    """Return whether each object in pictures that two versions were tested on is found by either, and how
+    many boxes each draws there around nothing. What was marked anew in between is left out."""
     found: tuple[list[bool], list[bool]] = ([], [])
     wrong = [0, 0]
     for sha256 in sorted(first.keys() & second.keys()):

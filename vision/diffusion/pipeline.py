@@ -88,8 +88,7 @@ class NoneStays(Exception):
 
 
 class PictureSteps(StepCallback):
-    """The steps of pictures, and of their decoding. left: by number, those that have left halfway, see
-    Reporter.stays."""
+    """The steps of pictures. left: by number, those that have left halfway, see Reporter.stays."""
 
     def __init__(
         self,
@@ -262,8 +261,7 @@ class Watched(checkpoint.EarlyStop):
 
 
 class PicturePipeline(JobPipeline):
-    """A job's own pipeline of pictures: its own noise scheduler and, in an engine, a denoiser that waits for
-    shared passes."""
+    """A job's own pipeline of pictures: its own scheduler and, in an engine, a denoiser for shared passes."""
 
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
         fiber, (begin, end) = reporter.fiber if model.shares_steps else None, reporter.share
@@ -342,8 +340,7 @@ def cached_encoder(
 @dataclass(frozen=True)
 class Beginning:
     """Latents at which a pipeline that draws from words begins instead of noise alone. picture, noise: one
-    for each seed, as the denoiser takes them. painted: where the mask is white, broadcast to these; None =
-    everywhere."""
+    for each seed, as the denoiser takes them. painted: where the mask is white, None = everywhere."""
 
     picture: torch.Tensor
     noise: torch.Tensor

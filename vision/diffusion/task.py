@@ -28,8 +28,7 @@ from vision.weights.card import Card
 @dataclass(frozen=True)
 class Task:
     """A prepared request. parameters: to report with the result. notes: sentences about what had no effect.
-    is_hd: it is drawn once more at twice the side. each: parameters of a picture alone, where those
-    differ."""
+    is_hd: it is drawn once more at twice the side. each: what differs between pictures."""
 
     generation: Generation
     parameters: dict[str, Any]

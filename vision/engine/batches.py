@@ -239,8 +239,7 @@ class DurationModel:
 
 
 def _read(path: Path) -> dict[str, dict[int, float]]:
-    """Return points by kind; empty when there is no file or it can't be used, after which everything is
-    measured again."""
+    """Return points by kind; empty without a file that can be used: all is measured again."""
     try:
         return {
             str(kind): {int(rows): float(seconds) for rows, seconds in points if seconds > 0}

@@ -187,8 +187,7 @@ class Denoiser:
 
     @cached_property
     def _output_class(self) -> type | None:
-        """What ``forward`` returns unless it is asked for a tuple, by its own type hints; None for another
-        kind of module."""
+        """What ``forward`` returns instead of a tuple, by its type hints; None for other modules."""
         try:
             hint = get_type_hints(type(self.module).forward).get("return")
         except (NameError, TypeError):  # it names what isn't there at run time

@@ -192,8 +192,7 @@ class Stopwatch:
         self._under_way: deque[tuple[Any, Any, Callable[[float], None]]] = deque()
 
     def time(self, device: torch.device, work: Callable[[], Any], note: Callable[[float], None]) -> Any:
-        """Return what ``work`` returns; on an accelerator it has only begun, behind at most AHEAD - 1
-        others."""
+        """Return what ``work`` returns; an accelerator has only begun it, behind at most AHEAD - 1 others."""
         under_way, first = self._under_way, devices.timer(device)
         if first is None:
             begin = self.clock()
@@ -405,8 +404,7 @@ class Engine:
 
     def _do_streams(self, others_moved: bool) -> bool:
         """Write on at the answers as far as their share of the time reaches, a slice at least when nothing
-        else can go on; return whether anything was written. others_moved: whether anything else went on in
-        this tick."""
+        else can go on; return whether anything was written. others_moved: anything else did."""
         drawing, written = self._is_drawing, False
         while paused := self._paused(StreamPause):
             if drawing and others_moved and not self._streams.allows():

@@ -397,8 +397,8 @@ class Fiber:
     # Called by the engine
 
     def resume(self, value: Any) -> Any:
-        """Run the job with ``value`` as what it waited for, up to its next wait or its end; return its result
-        if it has ended."""
+        """Run the job with ``value`` as what it waited for, to its next wait, or its end and return its
+        result."""
         return self._greenlet.switch(value)
 
     def throw(self, error: BaseException) -> Any:

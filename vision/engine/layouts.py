@@ -19,7 +19,7 @@ _nn: Any = torch._C._nn  # with fewer arguments in its types than it takes
 
 class Layouts(dict[Any, torch.Tensor]):
     """A layer's weights as kernels read them, by what that depends on. Copies of a layer over the same
-    tensors share them. weight, version: what they were made of. made: the last input, its version, and the
+    tensors share them. weight, version: what they are of. made: the last input, its version, and the
     output."""
 
     def __init__(self) -> None:
@@ -90,8 +90,7 @@ class PackedConv2d(nn.Conv2d):
 
 
 def pack(module: nn.Module, device: str) -> None:
-    """Have a small ``module`` compute its linear layers and convolutions by layouts where ``device`` is an
-    x86 processor."""
+    """Have a small ``module`` compute linear layers and convolutions by layouts on an x86 ``device``."""
     weights = sum(weight.numel() * weight.element_size() for weight in module.parameters())
     is_x86 = platform.machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
     if device != "cpu" or not is_x86 or weights > devices.SMALL_MODEL:

@@ -114,8 +114,7 @@ def size_of(path: str) -> tuple[int, int]:
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return the picture at exactly ``size`` (w, h): by area averaging where it shrinks, by Lanczos where it
-    grows."""
+    """Return the picture at ``size`` (w, h): by area averaging where it shrinks, else by Lanczos."""
     if image.size == size:
         return image
     shrinks = size[0] <= image.width and size[1] <= image.height
@@ -124,8 +123,7 @@ def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def enlarge(image: Image.Image, scale: int, seamless: bool = False) -> Image.Image:
     """Return the picture ``scale`` times larger with crisp edges, as suits flat drawings: Lanczos, then an
-    unsharp mask as wide as the blur it left. seamless: opposite edges meet, so beyond an edge lies the other
-    side."""
+    unsharp mask as wide as its blur. seamless: opposite edges meet."""
     if scale == 1:
         return image
     if seamless:
@@ -146,8 +144,7 @@ def wrapped(image: Image.Image, margin: int) -> Image.Image:
 
 def largest(size: tuple[int, int], shape: tuple[int, int] | None) -> tuple[int, int]:
     """Return (w, h) of the largest part of ``size`` (w, h) that has ``shape`` (w, h); None = all of it. The
-    part has exactly that shape where this costs at most MAX_LOSS of the area, else it has it within a
-    pixel."""
+    shape is exact where this costs at most MAX_LOSS of the area, else within a pixel."""
     if shape is None:
         return size
     common = math.gcd(*shape)

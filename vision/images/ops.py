@@ -226,8 +226,7 @@ def tone(old: Image.Image, painted: Image.Image, inside: Flags) -> Image.Image:
     """Return what has to be added to ``painted``, 128 = nothing, so that its ground has the tone of ``old``:
     by what they differ along the rim of ``inside``, spread over all of it like a membrane (Pérez, Gangnet and
     Blake, "Poisson image editing", SIGGRAPH 2003). Where they differ by more than MAX_TONE, a thing was drawn
-    or taken away, and that says nothing of the ground. Of the size of ``painted``; the others are brought to
-    it."""
+    or taken away, and that says nothing of the ground. Of the size of ``painted``."""
     size = painted.size
     wide = max(2, min(size) // 32)
     marked = (

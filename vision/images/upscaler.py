@@ -117,8 +117,7 @@ def narrowed(picture: torch.Tensor) -> torch.Tensor:
 
 
 def _taken(picture: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return the picture (B, 3, H, W) whose colours are taken from ``places`` px away: (B, H, W, 2), to the
-    right and down."""
+    """Return the picture (B, 3, H, W) by colours ``places`` px to the right and down, (B, H, W, 2)."""
     height, width = picture.shape[-2:]
     down, right = (
         (2 * torch.arange(side, device=picture.device, dtype=picture.dtype) + 1) / side - 1

@@ -283,8 +283,7 @@ def recipe_of(model: ImageModel) -> Recipe:
 def _drawn(
     rows: Sequence[Row], generator: torch.Generator, draws: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return latents and noise: (B, C, h, w) each. draws: the latents from what is known of the pictures,
-    else their mean."""
+    """Return latents and noise: (B, C, h, w) each. draws: samples of latents, else means."""
     mean, std = torch.cat([row.mean for row in rows]), torch.cat([row.std for row in rows])
     if not draws:
         return mean, torch.randn(mean.shape, generator=generator)

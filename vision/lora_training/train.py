@@ -302,8 +302,7 @@ class _Run:
         return self.models.image(self.plan.model, self.reporter)
 
     def go_on(self, state: State) -> tuple[bool, State]:
-        """Train on from ``state``; return whether it is finished, or another model needs the room first, and
-        the state then."""
+        """Train on from ``state``; return whether it is finished, or makes room for others, and its state."""
         self.rows = [(WITHOUT, self._samples("", 0, state.step))]
         # the examples with the trigger in their captions
         trigger = self.settings.trigger
@@ -319,8 +318,7 @@ class _Run:
         return finished, state
 
     def _train(self, rows: Sequence[Row], state: State) -> tuple[bool, State]:
-        """Take the steps that are left, and draw samples between them where it is the drawing model that
-        learns."""
+        """Take the steps that are left; where the drawing model itself learns, draw samples between."""
         settings, part = self.settings, self.recipe.part
         taught: Any = self.models.base(self.base, self.reporter) if self.base else self._drawing()
         pipe = taught if self.base else taught.pipeline(Mode.TEXT)

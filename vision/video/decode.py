@@ -209,8 +209,7 @@ def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
 
 
 def in_turn(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
-    """Decode latents (1, C, f, h, w) with HunyuanVideo 1.5's decoder: a latent at a time, 1 frame and then 4
-    each."""
+    """Decode latents (1, C, f, h, w) with HunyuanVideo 1.5's decoder: 1 frame, then 4 a latent."""
     _bring(vae)
     for piece in raw_pieces(vae, latents.to(vae.dtype)):
         yield uint8(piece)

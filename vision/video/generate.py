@@ -80,8 +80,7 @@ class Window:
     """One call. frames: of it. begin, end: of those, the ones that are the video's; the others are there
     already, or only lead on. known: given from outside. follows: it is shown the end of the window before, in
     front. precedes: it is shown the start of the window before, behind, at ``end``. closes: it is shown the
-    video's own start, behind. source: of the video that is remixed, the first and the last frame but one of
-    this window."""
+    video's own start, behind. source: its first frame of a remixed video, and the one behind its last."""
 
     frames: int
     begin: int
@@ -426,8 +425,7 @@ class Video:
         were: tuple[Image.Image, ...] = (),
     ) -> Iterator[np.ndarray]:
         """Yield the frames from ``begin`` on, ``count`` of them. part: of the drawing, for the progress.
-        were: what the frames before ``begin`` looked like before they were encoded, for the colours of the
-        others."""
+        were: the frames before ``begin`` before they were encoded, for the others' colours."""
         decode.check_latents(latents)
         stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE)
         seen, skipped, colours = 0, list[np.ndarray](), None

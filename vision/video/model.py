@@ -64,8 +64,7 @@ class VideoModel:
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may wait between two steps: parts that are moved stay where they are for a whole
-        call."""
+        """Whether its jobs may wait between two steps: moved parts stay for a whole call."""
         return self.offload != "model"
 
     @property
@@ -76,8 +75,7 @@ class VideoModel:
         return f"{self.name} {weights} {self.pipe.dtype} {self.device} {torch.get_num_threads()}{moves}"
 
     def pipeline(self, name: str) -> Any:
-        """Return the pipeline of class ``name``, on its device. Raises ModelError when these weights don't
-        fit it."""
+        """Return the pipeline of class ``name``, on its device. Raises ModelError if it doesn't fit."""
         if name not in self._pipes:
             cls = getattr(diffusers, name)
             have = self.family.components(name, {**self.pipe.config, **self.pipe.components})

@@ -55,7 +55,7 @@ def video_frame(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> av
 def rgb(
     frame: av.VideoFrame, size: tuple[int, int] | None = None, form: str = "rgb24"
 ) -> np.ndarray[Any, Any]:
-    """Return a frame as uint8 (H, W, 3), of another ``size`` (px) if that is given; (H, W, 4) with ``form``
+    """Return a frame as uint8 (H, W, 3), of another ``size`` (px) if given; (H, W, 4) with ``form``
     "rgba"."""
     space = _space(frame)
     # of RGB: any but ``space``

@@ -340,8 +340,7 @@ def vocabulary_of(spec: str, cache_dir: Path) -> frozenset[str] | None:
 
 
 def taste_words_of(spec: str, cache_dir: Path) -> Mapping[str, Sequence[str]]:
-    """Return what a taste may add to a prompt for the image model ``spec``; nothing where its card
-    can't be used."""
+    """Return what a taste may add to a prompt for the image model ``spec``; nothing by a wrong card."""
     try:
         source = parse(spec)
         folder = hub.find_downloaded(source, cache_dir)

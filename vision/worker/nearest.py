@@ -1,6 +1,5 @@
 """Answers what vectors tell without a model, beside the jobs: what tastes say, and which vectors of a file
-are nearest to others: the signs of their numbers tell which few thousand may be, and those are compared
-exactly."""
+are nearest to others: by their numbers' signs, and a few thousand exactly."""
 
 from __future__ import annotations
 
@@ -65,8 +64,7 @@ def answer_side(question: SideQuestion) -> Neighbours | Learned:
 
 class Vectors:
     """The vectors of a file (N, width), which is kept mapped, and their signs in memory: of each number less
-    the mean of all, as bits, 64 numbers in a word. They are brought in step with the file when they are
-    used."""
+    the mean of all, as bits, 64 in a word. They follow the file when they are used."""
 
     def __init__(self, path: Path, width: int) -> None:
         self.path, self.width = path, width

@@ -95,8 +95,7 @@ class Inbox:
 
 
 def sender(conn: Connection) -> Callable[[Any], None]:
-    """Return a function that sends messages through ``conn`` from any thread; it ignores that the parent is
-    gone."""
+    """Return a function that sends messages through ``conn`` from any thread, while there is a parent."""
     lock = threading.Lock()  # a model that loads in a thread of its own reports, too
 
     def send(message: Any) -> None:

@@ -57,8 +57,7 @@ def from_package() -> Score:
 
 def from_folder(folder: Path) -> Score:
     """Return the classifier in ``folder``: the score is the sum of the probabilities of its unsafe labels.
-    Raises ModelError for a folder that can't be loaded safely, and exits with a sentence when no label means
-    unsafe."""
+    Raises ModelError for a folder that can't be loaded safely, and exits where no label means unsafe."""
     import torch
 
     from vision.readers import classifier as vit

@@ -198,8 +198,7 @@ def _rows(apart: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> tuple[Tensor, Tensor]:
-    """Return weight (2 K,) and bias of a head on cells of good pictures, (h w, 2 K) each, and on those of
-    defects.
+    """Return weight (2 K,) and bias of a head on cells of good pictures, (h w, 2 K) each, and of defects.
 
     Defects are looked for in their marks. Where nothing is marked, cells are begun with that are like a
     strange cell which the other pictures have, too, and good ones haven't; then those are taken that the head

@@ -65,8 +65,8 @@ class FittedCells:
 
 @dataclass(frozen=True)
 class _View:
-    """What whitens, (D, K), and of all good parts seen through it the sum and the sum of squares, (K, h, w)
-    in float64."""
+    """What whitens, (D, K), and of all good parts seen through it sum and sum of squares, (K, h, w),
+    float64."""
 
     whiten: Tensor
     total: Tensor
@@ -191,8 +191,8 @@ def _distance(apart: Tensor, variance: Tensor) -> Tensor:
 
 
 def _usual(squares: Tensor) -> Tensor:
-    """Return how far good parts usually are from others, (h, w), of mean squares: there and anywhere, half
-    and half."""
+    """Return how far good parts usually are from others, (h, w), of mean squares: half there, half
+    anywhere."""
     there = blurred(squares.float()[None, None], gaussian(SMOOTH, 3))[0, 0]
     return (0.5 * there + 0.5 * there.mean()).sqrt()
 

@@ -49,8 +49,8 @@ Drawn = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 
 def drawn(pixels: Tensor, other: Tensor, kind: str, seed: int) -> Tensor:
-    """Return a picture (3, S, S) in 0..1 with a defect of a ``kind`` of KINDS. other: a picture that a patch
-    may be taken of."""
+    """Return a picture (3, S, S) in 0..1 with a defect of a ``kind`` of KINDS. other: one to take a patch
+    of."""
     lots = torch.Generator().manual_seed(seed)
     return KINDS[kind](pixels, other, lots).clamp(0, 1)
 
@@ -240,8 +240,8 @@ class Candidate:
         return smoothed(strange, self._kernel)
 
     def separation(self) -> float:
-        """Return how surely a trial defect scores above a good picture: the area under the ROC, the mean over
-        kinds."""
+        """Return how surely a trial defect scores above a good picture: the kinds' mean area under the
+        ROC."""
         good = torch.tensor(self.good_scores)
         areas = []
         for found in self.trial_scores.values():

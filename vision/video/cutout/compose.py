@@ -406,16 +406,14 @@ class Shot:
         raise NotImplementedError
 
     def touched(self, share: float) -> Image.Image | None:
-        """Return what of that frame isn't as the pictures have it ("L", 255 = not at all); None: any of it
-        may be."""
+        """Return what of that frame isn't as the pictures have it ("L", 255 = not at all); None = any."""
         return None
 
 
 @dataclass(frozen=True, eq=False)
 class Moved(Shot):
     """An object on its way over its ground. Where it is as in the picture, the frame is the picture. shown:
-    how the picture shows it, as the end of a video does, from which the frames lead on; None = as it was cut
-    out."""
+    how the picture shows it, as the end of a video does; None = as it was cut out."""
 
     layers: Layers
     first: Pose
@@ -449,8 +447,7 @@ class Moved(Shot):
     @cached_property
     def _otherwise(self) -> NDArray[np.float32]:
         """(h, w, 3), 255 = from black to white: what the picture has more than its layers as it shows them.
-        Much of it is there where the object comes from another frame, whole; without it the video would
-        jump."""
+        Without it the video would jump where the object comes from another frame, whole."""
         laid = np.asarray(draw_pose(self.layers, self._own), np.float32)
         apart: NDArray[np.float32] = np.asarray(self.layers.picture, np.float32) - laid
         return apart
@@ -636,8 +633,7 @@ def changes(
 ) -> Changes:
     """Return what drawing over ``sketch`` changes: frames ``numbers`` of a video, at most AT_ONCE.
     generation: its words, size, steps and guidance are used, and the first of its seeds. shown: how much of
-    its change each frame shows, 0 = it stays exactly as it is. touched: what of each may change ("L"); None =
-    all of it."""
+    its change each frame shows, 0 = none. touched: what of each may change ("L"); None = all of it."""
     new = drawn_over(model, generation, sketch, strength, reporter)
     values = []
     for number, frame in enumerate(sketch):

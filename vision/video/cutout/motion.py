@@ -14,8 +14,7 @@ TURN, SPIN = 40.0, 360.0  # degrees, of what turns and of what spins
 @dataclass(frozen=True)
 class Motion:
     """What happens from the first frame to the last. across, down: shares of the picture's sides. growth:
-    log2 of the object's size. turn: degrees clockwise. dusk: 1 = from day to night, -1 = from night to
-    day."""
+    log2 of the object's size. turn: degrees clockwise. dusk: 1 = day to night, -1 = night to day."""
 
     across: float = 0.0
     down: float = 0.0

@@ -314,8 +314,8 @@ class VideoFamily:
         return (frames - 1) // self.step + 1
 
     def chunks(self, vae: Any, latents: Any, card: VideoCard, *, tiled: bool = False) -> Iterator[Any]:
-        """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory. tiled: see
-        decode.in_tiles."""
+        """Decode ``latents`` (1, C, f, h, w) in pieces: uint8 (f, H, W, 3) in host memory. tiled: by
+        in_tiles."""
         from vision.video import decode
 
         pieces: Callable[[Any], Iterator[Any]] = partial(getattr(decode, self.decoder), vae)
