@@ -11,6 +11,7 @@ from core.events import Output
 from core.prompt.values import short
 from core.requests import CutOutRequest
 from vision.diffusion.inpaint import find_mask_by_words
+from vision.diffusion.task import output_of_one
 from vision.images import encode
 from vision.readers.photo import describe
 from vision.reporter import Reporter
@@ -32,21 +33,10 @@ def run(request: CutOutRequest, images: encode.Pictures, models: Models, reporte
     reporter.check()
     if (np.asarray(alpha) > 127).mean() < LEAST:
         raise UserError(NOTHING)
-    parameters = {
-        "kind": request.kind,
-        "prompt": request.prompt,
-        "width": image.width,
-        "height": image.height,
-        "seed": request.seed,
-        "num_images": 1,
-        "image": request.image,
-        **({"named": request.named} if request.named else {}),
-        "model": name,
-        **({"knows": knows} if knows else {}),
-    }
-    picture = reporter.in_thread(lambda: encode.png(cut_out(image, alpha), parameters, request.seed))
+    own = {"named": request.named, "knows": knows}
+    made = reporter.in_thread(lambda: output_of_one(request, cut_out(image, alpha), name, notes, **own))
     reporter.step(1, 1)
-    return Output((picture,), parameters={**parameters, "notes": notes})
+    return made
 
 
 def cut_out(image: Image.Image, alpha: Image.Image) -> Image.Image:

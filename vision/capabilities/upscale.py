@@ -107,19 +107,5 @@ def _photograph(
         reporter.step(number, len(parts.tiles))
         reporter.check()
     large = reporter.in_thread(parts.finished)
-    parameters = {
-        "kind": request.kind,
-        "prompt": request.prompt,
-        "width": large.width,
-        "height": large.height,
-        "seed": request.seed,
-        "num_images": 1,
-        "image": request.image,
-        "model": enlarger.name,
-        "knows": describe.PHOTOGRAPH,
-        "mode": request.mode,
-        "factor": request.factor,
-    }
-    own = {name: value for name, value in parameters.items() if name != "num_images"}
-    picture = reporter.in_thread(lambda: encode.png(large, own, request.seed))
-    return Output((picture,), parameters={**parameters, "notes": notes})
+    own = {"knows": describe.PHOTOGRAPH, "mode": request.mode, "factor": request.factor}
+    return reporter.in_thread(lambda: refine.output_of_one(request, large, enlarger.name, notes, **own))

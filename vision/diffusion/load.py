@@ -213,16 +213,17 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
     }
     named = index.get("_class_name", "")  # of one that only edits, too: Qwen-Image-Edit has two
     edits = named if family.has_pipeline(named) else family.edit
-    return _class(family, family.inpaint if masks else family.text or edits).from_pretrained(
-        folder,
-        dtype=dtype,
-        variant=files.variant(folder),
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        **({} if config is None else {"quantization_config": config}),
-        **{**dict.fromkeys(family.unused), **shared, **parts},
-    )
+    cls = _class(family, family.inpaint if masks else family.text or edits)
+    return pretrained(cls, folder, dtype, config, **{**dict.fromkeys(family.unused), **shared, **parts})
+
+
+def pretrained(cls: Any, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:
+    """Return the pipeline or part of class ``cls`` in ``folder``. config: see ``configuration``. parts: of a
+    pipeline, loaded already."""
+    variant = files.variant(folder)
+    how = {"variant": variant, "use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+    quantized = {} if config is None else {"quantization_config": config}
+    return cls.from_pretrained(folder, dtype=dtype, **how, **quantized, **parts)
 
 
 def _part(cls: Any, folder: Path, dtype: torch.dtype) -> Any:

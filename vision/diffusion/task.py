@@ -265,6 +265,18 @@ def undrawn(task: Task) -> Task:
     return replace(task, parameters={k: v for k, v in task.parameters.items() if k not in unused})
 
 
+def output_of_one(
+    request: GenerateRequest, image: Image.Image, model: str, notes: Sequence[str], **own: Any
+) -> Output:
+    """Return the output of a picture for which nothing was drawn. model: what made it. own: more of its
+    parameters; those that are empty are left out."""
+    size = {"width": image.width, "height": image.height}
+    told = {"kind": request.kind, "prompt": request.prompt, **size, "seed": request.seed}
+    told |= {"image": request.image, "model": model, **{name: value for name, value in own.items() if value}}
+    picture = encode.png(image, told, request.seed)
+    return Output((picture,), parameters={**told, "num_images": 1, "notes": list(notes)})
+
+
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
     """Encode each picture as PNG with its parameters."""
     parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}

@@ -186,16 +186,7 @@ def load_video_model(
         raise ModelError(f"{name} holds one of two transformers; name the model's folder.")
     with devices.refusing(f"{name} doesn't load", tells=True):
         part = quantize.gguf_part(path, folder, dtype, family.title) if path.is_file() else {}
-        pipe = cls.from_pretrained(
-            folder,
-            dtype=dtype,
-            variant=files.variant(folder),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            **({} if config is None else {"quantization_config": config}),
-            **part,
-        )
+        pipe = quantize.pretrained(cls, folder, dtype, config, **part)
     family.loaded(pipe)
     added = add_loras(pipe, card.loras, find_lora, merge=plan.quantize == "off" and not part)
     if family.float32_decoder:

@@ -294,7 +294,7 @@ def _found(
 
 
 def _segmenter(image: Image.Image, models: Models, reporter: Reporter) -> Any:
-    """Return what finds the objects in a picture: the host's model, else what cuts photographs out, or None."""
+    """Return what finds the objects in a picture: the host's model, what cuts photographs out, or None."""
     roles = models.config.models
     wanted = "cutout" in roles and describe.is_here(models, "cutout")
     if wanted and roles.get("segment"):
