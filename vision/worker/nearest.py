@@ -204,7 +204,11 @@ def nearest(question: Nearest) -> Neighbours:
 
 
 def _nearest(held: Vectors, question: Nearest, aim: np.ndarray) -> Neighbours:
-    others, named = (_marked(bits, len(held.vectors)) for bits in (question.places, question.first))
+    count = len(held.vectors)
+    others, named = (  # (N,), filled up with what isn't marked
+        np.unpackbits(np.frombuffer(bits + b"\0", np.uint8), count=count, bitorder="little").astype(bool)
+        for bits in (question.places, question.first)
+    )
     some_first, some_rest = held.likely(named, aim), held.likely(others & ~named, aim)
     of_first, of_rest = held.scores(some_first, aim), held.scores(some_rest, aim)
     before = best(some_first, of_first, question.most)
@@ -250,14 +254,6 @@ def shown_from(vectors: np.ndarray, places: np.ndarray, unrelated: np.ndarray) -
     top = (vectors[places] @ unrelated.T).max(0)  # (U,)
     middle = np.median(top)
     return float(middle + ABOVE * 1.4826 * np.median(np.abs(top - middle)))
-
-
-def _marked(bits: bytes, count: int) -> np.ndarray:
-    """Return which of ``count`` places are set in ``bits``, the lowest first, (count,)."""
-    marked = np.zeros(count, bool)
-    found = np.unpackbits(np.frombuffer(bits, np.uint8), count=min(8 * len(bits), count), bitorder="little")
-    marked[: len(found)] = found
-    return marked
 
 
 def least(scores: np.ndarray, usual: np.ndarray) -> float:
