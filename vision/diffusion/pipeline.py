@@ -299,12 +299,8 @@ class PicturePipeline(JobPipeline):
         if name and (shares or by_rows or leaves or control is not None):
             module, label = model.denoiser(self.pipe, wanted) if shares else (getattr(self.pipe, name), "")
             applied = model.loras.applied if shares or by_rows else None
-            how: dict[str, Any] = {
-                "control": control,
-                "apart": model.loras.apart(wanted),
-                "pictures": pictures,
-            }
-            denoiser = Denoiser(module, self._evaluate, label, applied, loras, **how)
+            given = control, model.loras.apart(wanted), pictures
+            denoiser = Denoiser(module, self._evaluate, label, applied, loras, *given)
             self._denoisers.append(denoiser)
             self._replace(**{name: denoiser})
         if generation.mode is Mode.EDIT and model.family is stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
