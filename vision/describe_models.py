@@ -83,7 +83,7 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
 def _family_and_notes(role: str, path: Path, more: Mapping[str, Any]) -> tuple[str, tuple[str, ...], bool]:
     kind = role.partition(" ")[0]
     if kind == "tiny":
-        channels = files.read_config(path, "AutoencoderTiny", "a tiny decoder").get("latent_channels", 4)
+        channels = files.tiny_config(path).get("latent_channels", 4)
         return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",), True
     if kind == "video":
         path = files.gguf_folder(path) or path

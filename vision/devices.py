@@ -115,8 +115,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 @contextmanager
 def refusing(problem: str, *, tells: bool = False) -> Iterator[None]:
     """Make a ModelError with the sentence ``problem`` of what libraries raise inside the ``with`` block for
-    files that they can't load, unless memory is out. tells: the error's first line belongs to the sentence,
-    and the rest into the log."""
+    files that they can't load, unless memory is out. tells: the error's first line is added to it, and the
+    rest goes into the log."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
@@ -124,7 +124,7 @@ def refusing(problem: str, *, tells: bool = False) -> Iterator[None]:
             raise
         if tells:
             log.exception(problem)
-        raise ModelError(f"{problem}: {first_line(error)}" if tells else f"{problem}.") from error
+        raise ModelError(f"{problem}: {first_line(error)}" if tells else problem) from error
 
 
 def is_sticky(error: BaseException) -> bool:

@@ -87,7 +87,9 @@ class ControlNet:
         wrong = [name for name in SHAPES if _listed(config.get(name)) != _listed(pipe.unet.config.get(name))]
         if wrong:
             raise ModelError(f"{folder.name} is a ControlNet for other models: {', '.join(wrong)} differ.")
-        module = load_whole(ControlNetModel, folder, "a ControlNet", pipe.unet.dtype)
+        module = load_whole(
+            ControlNetModel, folder, f"{folder.name} doesn't load as a ControlNet.", pipe.unet.dtype
+        )
         self.identity = contents.identity(folder)
         self._module = module.to(pipe.unet.device).eval()
         # by the UNet: the model's, and its copy for seamless pictures
@@ -109,7 +111,13 @@ class ControlNet:
 def check_controlnet(folder: Path) -> dict[str, Any]:
     """Return the ControlNet's configuration in ``folder``. Raises ModelError for anything else, or code."""
     contents.check_contents(folder)
-    return contents.read_config(folder, "ControlNetModel", "a ControlNet")
+    config = contents.read_json(folder / "config.json") if folder.is_dir() else {}
+    if config.get("_class_name") != "ControlNetModel":
+        raise ModelError(
+            f"{folder.name} isn't a ControlNet: it takes a folder or a Hugging Face id of diffusers'"
+            " ControlNetModel."
+        )
+    return config
 
 
 def _listed(value: Any) -> Any:
@@ -129,7 +137,7 @@ class IPAdapter:
         self._pipe = copy.copy(pipe)
         vars(self._pipe)["unet"] = devices.shared_weights_copy(pipe.unet)
         how = {"subfolder": "", "image_encoder_folder": ENCODER, "local_files_only": True}
-        with devices.refusing(f"The IP-Adapter in {folder.name} doesn't fit this model"):
+        with devices.refusing(f"The IP-Adapter in {folder.name} doesn't fit this model."):
             self._pipe.load_ip_adapter(str(folder), weight_name=file.name, **how)
         self._pipe.unet.eval()
         self._unets = LRUCache[tuple[float, bool], Any](MAX_UNETS)

@@ -94,7 +94,7 @@ class TinyDecoder:
 
 def check_tiny_decoder(folder: Path, pipe: Any) -> None:
     """Raise ModelError when ``folder`` holds no tiny decoder for the latents of ``pipe``."""
-    config = files.read_config(folder, "AutoencoderTiny", "a tiny decoder")
+    config = files.tiny_config(folder)
     if hasattr(pipe.vae, "bn") or is_video(pipe.vae):
         raise ModelError(
             f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
@@ -116,15 +116,15 @@ def check_tiny_decoder(folder: Path, pipe: Any) -> None:
 def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
     """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit or lacks weights."""
     check_tiny_decoder(folder, pipe)
-    vae = load_whole(AutoencoderTiny, folder, "a tiny decoder", dtype)
+    vae = load_whole(AutoencoderTiny, folder, f"{folder.name} doesn't load as a tiny decoder.", dtype)
     return TinyDecoder(vae.to(device), files.identity(folder))
 
 
-def load_whole(kind: Any, folder: Path, what: str, dtype: torch.dtype) -> Any:
-    """Return the module of a class of diffusers in ``folder``. Raises ModelError when it doesn't load as
-    ``what``, or lacks weights."""
+def load_whole(kind: Any, folder: Path, problem: str, dtype: torch.dtype) -> Any:
+    """Return the module of a class of diffusers in ``folder``. Raises ModelError when it doesn't load, with
+    ``problem``, or lacks weights."""
     how = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    with devices.refusing(f"{folder.name} doesn't load as {what}"):
+    with devices.refusing(problem):
         module, info = kind.from_pretrained(folder, dtype=dtype, **how)
     if info["missing_keys"]:
         raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")

@@ -377,13 +377,13 @@ def identity(path: Path) -> str:
     return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
 
 
-def read_config(folder: Path, kind: str, what: str) -> dict[str, Any]:
-    """Return the configuration in ``folder`` of a module of diffusers' class ``kind``. Raises ModelError,
-    which calls it ``what``, for anything else."""
+def tiny_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of the AutoencoderTiny in ``folder``. Raises ModelError for anything else."""
     config = read_json(folder / "config.json") if folder.is_dir() else {}
-    if config.get("_class_name") != kind:
+    if config.get("_class_name") != "AutoencoderTiny":
         raise ModelError(
-            f"{folder.name} isn't {what}: it takes a folder or a Hugging Face id of diffusers' {kind}."
+            f"{folder.name} isn't a tiny decoder: it takes a folder or a Hugging Face id of diffusers'"
+            " AutoencoderTiny."
         )
     return config
 
